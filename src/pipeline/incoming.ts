@@ -1,0 +1,80 @@
+/**
+ * The seam between the agents' edge and the pipeline. A binding (and the legacy adapter above it) turns what it
+ * received into an `Incoming` and a `Sink`; dispatch does the rest. No transport type crosses here.
+ */
+import type { Fault } from "../errors/fault.ts";
+import type { Credential, Principal } from "../identity/principal.ts";
+import type {
+  MalformedMessage,
+  McpNotification,
+  McpRequest,
+  Outcome,
+  RelayedMessage,
+} from "../protocol/messages.ts";
+import type { Era, Revision } from "../protocol/revisions.ts";
+
+export type BindingName = "http" | "sse" | "websocket";
+
+export interface Peer {
+  /** Address of the connection's other end (of the client behind a trusted proxy, where configured). */
+  readonly address: string;
+}
+
+export interface Incoming {
+  readonly binding: BindingName;
+  readonly era: Era;
+  readonly revision: Revision;
+  /** Scope from the path: a server's name, a virtual server's, or `all`. */
+  readonly scope: string;
+  readonly credential: Credential;
+  readonly peer: Peer;
+  /** `Origin` of a browser, where sent: a client may narrow which ones it comes from. */
+  readonly origin: string | undefined;
+  /** Correlation id from `X-Request-ID` where well-formed. */
+  readonly requestId: string | undefined;
+  /** The legacy session, for the record. */
+  readonly sessionId: string | undefined;
+  readonly traceparent: string | undefined;
+  /** Size of the message as received, in bytes. */
+  readonly bodyBytes: number;
+  readonly message: McpRequest | McpNotification | MalformedMessage;
+  /** Aborts when the agent cancels or (modern) goes away. */
+  readonly signal: AbortSignal;
+}
+
+export interface Reply {
+  readonly outcome: Outcome;
+  /** The correlation id, echoed in `X-Request-ID`. */
+  readonly requestId: string;
+  /** State of the tightest limit, for the RateLimit headers. */
+  readonly limit:
+    | {
+        readonly limit: number;
+        readonly remaining: number;
+        readonly resetSeconds: number;
+        readonly policy: string;
+      }
+    | undefined;
+}
+
+export interface Sink {
+  /** A progress or log notification while the call runs, in order. */
+  relay(message: RelayedMessage): void;
+}
+
+export interface Dispatch {
+  /**
+   * Runs one message through the pipeline. Never rejects: refusals, upstream errors and our own bugs all come back
+   * as the reply's outcome, and by then the call is recorded. Notifications resolve with an outcome nobody sends.
+   */
+  dispatch(incoming: Incoming, sink: Sink): Promise<Reply>;
+  /**
+   * Authenticates a connection before it is upgraded or a stream is opened, and checks that the scope is visible to
+   * the principal. Failures are recorded like any refused message.
+   */
+  admit(
+    request: Pick<Incoming, "binding" | "scope" | "credential" | "peer" | "origin">,
+  ): Promise<{ readonly principal: Principal } | { readonly fault: Fault }>;
+  /** True while the principal's credential still holds in the current snapshot. */
+  stillValid(principal: Principal): boolean;
+}

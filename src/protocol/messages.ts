@@ -1,0 +1,75 @@
+/**
+ * The gateway's one model of a message, modern-shaped: a request carries its own envelope (revision, client
+ * capabilities, log level, progress token) whatever revision it arrived in. Types only; `parse-message.ts` builds
+ * them from text, the edges turn them back into text. JSON is kept as source text: what nobody rewrites is
+ * forwarded byte for byte.
+ */
+import type { Fault } from "../errors/fault.ts";
+import type { JsonObject } from "./json-view.ts";
+import type { Revision } from "./revisions.ts";
+
+/** What a modern request says about its sender in `params._meta`; for a legacy session, what its session says. */
+export interface Envelope {
+  readonly revision: Revision;
+  /** Source text of the client-info object, where given. Self-reported: never used for decisions. */
+  readonly clientInfoText: string | undefined;
+  /** Source text of the client-capabilities object; `{}` where none were declared. */
+  readonly clientCapabilitiesText: string;
+  /** Lowest severity of `notifications/message` wanted for this request; undefined = none. */
+  readonly logLevel: string | undefined;
+  /** Source text (string or integer) of the agent's own progress token; undefined = no progress wanted. */
+  readonly progressTokenText: string | undefined;
+}
+
+export interface McpRequest {
+  readonly kind: "request";
+  /** Source text of the id, echoed byte for byte: `1` and `"1"` differ. */
+  readonly idText: string;
+  readonly method: string;
+  /** The params object as received, `_meta` included; undefined where the message had none. */
+  readonly params: JsonObject | undefined;
+  readonly envelope: Envelope;
+}
+
+export interface McpNotification {
+  readonly kind: "notification";
+  readonly method: string;
+  readonly params: JsonObject | undefined;
+}
+
+/** A response sent by the peer: `body` is the source text of the result, or of the error object. */
+export interface McpResponse {
+  readonly kind: "response";
+  readonly idText: string | undefined;
+  readonly outcome: "result" | "error";
+  readonly body: JsonObject;
+}
+
+/** Bytes that never became a message; they still get an exchange and a record. */
+export interface MalformedMessage {
+  readonly kind: "malformed";
+  /** The id, where it could be read, so that the error answers the right request. */
+  readonly idText: string | undefined;
+  readonly fault: Fault;
+}
+
+/** A notification on its way from a server to the agent during a call (progress, log message). */
+export interface RelayedMessage {
+  readonly method: "notifications/progress" | "notifications/message";
+  /** Params as the agent must see them: its own progress token already put back. */
+  readonly params: JsonObject;
+}
+
+/** An error a server answered with; relayed in-band. */
+export interface ServerErrorBody {
+  readonly code: number;
+  readonly message: string;
+  /** Source text of `error.data`, where there was one. */
+  readonly dataText: string | undefined;
+}
+
+/** How a call to a server ended. `fault` is ours: unreachable, timed out, answered nonsense. */
+export type Outcome =
+  | { readonly kind: "result"; readonly result: JsonObject }
+  | { readonly kind: "error"; readonly error: ServerErrorBody }
+  | { readonly kind: "fault"; readonly fault: Fault };

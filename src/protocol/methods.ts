@@ -1,0 +1,86 @@
+/**
+ * Every MCP method in one table: which eras have it, which params member names its target, what kind of target
+ * that is, and which result member is a list. Stages and edges look methods up here and never compare names.
+ */
+import type { Era } from "./revisions.ts";
+
+export type TargetKind = "tool" | "prompt" | "resource";
+
+export interface MethodFacts {
+  readonly method: string;
+  readonly eras: readonly Era[];
+  /** The params member that names the target, mirrored in `Mcp-Name`. */
+  readonly nameMember: "name" | "uri" | undefined;
+  /** What a call acts on, or what a list lists. */
+  readonly target: TargetKind | undefined;
+  /** The result member that holds the list, for list methods. */
+  readonly listMember: "tools" | "prompts" | "resources" | "resourceTemplates" | undefined;
+  /** Modern results of it carry `ttlMs` and `cacheScope`. */
+  readonly cacheable: boolean;
+  /** The server capability it needs. */
+  readonly capability: "tools" | "prompts" | "resources" | "completions" | undefined;
+}
+
+const both: readonly Era[] = ["legacy", "modern"];
+const legacyOnly: readonly Era[] = ["legacy"];
+
+function facts(method: string, more: Partial<MethodFacts> = {}): readonly [string, MethodFacts] {
+  return [
+    method,
+    {
+      method,
+      eras: both,
+      nameMember: undefined,
+      target: undefined,
+      listMember: undefined,
+      cacheable: false,
+      capability: undefined,
+      ...more,
+    },
+  ];
+}
+
+export const methods: ReadonlyMap<string, MethodFacts> = new Map([
+  facts("initialize", { eras: legacyOnly }),
+  facts("ping", { eras: legacyOnly }),
+  facts("logging/setLevel", { eras: legacyOnly }),
+  facts("server/discover", { eras: ["modern"], cacheable: true }),
+  facts("tools/list", {
+    target: "tool",
+    listMember: "tools",
+    cacheable: true,
+    capability: "tools",
+  }),
+  facts("tools/call", { target: "tool", nameMember: "name", capability: "tools" }),
+  facts("prompts/list", {
+    target: "prompt",
+    listMember: "prompts",
+    cacheable: true,
+    capability: "prompts",
+  }),
+  facts("prompts/get", { target: "prompt", nameMember: "name", capability: "prompts" }),
+  facts("resources/list", {
+    target: "resource",
+    listMember: "resources",
+    cacheable: true,
+    capability: "resources",
+  }),
+  facts("resources/templates/list", {
+    target: "resource",
+    listMember: "resourceTemplates",
+    cacheable: true,
+    capability: "resources",
+  }),
+  facts("resources/read", {
+    target: "resource",
+    nameMember: "uri",
+    cacheable: true,
+    capability: "resources",
+  }),
+  facts("completion/complete", { capability: "completions" }),
+]);
+
+export function methodFacts(method: string, era: Era): MethodFacts | undefined {
+  const found = methods.get(method);
+  return found?.eras.includes(era) ? found : undefined;
+}

@@ -1,0 +1,52 @@
+/**
+ * What an operator registers about one MCP server: how to reach it and what to trust about it. Plain values;
+ * `admin/convert` fills it from protobuf, `state/build` puts it in the snapshot, `servers/pool` acts on it.
+ */
+export type ServerTransport =
+  | {
+      readonly kind: "stdio";
+      readonly command: string;
+      readonly args: readonly string[];
+      /** Added to the minimal environment (HOME, LOGNAME, PATH, SHELL, TERM, USER). */
+      readonly environment: Readonly<Record<string, string>>;
+      readonly workingDirectory: string | undefined;
+    }
+  | {
+      readonly kind: "streamable-http" | "http-sse" | "websocket";
+      readonly url: string;
+      readonly headers: Readonly<Record<string, string>>;
+    };
+
+export interface ToolSetting {
+  /** The tool's own name on its server. */
+  readonly tool: string;
+  /** The operator vouches that the tool changes nothing: its calls are recorded in class B instead of A. */
+  readonly readOnly: boolean;
+  /** Replies may be kept this long; 0 = never cached. */
+  readonly cacheTtlMs: number;
+  /** Cached replies may be shared between principals. Off unless the operator says so. */
+  readonly cachePublic: boolean;
+}
+
+export interface ServerSpec {
+  /** `[a-z0-9][a-z0-9-]{0,62}`; also the name of its scope. Never contains `__`. */
+  readonly name: string;
+  readonly description: string;
+  readonly transport: ServerTransport;
+  readonly era: "auto" | "legacy" | "modern";
+  readonly enabled: boolean;
+  /** Time allowed for a connection and its opening handshake. */
+  readonly connectTimeoutMs: number;
+  /** Time allowed for an answer. */
+  readonly callTimeoutMs: number;
+  /** Largest answer accepted, in bytes. */
+  readonly responseBytesMax: number;
+  readonly maxInFlight: number;
+  /** How long list results may be kept; 0 = not cached. */
+  readonly listTtlMs: number;
+  /** Lists do not depend on who asks, so their cache may be shared between principals. */
+  readonly listsPublic: boolean;
+  readonly toolSettings: readonly ToolSetting[];
+  /** Addresses in private ranges and plain http are refused unless set. Loopback development needs it. */
+  readonly allowPrivateNetwork: boolean;
+}

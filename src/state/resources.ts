@@ -1,0 +1,135 @@
+/**
+ * The objects an operator manages, as they lie in the store and in the snapshot. Plain JSON values; `admin/convert`
+ * maps them to and from protobuf, `build.ts` checks them whole and makes a snapshot of them.
+ */
+import type { ServerSpec } from "../servers/spec.ts";
+
+export const resourceKinds = [
+  "client",
+  "token",
+  "server",
+  "virtual-server",
+  "role",
+  "binding",
+  "rule",
+  "retention-rule",
+] as const;
+export type ResourceKind = (typeof resourceKinds)[number];
+
+export interface ClientLimits {
+  readonly requestsPerMinute: number;
+  readonly burst: number;
+  readonly toolRequestsPerMinute: number;
+  readonly toolBurst: number;
+  readonly maxInFlight: number;
+  readonly requestBytesMax: number;
+}
+
+export interface ClientResource {
+  readonly id: string;
+  readonly displayName: string;
+  readonly enabled: boolean;
+  /** `server__tool`, `server__*` or `*`; an empty list grants nothing. */
+  readonly allowedTools: readonly string[];
+  /** URI patterns; `*` stands for any run of characters. */
+  readonly allowedResources: readonly string[];
+  /** `server__prompt`, `server__*` or `*`. */
+  readonly allowedPrompts: readonly string[];
+  readonly roles: readonly string[];
+  /** Browser origins this client may come from, besides the gateway's own list. */
+  readonly allowedOrigins: readonly string[];
+  /** Overrides of the configured defaults; a missing member keeps the default. */
+  readonly limits: Partial<ClientLimits>;
+}
+
+/** A client token as stored: only its keyed hash. The resource's name is the token id. */
+export interface TokenResource {
+  readonly id: string;
+  readonly clientId: string;
+  /** Hex HMAC-SHA-256 of the token under the node's token key. */
+  readonly digest: string;
+  readonly createdAtMs: number;
+  readonly expiresAtMs: number | undefined;
+}
+
+export type ServerResource = ServerSpec;
+
+export interface VirtualServerResource {
+  readonly name: string;
+  readonly description: string;
+  readonly enabled: boolean;
+  /** Original names; exposed as `server__name` unless `exposedName` says otherwise. */
+  readonly tools: readonly {
+    readonly server: string;
+    readonly name: string;
+    readonly exposedName: string | undefined;
+  }[];
+  readonly prompts: readonly {
+    readonly server: string;
+    readonly name: string;
+    readonly exposedName: string | undefined;
+  }[];
+  /** URI patterns by server. */
+  readonly resources: readonly { readonly server: string; readonly uriPattern: string }[];
+}
+
+export const policyActions = [
+  "list_tools",
+  "invoke_tool",
+  "read_resource",
+  "get_prompt",
+  "*",
+] as const;
+export type PolicyAction = (typeof policyActions)[number];
+
+export interface RoleResource {
+  readonly name: string;
+  readonly description: string;
+  /** `resource` is `mcp:{server}:{target}`; a segment may be `*`, only as a whole. */
+  readonly permissions: readonly {
+    readonly resource: string;
+    readonly actions: readonly PolicyAction[];
+  }[];
+}
+
+/** Gives roles to principals: by principal id or JWT subject, or to everyone in a group. */
+export interface BindingResource {
+  readonly name: string;
+  readonly roles: readonly string[];
+  readonly users: readonly string[];
+  readonly groups: readonly string[];
+}
+
+/** Decided before grants. A deny always wins; priority says which of several matching rules is named. */
+export interface RuleResource {
+  readonly name: string;
+  readonly effect: "deny" | "allow";
+  readonly priority: number;
+  readonly condition: {
+    /** Exact server name; undefined = any. */
+    readonly server: string | undefined;
+    /** RE2 pattern matched against the whole target name; undefined = any. */
+    readonly targetPattern: string | undefined;
+    /** Match upper and lower case alike. */
+    readonly ignoreCase: boolean;
+    /** Principal id, client id or subject; undefined = anybody. */
+    readonly principal: string | undefined;
+    readonly action: PolicyAction | undefined;
+  };
+  readonly enabled: boolean;
+}
+
+export interface RetentionRuleResource {
+  readonly id: string;
+  readonly description: string;
+  readonly policyType: "time_based";
+  readonly action: "delete" | "retain";
+  /** Records older than this are due. At least 1. */
+  readonly retentionDays: number;
+  readonly dataClass: string | undefined;
+  readonly event: string | undefined;
+  readonly clientId: string | undefined;
+  /** Higher first; `retain` beats `delete` whatever the priority. */
+  readonly priority: number;
+  readonly enabled: boolean;
+}

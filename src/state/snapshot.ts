@@ -1,0 +1,37 @@
+/**
+ * The state one call sees from start to end: clients, tokens, servers, policy, limits, rules, all of one revision.
+ * Immutable. `build.ts` makes it from the store's resources, `current.ts` holds the one that new calls get.
+ */
+import type { CompiledPolicy } from "../policy/compile.ts";
+import type { ServerSpec } from "../servers/spec.ts";
+import type {
+  ClientResource,
+  RetentionRuleResource,
+  TokenResource,
+  VirtualServerResource,
+} from "./resources.ts";
+
+/** What a path's scope means: one server under its own names, a bundle, or the merge of everything. */
+export type Scope =
+  | { readonly kind: "server"; readonly name: string; readonly server: ServerSpec }
+  | { readonly kind: "virtual"; readonly name: string; readonly virtual: VirtualServerResource }
+  | { readonly kind: "all"; readonly name: "all" };
+
+export interface Snapshot {
+  readonly stateRevision: number;
+  readonly clients: ReadonlyMap<string, ClientResource>;
+  /** By hex digest of the token. */
+  readonly tokens: ReadonlyMap<string, TokenResource>;
+  /** Enabled servers by name. */
+  readonly servers: ReadonlyMap<string, ServerSpec>;
+  readonly scopes: ReadonlyMap<string, Scope>;
+  readonly policy: CompiledPolicy;
+  readonly retentionRules: readonly RetentionRuleResource[];
+}
+
+/** The one mutable reference, and who wants to know when it moves. */
+export interface CurrentSnapshot {
+  get(): Snapshot;
+  /** Calls back after each swap; returns a stop function. */
+  subscribe(changed: (next: Snapshot, previous: Snapshot) => void): () => void;
+}

@@ -1,0 +1,144 @@
+/**
+ * The one interface to the database; PostgreSQL and SQLite implement it through the same SQL. Plain values in and
+ * out: no kysely, pg or sqlite type crosses it. Every method rejects with a `StoreError` and ends by its own
+ * deadline, so a frozen database is an error and never a hang.
+ */
+export class StoreError extends Error {
+  readonly kind: "conflict" | "unavailable" | "corrupt";
+
+  constructor(kind: StoreError["kind"], message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = "StoreError";
+    this.kind = kind;
+  }
+}
+
+/** One object an operator manages. `body` is JSON; its shape belongs to `state/resources.ts`. */
+export interface StoredResource {
+  readonly kind: string;
+  readonly name: string;
+  readonly body: unknown;
+  readonly createdAtMs: number;
+  readonly updatedAtMs: number;
+  /** The state revision of the write that last touched it. */
+  readonly stateRevision: number;
+}
+
+export type ResourceChange =
+  | { readonly kind: string; readonly name: string; readonly body: unknown }
+  | { readonly kind: string; readonly name: string; readonly delete: true };
+
+export interface ResourceStore {
+  /** Everything, as of one state revision. */
+  load(): Promise<{
+    readonly stateRevision: number;
+    readonly resources: readonly StoredResource[];
+  }>;
+  /**
+   * Applies all changes or none and returns the new state revision. Rejects with kind "conflict" where the
+   * current revision is not `expectedRevision`.
+   */
+  write(
+    changes: readonly ResourceChange[],
+    expectedRevision: number,
+    nowMs: number,
+  ): Promise<number>;
+  /** Calls back when another process wrote (LISTEN/NOTIFY on PostgreSQL; never on SQLite). Returns a stop function. */
+  watch(changed: (stateRevision: number) => void): () => void;
+}
+
+/** A row of the audit copy: the record's bytes, its place in the chain, and columns to search by. */
+export interface AuditRow {
+  readonly logId: string;
+  readonly seq: number;
+  /** Hex SHA-256 of 0x00 followed by the envelope bytes. Kept for ever, so the chain still verifies. */
+  readonly leaf: string;
+  /** The hashed envelope as JSON text; null once retention deleted the record. */
+  readonly envelope: string | null;
+  /** Committed, deletable part as JSON text: identities and the commitment's random; null once deleted. */
+  readonly details: string | null;
+  readonly timeMs: number;
+  readonly event: string;
+  readonly durability: string;
+  readonly principal: string | null;
+  readonly client: string | null;
+  readonly tool: string | null;
+  readonly server: string | null;
+  readonly scope: string | null;
+  readonly method: string | null;
+  readonly status: string | null;
+  readonly decision: string | null;
+  readonly session: string | null;
+  readonly correlationId: string | null;
+  readonly dataClass: string | null;
+}
+
+export interface AuditFilter {
+  readonly principal?: string;
+  readonly client?: string;
+  readonly tool?: string;
+  readonly server?: string;
+  readonly scope?: string;
+  readonly event?: string;
+  readonly status?: string;
+  readonly decision?: string;
+  readonly session?: string;
+  readonly correlationId?: string;
+  readonly dataClass?: string;
+  /** Inclusive. */
+  readonly fromMs?: number;
+  /** Exclusive. */
+  readonly untilMs?: number;
+}
+
+export interface AuditPage {
+  readonly rows: readonly AuditRow[];
+  /** Position to continue from; undefined = the end. */
+  readonly next: { readonly logId: string; readonly seq: number } | undefined;
+}
+
+export interface AuditStore {
+  /** Inserts rows; one already there with the same leaf is skipped, with another leaf it is kind "corrupt" (a fork). */
+  append(rows: readonly AuditRow[]): Promise<void>;
+  /** The highest row of a log, or undefined for an empty one. */
+  head(logId: string): Promise<{ readonly seq: number; readonly leaf: string } | undefined>;
+  /** Rows in order (`ascending` by log and seq, or newest first), pruned ones included only when asked. */
+  scan(query: {
+    readonly filter: AuditFilter;
+    readonly after?: { readonly logId: string; readonly seq: number };
+    readonly limit: number;
+    readonly order: "ascending" | "descending";
+    readonly includePruned?: boolean;
+  }): Promise<AuditPage>;
+  /** Live rows matching, for retention: oldest first, at most `limit`. */
+  prunable(query: {
+    readonly filter: AuditFilter;
+    readonly exclude: readonly AuditFilter[];
+    readonly limit: number;
+  }): Promise<
+    readonly {
+      readonly logId: string;
+      readonly seq: number;
+      readonly leaf: string;
+      readonly durability: string;
+    }[]
+  >;
+  countPrunable(query: {
+    readonly filter: AuditFilter;
+    readonly exclude: readonly AuditFilter[];
+  }): Promise<number>;
+  /** Removes envelope, details and search columns of the rows; log id, seq and leaf stay. Returns how many were live. */
+  prune(rows: readonly { readonly logId: string; readonly seq: number }[]): Promise<number>;
+}
+
+export interface Store {
+  readonly resources: ResourceStore;
+  readonly audit: AuditStore;
+  /** Runs `work` while holding a named lock across processes; resolves undefined where another holds it. */
+  exclusively<T>(name: string, work: () => Promise<T>): Promise<T | undefined>;
+  /** Round trip to the database, for readiness. */
+  ping(): Promise<void>;
+  /** "postgres" or "sqlite", and what to show an operator (no credentials). */
+  readonly description: { readonly kind: "postgres" | "sqlite"; readonly location: string };
+  close(): Promise<void>;
+}

@@ -1,0 +1,128 @@
+/**
+ * Every metric the gateway exports: one table of names, help and labels. Label values come from fixed or
+ * operator-controlled sets (server names, binding names, outcomes), never from agents' input.
+ */
+import { Counter, Gauge, Histogram, Registry } from "prom-client";
+
+const counters = {
+  mcp_gateway_calls_total: [
+    "Calls finished, by binding, server and outcome.",
+    ["binding", "server", "outcome"],
+  ],
+  mcp_gateway_rejected_total: [
+    "Messages refused before a call existed, by binding and error name.",
+    ["binding", "error"],
+  ],
+  mcp_gateway_auth_failures_total: ["Credentials refused, by reason.", ["reason"]],
+  mcp_gateway_policy_denials_total: ["Calls denied by policy, by server.", ["server"]],
+  mcp_gateway_rate_limited_total: ["Calls refused by a limit, by limit.", ["limit"]],
+  mcp_gateway_cache_hits_total: ["Replies answered from memory, by kind.", ["kind"]],
+  mcp_gateway_cache_misses_total: ["Cacheable requests not found in memory, by kind.", ["kind"]],
+  mcp_gateway_cache_binding_failures_total: [
+    "Cache entries that did not decrypt for their finder.",
+    [],
+  ],
+  mcp_gateway_redactions_total: ["Values masked in results, by server.", ["server"]],
+  mcp_gateway_audit_records_total: ["Records appended, by class.", ["class"]],
+  mcp_gateway_audit_dropped_total: ["Class C records dropped.", []],
+  mcp_gateway_audit_failures_total: [
+    "Appends that did not reach their level in time, by class.",
+    ["class"],
+  ],
+  mcp_gateway_audit_shipped_total: ["Records copied to the database.", []],
+  mcp_gateway_slow_consumers_total: [
+    "Connections cut for reading too slowly, by binding.",
+    ["binding"],
+  ],
+  mcp_gateway_upstream_errors_total: [
+    "Calls to a server that failed, by server and error name.",
+    ["server", "error"],
+  ],
+  mcp_gateway_upstream_restarts_total: ["Server processes started again, by server.", ["server"]],
+  mcp_gateway_admin_calls_total: ["Admin calls, by method and gRPC status.", ["method", "status"]],
+  mcp_gateway_retention_deleted_total: ["Records deleted by retention.", []],
+} as const satisfies Record<string, readonly [string, readonly string[]]>;
+
+const histograms = {
+  mcp_gateway_call_seconds: ["Whole time of a call, by binding.", ["binding"]],
+  mcp_gateway_stage_seconds: ["Time spent in one hook of one stage.", ["stage", "hook"]],
+  mcp_gateway_upstream_seconds: ["Time a server took to answer, by server.", ["server"]],
+  mcp_gateway_audit_sync_seconds: ["Time of one group commit.", []],
+} as const satisfies Record<string, readonly [string, readonly string[]]>;
+
+const gauges = {
+  mcp_gateway_connections: ["Open agent connections, by binding.", ["binding"]],
+  mcp_gateway_sessions: ["Legacy sessions open.", []],
+  mcp_gateway_in_flight: ["Calls in flight.", []],
+  mcp_gateway_cache_bytes: ["Bytes held by the reply cache.", []],
+  mcp_gateway_cache_entries: ["Entries held by the reply cache.", []],
+  mcp_gateway_audit_spool_bytes: ["Bytes in the spool.", []],
+  mcp_gateway_audit_backlog: ["Records synced but not yet in the database.", []],
+  mcp_gateway_state_revision: ["Revision of the state being served.", []],
+  mcp_gateway_upstream_ready: ["1 where the server is ready, by server.", ["server"]],
+} as const satisfies Record<string, readonly [string, readonly string[]]>;
+
+export type CounterName = keyof typeof counters;
+export type HistogramName = keyof typeof histograms;
+export type GaugeName = keyof typeof gauges;
+export type Labels = Readonly<Record<string, string>>;
+
+export interface Metrics {
+  count(name: CounterName, labels?: Labels, by?: number): void;
+  /** Seconds. */
+  observe(name: HistogramName, seconds: number, labels?: Labels): void;
+  /** Sets a gauge from a function read at each scrape. */
+  gauge(name: GaugeName, read: () => number | readonly { labels: Labels; value: number }[]): void;
+  /** Prometheus text format. */
+  render(): Promise<string>;
+  /** Sum of a counter over all its labels, for /metrics/security and tests. */
+  total(name: CounterName): Promise<number>;
+}
+
+export function createMetrics(): Metrics {
+  const registry = new Registry();
+  const made = {
+    counters: new Map<string, Counter>(),
+    histograms: new Map<string, Histogram>(),
+  };
+  for (const [name, [help, labelNames]] of Object.entries(counters)) {
+    made.counters.set(
+      name,
+      new Counter({ name, help, labelNames: [...labelNames], registers: [registry] }),
+    );
+  }
+  for (const [name, [help, labelNames]] of Object.entries(histograms)) {
+    const buckets = [
+      0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10,
+    ];
+    made.histograms.set(
+      name,
+      new Histogram({ name, help, labelNames: [...labelNames], buckets, registers: [registry] }),
+    );
+  }
+  return {
+    count: (name, labels = {}, by = 1) => made.counters.get(name)?.inc(labels, by),
+    observe: (name, seconds, labels = {}) => made.histograms.get(name)?.observe(labels, seconds),
+    gauge: (name, read) => {
+      const [help, labelNames] = gauges[name];
+      registry.registerMetric(
+        new Gauge({
+          name,
+          help,
+          labelNames: [...labelNames],
+          registers: [],
+          collect() {
+            const value = read();
+            if (typeof value === "number") this.set(value);
+            else for (const one of value) this.set(one.labels, one.value);
+          },
+        }),
+      );
+    },
+    render: () => registry.metrics(),
+    total: async (name) => {
+      const values = (await made.counters.get(name)?.get())?.values ?? [];
+      return values.reduce((sum, one) => sum + one.value, 0);
+    },
+  };
+}
