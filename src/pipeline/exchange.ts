@@ -8,25 +8,37 @@ import type { Decision } from "../policy/rule.ts";
 import type { JsonObject } from "../protocol/json-view.ts";
 import type { McpRequest, Outcome } from "../protocol/messages.ts";
 import type { MethodFacts } from "../protocol/methods.ts";
+import type { ResolvedName } from "../route/names.ts";
 import type { Scope, Snapshot } from "../state/snapshot.ts";
-import type { Incoming, Reply } from "./incoming.ts";
+import type { Incoming, Reply, Sink } from "./incoming.ts";
 
-/** A request with the server it goes to, under the names that server uses. */
+/** A request under the names its server uses. */
 export interface Forwarding {
   readonly server: string;
   readonly request: McpRequest;
 }
 
-/** Where a call goes. `merge` asks several servers the same question and joins the answers. */
+/**
+ * Where a call goes: to one server, to several whose lists are joined, or nowhere because the gateway answers for
+ * them (`discover`).
+ */
 export type Target =
   | { readonly kind: "server"; readonly forwarding: Forwarding }
-  | { readonly kind: "merge"; readonly forwardings: readonly Forwarding[] };
+  | { readonly kind: "merge"; readonly forwardings: readonly Forwarding[] }
+  | { readonly kind: "discover"; readonly servers: readonly string[] };
+
+/** What one of several servers answered. */
+export interface Answer {
+  readonly server: string;
+  readonly outcome: Outcome;
+}
 
 export interface Exchange {
   readonly id: string;
   readonly receivedAtMs: number;
   readonly startedMonotonicMs: number;
   readonly incoming: Incoming;
+  readonly sink: Sink;
   readonly snapshot: Snapshot;
   readonly signal: AbortSignal;
   /** Monotonic deadline of the whole call. */
@@ -43,7 +55,7 @@ export interface Exchange {
   limit: Reply["limit"];
   /** Written by authorize: the scope, the server and own name of the target, and the decision. */
   scope: Scope | undefined;
-  resolved: { readonly server: string; readonly name: string } | undefined;
+  resolved: ResolvedName | undefined;
   decision: Decision | undefined;
   /** Written by route. */
   target: Target | undefined;
@@ -55,7 +67,10 @@ export interface Exchange {
   intentSeq: number | undefined;
   /** Written by forward: the servers were asked (so a failed record is `outcome-unrecorded`). */
   forwarded: boolean;
-  /** Written by relay in the runner: something was streamed before the reply. */
+  /** Written by forward where the target is a merge: what each server answered. */
+  answers: readonly Answer[];
+  /** Written by the runner: how many stages were entered, and whether anything was streamed before the reply. */
+  entered: number;
   relayed: boolean;
   /** How it ended: written by whichever stage answers or refuses, rewritten on the way out. */
   outcome: Outcome | undefined;
@@ -64,7 +79,7 @@ export interface Exchange {
 /** A stage's word on the way in. */
 export type Verdict =
   | { readonly kind: "proceed" }
-  | { readonly kind: "answer"; readonly result: JsonObject }
+  | { readonly kind: "answer"; readonly outcome: Outcome }
   | { readonly kind: "refuse"; readonly fault: Fault };
 
 export const proceed: Verdict = Object.freeze({ kind: "proceed" });
@@ -73,6 +88,10 @@ export function refuse(fault: Fault): Verdict {
   return { kind: "refuse", fault };
 }
 
-export function answer(result: JsonObject): Verdict {
-  return { kind: "answer", result };
+export function answer(outcome: Outcome): Verdict {
+  return { kind: "answer", outcome };
+}
+
+export function answerWith(result: JsonObject): Verdict {
+  return { kind: "answer", outcome: { kind: "result", result } };
 }
