@@ -12,7 +12,7 @@ import type { Exchange } from "./exchange.ts";
 import type { Dispatch, Incoming, Sink } from "./incoming.ts";
 import { buildStages, type StageDeps } from "./order.ts";
 import { createPipeline } from "./pipeline.ts";
-import { isOriginAllowed } from "./stages/authenticate.ts";
+import { isFault, isOriginAllowed } from "./stages/authenticate.ts";
 import { visibleScope } from "./stages/authorize.ts";
 
 export interface DispatchDeps extends Omit<StageDeps, "relay"> {
@@ -54,20 +54,20 @@ export function createDispatch(deps: DispatchDeps): Dispatch & { inFlight(): num
       const flooded = deps.sourceLimit.take(address);
       if (flooded !== undefined) return { fault: flooded };
       const found = await deps.authenticator.authenticate(request.credential, snapshot);
-      if ("fault" in found) {
+      if (isFault(found)) {
         deps.sourceLimit.failed(address);
-        noteRefusedConnection(deps, request.binding, address, found.fault.reason);
-        return found;
+        noteRefusedConnection(deps, request.binding, address, found.reason);
+        return { fault: found };
       }
-      if (!isOriginAllowed(found.principal, snapshot, request.origin)) {
+      if (!isOriginAllowed(found, snapshot, request.origin)) {
         return {
           fault: createFault("origin-refused", "This client may not be used from this origin"),
         };
       }
-      if (visibleScope(snapshot, found.principal, request.scope) === undefined) {
+      if (visibleScope(snapshot, found, request.scope) === undefined) {
         return { fault: createFault("scope-unknown", "Not found") };
       }
-      return found;
+      return { principal: found };
     },
     stillValid: (principal) => deps.authenticator.stillValid(principal, deps.current.get()),
   };

@@ -3,7 +3,7 @@
  * refusal (AN-01). Nothing after this stage ever sees the credential. Also holds a client to the origins it was
  * registered with.
  */
-import { createFault } from "../../errors/fault.ts";
+import { createFault, type Fault } from "../../errors/fault.ts";
 import type { Authenticator } from "../../identity/authenticator.ts";
 import type { Principal } from "../../identity/principal.ts";
 import type { SourceLimit } from "../../limits/source-limit.ts";
@@ -27,20 +27,21 @@ export function createAuthenticateStage(deps: AuthenticateDeps): Stage {
   };
 }
 
-function settle(
-  deps: AuthenticateDeps,
-  x: Exchange,
-  found: ReturnType<Authenticator["authenticate"]> extends infer R ? Awaited<R> : never,
-): Verdict {
-  if ("fault" in found) {
+function settle(deps: AuthenticateDeps, x: Exchange, found: Principal | Fault): Verdict {
+  if (isFault(found)) {
     deps.sourceLimit.failed(x.incoming.peer.address);
-    return refuse(found.fault);
+    return refuse(found);
   }
-  if (!isOriginAllowed(found.principal, x.snapshot, x.incoming.origin)) {
+  if (!isOriginAllowed(found, x.snapshot, x.incoming.origin)) {
     return refuse(createFault("origin-refused", "This client may not be used from this origin"));
   }
-  x.principal = found.principal;
+  x.principal = found;
   return proceed;
+}
+
+/** Tells a refusal from a principal. */
+export function isFault(found: Principal | Fault): found is Fault {
+  return "name" in found;
 }
 
 /** A client with a list of origins may come from a browser only by one of them (P21). */
