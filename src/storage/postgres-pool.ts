@@ -94,9 +94,13 @@ function createQuery(
 ): PostgresPoolClient["query"] {
   function query<R>(text: string, parameters: readonly unknown[]): Promise<PostgresQueryResult<R>>;
   function query<R>(cursor: PostgresCursor<R>): PostgresCursor<R>;
-  function query<R>(text: string | PostgresCursor<R>, parameters: readonly unknown[] = []) {
+  function query<R>(
+    text: string | PostgresCursor<R>,
+    parameters: readonly unknown[] = [],
+  ): Promise<PostgresQueryResult<R>> | PostgresCursor<R> {
     if (typeof text !== "string") throw new Error("cursors are not used");
-    return run(text, parameters);
+    // The caller's types say what a row is; they come from schema.ts through kysely.
+    return run(text, parameters) as Promise<PostgresQueryResult<R>>;
   }
   return query;
 }

@@ -105,6 +105,7 @@ function takeLock(path: string): boolean {
   if (locks.has(path)) return false;
   const db = openPrivate(path);
   try {
+    db.run("pragma busy_timeout = 0");
     db.run("begin exclusive");
   } catch (error) {
     db.close();
