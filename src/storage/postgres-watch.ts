@@ -24,12 +24,19 @@ export function watchState(
 ): () => void {
   const stopping = new AbortController();
   const loop = async (): Promise<void> => {
+    // One line an outage, not one an attempt.
+    let isLost = false;
+    const heard = (stateRevision: number): void => {
+      isLost = false;
+      changed(stateRevision);
+    };
     while (!stopping.signal.aborted) {
       try {
-        await listenOnce(options, changed, times, stopping.signal);
+        await listenOnce(options, heard, times, stopping.signal);
       } catch (error) {
         const reason = error instanceof Error ? error.message : String(error);
-        options.log.warn("storage.watch_lost", { reason });
+        if (!isLost) options.log.warn("storage.watch_lost", { reason });
+        isLost = true;
       }
       await pause(times.reconnectAfterMs, stopping.signal);
     }

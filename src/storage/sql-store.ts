@@ -35,6 +35,7 @@ export function createSqlStore(
       throw dialect.toStoreError(error);
     }
   };
+  let closing: Promise<void> | undefined;
   return {
     description: dialect.description,
     resources: createResourceStore(dialect, guard, limits),
@@ -51,6 +52,9 @@ export function createSqlStore(
     async ping() {
       await guard(() => sql`select revision from state`.execute(dialect.db));
     },
-    close: () => guard(() => dialect.close()),
+    close() {
+      closing ??= guard(() => dialect.close());
+      return closing;
+    },
   };
 }

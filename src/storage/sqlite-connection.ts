@@ -40,9 +40,10 @@ export function createSqliteConnection(options: SqliteConnectionOptions): Sqlite
     const started: Running = { worker: startWorker("storage/sqlite-worker"), waiting: new Map() };
     started.worker.onmessage = (event: MessageEvent<SqliteReply>) => settle(started, event.data);
     const lost = (reason: string): void => {
-      if (running === started) running = undefined;
       failAll(started, `the SQLite thread ended: ${reason}`);
-      if (!closed) options.log.error("storage.thread_ended", { reason });
+      if (running !== started || closed) return;
+      running = undefined;
+      options.log.error("storage.thread_ended", { reason });
     };
     started.worker.onerror = (event) => lost(event.message);
     started.worker.addEventListener("close", () => lost("closed"));

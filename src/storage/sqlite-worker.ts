@@ -76,13 +76,15 @@ function answer(request: SqliteRequest): SqliteResult {
 
 /**
  * WAL lets other processes read while one writes. FULL syncs every commit: records leave the spool once they are
- * here, and what an operator saved must survive a power cut.
+ * here, and what an operator saved must survive a power cut. Deleted content is overwritten, because retention
+ * promises that it is gone and not merely unlinked.
  */
 function openMain(path: string, busyTimeoutMs: number): Database {
   const db = openPrivate(path);
   db.run(`pragma busy_timeout = ${Math.trunc(busyTimeoutMs)}`);
   db.run("pragma journal_mode = wal");
   db.run("pragma synchronous = full");
+  db.run("pragma secure_delete = on");
   db.run("pragma journal_size_limit = 67108864");
   return db;
 }

@@ -3,11 +3,12 @@
  * notices, a frozen server, a restart.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Client } from "pg";
 import { openStore } from "../../src/storage/open-store.ts";
+import { createPostgresPool } from "../../src/storage/postgres-pool.ts";
 import {
   type AuditFilter,
   type AuditRow,
@@ -432,6 +433,18 @@ describe("store on sqlite alone", () => {
     await store.close();
   });
 
+  test("what was pruned is gone from the file", async () => {
+    const dataDir = newFolder();
+    const store = await openStore({ dataDir, log: silentLog, deadlineMs, migrate: true });
+    const canary = "canary-7f3a91";
+    await store.audit.append([row(1, { client: canary, details: `{"name":"${canary}"}` })]);
+    await store.audit.append(Array.from({ length: 300 }, (_, index) => row(index + 2)));
+    await store.audit.prune([{ logId: "log-a", seq: 1 }]);
+    await store.close();
+    expect(readdirSync(dataDir)).toEqual(["gateway.sqlite"]);
+    expect(readFileSync(join(dataDir, "gateway.sqlite"), "latin1")).not.toContain(canary);
+  });
+
   test("a file that is no database is corrupt, and not overwritten", async () => {
     const dataDir = newFolder();
     const path = join(dataDir, "gateway.sqlite");
@@ -569,11 +582,38 @@ describe("store on postgres alone", () => {
     await Promise.all([store.close(), other.close()]);
   });
 
-  test("commits are synchronous even where the server's default is not (ST-04)", async () => {
+  test("commits are synchronous even where the role's default is not (ST-04)", async () => {
     await using server = await startPostgres();
     await runOn(server.url, "alter role tester set synchronous_commit = off");
-    const store = await (await newPostgres(server)).open();
+    const options = { url: server.url, deadlineMs, connectionsMax: 1, log: silentLog };
+    const pool = createPostgresPool(options);
+    const connection = await pool.connect();
+    const { rows } = await connection.query("show synchronous_commit", []);
+    expect(rows).toEqual([{ synchronous_commit: "on" }]);
+    connection.release();
+    await pool.end();
+  });
+
+  test("tables away and back again: unavailable meanwhile, no restart needed (ST-05)", async () => {
+    const name = `store_${databases + 1}`;
+    const store = await (await newPostgres()).open();
+    const url = postgres.url.replace(/\/postgres$/, `/${name}`);
+    await runOn(url, "alter table audit_records rename to hidden");
+    expect((await rejection(store.audit.append([row(1)]))).kind).toBe("unavailable");
+    await runOn(url, "alter table hidden rename to audit_records");
+    await runOn(url, `alter database ${name} set default_transaction_read_only = on`);
+    const readOnly = await openStore({
+      ...{ databaseUrl: url, dataDir: "/nonexistent", log: silentLog, deadlineMs },
+      migrate: false,
+    });
+    const refused = await rejection(readOnly.audit.append([row(1)]));
+    expect([refused.kind, refused.message]).toEqual([
+      "unavailable",
+      expect.stringContaining("read-only transaction"),
+    ]);
+    await readOnly.close();
     await store.audit.append([row(1)]);
+    expect(await seqsOf(store, {})).toEqual([1]);
     await store.close();
   });
 });

