@@ -39,11 +39,19 @@ export function toClientConfig({ url, deadlineMs }: PostgresOptions): ClientConf
 export function createPostgresPool(options: PostgresOptions): PostgresPool {
   const { deadlineMs, connectionsMax, log } = options;
   const open = new Set<PoolClient>();
+  let isReported = false;
   const pool = new Pool({
     ...toClientConfig(options),
     max: connectionsMax,
     verify: (client, done) => {
-      makeDurable(client, log).then(() => done(), done);
+      makeDurable(client).then((fsync) => {
+        // Said once: connections come and go.
+        if (fsync !== "on" && !isReported) {
+          log.warn("storage.not_durable", { setting: "fsync", value: fsync, wanted: "on" });
+          isReported = true;
+        }
+        done();
+      }, done);
     },
   });
   // Both listeners keep a lost connection from being an uncaught error; whoever uses it sees its query fail.
@@ -107,8 +115,11 @@ function createQuery(
 
 const never = new Promise<never>(() => {});
 
-/** Settings of the server that would let it say "committed" and forget are mended or reported (ST-04). */
-async function makeDurable(client: Client, log: Log): Promise<void> {
+/**
+ * Settings that let the server say "committed" and forget (ST-04): one is mended for this connection, and the other,
+ * which only the server's own configuration can mend, is returned.
+ */
+async function makeDurable(client: Client): Promise<string | undefined> {
   const { rows } = await client.query<{ committing: string; fsync: string }>(
     `select current_setting('fsync') as fsync, case
        when current_setting('synchronous_commit') in ('on', 'remote_apply')
@@ -119,9 +130,7 @@ async function makeDurable(client: Client, log: Log): Promise<void> {
   if (settings?.committing !== "on" && settings?.committing !== "remote_apply") {
     throw new Error(`synchronous_commit is "${settings?.committing}" and could not be set to "on"`);
   }
-  if (settings.fsync !== "on") {
-    log.warn("storage.not_durable", { setting: "fsync", value: settings.fsync, wanted: "on" });
-  }
+  return settings.fsync;
 }
 
 /** A connection outside the pool, for what outlives a query: a lock or a subscription. */

@@ -39,12 +39,14 @@ function newFolder(): string {
 
 /** Opens stores on one new, empty database; each call is another process's view of it. */
 interface Database {
+  readonly location: { readonly databaseUrl?: string; readonly dataDir: string };
   open(options?: { readonly deadlineMs?: number; readonly migrate?: boolean }): Promise<Store>;
 }
 
 function newSqlite(): Promise<Database> {
   const dataDir = newFolder();
   return Promise.resolve({
+    location: { dataDir },
     open: (options) =>
       openStore({ dataDir, log: silentLog, deadlineMs, migrate: true, ...options }),
   });
@@ -56,8 +58,9 @@ async function newPostgres(server: TestPostgres = postgres): Promise<Database> {
   const name = `store_${databases}`;
   await runOn(server.url, `create database ${name}`);
   const databaseUrl = server.url.replace(/\/postgres$/, `/${name}`);
-  const fixed = { databaseUrl, dataDir: "/nonexistent", log: silentLog };
-  return { open: (options) => openStore({ ...fixed, deadlineMs, migrate: true, ...options }) };
+  const location = { databaseUrl, dataDir: "/nonexistent" };
+  const fixed = { ...location, log: silentLog, deadlineMs, migrate: true };
+  return { location, open: (options) => openStore({ ...fixed, ...options }) };
 }
 
 async function runOn(url: string, text: string): Promise<void> {
@@ -393,6 +396,28 @@ describe.each([
     await Promise.all([one.close(), two.close()]);
   });
 
+  test("exclusively: the lock of a killed process is free again", async () => {
+    const database = await newDatabase();
+    const store = await database.open();
+    const options = { ...database.location, deadlineMs, migrate: false };
+    const source = `
+      import { openStore } from ${JSON.stringify(join(import.meta.dir, "../../src/storage/open-store.ts"))};
+      import { silentLog } from ${JSON.stringify(join(import.meta.dir, "../../src/telemetry/log.ts"))};
+      const store = await openStore({ ...${JSON.stringify(options)}, log: silentLog });
+      await store.exclusively("retention", () => {
+        process.stdout.write("held");
+        return new Promise(() => {});
+      });`;
+    const holder = Bun.spawn([process.execPath, "-e", source], { stdout: "pipe" });
+    const { value } = await holder.stdout.getReader().read();
+    expect(new TextDecoder().decode(value)).toBe("held");
+    expect(await store.exclusively("retention", async () => true)).toBeUndefined();
+    holder.kill("SIGKILL");
+    await holder.exited;
+    await until(async () => (await store.exclusively("retention", async () => true)) === true);
+    await store.close();
+  });
+
   test("many operations at once all end well", async () => {
     const store = await (await newDatabase()).open();
     await Promise.all([
@@ -508,11 +533,10 @@ describe("store on postgres alone", () => {
   });
 
   test("a newer schema is refused (CF-07)", async () => {
-    const name = `store_${databases + 1}`;
     const database = await newPostgres();
     await (await database.open()).close();
     await runOn(
-      postgres.url.replace(/\/postgres$/, `/${name}`),
+      database.location.databaseUrl!,
       "insert into schema_migrations values (99, 'from the future')",
     );
     const error = await rejection(database.open());
@@ -568,7 +592,18 @@ describe("store on postgres alone", () => {
     await server.stop();
     expect((await rejection(store.audit.append([row(1), row(2)]))).kind).toBe("unavailable");
     expect((await rejection(store.ping())).kind).toBe("unavailable");
+    const { databaseUrl, dataDir } = database.location;
+    const log = silentLog;
+    const opening = openStore({
+      databaseUrl,
+      dataDir,
+      log,
+      deadlineMs,
+      migrate: true,
+      waitMs: 60_000,
+    });
     await server.restart();
+    await (await opening).close();
     await until(() =>
       store.audit.append([row(1), row(2)]).then(
         () => true,
@@ -580,6 +615,19 @@ describe("store on postgres alone", () => {
     await until(() => heard.includes(2));
     stop();
     await Promise.all([store.close(), other.close()]);
+  });
+
+  test("a table locked by someone else is unavailable by the deadline (ST-05)", async () => {
+    const database = await newPostgres();
+    const store = await database.open({ deadlineMs: 300 });
+    const holder = new Client({ connectionString: database.location.databaseUrl });
+    await holder.connect();
+    await holder.query("begin; lock table audit_records in access exclusive mode");
+    expect((await rejection(store.audit.append([row(1)]))).kind).toBe("unavailable");
+    await holder.query("rollback");
+    await holder.end();
+    await store.audit.append([row(1)]);
+    await store.close();
   });
 
   test("commits are synchronous even where the role's default is not (ST-04)", async () => {
@@ -595,17 +643,15 @@ describe("store on postgres alone", () => {
   });
 
   test("tables away and back again: unavailable meanwhile, no restart needed (ST-05)", async () => {
-    const name = `store_${databases + 1}`;
-    const store = await (await newPostgres()).open();
-    const url = postgres.url.replace(/\/postgres$/, `/${name}`);
+    const database = await newPostgres();
+    const store = await database.open();
+    const url = database.location.databaseUrl!;
     await runOn(url, "alter table audit_records rename to hidden");
     expect((await rejection(store.audit.append([row(1)]))).kind).toBe("unavailable");
     await runOn(url, "alter table hidden rename to audit_records");
+    const name = new URL(url).pathname.slice(1);
     await runOn(url, `alter database ${name} set default_transaction_read_only = on`);
-    const readOnly = await openStore({
-      ...{ databaseUrl: url, dataDir: "/nonexistent", log: silentLog, deadlineMs },
-      migrate: false,
-    });
+    const readOnly = await database.open({ migrate: false });
     const refused = await rejection(readOnly.audit.append([row(1)]));
     expect([refused.kind, refused.message]).toEqual([
       "unavailable",

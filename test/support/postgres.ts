@@ -51,11 +51,21 @@ export async function startPostgres(): Promise<TestPostgres> {
   const { postgres, user, password } = template;
   const folder = createFolder(user);
   const pgdata = join(folder, "pgdata");
-  const copied = spawnSync("cp", ["-a", join(template.folder, "pgdata"), pgdata]);
-  if (copied.status !== 0) throw new Error(`cannot copy the cluster: ${copied.stderr}`);
+  const removeFolders = (): void => {
+    rmSync(folder, { recursive: true, force: true });
+    servers -= 1;
+    if (servers > 0 || template === undefined) return;
+    rmSync(template.folder, { recursive: true, force: true });
+    template = undefined;
+  };
   const port = freePort();
   const url = `postgres://tester:${password}@127.0.0.1:${port}/postgres`;
-  let server = await startServer(postgres, pgdata, port, user, url);
+  const start = (): Promise<ChildProcess> => startServer(postgres, pgdata, port, user, url);
+  const copied = spawnSync("cp", ["-a", join(template.folder, "pgdata"), pgdata]);
+  let server = await start().catch((error: unknown) => {
+    removeFolders();
+    throw new Error(`${error} ${copied.stderr}`);
+  });
 
   const resume = (): void => signalAll(server, "SIGCONT");
   const stop = async (): Promise<void> => {
@@ -72,15 +82,11 @@ export async function startPostgres(): Promise<TestPostgres> {
     stop,
     async restart() {
       await stop();
-      server = await startServer(postgres, pgdata, port, user, url);
+      server = await start();
     },
     async [Symbol.asyncDispose]() {
       await stop();
-      rmSync(folder, { recursive: true, force: true });
-      servers -= 1;
-      if (servers > 0 || template === undefined) return;
-      rmSync(template.folder, { recursive: true, force: true });
-      template = undefined;
+      removeFolders();
     },
   };
 }
