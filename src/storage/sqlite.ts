@@ -70,7 +70,10 @@ export function createSqliteDialect(options: SqliteOptions): SqlDialect {
       const { changes } = await ask({ op: "lock", path: lockPath });
       if (changes === 0) return undefined;
       return async () => {
-        await ask({ op: "unlock", path: lockPath });
+        // The work under the lock is done; a thread that does not answer must not turn it into a failure.
+        await ask({ op: "unlock", path: lockPath }).catch((error: unknown) =>
+          log.warn("storage.unlock_failed", { name, reason: String(error) }),
+        );
       };
     },
     async close() {

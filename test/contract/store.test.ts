@@ -2,7 +2,7 @@
  * What every Store promises, run on SQLite and on a real PostgreSQL; then what only PostgreSQL can do or suffer:
  * notices, a frozen server, a restart.
  */
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -17,6 +17,9 @@ import {
 } from "../../src/storage/store.ts";
 import { silentLog } from "../../src/telemetry/log.ts";
 import { startPostgres, type TestPostgres } from "../support/postgres.ts";
+
+// Starting servers takes a second or two on a quiet machine and more on a busy one.
+setDefaultTimeout(60_000);
 
 const deadlineMs = 5000;
 const folders: string[] = [];
