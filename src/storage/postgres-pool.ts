@@ -85,13 +85,20 @@ async function lease(pool: Pool, deadlineMs: number): Promise<PostgresPoolClient
     throw error;
   }
   const leased = client;
+  let hasFailed = false;
   return {
-    query: createQuery((text, parameters) =>
-      deadline.race(deadline.expired ? never : leased.query(text, [...parameters])),
-    ),
+    query: createQuery(async (text, parameters) => {
+      try {
+        return await deadline.race(deadline.expired ? never : leased.query(text, [...parameters]));
+      } catch (error) {
+        hasFailed = true;
+        throw error;
+      }
+    }),
     release() {
       deadline.clear();
-      if (!deadline.expired) leased.release();
+      // Not used again once something failed on it: it may be half-dead, or its server may have become a replica.
+      if (!deadline.expired) leased.release(hasFailed);
     },
   };
 }

@@ -113,22 +113,27 @@ function createDriver(
   return {
     init: async () => {},
     async acquireConnection() {
-      const deadline = createDeadline("SQLite", deadlineMs);
       const turn = turns.enter();
+      const deadline = createDeadline("SQLite", deadlineMs);
       try {
         await deadline.race(turn.ready);
       } catch (error) {
         turn.abandon();
         throw error;
       }
+      let hasFailed = false;
+      const ask = (query: CompiledQuery): Promise<SqliteResult> =>
+        deadline.race(deadline.expired ? never : connection.ask(toRequest(query)));
       const lease: DatabaseConnection = {
         async executeQuery<R>(query: CompiledQuery) {
-          const request = toRequest(query);
-          const { rows, changes } = await deadline.race(
-            deadline.expired ? new Promise<SqliteResult>(() => {}) : connection.ask(request),
-          );
-          // The caller's types say what a row is; they come from schema.ts through kysely.
-          return { rows: rows as R[], numAffectedRows: BigInt(changes) };
+          try {
+            const { rows, changes } = await ask(query);
+            // The caller's types say what a row is; they come from schema.ts through kysely.
+            return { rows: rows as R[], numAffectedRows: BigInt(changes) };
+          } catch (error) {
+            hasFailed = true;
+            throw error;
+          }
         },
         streamQuery() {
           throw new StoreError("unavailable", "streaming queries are not used");
@@ -136,8 +141,8 @@ function createDriver(
       };
       endUse.set(lease, () => {
         deadline.clear();
-        // Sent before the next user's first request, and answered in that order.
-        if (deadline.expired) connection.ask({ op: "reset" }).catch(() => {});
+        // A rollback may have failed as well. Sent before the next user's first request, and answered in that order.
+        if (hasFailed) connection.ask({ op: "reset" }).catch(() => {});
         turns.leave();
       });
       return lease;
@@ -151,6 +156,8 @@ function createDriver(
     destroy: async () => {},
   };
 }
+
+const never = new Promise<never>(() => {});
 
 function toRequest(query: CompiledQuery): SqliteRequest {
   return { op: "query", sql: query.sql, parameters: query.parameters as readonly SqliteValue[] };
