@@ -25,6 +25,7 @@ export function createResourceStore(
   const know = (stateRevision: number): void => {
     knownRevision = Math.max(knownRevision, stateRevision);
   };
+  let writing: Promise<unknown> = Promise.resolve();
   return {
     async load() {
       const { stateRevision, rows } = await guard(() => readAll(dialect));
@@ -33,18 +34,21 @@ export function createResourceStore(
     },
     async write(changes, expectedRevision, nowMs) {
       const stateRevision = expectedRevision + 1;
-      await guard(() =>
+      const write = guard(() =>
         dialect.db.transaction().execute(async (db) => {
           await advanceRevision(db, expectedRevision);
           await applyChanges(db, changes, { stateRevision, nowMs, limits });
           await dialect.announce(db, stateRevision);
         }),
-      );
-      know(stateRevision);
+      ).then(() => know(stateRevision));
+      writing = Promise.allSettled([writing, write]);
+      await write;
       return stateRevision;
     },
     watch: (changed) =>
-      dialect.watch((stateRevision) => {
+      dialect.watch(async (stateRevision) => {
+        // The notice of a write of one's own can overtake its commit's answer.
+        await writing;
         if (stateRevision > knownRevision) changed(stateRevision);
       }),
   };

@@ -652,15 +652,21 @@ describe("store on postgres alone", () => {
     await runOn(url, "alter table audit_records rename to hidden");
     expect((await rejection(store.audit.append([row(1)]))).kind).toBe("unavailable");
     await runOn(url, "alter table hidden rename to audit_records");
-    const name = new URL(url).pathname.slice(1);
-    await runOn(url, `alter database ${name} set default_transaction_read_only = on`);
-    const readOnly = await database.open({ migrate: false });
-    const refused = await rejection(readOnly.audit.append([row(1)]));
-    expect([refused.kind, refused.message]).toEqual([
-      "unavailable",
-      expect.stringContaining("read-only transaction"),
-    ]);
-    await readOnly.close();
+    await store.audit.append([row(1)]);
+    expect(await seqsOf(store, {})).toEqual([1]);
+    await store.close();
+  });
+
+  test("read-only and writable again: connections made meanwhile are not kept (ST-05)", async () => {
+    const database = await newPostgres();
+    const name = new URL(database.location.databaseUrl!).pathname.slice(1);
+    await (await database.open()).close();
+    await runOn(postgres.url, `alter database ${name} set default_transaction_read_only = on`);
+    const store = await database.open({ migrate: false });
+    const refused = await rejection(store.audit.append([row(1)]));
+    expect(refused.kind).toBe("unavailable");
+    expect(refused.message).toContain("read-only transaction");
+    await runOn(postgres.url, `alter database ${name} reset all`);
     await store.audit.append([row(1)]);
     expect(await seqsOf(store, {})).toEqual([1]);
     await store.close();
