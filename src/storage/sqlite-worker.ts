@@ -82,11 +82,26 @@ function answer(request: SqliteRequest): SqliteResult {
 function openMain(path: string, busyTimeoutMs: number): Database {
   const db = openPrivate(path);
   db.run(`pragma busy_timeout = ${Math.trunc(busyTimeoutMs)}`);
-  db.run("pragma journal_mode = wal");
+  useWal(db, busyTimeoutMs);
   db.run("pragma synchronous = full");
   db.run("pragma secure_delete = on");
   db.run("pragma journal_size_limit = 67108864");
   return db;
+}
+
+const retryAfterMs = 10;
+
+/** SQLite does not wait for other processes here by itself: two that open a new file at once would refuse each other. */
+function useWal(db: Database, busyTimeoutMs: number): void {
+  for (let waitedMs = 0; ; waitedMs += retryAfterMs) {
+    try {
+      db.run("pragma journal_mode = wal");
+      return;
+    } catch (error) {
+      if (!codeOf(error).startsWith("SQLITE_BUSY") || waitedMs >= busyTimeoutMs) throw error;
+      Bun.sleepSync(retryAfterMs);
+    }
+  }
 }
 
 /** Readable by its owner only from the first byte on; SQLite gives its side files the same mode. */

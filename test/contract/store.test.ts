@@ -443,7 +443,7 @@ describe.each([
     const early = await rejection(database.open({ migrate: false }));
     expect(early.kind).toBe("conflict");
     expect(early.message).toContain("mcp-gateway migrate");
-    const stores = await Promise.all([database.open(), database.open(), database.open()]);
+    const stores = await Promise.all(Array.from({ length: 8 }, () => database.open()));
     stores.push(await database.open({ migrate: false }));
     for (const store of stores) await store.close();
   });
