@@ -77,7 +77,10 @@ export function keyTypeOf(algorithm: JwtAlgorithm): string | undefined {
 
 /** The issuer ready for use. Throws invalid-params where it is incomplete, contradictory or weak. */
 export function checkIssuer(config: JwtIssuerConfig): CheckedIssuer {
-  if (config.issuer === "") refuse(config, "issuer must not be empty");
+  // `#` parts issuer from subject in a principal's id.
+  if (config.issuer === "" || config.issuer.includes("#")) {
+    refuse(config, "issuer must not be empty and must not hold a #");
+  }
   if (config.audiences.length === 0 || config.audiences.includes("")) {
     refuse(config, "audiences must name at least one audience, and none may be empty");
   }

@@ -29,8 +29,11 @@ export function canonicalUri(uri: string): string | undefined {
   if (path === undefined || query === undefined || fragment === undefined) return undefined;
   if (authority !== undefined && host === undefined) return undefined;
   if (hasHiddenDots(path)) return undefined;
+  const resolved = removeDots(path);
+  // `x:/.//host` would turn into `x://host`: a path may not become an authority.
+  if (host === undefined && resolved.startsWith("//")) return undefined;
   const prefix = host === undefined ? "" : `//${normaliseAuthority(scheme, host)}`;
-  return `${scheme.toLowerCase()}:${prefix}${removeDots(path)}${query}${fragment}`;
+  return `${scheme.toLowerCase()}:${prefix}${resolved}${query}${fragment}`;
 }
 
 /**
