@@ -67,6 +67,8 @@ export interface Servers {
     name: string,
     options: { readonly refresh: boolean; readonly signal: AbortSignal },
   ): Promise<ReadonlyMap<string, CatalogueTool>>;
+  /** From memory alone: true or false while the server's tools are known and fresh, undefined otherwise. */
+  knowsTool(server: string, tool: string): boolean | undefined;
   status(name: string): ServerStatus | undefined;
   apply(specs: ReadonlyMap<string, ServerSpec>): void;
   close(): Promise<void>;
