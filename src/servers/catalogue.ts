@@ -7,6 +7,7 @@ import { arrayMember, objectText, readObject, stringMember } from "../protocol/j
 import type { CatalogueTool, ServerClient } from "./client.ts";
 import { ownRequest } from "./era.ts";
 import { cancelled, errorOf, invalidAnswer } from "./faults.ts";
+import { type ParamHeader, readParamHeaders } from "./param-headers.ts";
 
 export interface CatalogueOptions {
   readonly client: Pick<ServerClient, "call" | "spec">;
@@ -22,16 +23,24 @@ export interface Catalogue {
     readonly refresh: boolean;
     readonly signal: AbortSignal;
   }): Promise<ReadonlyMap<string, CatalogueTool>>;
+  /** From memory alone: undefined while the tools are unknown or stale. */
+  knowsTool(name: string): boolean | undefined;
+  /** The arguments a tool mirrors into headers, as last listed. */
+  paramHeaders(name: string): readonly ParamHeader[];
   invalidate(): void;
 }
 
 type Tools = ReadonlyMap<string, CatalogueTool>;
+
+const none: readonly ParamHeader[] = Object.freeze([]);
 
 export function createCatalogue(options: CatalogueOptions): Catalogue {
   const { client, clock } = options;
   const { spec } = client;
   let known: { readonly tools: Tools; readonly untilMs: number } | undefined;
   let listing: Promise<Tools> | undefined;
+  /** Kept past the TTL: an old answer beats none, and the server says when a header is missing. */
+  let mirrored: ReadonlyMap<string, readonly ParamHeader[]> = new Map();
   let generation = 0;
 
   /** The shared listing has its own time limit: one caller that leaves must not end it for the others. */
@@ -47,17 +56,26 @@ export function createCatalogue(options: CatalogueOptions): Catalogue {
     const tools = await listPages(options);
     const ttlMs = Math.max(spec.listTtlMs, options.ttlMsMin);
     if (generation === startedIn) known = { tools, untilMs: clock.monotonicMs() + ttlMs };
+    mirrored = new Map(
+      [...tools.values()]
+        .map(({ name, text }) => [name, readParamHeaders(text)] as const)
+        .filter(([, headers]) => headers.length > 0),
+    );
     return tools;
+  }
+
+  function fresh(): Tools | undefined {
+    return known !== undefined && known.untilMs > clock.monotonicMs() ? known.tools : undefined;
   }
 
   return {
     async tools({ refresh, signal }) {
       if (signal.aborted) throw errorOf(cancelled);
-      if (!refresh && known !== undefined && known.untilMs > clock.monotonicMs()) {
-        return known.tools;
-      }
-      return untilAborted(listOnce(), signal);
+      const remembered = refresh ? undefined : fresh();
+      return remembered ?? untilAborted(listOnce(), signal);
     },
+    knowsTool: (name) => fresh()?.has(name),
+    paramHeaders: (name) => mirrored.get(name) ?? none,
     invalidate() {
       generation += 1;
       known = undefined;

@@ -39,21 +39,27 @@ export async function openDuplex(options: DuplexOptions): Promise<Wire> {
     const message = parseMessage(text, options.scanLimits);
     switch (message.kind) {
       case "response":
-        return takeResponse(message);
+        takeResponse(message);
+        break;
       case "notification":
-        return takeNotification(message);
+        takeNotification(message);
+        break;
       case "request":
         void channel?.send(answerServerRequest(message));
-        return;
+        break;
       case "malformed":
-        return takeMalformed(text, message.idText);
+        takeMalformed(text, message.idText);
+        break;
     }
   }
 
   function takeResponse(response: McpResponse): void {
     const id = Number(response.idText);
     const call = pending.get(id);
-    if (call !== undefined) return call.settle(toAnswer(server, response, undefined));
+    if (call !== undefined) {
+      call.settle(toAnswer(server, response, undefined));
+      return;
+    }
     options.countStray();
     if (!(id >= 1 && id <= lastId)) fail(invalidAnswer(server, "unknown-id"));
   }

@@ -5,8 +5,8 @@
 import type { IncomingMessage } from "node:http";
 import type { Fault } from "../errors/fault.ts";
 import { createEventParser } from "../protocol/event-stream.ts";
-import { errorOf, invalidAnswer, oversizedAnswer, timedOut, unreachable } from "./faults.ts";
-import { type HttpPool, operatorHeaders } from "./http.ts";
+import { errorOf, invalidAnswer, timedOut, unreachable } from "./faults.ts";
+import { type HttpPool, operatorHeaders, pushChunk } from "./http.ts";
 import type { ServerSpec } from "./spec.ts";
 import type { Channel, ChannelEvents } from "./wire.ts";
 
@@ -33,10 +33,13 @@ export function openHttpSseChannel(
       else reject(errorOf(fault));
     };
     const takeEvent = (type: string, text: string) => {
-      if (type === "message" && isOpen) return events.onText(text);
-      if (type !== "endpoint" || isOpen) return;
+      if (isOpen && type === "message") events.onText(text);
+      if (isOpen || type !== "endpoint") return;
       const path = endpointPath(text, pool.url);
-      if (path === undefined) return fail(invalidAnswer(server, "endpoint-elsewhere"));
+      if (path === undefined) {
+        fail(invalidAnswer(server, "endpoint-elsewhere"));
+        return;
+      }
       isOpen = true;
       clearTimeout(timer);
       resolve({
@@ -72,7 +75,8 @@ function readStream(
   const isStream = response.headers["content-type"]?.startsWith("text/event-stream") === true;
   if (response.statusCode !== 200 || !isStream) {
     response.on("error", () => {});
-    return fail(invalidAnswer(spec.name, `status-${response.statusCode}`));
+    fail(invalidAnswer(spec.name, `status-${response.statusCode}`));
+    return;
   }
   const decoder = new TextDecoder("utf-8", { fatal: true });
   const parser = createEventParser({
@@ -80,11 +84,8 @@ function readStream(
     onEvent: (event) => takeEvent(event.type, event.text),
   });
   response.on("data", (chunk: Buffer) => {
-    try {
-      parser.push(decoder.decode(chunk, { stream: true }));
-    } catch {
-      fail(oversizedAnswer(spec.name, spec.responseBytesMax));
-    }
+    const fault = pushChunk(parser, decoder, chunk, spec);
+    if (fault !== undefined) fail(fault);
   });
   response.on("error", (error) => fail(unreachable(spec.name, error.name)));
   response.on("close", () => fail(unreachable(spec.name, "stream-closed")));

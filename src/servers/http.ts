@@ -10,8 +10,10 @@ import {
   type IncomingMessage,
 } from "node:http";
 import { Agent as HttpsAgent, request as httpsRequest } from "node:https";
+import type { Fault } from "../errors/fault.ts";
+import { type EventParser, EventStreamError } from "../protocol/event-stream.ts";
 import { bareHost, checkedUrl, createEgressLookup } from "./egress.ts";
-import { errorCode } from "./faults.ts";
+import { errorCode, invalidAnswer, oversizedAnswer } from "./faults.ts";
 import type { ServerSpec } from "./spec.ts";
 
 const resolvedAddressesMax = 16;
@@ -85,6 +87,23 @@ export function createHttpPool(spec: ServerSpec, urlText: string): HttpPool {
     },
     close: () => agent.destroy(),
   };
+}
+
+/** Feeds one chunk of an event stream to its parser; returns the fault of a stream that must be given up. */
+export function pushChunk(
+  parser: EventParser,
+  decoder: TextDecoder,
+  chunk: Buffer,
+  spec: ServerSpec,
+): Fault | undefined {
+  try {
+    parser.push(decoder.decode(chunk, { stream: true }));
+    return undefined;
+  } catch (error) {
+    if (error instanceof EventStreamError) return oversizedAnswer(spec.name, spec.responseBytesMax);
+    if (error instanceof TypeError) return invalidAnswer(spec.name, "not-utf8");
+    throw error;
+  }
 }
 
 /** Only a new connection is timed: a reused one is connected already. */

@@ -109,6 +109,7 @@ export function createServers(options: ServersOptions): Servers {
       if (entry === undefined) throw new GatewayError("scope-unknown", "Not found");
       return entry.catalogue.tools(asked);
     },
+    knowsTool: (server, tool) => entries.get(server)?.catalogue.knowsTool(tool),
     status(name) {
       const entry = entries.get(name);
       if (entry !== undefined) return entry.client.status();
@@ -155,7 +156,18 @@ function createEntry(spec: ServerSpec, options: ServersOptions, limits: ServersL
     },
   });
   const { closePool } = binding;
-  const client = createServerClient({ spec, connection, closePool, ownInfoText, clock, metrics });
+  const client = createServerClient({
+    spec,
+    connection,
+    closePool,
+    ownInfoText,
+    clock,
+    metrics,
+    tools: {
+      paramHeaders: (name) => catalogue.paramHeaders(name),
+      refresh: async (signal) => void (await catalogue.tools({ refresh: true, signal })),
+    },
+  });
   const catalogue = createCatalogue({
     client,
     clock,

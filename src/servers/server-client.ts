@@ -18,6 +18,7 @@ import { legacyHeaders } from "./legacy/session.ts";
 import { modernError, renderLegacy } from "./legacy/to-legacy.ts";
 import { modernHeaders, renderModern } from "./modern.ts";
 import { renderCancellation } from "./outgoing.ts";
+import { type ParamHeader, paramHeaders } from "./param-headers.ts";
 import { toRelayed } from "./relayed.ts";
 import type { ServerSpec } from "./spec.ts";
 import type { WireAnswer } from "./wire.ts";
@@ -32,6 +33,11 @@ export interface ServerClientOptions {
   readonly spec: ServerSpec;
   readonly connection: Connection;
   readonly closePool: () => void;
+  readonly tools: {
+    readonly paramHeaders: (tool: string) => readonly ParamHeader[];
+    /** Lists the tools again. */
+    readonly refresh: (signal: AbortSignal) => Promise<void>;
+  };
   readonly ownInfoText: string;
   readonly clock: Clock;
   readonly metrics: Metrics;
@@ -111,7 +117,8 @@ export function createServerClient(options: ServerClientOptions): PooledClient {
       const answer = await send(link, request, context, passOn, Math.max(1, leftMs));
       const again = isFirst && !hasRelayed ? whyAgain(link, request, answer) : undefined;
       if (again === undefined) return toOutcome(link, answer);
-      if (again !== "harmless") connection.drop(link, { forgetEra: again === "era" });
+      if (again === "headers") await options.tools.refresh(context.signal).catch(() => {});
+      else if (again !== "harmless") connection.drop(link, { forgetEra: again === "era" });
     }
   }
 
@@ -131,6 +138,7 @@ export function createServerClient(options: ServerClientOptions): PooledClient {
         ? modernHeaders(request)
         : legacyHeaders(facts.revision as LegacyRevision);
       Object.assign(headers, own);
+      if (isModern && request.method === "tools/call") Object.assign(headers, mirrored(request));
     }
     return wire.request({
       id,
@@ -147,17 +155,26 @@ export function createServerClient(options: ServerClientOptions): PooledClient {
     });
   }
 
+  function mirrored({ params }: McpRequest): Readonly<Record<string, string>> | undefined {
+    const tool = params && stringMember(params, "name");
+    if (tool === undefined || params === undefined) return undefined;
+    const found = options.tools.paramHeaders(tool);
+    return found.length === 0 ? undefined : paramHeaders(found, params);
+  }
+
   /** Why a second try is safe and may help; undefined where it is not or cannot. */
   function whyAgain(
     { facts, wire }: Link,
     request: McpRequest,
     answer: WireAnswer,
-  ): "session" | "era" | "harmless" | undefined {
+  ): "session" | "era" | "headers" | "harmless" | undefined {
     if (answer.kind === "result") return undefined;
     const { status } = answer;
     if (answer.kind === "error") {
       const { code } = toErrorBody(answer);
       if (code === -32022) return "era";
+      // The tool mirrors arguments into headers that we did not know of, or no longer know rightly.
+      if (code === -32020 && request.method === "tools/call") return "headers";
       return facts.era === "legacy" && status === 404 ? "session" : undefined;
     }
     const { name } = answer.fault;

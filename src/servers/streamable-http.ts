@@ -5,7 +5,7 @@
 import type { IncomingMessage } from "node:http";
 import type { Fault } from "../errors/fault.ts";
 import { createEventParser } from "../protocol/event-stream.ts";
-import { decodeUtf8, parseMessage } from "../protocol/parse-message.ts";
+import { type AnyMessage, decodeUtf8, parseMessage } from "../protocol/parse-message.ts";
 import type { ScanLimits } from "../protocol/scan.ts";
 import { toAnswer } from "./answer.ts";
 import {
@@ -17,7 +17,7 @@ import {
   timedOut,
   unreachable,
 } from "./faults.ts";
-import { type HttpPool, operatorHeaders } from "./http.ts";
+import { type HttpPool, operatorHeaders, pushChunk } from "./http.ts";
 import { answerServerRequest } from "./server-requests.ts";
 import type { ServerSpec } from "./spec.ts";
 import type { Wire, WireAnswer, WireEvents, WireRequest } from "./wire.ts";
@@ -132,17 +132,21 @@ export function openStreamableHttp(options: StreamableHttpOptions): Wire {
     response.on("close", () => lose(reply, "closed"));
     const { headers } = response;
     const encoding = headers["content-encoding"];
-    if (status >= 300 && status < 400) return refuse("redirect-refused");
-    if (encoding !== undefined && encoding !== "identity") return refuse("content-encoding");
-    if (reply.wireRequest.method === "initialize") keepSession(headers["mcp-session-id"]);
     const type = mediaType(headers["content-type"]);
-    if (type === "text/event-stream" && status === 200) return readEvents(response, reply);
-    if (type === "application/json") return readJson(response, status, reply);
-    refuse(`status-${status}`, retryAfterMs(headers["retry-after"]));
+    if (reply.wireRequest.method === "initialize") keepSession(headers["mcp-session-id"]);
+    if (status >= 300 && status < 400) refuse(response, reply, "redirect-refused");
+    else if (encoding !== undefined && encoding !== "identity") {
+      refuse(response, reply, "content-encoding");
+    } else if (type === "text/event-stream" && status === 200) readEvents(response, reply);
+    else if (type === "application/json") readJson(response, status, reply);
+    else refuse(response, reply, `status-${status}`);
+  }
 
-    function refuse(reason: string, waitMs?: number): void {
-      reply.end(invalidAnswer(server, reason, waitMs), status < 400 || status >= 500, status);
-    }
+  /** A client error says that the request was not carried out; every other status leaves that open. */
+  function refuse(response: IncomingMessage, reply: Reply, reason: string): void {
+    const status = response.statusCode ?? 0;
+    const waitMs = retryAfterMs(response.headers["retry-after"]);
+    reply.end(invalidAnswer(server, reason, waitMs), status < 400 || status >= 500, status);
   }
 
   function readJson(response: IncomingMessage, status: number, reply: Reply): void {
@@ -159,12 +163,11 @@ export function openStreamableHttp(options: StreamableHttpOptions): Wire {
       const text = decodeUtf8(whole);
       const message = text === undefined ? undefined : parseMessage(text, scanLimits);
       if (message?.kind === "response" && message.idText === String(reply.wireRequest.id)) {
-        return reply.settle(toAnswer(server, message, status));
+        reply.settle(toAnswer(server, message, status));
+        return;
       }
       if (status === 200) countStray();
-      const reason = status === 200 ? (message?.kind ?? "not-utf8") : `status-${status}`;
-      const waitMs = retryAfterMs(response.headers["retry-after"]);
-      reply.end(invalidAnswer(server, reason, waitMs), status < 400 || status >= 500, status);
+      refuse(response, reply, status === 200 ? misfit(message) : `status-${status}`);
     });
   }
 
@@ -175,10 +178,9 @@ export function openStreamableHttp(options: StreamableHttpOptions): Wire {
       onEvent: (event) => takeEvent(event.text, reply),
     });
     response.on("data", (chunk: Buffer) => {
-      try {
-        parser.push(decoder.decode(chunk, { stream: true }));
-      } catch {
-        reply.end(oversizedAnswer(server, spec.responseBytesMax), true, 200);
+      const fault = pushChunk(parser, decoder, chunk, spec);
+      if (fault !== undefined) {
+        reply.end(fault, true, 200);
         reply.stop();
       }
       if (reply.isSettled()) linger(response, reply);
@@ -188,23 +190,30 @@ export function openStreamableHttp(options: StreamableHttpOptions): Wire {
   /** The first final answer wins; what follows it, and answers to anything else, are dropped and counted. */
   function takeEvent(text: string, reply: Reply): void {
     if (text === "") return;
-    if (reply.isSettled()) return countStray();
+    if (reply.isSettled()) {
+      countStray();
+      return;
+    }
     const message = parseMessage(text, scanLimits);
     switch (message.kind) {
       case "response":
         if (message.idText === String(reply.wireRequest.id)) {
-          return reply.settle(toAnswer(server, message, 200));
+          reply.settle(toAnswer(server, message, 200));
+          break;
         }
         countStray();
-        return reply.end(invalidAnswer(server, "unknown-id"), true, 200);
+        reply.end(invalidAnswer(server, "unknown-id"), true, 200);
+        break;
       case "notification":
-        return takeNotification(message, reply.wireRequest, events);
+        takeNotification(message, reply.wireRequest, events);
+        break;
       case "request":
         void post(answerServerRequest(message), reply.wireRequest.headers);
-        return;
+        break;
       case "malformed":
         countStray();
-        return reply.end(invalidAnswer(server, "malformed-message"), true, 200);
+        reply.end(invalidAnswer(server, "malformed-message"), true, 200);
+        break;
     }
   }
 
@@ -275,6 +284,11 @@ function linger(response: IncomingMessage, reply: Reply): void {
   const timer = setTimeout(reply.stop, lingerMs);
   response.once("end", () => clearTimeout(timer));
   response.once("close", () => clearTimeout(timer));
+}
+
+function misfit(message: AnyMessage | undefined): string {
+  if (message === undefined) return "not-utf8";
+  return message.kind === "response" ? "unknown-id" : "malformed-message";
 }
 
 function mediaType(header: string | undefined): string | undefined {

@@ -96,11 +96,7 @@ describe.each(combinations)("server client over $name", ({ era, start }) => {
   test("UP-16 gives up after the call's time limit and tells the server", async () => {
     const { client } = connect((await start()).transport);
     await client.facts(never);
-    const late = await client.call(
-      toolCall("wait", "{}"),
-      { ...context(), timeoutMs: 50 },
-      ignore,
-    );
+    const late = await client.call(toolCall("wait", "{}"), { ...context(), timeoutMs: 50 }, ignore);
     expect(late).toMatchObject({ kind: "fault", fault: { name: "upstream-timeout" } });
     await until(async () => (await seen(client)).includes("cancelled"));
   });
@@ -191,24 +187,69 @@ describe("stdio processes", () => {
 });
 
 describe("answers no SDK would give, over Streamable HTTP", () => {
-  const rows: readonly [string, string, (id: number) => { status: number; headers: object; body: string }][] = [
-    ["UP-06 a redirect", "redirect-refused", () => answer(307, "", { location: "http://127.0.0.1:1/" })],
-    ["UP-15 a page of HTML", "status-200", () => answer(200, "<p>hi", { "content-type": "text/html" })],
-    ["UP-15 no JSON", "malformed", () => answer(200, "{nope")],
+  const rows: readonly [
+    string,
+    string,
+    (id: number) => { status: number; headers: object; body: string },
+  ][] = [
+    [
+      "UP-06 a redirect",
+      "redirect-refused",
+      () => answer(307, "", { location: "http://127.0.0.1:1/" }),
+    ],
+    [
+      "UP-15 a page of HTML",
+      "status-200",
+      () => answer(200, "<p>hi", { "content-type": "text/html" }),
+    ],
+    ["UP-15 no JSON", "malformed-message", () => answer(200, "{nope")],
     ["UP-15 a failure", "status-503", () => answer(503, "", { "retry-after": "9999999999" })],
-    ["UP-12 compression nobody asked for", "content-encoding", () => answer(200, "x", { "content-encoding": "gzip" })],
-    ["UP-19 another id", "response", (id) => answer(200, `{"jsonrpc":"2.0","id":${id + 1},"result":{}}`)],
-    ["PR-25 result and error", "malformed", (id) => answer(200, `{"jsonrpc":"2.0","id":${id},"result":{},"error":{"code":1,"message":""}}`)],
-    ["PR-25 a code that is no integer", "error-shape", (id) => answer(200, `{"jsonrpc":"2.0","id":${id},"error":{"code":1.5,"message":""}}`)],
-    ["PR-25 an unknown result type", "result-type-unknown", (id) => answer(200, `{"jsonrpc":"2.0","id":${id},"result":{"resultType":"task"}}`)],
-    ["TS-05 another id on the stream", "unknown-id", (id) => answer(200, `data: {"jsonrpc":"2.0","id":${id + 1},"result":{}}\n\n`, { "content-type": "text/event-stream" })],
-    ["TS-03 an endless line", "answer-too-large", () => answer(200, `data: ${"x".repeat(30_000)}`, { "content-type": "text/event-stream" })],
+    [
+      "UP-12 compression nobody asked for",
+      "content-encoding",
+      () => answer(200, "x", { "content-encoding": "gzip" }),
+    ],
+    [
+      "UP-19 another id",
+      "unknown-id",
+      (id) => answer(200, `{"jsonrpc":"2.0","id":${id + 1},"result":{}}`),
+    ],
+    [
+      "PR-25 result and error",
+      "malformed-message",
+      (id) =>
+        answer(200, `{"jsonrpc":"2.0","id":${id},"result":{},"error":{"code":1,"message":""}}`),
+    ],
+    [
+      "PR-25 a code that is no integer",
+      "error-shape",
+      (id) => answer(200, `{"jsonrpc":"2.0","id":${id},"error":{"code":1.5,"message":""}}`),
+    ],
+    [
+      "PR-25 an unknown result type",
+      "result-type-unknown",
+      (id) => answer(200, `{"jsonrpc":"2.0","id":${id},"result":{"resultType":"task"}}`),
+    ],
+    [
+      "TS-05 another id on the stream",
+      "unknown-id",
+      (id) =>
+        answer(200, `data: {"jsonrpc":"2.0","id":${id + 1},"result":{}}\n\n`, {
+          "content-type": "text/event-stream",
+        }),
+    ],
+    [
+      "TS-03 an endless line",
+      "answer-too-large",
+      () => answer(200, `data: ${"x".repeat(30_000)}`, { "content-type": "text/event-stream" }),
+    ],
   ];
   test.each(rows)("%s is refused as %s", async (_name, reason, reply) => {
     const { client } = connect(await startOdd(reply), { responseBytesMax: 20_000 });
     const outcome = await client.call(toolCall("echo", "{}"), context(), ignore);
     expect(outcome).toMatchObject({ kind: "fault", fault: { name: "upstream-invalid", reason } });
-    if (outcome.kind === "fault") expect(outcome.fault.retryAfterMs ?? 0).toBeLessThanOrEqual(60_000);
+    if (outcome.kind === "fault")
+      expect(outcome.fault.retryAfterMs ?? 0).toBeLessThanOrEqual(60_000);
   });
 
   test("TS-05 the first final answer wins; pings on the stream are answered", async () => {
@@ -228,13 +269,16 @@ describe("answers no SDK would give, over Streamable HTTP", () => {
 
   test("UP-10 the agent's credential is never sent on; MCP headers come from the body", async () => {
     let headers: Record<string, unknown> = {};
-    const transport = await startOdd((id) => result(id, "ok"), (given) => {
-      headers = given;
-    });
+    const transport = await startOdd(
+      (id) => result(id, "ok"),
+      (given) => {
+        headers = given;
+      },
+    );
     const { client } = connect(transport);
     const given = { authorization: "Bearer agent", "x-request-id": "r1", "mcp-name": "other" };
     await client.call(toolCall("\u00fcber", "{}"), { ...context(), headers: given }, ignore);
-    expect(headers["authorization"]).toBeUndefined();
+    expect(headers.authorization).toBeUndefined();
     expect(headers).toMatchObject({
       "x-request-id": "r1",
       "mcp-method": "tools/call",
@@ -261,7 +305,11 @@ describe("apply", () => {
   });
 
   test("UP-01 a private address is refused unless the operator allowed it", async () => {
-    const transport = { kind: "streamable-http", url: "https://127.0.0.1:1/", headers: {} } as const;
+    const transport = {
+      kind: "streamable-http",
+      url: "https://127.0.0.1:1/",
+      headers: {},
+    } as const;
     const { client } = connect(transport, { allowPrivateNetwork: false });
     const outcome = await client.call(toolCall("echo", "{}"), context(), ignore);
     expect(outcome).toMatchObject({ kind: "fault", fault: { reason: "egress-address" } });
@@ -336,7 +384,8 @@ function connect(
 }
 
 function toolCall(name: string, argsText: string, progressTokenText?: string): McpRequest {
-  const meta = progressTokenText === undefined ? "" : `,"_meta":{"progressToken":${progressTokenText}}`;
+  const meta =
+    progressTokenText === undefined ? "" : `,"_meta":{"progressToken":${progressTokenText}}`;
   return {
     kind: "request",
     idText: '"agent-1"',
@@ -388,7 +437,9 @@ async function until(isTrue: () => Promise<boolean>): Promise<void> {
 async function childrenRunning(kind: string): Promise<readonly string[]> {
   const listing = Bun.spawn(["ps", "-o", "pid=,args=", "--ppid", String(process.pid)]);
   const lines = (await new Response(listing.stdout).text()).split("\n");
-  return lines.filter((line) => line.includes(`stdio-main.ts ${kind}`) && !line.includes("<defunct>"));
+  return lines.filter(
+    (line) => line.includes(`stdio-main.ts ${kind}`) && !line.includes("<defunct>"),
+  );
 }
 
 function answer(status: number, body: string, headers: object = {}) {
@@ -405,7 +456,11 @@ async function startOdd(
   reply: (id: number) => { status: number; headers: object; body: string },
   note: (headers: Record<string, unknown>) => void = () => {},
 ): Promise<ServerTransport> {
-  const discovered = { supportedVersions: ["2026-07-28"], capabilities: {}, resultType: "complete" };
+  const discovered = {
+    supportedVersions: ["2026-07-28"],
+    capabilities: {},
+    resultType: "complete",
+  };
   const fake = await startRaw((request, response, body) => {
     const { id, method } = JSON.parse(body);
     if (method === "server/discover") {

@@ -21,10 +21,13 @@ export interface Behaviour {
 
 const names = ["echo", "steps", "wait", "huge", "seen", "die"];
 
+/** `echo` mirrors an argument into a header, which modern servers insist on over HTTP. */
+const properties = { region: { type: "string", "x-mcp-header": "Region" } };
+
 export const tools = names.map((name) => ({
   name,
   description: `The tool ${name}`,
-  inputSchema: { type: "object" as const },
+  inputSchema: { type: "object" as const, ...(name === "echo" && { properties }) },
 }));
 
 /** `die` is what the tool of that name does to the server. */
@@ -36,7 +39,7 @@ export function createBehaviour(die: () => void): Behaviour {
       seen.push(`call:${name}`);
       switch (name) {
         case "echo":
-          return text(String(args["text"]));
+          return text(String(args.text));
         case "steps":
           for (let step = 1; step <= 3; step += 1) await progress(step, 3);
           return text("done");
@@ -45,7 +48,7 @@ export function createBehaviour(die: () => void): Behaviour {
           seen.push("cancelled");
           return text("too late");
         case "huge":
-          return text("x".repeat(Number(args["bytes"])));
+          return text("x".repeat(Number(args.bytes)));
         case "seen":
           return text(seen.join(","));
         case "die":

@@ -25,7 +25,8 @@ else {
     const method = "method" in message ? message.method : "";
     if (kind === "exits" && !isInitialized && method !== "initialize") process.exit(1);
     isInitialized = true;
-    if (kind === "junk" && method === "tools/call") process.stdout.write('{"jsonrpc": "2.0", NaN}\n');
+    if (kind === "junk" && method === "tools/call")
+      process.stdout.write('{"jsonrpc": "2.0", NaN}\n');
     else forward?.(message);
   };
 }
