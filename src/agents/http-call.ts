@@ -2,7 +2,7 @@
  * One call over HTTP: answered as JSON while it is short and silent, as an event stream from the first relayed
  * message on, or once it has taken longer than `sseAfterMs`, because only a stream can be kept alive.
  */
-import { renderEvent } from "../protocol/event-stream.ts";
+import { keepAliveComment, renderEvent } from "../protocol/event-stream.ts";
 import type { Arrival } from "./arrival.ts";
 import type { RelayText, Spoken } from "./conversation.ts";
 import type { EventChannel } from "./event-channel.ts";
@@ -35,7 +35,11 @@ export function answerCall(
         requestId === undefined ? {} : { "x-request-id": requestId };
       resolve(streamResponse(channel.stream, more));
     };
-    const timer = setTimeout(commit, deps.sseAfterMs);
+    // Headers leave with the first bytes of a stream: a comment tells the agent that we are at work.
+    const timer = setTimeout(() => {
+      commit();
+      channel?.push(keepAliveComment);
+    }, deps.sseAfterMs);
     const relay = (text: string) => {
       commit();
       channel?.push(renderEvent({ text }));

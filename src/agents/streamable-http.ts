@@ -6,6 +6,7 @@
 import { createFault, type Fault } from "../errors/fault.ts";
 import type { Dispatch } from "../pipeline/incoming.ts";
 import { classifyHttp } from "../protocol/classify.ts";
+import { keepAliveComment } from "../protocol/event-stream.ts";
 import type { McpRequest } from "../protocol/messages.ts";
 import {
   type AnyMessage,
@@ -228,6 +229,8 @@ export function createStreamableHttp(deps: HttpBindingDeps): HttpBinding {
       session.onEnd = undefined;
     });
     session.onEnd = () => channel.end();
+    // Headers leave with the first bytes.
+    channel.push(keepAliveComment);
     return streamResponse(channel.stream, { "mcp-session-id": session.id });
   }
 
