@@ -1,0 +1,85 @@
+/**
+ * One call over HTTP: answered as JSON while it is short and silent, as an event stream from the first relayed
+ * message on, or once it has taken longer than `sseAfterMs`, because only a stream can be kept alive.
+ */
+import { keepAliveComment, renderEvent } from "../protocol/event-stream.ts";
+import type { Arrival } from "./arrival.ts";
+import type { RelayText, Spoken } from "./conversation.ts";
+import type { EventChannel } from "./event-channel.ts";
+import { emptyResponse, jsonResponse, streamResponse } from "./http-response.ts";
+import type { Streams } from "./streams.ts";
+
+export interface HttpCall {
+  readonly arrival: Arrival;
+  /** False where the caller reads JSON only: what would be relayed is dropped. */
+  readonly canStream: boolean;
+  /** True where the caller reads event streams only. */
+  readonly streamOnly?: boolean;
+  /** Runs the call; never rejects. A list is the answer to a batch. */
+  readonly work: (relay: RelayText) => Promise<Spoken | readonly Spoken[]>;
+}
+
+export function answerCall(
+  call: HttpCall,
+  deps: { readonly streams: Streams; readonly sseAfterMs: number },
+): Promise<Response> {
+  const { arrival, canStream, work } = call;
+  return new Promise((resolve, reject) => {
+    let channel: EventChannel | undefined;
+    const commit = () => {
+      arrival.keepOpen();
+      if (channel !== undefined || !canStream) return;
+      channel = deps.streams.open(arrival);
+      const { requestId } = arrival.caller;
+      const more: Record<string, string> =
+        requestId === undefined ? {} : { "x-request-id": requestId };
+      resolve(streamResponse(channel.stream, more));
+    };
+    // Headers leave with the first bytes of a stream: a comment tells the agent that we are at work.
+    const timer = setTimeout(() => {
+      commit();
+      channel?.push(keepAliveComment);
+    }, deps.sseAfterMs);
+    const relay = (text: string) => {
+      commit();
+      channel?.push(renderEvent({ text }));
+    };
+    if (call.streamOnly) commit();
+    work(relay).then((spoken) => {
+      clearTimeout(timer);
+      if (channel === undefined) resolve(toResponse(spoken, arrival));
+      else endStream(channel, spoken);
+    }, reject);
+  });
+}
+
+export function toResponse(spoken: Spoken | readonly Spoken[], arrival: Arrival): Response {
+  if (isBatch(spoken)) {
+    const texts = answersOf(spoken);
+    if (texts.length === 0) return emptyResponse(202);
+    return jsonResponse(`[${texts.join(",")}]`, 200, undefined, arrival.metadataUrl);
+  }
+  switch (spoken.kind) {
+    case "answer":
+      return jsonResponse(spoken.text, spoken.status, spoken.reply, arrival.metadataUrl);
+    case "accepted":
+    case "cancelled":
+      return emptyResponse(202);
+    default:
+      return spoken satisfies never;
+  }
+}
+
+function endStream(channel: EventChannel, spoken: Spoken | readonly Spoken[]): void {
+  const texts = answersOf(isBatch(spoken) ? spoken : [spoken]);
+  for (const text of texts) channel.push(renderEvent({ text }));
+  channel.end();
+}
+
+function answersOf(spoken: readonly Spoken[]): readonly string[] {
+  return spoken.flatMap((one) => (one.kind === "answer" ? [one.text] : []));
+}
+
+function isBatch(spoken: Spoken | readonly Spoken[]): spoken is readonly Spoken[] {
+  return Array.isArray(spoken);
+}

@@ -1,0 +1,60 @@
+/**
+ * Whether this caller may use the session it names. A session id proves nothing: the caller must be the principal
+ * that opened it. Unknown, ended and foreign sessions get one and the same answer (AZ-05, AZ-08).
+ */
+import { hash } from "node:crypto";
+import { createFault, type Fault } from "../../errors/fault.ts";
+import type { Credential, Principal } from "../../identity/principal.ts";
+import type { Dispatch } from "../../pipeline/incoming.ts";
+import type { Caller, Conversation } from "../conversation.ts";
+import type { LegacySession, Sessions } from "./sessions.ts";
+
+export type Access =
+  | { readonly session: LegacySession }
+  /** `isRecorded`: admission refused, and recorded it; otherwise the fault has yet to go through dispatch. */
+  | { readonly fault: Fault; readonly isRecorded: boolean };
+
+export interface SessionAccess {
+  find(caller: Caller, id: string): Promise<Access> | Access;
+}
+
+export function createSessionAccess(deps: {
+  readonly dispatch: Pick<Dispatch, "admit">;
+  readonly sessions: Sessions;
+  readonly conversation: Pick<Conversation, "isValid">;
+}): SessionAccess {
+  async function identify(caller: Caller, session: LegacySession): Promise<Access> {
+    const admitted = await deps.dispatch.admit(caller);
+    if ("fault" in admitted) return { fault: admitted.fault, isRecorded: true };
+    if (!isOwner(session, admitted.principal)) return unknownSession;
+    session.principal = admitted.principal;
+    session.tokenDigest = digestOf(caller.credential);
+    return { session };
+  }
+
+  return {
+    find(caller, id) {
+      const session = deps.sessions.find(id, caller.binding, caller.scope);
+      if (session === undefined) return unknownSession;
+      // The usual case: the very token that was accepted before, and it still holds.
+      const isSameToken = session.tokenDigest === digestOf(caller.credential);
+      if (isSameToken && deps.conversation.isValid(session.principal)) return { session };
+      return identify(caller, session);
+    },
+  };
+}
+
+const unknownSession: Access = Object.freeze({
+  fault: createFault("session-unknown", "Session not found: send initialize again"),
+  isRecorded: false,
+});
+
+export function digestOf(credential: Credential): string {
+  return credential.kind === "bearer"
+    ? hash("sha256", credential.token, "base64")
+    : credential.kind;
+}
+
+function isOwner(session: LegacySession, principal: Principal): boolean {
+  return session.principal.id === principal.id;
+}

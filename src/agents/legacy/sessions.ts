@@ -1,0 +1,164 @@
+/**
+ * Sessions of the older revisions, of all three bindings: bounded, ended when idle, withdrawn or deleted. A session
+ * id is 256 random bits, is bound to principal, scope and binding, and is never a credential: whoever presents it
+ * still authenticates (AZ-05, AZ-08). Unanswered server requests (`client-requests.ts`) and resumable streams
+ * (`outbox.ts`) come with the next issue and will hang off `LegacySession`.
+ */
+import { createHash } from "node:crypto";
+import type { Principal } from "../../identity/principal.ts";
+import type { Clock } from "../../lib/clock.ts";
+import { randomSecret } from "../../lib/id.ts";
+import type { BindingName } from "../../pipeline/incoming.ts";
+import type { LegacyRevision } from "../../protocol/revisions.ts";
+
+export interface SessionOpening {
+  readonly binding: BindingName;
+  readonly scope: string;
+  /** As negotiated by `initialize`; the SSE transport has a session before that. */
+  readonly revision: LegacyRevision;
+  readonly clientInfoText: string | undefined;
+  /** What the client said it can do. Not passed on until it can be asked (`client-requests.ts`). */
+  readonly capabilitiesText: string;
+  readonly principal: Principal;
+  /** Digest of the token last seen with it: the quick way to know the owner again. */
+  readonly tokenDigest: string;
+  /** The calls of the socket it lives on, where it lives on one. */
+  readonly calls?: Calls;
+}
+
+export interface LegacySession extends Omit<SessionOpening, "binding" | "scope"> {
+  readonly id: string;
+  /** Names the session to operators without being the session's secret id. */
+  readonly publicId: string;
+  readonly binding: BindingName;
+  readonly scope: string;
+  readonly startedAtMs: number;
+  readonly calls: Calls;
+  revision: LegacyRevision;
+  clientInfoText: string | undefined;
+  capabilitiesText: string;
+  principal: Principal;
+  tokenDigest: string;
+  /** Lowest log level the agent asked for; undefined = it wants no log messages. */
+  logLevel: string | undefined;
+  isInitialized: boolean;
+  usedAtMs: number;
+  /** Called when the session ends: closes its stream or socket. Undefined = no stream is open. */
+  onEnd: ((why: SessionEnd) => void) | undefined;
+}
+
+/** Requests in flight by the source text of their id. */
+export type Calls = Map<string, AbortController>;
+
+export type SessionEnd = "deleted" | "idle" | "revoked" | "ended-by-operator" | "draining";
+
+export interface SessionSummary {
+  readonly id: string;
+  readonly principalId: string;
+  readonly clientId: string | undefined;
+  readonly binding: BindingName;
+  readonly scope: string;
+  readonly revision: string;
+  readonly startedAtMs: number;
+  readonly callsInFlight: number;
+}
+
+export interface Sessions {
+  /** A new session; undefined where the bound is reached. */
+  open(opening: SessionOpening): LegacySession | undefined;
+  find(id: string, binding: BindingName, scope: string): LegacySession | undefined;
+  end(session: LegacySession, why: SessionEnd): void;
+  endByPublicId(publicId: string): boolean;
+  /** Ends idle sessions and those whose credential no longer holds. */
+  sweep(isValid: (principal: Principal) => boolean): void;
+  endAll(why: SessionEnd): void;
+  list(): readonly SessionSummary[];
+  size(): number;
+}
+
+export function createSessions(deps: {
+  readonly clock: Clock;
+  readonly sessionsMax: number;
+  readonly sessionIdleMs: number;
+}): Sessions {
+  const { clock } = deps;
+  const byId = new Map<string, LegacySession>();
+
+  function end(session: LegacySession, why: SessionEnd): void {
+    if (!byId.delete(session.id)) return;
+    for (const call of session.calls.values()) call.abort();
+    session.onEnd?.(why);
+    session.onEnd = undefined;
+  }
+
+  function isIdle(session: LegacySession): boolean {
+    if (session.calls.size > 0 || session.onEnd !== undefined) return false;
+    return clock.monotonicMs() - session.usedAtMs > deps.sessionIdleMs;
+  }
+
+  function endIdle(): void {
+    for (const session of byId.values()) if (isIdle(session)) end(session, "idle");
+  }
+
+  return {
+    open(opening) {
+      if (byId.size >= deps.sessionsMax) endIdle();
+      if (byId.size >= deps.sessionsMax) return undefined;
+      const id = randomSecret();
+      const session: LegacySession = {
+        ...opening,
+        id,
+        publicId: createHash("sha256").update(id).digest("hex").slice(0, 32),
+        startedAtMs: clock.nowMs(),
+        calls: opening.calls ?? new Map(),
+        logLevel: undefined,
+        isInitialized: false,
+        usedAtMs: clock.monotonicMs(),
+        onEnd: undefined,
+      };
+      byId.set(id, session);
+      return session;
+    },
+    find(id, binding, scope) {
+      const session = byId.get(id);
+      if (session === undefined || session.binding !== binding || session.scope !== scope) {
+        return undefined;
+      }
+      session.usedAtMs = clock.monotonicMs();
+      return session;
+    },
+    end,
+    endByPublicId(publicId) {
+      for (const session of byId.values()) {
+        if (session.publicId !== publicId) continue;
+        end(session, "ended-by-operator");
+        return true;
+      }
+      return false;
+    },
+    sweep(isValid) {
+      endIdle();
+      for (const session of byId.values()) {
+        if (!isValid(session.principal)) end(session, "revoked");
+      }
+    },
+    endAll(why) {
+      for (const session of byId.values()) end(session, why);
+    },
+    list: () => [...byId.values()].map(summarize),
+    size: () => byId.size,
+  };
+}
+
+function summarize(session: LegacySession): SessionSummary {
+  return {
+    id: session.publicId,
+    principalId: session.principal.id,
+    clientId: session.principal.clientId,
+    binding: session.binding,
+    scope: session.scope,
+    revision: session.revision,
+    startedAtMs: session.startedAtMs,
+    callsInFlight: session.calls.size,
+  };
+}

@@ -1,0 +1,295 @@
+/**
+ * The one server agents talk to: front door (path, Host, Origin, credential, places), then the binding of the path.
+ * Also its life: start, drain, stop, and the watch over credentials that stop holding while a connection is open.
+ * Compose makes it; it knows no method and no policy.
+ */
+import { createFault, type Fault } from "../errors/fault.ts";
+import type { Clock } from "../lib/clock.ts";
+import type { BindingName, Dispatch } from "../pipeline/incoming.ts";
+import type { Log } from "../telemetry/log.ts";
+import type { Metrics } from "../telemetry/metrics.ts";
+import { createAdmission } from "./admission.ts";
+import type { Arrival } from "./arrival.ts";
+import { createBeat } from "./beat.ts";
+import { createConversation } from "./conversation.ts";
+import { readCredential } from "./credential.ts";
+import { addCors, documentResponse, faultResponse, preflightResponse } from "./http-response.ts";
+import { createHttpSse } from "./http-sse.ts";
+import { createSessionAccess } from "./legacy/session-access.ts";
+import { createSessions, type SessionSummary } from "./legacy/sessions.ts";
+import type { AgentsOptions } from "./options.ts";
+import { createOriginCheck } from "./origin.ts";
+import { type Endpoint, matchPath, metadataPathOf, readTarget } from "./paths.ts";
+import { createPeerAddress } from "./peer-address.ts";
+import { createStreamableHttp, type HttpBinding } from "./streamable-http.ts";
+import { createStreams } from "./streams.ts";
+import { createWebSocketBinding, type SocketState } from "./websocket.ts";
+
+export interface AgentsListenerDeps {
+  readonly options: AgentsOptions;
+  readonly dispatch: Dispatch;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  readonly clock: Clock;
+  /** Calls back after each swap of the snapshot; returns a stop function. */
+  readonly snapshotChanges: (changed: () => void) => () => void;
+  /** The RFC 9728 document for an endpoint's path, where authorization servers are configured. */
+  readonly resourceMetadata?: (resource: string, path: string) => object | undefined;
+  readonly version: string;
+}
+
+export interface AgentsListener {
+  start(): Promise<{ readonly url: string; readonly port: number }>;
+  /** Takes no new work; resolves when calls in flight have ended, at the latest after `graceMs`. */
+  drain(graceMs: number): Promise<void>;
+  /** Closes every connection at once. */
+  stop(): Promise<void>;
+  readonly sessions: {
+    list(): readonly SessionSummary[];
+    /** False where there is no such session. */
+    end(id: string): boolean;
+  };
+}
+
+type Server = Bun.Server<SocketState>;
+type ScopedEndpoint = Extract<Endpoint, { readonly scope: string }>;
+
+const bindingNames: Readonly<Record<ScopedEndpoint["kind"], BindingName>> = {
+  http: "http",
+  sse: "sse",
+  websocket: "websocket",
+};
+const correlationId = /^[A-Za-z0-9][A-Za-z0-9._:~-]{0,127}$/;
+const traceContext = /^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/;
+const idleTimeoutSecondsMax = 255;
+
+export function createAgentsListener(deps: AgentsListenerDeps): AgentsListener {
+  const { options, dispatch, log, metrics, clock } = deps;
+  const beat = createBeat();
+  const admission = createAdmission(options);
+  const sessions = createSessions({ ...options, clock });
+  const serverInfoText = JSON.stringify({ name: "mcp-gateway", version: deps.version });
+  const conversation = createConversation({
+    ...options,
+    dispatch,
+    admission,
+    clock,
+    serverInfoText,
+  });
+  const access = createSessionAccess({ dispatch, sessions, conversation });
+  const streams = createStreams({ options, clock, beat, admission, metrics });
+  const shared = { options, dispatch, conversation, sessions, access, streams };
+  const websocket = createWebSocketBinding({ ...shared, admission, beat, clock, metrics });
+  const bindings: Readonly<Record<"http" | "sse", HttpBinding>> = {
+    http: createStreamableHttp(shared),
+    sse: createHttpSse(shared),
+  };
+  const originCheck = createOriginCheck(options);
+  const peerAddress = createPeerAddress(options.trustedProxies);
+  const scheme = options.tls === undefined ? "http" : "https";
+  let server: Server | undefined;
+  let stopWatching: (() => void) | undefined;
+
+  function serve(request: Request, running: Server): Response | Promise<Response | undefined> {
+    const { headers } = request;
+    const origin = headers.get("origin");
+    const target = readTarget(request.url);
+    const endpoint = matchPath(target.path);
+    const refusal = originCheck.check(headers.get("host"), origin) ?? checkFraming(request);
+    if (refusal !== undefined) return refused(refusal, endpoint);
+    const answering = route(request, running, endpoint, target.query, origin);
+    // Only what goes to an allowed browser carries CORS headers; everybody else pays nothing for them.
+    if (origin === null) return answering;
+    return Promise.resolve(answering).then((answer) => answer && addCors(answer, origin));
+  }
+
+  function route(
+    request: Request,
+    running: Server,
+    endpoint: Endpoint | undefined,
+    query: string,
+    origin: string | null,
+  ): Response | Promise<Response | undefined> {
+    if (endpoint === undefined) return refused(notFound, undefined);
+    if (request.method === "OPTIONS" && origin !== null) return preflightResponse();
+    switch (endpoint.kind) {
+      case "root":
+        return request.method === "GET"
+          ? documentResponse(rootDocument)
+          : refused(getOnly, endpoint);
+      case "health":
+        return health();
+      case "resource-metadata":
+        return resourceMetadata(request, endpoint.resourcePath);
+      case "http":
+      case "sse":
+      case "websocket":
+        return arrive(request, running, endpoint, query, origin ?? undefined);
+      default:
+        return endpoint satisfies never;
+    }
+  }
+
+  function arrive(
+    request: Request,
+    running: Server,
+    endpoint: ScopedEndpoint,
+    query: string,
+    origin: string | undefined,
+  ): Response | Promise<Response | undefined> {
+    const { headers } = request;
+    const credential = readCredential(headers.get("authorization"), query);
+    if ("name" in credential) return refused(credential, endpoint);
+    const connectionAddress = running.requestIP(request)?.address ?? "";
+    const address = peerAddress(connectionAddress, headers.get("x-forwarded-for"));
+    const full = admission.enter(address);
+    if (full !== undefined) return refused(full, endpoint);
+    const arrival: Arrival = {
+      request,
+      caller: {
+        binding: bindingNames[endpoint.kind],
+        scope: endpoint.scope,
+        credential,
+        peer: { address },
+        origin,
+        requestId: wellFormed(headers.get("x-request-id"), correlationId),
+        traceparent: wellFormed(headers.get("traceparent"), traceContext),
+      },
+      path: endpoint.path,
+      query,
+      metadataUrl: baseUrl(request) + metadataPathOf(endpoint.path),
+      keepOpen: () => running.timeout(request, 0),
+      isHeld: false,
+    };
+    return settle(arrival, bind(arrival, endpoint, running));
+  }
+
+  function bind(
+    arrival: Arrival,
+    endpoint: ScopedEndpoint,
+    running: Server,
+  ): Response | Promise<Response | undefined> {
+    if (endpoint.kind === "websocket") return websocket.upgrade(arrival, running);
+    return bindings[endpoint.kind].serve(arrival);
+  }
+
+  /** Gives the place back when the answer is there, unless a stream or socket has taken it over. */
+  async function settle(
+    arrival: Arrival,
+    answering: Response | Promise<Response | undefined>,
+  ): Promise<Response | undefined> {
+    try {
+      return await answering;
+    } catch (cause) {
+      log.error("agents.unexpected", { binding: arrival.caller.binding, cause: String(cause) });
+      return faultResponse(createFault("internal", "Internal error"), arrival.metadataUrl);
+    } finally {
+      if (!arrival.isHeld) admission.leave(arrival.caller.peer.address);
+    }
+  }
+
+  function refused(fault: Fault, endpoint: Endpoint | undefined): Response {
+    const binding = endpoint !== undefined && "scope" in endpoint ? endpoint.kind : "none";
+    metrics.count("mcp_gateway_rejected_total", { binding, error: fault.name });
+    return faultResponse(fault, "");
+  }
+
+  function health(): Response {
+    const isDraining = admission.isDraining();
+    return documentResponse({ status: isDraining ? "draining" : "ok" }, isDraining ? 503 : 200);
+  }
+
+  function resourceMetadata(request: Request, path: string): Response {
+    const document = deps.resourceMetadata?.(baseUrl(request) + path, path);
+    return document === undefined ? refused(notFound, undefined) : documentResponse(document);
+  }
+
+  function baseUrl(request: Request): string {
+    return options.publicUrl ?? `${scheme}://${request.headers.get("host")}`;
+  }
+
+  function sweep(): void {
+    sessions.sweep(conversation.isValid);
+    websocket.sweep();
+  }
+
+  const rootDocument = {
+    name: "mcp-gateway",
+    version: deps.version,
+    endpoints: ["/mcp", "/{scope}/mcp", "/{scope}/sse", "/ws", "/{scope}/ws"],
+  };
+
+  return {
+    async start() {
+      server = Bun.serve<SocketState>({
+        hostname: options.host,
+        port: options.port,
+        idleTimeout: Math.min(options.idleSeconds, idleTimeoutSecondsMax),
+        // Bodies are bounded where they are read, with an answer that says so; this is the last resort.
+        maxRequestBodySize: options.bodyBytesMax * 16,
+        ...(options.tls === undefined ? {} : { tls: options.tls }),
+        fetch: serve,
+        error(cause) {
+          log.error("agents.unexpected", { cause: String(cause) });
+          return faultResponse(createFault("internal", "Internal error"), "");
+        },
+        websocket: websocket.bunOptions,
+      });
+      beat.join(sweep);
+      stopWatching = deps.snapshotChanges(sweep);
+      metrics.gauge("mcp_gateway_sessions", () => sessions.size());
+      metrics.gauge("mcp_gateway_connections", () => [
+        { labels: { binding: "websocket" }, value: websocket.size() },
+        { labels: { binding: "http" }, value: admission.open() - websocket.size() },
+      ]);
+      const port = server.port ?? options.port;
+      return { url: options.publicUrl ?? `${scheme}://${urlHost(options.host)}:${port}`, port };
+    },
+    async drain(graceMs) {
+      const drained = admission.drain();
+      websocket.closeAll(1001, "going away", true);
+      let timer: ReturnType<typeof setTimeout> | undefined;
+      const patience = new Promise<void>((resolve) => {
+        timer = setTimeout(resolve, graceMs);
+      });
+      await Promise.race([drained, patience]);
+      clearTimeout(timer);
+      // The last answers are on their way: let them leave before their sockets close.
+      await new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
+      sessions.endAll("draining");
+      websocket.closeAll(1001, "going away");
+    },
+    async stop() {
+      stopWatching?.();
+      beat.stop();
+      sessions.endAll("draining");
+      websocket.closeAll(1001, "going away");
+      await server?.stop(true);
+      server = undefined;
+    },
+    sessions: { list: sessions.list, end: sessions.endByPublicId },
+  };
+}
+
+const notFound = createFault("scope-unknown", "Not found");
+const getOnly = createFault("method-not-allowed", "Method not allowed: GET is, here");
+
+/** What an HTTP/1.1 parser lets through and another one in front may read differently (TH-04, TH-10). */
+function checkFraming(request: Request): Fault | undefined {
+  const { method } = request;
+  if (method === "POST") return undefined;
+  if (!["GET", "DELETE", "OPTIONS", "HEAD"].includes(method)) {
+    return createFault("method-not-allowed", "Method not allowed: POST, GET and DELETE are, here");
+  }
+  const length = request.headers.get("content-length");
+  if (length === null || length === "0") return undefined;
+  return createFault("invalid-request", `Invalid request: ${method} carries no body`);
+}
+
+function wellFormed(value: string | null, pattern: RegExp): string | undefined {
+  return value !== null && pattern.test(value) ? value : undefined;
+}
+
+function urlHost(host: string): string {
+  return host.includes(":") ? `[${host}]` : host;
+}

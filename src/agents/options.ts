@@ -1,0 +1,67 @@
+/**
+ * Every bound and address of the agents' listener, with its default. Filled from the configuration by compose;
+ * nothing in this folder has a limit that is not here.
+ */
+import { defaultScanLimits, type ScanLimits } from "../protocol/scan.ts";
+
+export interface AgentsOptions {
+  readonly host: string;
+  /** 0 asks for a free port. */
+  readonly port: number;
+  /** Where agents reach us, behind a proxy; without it the verified `Host` header says. */
+  readonly publicUrl: string | undefined;
+  /** Host names (or `name:port`) answered to, beside loopback names, `host` and the host of `publicUrl`. */
+  readonly allowedHosts: readonly string[];
+  /** Browser origins answered to, exact, beside the listener's own. */
+  readonly allowedOrigins: readonly string[];
+  /** Addresses whose `X-Forwarded-For` is believed: an address, or a prefix in CIDR form. */
+  readonly trustedProxies: readonly string[];
+  readonly tls: { readonly cert: string; readonly key: string } | undefined;
+  readonly scan: ScanLimits;
+  readonly bodyBytesMax: number;
+  readonly batchMessagesMax: number;
+  /** Open requests, streams and sockets: all together, and from one address. */
+  readonly connectionsMax: number;
+  readonly connectionsPerPeerMax: number;
+  /** Seconds without a byte after which an idle or half-sent request is cut. */
+  readonly idleSeconds: number;
+  readonly sessionsMax: number;
+  readonly sessionIdleMs: number;
+  /** Requests in flight of one legacy session or one WebSocket. */
+  readonly callsPerConnectionMax: number;
+  /** A call that takes longer is answered as an event stream, which can be kept alive. */
+  readonly sseAfterMs: number;
+  readonly keepAliveMs: number;
+  /** Bytes that may wait for a slow reader of one stream or socket. */
+  readonly writeQueueBytesMax: number;
+  /** How long bytes may wait before the reader is cut. */
+  readonly slowReaderMs: number;
+  readonly wsIdleSeconds: number;
+  /** Frames that may wait for their turn on one socket before it is no longer read. */
+  readonly wsInboxMax: number;
+}
+
+export const defaultAgentsOptions: AgentsOptions = Object.freeze({
+  host: "127.0.0.1",
+  port: 8000,
+  publicUrl: undefined,
+  allowedHosts: [],
+  allowedOrigins: [],
+  trustedProxies: [],
+  tls: undefined,
+  scan: defaultScanLimits,
+  bodyBytesMax: 4 * 1024 * 1024,
+  batchMessagesMax: 100,
+  connectionsMax: 10_000,
+  connectionsPerPeerMax: 1_000,
+  idleSeconds: 15,
+  sessionsMax: 10_000,
+  sessionIdleMs: 30 * 60 * 1000,
+  callsPerConnectionMax: 128,
+  sseAfterMs: 2_000,
+  keepAliveMs: 15_000,
+  writeQueueBytesMax: 1024 * 1024,
+  slowReaderMs: 30_000,
+  wsIdleSeconds: 120,
+  wsInboxMax: 256,
+});

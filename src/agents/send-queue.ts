@@ -1,0 +1,81 @@
+/**
+ * Messages on their way out of one WebSocket. Bun drops what is sent past its buffer while the socket stays open,
+ * so after `send` reports backpressure nothing more is sent until `drain`; what waits is bounded, and a reader that
+ * overflows it or stands still is cut with 1013 (TW-04).
+ */
+import type { Clock } from "../lib/clock.ts";
+import { createYielder } from "../lib/yielding.ts";
+
+/** The part of Bun's socket that the queue needs. */
+export interface OutwardSocket {
+  /** Bytes sent; -1 = accepted, but no more now; 0 = dropped. */
+  send(text: string): number;
+}
+
+export interface SendQueue {
+  send(text: string): void;
+  /** The socket takes bytes again. */
+  drain(): Promise<void>;
+  /** The slow-reader check; the beat calls it. */
+  tick(): void;
+}
+
+export function createSendQueue(options: {
+  readonly socket: OutwardSocket;
+  readonly clock: Clock;
+  readonly writeQueueBytesMax: number;
+  readonly slowReaderMs: number;
+  readonly onTooSlow: () => void;
+}): SendQueue {
+  const { socket, clock } = options;
+  const yieldNow = createYielder();
+  let queue: string[] = [];
+  let queuedChars = 0;
+  let isBlocked = false;
+  let isDraining = false;
+  let blockedAtMs = 0;
+
+  function cut(): void {
+    queue = [];
+    queuedChars = 0;
+    options.onTooSlow();
+  }
+
+  function sendNow(text: string): void {
+    const status = socket.send(text);
+    if (status > 0 || text === "") return;
+    if (status === 0) {
+      cut();
+      return;
+    }
+    isBlocked = true;
+    blockedAtMs = clock.monotonicMs();
+  }
+
+  return {
+    send(text) {
+      if (!isBlocked && queue.length === 0) {
+        sendNow(text);
+        return;
+      }
+      queue.push(text);
+      queuedChars += text.length;
+      if (queuedChars > options.writeQueueBytesMax) cut();
+    },
+    async drain() {
+      isBlocked = false;
+      if (isDraining) return;
+      isDraining = true;
+      for (let text = queue.shift(); text !== undefined; text = queue.shift()) {
+        queuedChars -= text.length;
+        sendNow(text);
+        if (isBlocked) break;
+        await yieldNow();
+      }
+      isDraining = false;
+    },
+    tick() {
+      if (isBlocked && clock.monotonicMs() - blockedAtMs > options.slowReaderMs) cut();
+    },
+  };
+}

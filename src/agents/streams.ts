@@ -1,0 +1,49 @@
+/**
+ * Opens the event streams of the HTTP bindings and keeps an eye on each: keep-alive, slow readers (cut and counted),
+ * its place in the admission count. Knows nothing of what the events say.
+ */
+import type { Clock } from "../lib/clock.ts";
+import type { Metrics } from "../telemetry/metrics.ts";
+import type { Admission } from "./admission.ts";
+import type { Arrival } from "./arrival.ts";
+import type { Beat } from "./beat.ts";
+import { createEventChannel, type EventChannel } from "./event-channel.ts";
+import type { AgentsOptions } from "./options.ts";
+
+export interface Streams {
+  /** `onClose` is called once, however the stream ends. */
+  open(arrival: Arrival, onClose?: () => void): EventChannel;
+  size(): number;
+}
+
+export function createStreams(deps: {
+  readonly options: Pick<AgentsOptions, "writeQueueBytesMax" | "slowReaderMs" | "keepAliveMs">;
+  readonly clock: Clock;
+  readonly beat: Beat;
+  readonly admission: Admission;
+  readonly metrics: Pick<Metrics, "count">;
+}): Streams {
+  let size = 0;
+  return {
+    open(arrival, onClose) {
+      const { binding, peer } = arrival.caller;
+      size += 1;
+      arrival.isHeld = true;
+      arrival.keepOpen();
+      const channel = createEventChannel({
+        ...deps.options,
+        clock: deps.clock,
+        onClose(why) {
+          size -= 1;
+          leaveBeat();
+          deps.admission.leave(peer.address);
+          if (why === "cut") deps.metrics.count("mcp_gateway_slow_consumers_total", { binding });
+          onClose?.();
+        },
+      });
+      const leaveBeat = deps.beat.join(channel.tick);
+      return channel;
+    },
+    size: () => size,
+  };
+}

@@ -1,0 +1,324 @@
+/**
+ * The WebSocket binding: one JSON-RPC message a text frame, subprotocol `mcp`, both eras on one socket. A request
+ * with an envelope is modern; `initialize` opens a legacy session that lives as long as the socket. Admission comes
+ * before the upgrade, every message is authorised on its own, and a lost socket cancels what it had in flight.
+ */
+import { createFault, type Fault } from "../errors/fault.ts";
+import { renderJsonRpcError } from "../errors/render.ts";
+import type { Principal } from "../identity/principal.ts";
+import type { Clock } from "../lib/clock.ts";
+import { createYielder } from "../lib/yielding.ts";
+import type { Dispatch } from "../pipeline/incoming.ts";
+import type { McpRequest } from "../protocol/messages.ts";
+import { type AnyMessage, parseMessage } from "../protocol/parse-message.ts";
+import type { Metrics } from "../telemetry/metrics.ts";
+import { type Admission, drainingFault } from "./admission.ts";
+import type { Arrival } from "./arrival.ts";
+import type { Beat } from "./beat.ts";
+import {
+  type Caller,
+  type Conversation,
+  classifyBody,
+  isUnauthenticated,
+  malformed,
+  type RelayText,
+  type Spoken,
+} from "./conversation.ts";
+import { emptyResponse, faultResponse } from "./http-response.ts";
+import { digestOf } from "./legacy/session-access.ts";
+import type { Calls, LegacySession, SessionEnd, Sessions } from "./legacy/sessions.ts";
+import type { AgentsOptions } from "./options.ts";
+import { createSendQueue, type SendQueue } from "./send-queue.ts";
+import { sessionsExhausted } from "./streamable-http.ts";
+
+/** What Bun keeps with each socket. */
+export interface SocketState {
+  readonly caller: Caller;
+  readonly principal: Principal;
+  readonly calls: Calls;
+  readonly inbox: string[];
+  readonly yieldNow: () => Promise<void> | undefined;
+  queue: SendQueue | undefined;
+  session: LegacySession | undefined;
+  leaveBeat: (() => void) | undefined;
+  /** Messages being answered. */
+  pending: number;
+  isServing: boolean;
+  pings: number;
+}
+
+type Socket = Bun.ServerWebSocket<SocketState>;
+
+export interface WebSocketBinding {
+  /** The refusal, or undefined where the connection is a WebSocket from now on. */
+  upgrade(arrival: Arrival, server: Bun.Server<SocketState>): Promise<Response | undefined>;
+  readonly bunOptions: Bun.WebSocketHandler<SocketState>;
+  /** Closes sockets whose credential no longer holds. */
+  sweep(): void;
+  closeAll(code: number, reason: string, onlyIdle?: boolean): void;
+  size(): number;
+}
+
+const closeCodes: Readonly<Record<SessionEnd, number>> = {
+  deleted: 1000,
+  idle: 1000,
+  revoked: 4401,
+  "ended-by-operator": 4404,
+  draining: 1001,
+};
+const pingsPerBeatMax = 50;
+const backpressureBytes = 64 * 1024 * 1024;
+
+export function createWebSocketBinding(deps: {
+  readonly options: AgentsOptions;
+  readonly dispatch: Dispatch;
+  readonly conversation: Conversation;
+  readonly sessions: Sessions;
+  readonly admission: Admission;
+  readonly beat: Beat;
+  readonly clock: Clock;
+  readonly metrics: Pick<Metrics, "count">;
+}): WebSocketBinding {
+  const { options, dispatch, conversation, sessions, admission } = deps;
+  const sockets = new Set<Socket>();
+
+  async function upgrade(
+    arrival: Arrival,
+    server: Bun.Server<SocketState>,
+  ): Promise<Response | undefined> {
+    const { caller, request, metadataUrl } = arrival;
+    const refusal = checkUpgrade(request);
+    if (refusal !== undefined) {
+      return faultResponse(refusal, metadataUrl, { upgrade: "websocket" });
+    }
+    const admitted = await dispatch.admit(caller);
+    if ("fault" in admitted) return faultResponse(admitted.fault, metadataUrl);
+    const offersProtocol = request.headers.has("sec-websocket-protocol");
+    const isUpgraded = server.upgrade(request, {
+      data: createState(caller, admitted.principal),
+      ...(offersProtocol ? { headers: { "sec-websocket-protocol": "mcp" } } : {}),
+    });
+    if (!isUpgraded) return emptyResponse(400);
+    arrival.isHeld = true;
+    return undefined;
+  }
+
+  function open(socket: Socket): void {
+    const state = socket.data;
+    sockets.add(socket);
+    const queue = createSendQueue({
+      ...options,
+      socket: { send: (text) => socket.send(text) },
+      clock: deps.clock,
+      onTooSlow() {
+        deps.metrics.count("mcp_gateway_slow_consumers_total", { binding: "websocket" });
+        socket.close(1013, "reading too slowly");
+      },
+    });
+    state.queue = queue;
+    state.leaveBeat = deps.beat.join(() => {
+      state.pings = 0;
+      queue.tick();
+    });
+  }
+
+  function close(socket: Socket): void {
+    const state = socket.data;
+    sockets.delete(socket);
+    state.leaveBeat?.();
+    admission.leave(state.caller.peer.address);
+    for (const call of state.calls.values()) call.abort();
+    if (state.session === undefined) return;
+    state.session.onEnd = undefined;
+    sessions.end(state.session, "deleted");
+  }
+
+  function receive(socket: Socket, frame: string | Buffer): void {
+    const state = socket.data;
+    if (typeof frame !== "string") {
+      socket.close(1003, "text frames only");
+      return;
+    }
+    state.inbox.push(frame);
+    if (state.inbox.length >= options.wsInboxMax) socket.pause();
+    if (!state.isServing) void serve(socket);
+  }
+
+  /** Takes frames in turn, at most 64 before other connections get theirs (TW-09). */
+  async function serve(socket: Socket): Promise<void> {
+    const state = socket.data;
+    state.isServing = true;
+    while (state.inbox.length > 0 && state.pending < options.callsPerConnectionMax * 2) {
+      const frame = state.inbox.shift();
+      if (frame !== undefined) void answer(socket, frame);
+      await state.yieldNow();
+    }
+    state.isServing = false;
+    if (socket.isPaused && state.inbox.length === 0) socket.resume();
+  }
+
+  async function answer(socket: Socket, frame: string): Promise<void> {
+    const state = socket.data;
+    state.pending += 1;
+    try {
+      const message = parseMessage(frame, options.scan);
+      const relay = (text: string) => state.queue?.send(text);
+      const spoken = await speak(socket, message, Buffer.byteLength(frame), relay);
+      if (spoken.kind !== "answer") return;
+      state.queue?.send(spoken.text);
+      if (isUnauthenticated(spoken)) socket.close(4401, "credential no longer valid");
+    } finally {
+      state.pending -= 1;
+      if (!state.isServing && state.inbox.length > 0) void serve(socket);
+    }
+  }
+
+  async function speak(
+    socket: Socket,
+    message: AnyMessage,
+    bytes: number,
+    relay: RelayText,
+  ): Promise<Spoken> {
+    const { caller, session, calls } = socket.data;
+    switch (message.kind) {
+      case "malformed":
+        return conversation.refuse(caller, "legacy", { message, bytes });
+      case "request":
+        return request(socket, message, bytes, relay);
+      case "notification":
+        return session === undefined
+          ? conversation.modern(caller, { message, bytes }, neverAborts, relay, calls)
+          : conversation.legacy(caller, session, { message, bytes }, relay);
+      case "response":
+        if (session !== undefined) return { kind: "accepted" };
+        return conversation.refuse(caller, "modern", {
+          message: malformed(undefined, unaskedResponse),
+          bytes,
+        });
+      default:
+        return message satisfies never;
+    }
+  }
+
+  async function request(
+    socket: Socket,
+    message: McpRequest,
+    bytes: number,
+    relay: RelayText,
+  ): Promise<Spoken> {
+    const { caller, session, calls } = socket.data;
+    if (admission.isDraining()) return drainingAnswer(message);
+    const verdict = classifyBody(message);
+    if (verdict.era === "refused") {
+      const received = { message: malformed(message, verdict.fault), bytes };
+      return conversation.refuse(caller, "modern", received);
+    }
+    if (verdict.era === "modern") {
+      const received = { message: verdict.request, bytes };
+      return conversation.modern(caller, received, neverAborts, relay, calls);
+    }
+    if (session !== undefined) {
+      return conversation.legacy(caller, session, { message, bytes }, relay);
+    }
+    if (message.method === "initialize") return initialize(socket, message, bytes);
+    const received = { message: malformed(message, initializeFirst), bytes };
+    return conversation.refuse(caller, "legacy", received);
+  }
+
+  async function initialize(socket: Socket, message: McpRequest, bytes: number): Promise<Spoken> {
+    const { data: state } = socket;
+    const { spoken, handshake } = await conversation.initialize(state.caller, { message, bytes });
+    if (handshake === undefined || !sockets.has(socket)) return spoken;
+    const session = sessions.open({
+      ...handshake,
+      binding: "websocket",
+      scope: state.caller.scope,
+      principal: state.principal,
+      tokenDigest: digestOf(state.caller.credential),
+      calls: state.calls,
+    });
+    if (session === undefined) {
+      const received = { message: malformed(message, sessionsExhausted(options)), bytes };
+      return conversation.refuse(state.caller, "legacy", received);
+    }
+    state.session = session;
+    session.onEnd = (why) => socket.close(closeCodes[why], why);
+    return spoken;
+  }
+
+  return {
+    upgrade,
+    bunOptions: {
+      open,
+      close,
+      message: receive,
+      drain: (socket) => socket.data.queue?.drain(),
+      ping(socket) {
+        socket.data.pings += 1;
+        if (socket.data.pings > pingsPerBeatMax) socket.close(1008, "too many pings");
+      },
+      maxPayloadLength: options.bodyBytesMax,
+      // Never reached: our own queue stops sending at the first sign of backpressure.
+      backpressureLimit: backpressureBytes,
+      idleTimeout: options.wsIdleSeconds,
+      sendPings: true,
+      perMessageDeflate: false,
+    },
+    sweep() {
+      for (const socket of sockets) {
+        if (conversation.isValid(socket.data.principal)) continue;
+        socket.close(closeCodes.revoked, "credential no longer valid");
+      }
+    },
+    closeAll(code, reason, onlyIdle = false) {
+      for (const socket of sockets) {
+        if (!onlyIdle || socket.data.pending === 0) socket.close(code, reason);
+      }
+    },
+    size: () => sockets.size,
+  };
+}
+
+const neverAborts = new AbortController().signal;
+
+const initializeFirst = createFault(
+  "session-required",
+  "Session required: send initialize first, or the envelope of a modern request",
+);
+const unaskedResponse = createFault(
+  "invalid-request",
+  "Invalid request: a response to nothing that was asked",
+);
+
+function createState(caller: Caller, principal: Principal): SocketState {
+  return {
+    caller,
+    principal,
+    calls: new Map(),
+    inbox: [],
+    yieldNow: createYielder(),
+    queue: undefined,
+    session: undefined,
+    leaveBeat: undefined,
+    pending: 0,
+    isServing: false,
+    pings: 0,
+  };
+}
+
+function checkUpgrade(request: Request): Fault | undefined {
+  const { headers, method } = request;
+  if (method !== "GET" || headers.get("upgrade")?.toLowerCase() !== "websocket") {
+    return createFault("method-not-allowed", "Method not allowed: this path is a WebSocket's");
+  }
+  const offered = headers.get("sec-websocket-protocol");
+  if (offered === null || offered.split(",").some((name) => name.trim() === "mcp")) {
+    return undefined;
+  }
+  return createFault("invalid-request", "Invalid request: the WebSocket subprotocol must be mcp");
+}
+
+function drainingAnswer(message: McpRequest): Spoken {
+  const text = renderJsonRpcError(message.idText, drainingFault);
+  return { kind: "answer", text, status: 503, reply: undefined };
+}

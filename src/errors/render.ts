@@ -1,0 +1,76 @@
+/**
+ * Faults and outcomes as JSON-RPC text, HTTP status and WebSocket close code: the catalogue's row, plus what the
+ * fault itself says. Pure. The agents' edge calls it for every answer; nobody else writes an error to an agent.
+ */
+import { objectText } from "../protocol/json-view.ts";
+import type { Outcome, ServerErrorBody } from "../protocol/messages.ts";
+import { catalogue } from "./catalogue.ts";
+import type { Fault } from "./fault.ts";
+
+/** The tightest limit, as told in `error.data.limit` on every transport. */
+export interface LimitState {
+  readonly limit: number;
+  readonly remaining: number;
+  readonly resetSeconds: number;
+  readonly policy: string;
+}
+
+export function httpStatusOf(fault: Fault): number {
+  return catalogue[fault.name].http;
+}
+
+/** The close code of a fault that ends a WebSocket; undefined where the socket stays open. */
+export function wsCloseOf(fault: Fault): number | undefined {
+  return catalogue[fault.name].close;
+}
+
+/**
+ * The error object of a fault. `data.name` is the catalogue's name, except for `target-hidden`: "hidden" would tell
+ * the caller that there is something to hide.
+ */
+export function faultToErrorBody(fault: Fault, limit?: LimitState): ServerErrorBody {
+  const row = catalogue[fault.name];
+  const members = {
+    ...(fault.name === "target-hidden" ? {} : { name: fault.name }),
+    ...(fault.retryAfterMs === undefined ? {} : { retryAfterMs: fault.retryAfterMs }),
+    ...(limit === undefined || row.http !== 429 ? {} : { limit }),
+    ...fault.data,
+  };
+  const dataText = Object.keys(members).length === 0 ? undefined : JSON.stringify(members);
+  return { code: row.code, message: fault.message || row.message, dataText };
+}
+
+/** A JSON-RPC error response; without an id where the request's could not be read. */
+export function renderErrorBody(idText: string | undefined, error: ServerErrorBody): string {
+  const id = idText === undefined ? "" : `"id":${idText},`;
+  const more = error.dataText === undefined ? "" : `,"data":${error.dataText}`;
+  const message = JSON.stringify(error.message);
+  return `{"jsonrpc":"2.0",${id}"error":{"code":${error.code},"message":${message}${more}}}`;
+}
+
+export function renderJsonRpcError(
+  idText: string | undefined,
+  fault: Fault,
+  limit?: LimitState,
+): string {
+  return renderErrorBody(idText, faultToErrorBody(fault, limit));
+}
+
+/** A JSON-RPC success response around the source text of a result. */
+export function renderResult(idText: string, resultText: string): string {
+  return `{"jsonrpc":"2.0","id":${idText},"result":${resultText}}`;
+}
+
+/** A whole response for an outcome, its bytes untouched. */
+export function outcomeToResponseText(idText: string, outcome: Outcome): string {
+  switch (outcome.kind) {
+    case "result":
+      return renderResult(idText, objectText(outcome.result));
+    case "error":
+      return renderErrorBody(idText, outcome.error);
+    case "fault":
+      return renderJsonRpcError(idText, outcome.fault);
+    default:
+      return outcome satisfies never;
+  }
+}
