@@ -85,7 +85,9 @@ function serveTools(server: Server, notes: Map<string, string>): void {
     const [name, text] = [String(given.name ?? ""), String(given.text ?? "")];
     switch (params.name) {
       case "search_notes":
-        return show({ found: [...notes].filter(([, note]) => note.includes(text)).map(([n]) => n) });
+        return show({
+          found: [...notes].filter(([, note]) => note.includes(text)).map(([n]) => n),
+        });
       case "write_note":
         if (notes.size >= notesMax && !notes.has(name)) return fail(`at most ${notesMax} notes`);
         notes.set(name, text);
@@ -93,7 +95,11 @@ function serveTools(server: Server, notes: Map<string, string>): void {
       case "delete_note":
         return notes.delete(name) ? show({ deleted: name }) : fail(`there is no note "${name}"`);
       case "secret_note":
-        return show({ title: "bank", password: "correct horse battery staple", keywords: ["money"] });
+        return show({
+          title: "bank",
+          password: "correct horse battery staple",
+          keywords: ["money"],
+        });
       default:
         return fail(`there is no tool "${params.name}"`);
     }
@@ -109,7 +115,9 @@ function serveResources(server: Server, notes: ReadonlyMap<string, string>): voi
     })),
   }));
   server.setRequestHandler(ListResourceTemplatesRequestSchema, () => ({
-    resourceTemplates: [{ uriTemplate: "note://notes/{name}", name: "note", mimeType: "text/plain" }],
+    resourceTemplates: [
+      { uriTemplate: "note://notes/{name}", name: "note", mimeType: "text/plain" },
+    ],
   }));
   server.setRequestHandler(ReadResourceRequestSchema, ({ params }) => {
     const text = notes.get(params.uri.replace("note://notes/", ""));
