@@ -25,17 +25,26 @@ function open(message: Exclude<ToSpool, string> & { readonly kind: "open" }): vo
 }
 
 self.onmessage = ({ data: message }: MessageEvent<ToSpool>) => {
-  if (typeof message === "string") return writer?.append(message);
+  if (typeof message === "string") writer?.append(message);
+  else command(message);
+};
+
+function command(message: Exclude<ToSpool, string>): void {
   switch (message.kind) {
     case "open":
-      return open(message);
+      open(message);
+      break;
     case "remove":
-      return writer?.remove(message.firstSeq);
+      writer?.remove(message.firstSeq);
+      break;
     case "tail":
-      return writer?.tail(message.on);
+      writer?.tail(message.on);
+      break;
     case "close":
-      return writer === undefined ? emit({ kind: "closed" }) : writer.close();
+      if (writer === undefined) emit({ kind: "closed" });
+      else writer.close();
+      break;
     default:
-      return message satisfies never;
+      message satisfies never;
   }
-};
+}

@@ -59,7 +59,7 @@ export function openSpoolWriter(deps: SpoolWriterDeps): SpoolWriter {
   const { dir, disk, clock, emit, options } = deps;
   prepareSpoolDir(dir);
   const unlock = lockSpool(dir);
-  let scratch = Buffer.allocUnsafeSlow(scratchBytes);
+  let scratch: Buffer = Buffer.allocUnsafeSlow(scratchBytes);
   const randoms = Buffer.allocUnsafeSlow(1024 * randomBytesPerRecord);
   let randomOffset = randoms.length;
 
@@ -69,7 +69,7 @@ export function openSpoolWriter(deps: SpoolWriterDeps): SpoolWriter {
   let synced = last;
   /** Written but not synced: what the next segment must open with if this one fails. */
   let unsynced: Chunk[] = [];
-  let segment: OpenSegment | undefined = undefined;
+  let segment: OpenSegment | undefined;
   let spoolBytes = sumBytes();
   let isTailed = false;
 
@@ -119,7 +119,7 @@ export function openSpoolWriter(deps: SpoolWriterDeps): SpoolWriter {
     });
     const carried = unsynced.map((chunk) => chunk.bytes);
     segment = createSegment(disk, dir, synced.seq + 1, [header, ...carried]);
-    spoolBytes += segment.size;
+    spoolBytes = sumBytes();
     if (unsynced.length > 0) reportSynced(unsynced.length, 0);
     return segment;
   }
@@ -182,10 +182,12 @@ export function openSpoolWriter(deps: SpoolWriterDeps): SpoolWriter {
     const startedMs = clock.monotonicMs();
     disk.sync(syncing.fd, (error) => {
       syncing.isSyncing = false;
-      if (syncing.isRetired) return retireSegment(syncing);
-      if (error !== null) return poison(error);
-      reportSynced(count, (clock.monotonicMs() - startedMs) / 1000);
-      startSync();
+      if (syncing.isRetired) retireSegment(syncing);
+      else if (error !== null) poison(error);
+      else {
+        reportSynced(count, (clock.monotonicMs() - startedMs) / 1000);
+        startSync();
+      }
     });
   }
 
@@ -211,7 +213,8 @@ export function openSpoolWriter(deps: SpoolWriterDeps): SpoolWriter {
       disk.syncNow(segment.fd);
       reportSynced(unsynced.length, (clock.monotonicMs() - startedMs) / 1000);
     } catch (error) {
-      return poison(error);
+      poison(error);
+      return;
     }
     retireSegment(segment);
     // The next append opens the new segment, and reports it if that fails.
@@ -234,6 +237,11 @@ export function openSpoolWriter(deps: SpoolWriterDeps): SpoolWriter {
   }
 
   function close(): void {
+    try {
+      if (segment === undefined && unsynced.length > 0) openSegment();
+    } catch (error) {
+      poison(error);
+    }
     roll();
     unlock();
     emit({ kind: "closed" });
