@@ -7,6 +7,7 @@ import * as fs from "node:fs";
 import { join } from "node:path";
 
 export const unfinishedSuffix = ".new";
+const damagedSuffix = ".damaged";
 const segmentPattern = /^(\d{16})\.seg$/;
 
 export interface SegmentFile {
@@ -41,6 +42,15 @@ export function prepareSpoolDir(dir: string): void {
     if (fs.lstatSync(path).isSymbolicLink()) throw new Error(`${path} must not be a link`);
     if (name.endsWith(unfinishedSuffix)) fs.unlinkSync(path);
   }
+}
+
+/** Marks a segment with damage: it is evidence, and stays until an operator takes it away (ST-14). */
+export function markDamaged(path: string): void {
+  fs.writeFileSync(path + damagedSuffix, "", { mode: 0o600 });
+}
+
+export function isDamaged(path: string): boolean {
+  return fs.existsSync(path + damagedSuffix);
 }
 
 /** Makes directory entries (new, renamed and removed files) durable. */

@@ -10,7 +10,14 @@ import { randomFillSync } from "node:crypto";
 import { statSync, unlinkSync } from "node:fs";
 import type { Clock } from "../lib/clock.ts";
 import { randomBytesPerRecord, sealRecord } from "./envelope.ts";
-import { listSegments, lockSpool, prepareSpoolDir, segmentPath, syncDir } from "./spool-files.ts";
+import {
+  listSegments,
+  lockSpool,
+  markDamaged,
+  prepareSpoolDir,
+  segmentPath,
+  syncDir,
+} from "./spool-files.ts";
 import { encodeHeader, recordFrameBytesMax, writeRecord } from "./spool-format.ts";
 import { type FromSpool, parseBatch, type SpoolWriterOptions } from "./spool-messages.ts";
 import { recoverSpool } from "./spool-recover.ts";
@@ -96,6 +103,7 @@ export function openSpoolWriter(deps: SpoolWriterDeps): SpoolWriter {
   function openFirst(): void {
     try {
       const { active } = recovered;
+      for (const { segment: path } of recovered.damage) markDamaged(path);
       if (active === undefined) openSegment();
       else segment = reopenSegment(active.path, active.firstSeq, active.soundEnd);
       spoolBytes = sumBytes();
@@ -131,7 +139,7 @@ export function openSpoolWriter(deps: SpoolWriterDeps): SpoolWriter {
       const place = encodeGroup(records);
       writeFully(disk, into, scratch, place.end);
       spoolBytes += place.end;
-      unsynced.push({ bytes: Uint8Array.from(scratch.subarray(0, place.end)), last: place.last });
+      unsynced.push({ bytes: new Uint8Array(scratch.subarray(0, place.end)), last: place.last });
       const firstSeq = last.seq + 1;
       noteIntents(records, firstSeq);
       last = place.last;
@@ -223,8 +231,8 @@ export function openSpoolWriter(deps: SpoolWriterDeps): SpoolWriter {
 
   function remove(firstSeq: number): void {
     const segments = listSegments(dir);
-    const isOldest = segments[0]?.firstSeq === firstSeq && segments.length > 1;
-    if (isOldest) {
+    const isOld = segments.slice(0, -1).some((one) => one.firstSeq === firstSeq);
+    if (isOld) {
       unlinkSync(segmentPath(dir, firstSeq));
       syncDir(dir);
       spoolBytes = sumBytes();
