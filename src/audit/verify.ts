@@ -4,8 +4,8 @@
  * pure; `verifyStore` and `verifySpool` feed it from the database and from a spool directory. Asked by
  * `AuditService.VerifyLog` and by `audit verify`, which needs no running gateway.
  */
-import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
+import { digestLeaves, parseSeqs } from "../lib/seqs.ts";
 import type { AuditRow, AuditStore } from "../storage/store.ts";
 import {
   type EnvelopeView,
@@ -69,45 +69,15 @@ export interface Verifier {
   finish(): VerifyReport;
 }
 
-/** SHA-256 over the sorted leaves (hex, one a line) of a deletion. */
-export function digestLeaves(leaves: readonly string[]): string {
-  return createHash("sha256").update(leaves.toSorted().join("\n")).digest("hex");
-}
-
-/** `1-4,7` for 1, 2, 3, 4 and 7. */
-export function renderSeqs(seqs: readonly number[]): string {
-  const parts: string[] = [];
-  const sorted = seqs.toSorted((a, b) => a - b);
-  for (let at = 0; at < sorted.length; at += 1) {
-    const from = sorted[at] ?? 0;
-    while (sorted[at + 1] === (sorted[at] ?? 0) + 1) at += 1;
-    const to = sorted[at] ?? 0;
-    parts.push(from === to ? `${from}` : `${from}-${to}`);
-  }
-  return parts.join(",");
-}
-
-const seqsMax = 100_000;
-
-export function parseSeqs(text: string): readonly number[] | undefined {
-  const seqs: number[] = [];
-  for (const part of text.split(",")) {
-    const match = /^(\d{1,16})(?:-(\d{1,16}))?$/.exec(part);
-    if (match === null) return undefined;
-    const from = Number(match[1]);
-    const to = Number(match[2] ?? match[1]);
-    if (to < from || seqs.length + to - from >= seqsMax) return undefined;
-    for (let seq = from; seq <= to; seq += 1) seqs.push(seq);
-  }
-  return seqs;
-}
+/** Rows one order may name: more than any batch of retention. */
+const orderRowsMax = 100_000;
 
 /** The order in a `retention.executed` envelope; undefined for any other record. */
 export function parseOrder(envelope: EnvelopeView): PruneOrder | undefined {
   if (envelope.event !== "retention.executed") return undefined;
   const { deletedLog, deletedSeqs, digest } = envelope.facts;
   if (typeof deletedSeqs !== "string" || typeof digest !== "string") return undefined;
-  const seqs = parseSeqs(deletedSeqs);
+  const seqs = parseSeqs(deletedSeqs, orderRowsMax);
   const log = typeof deletedLog === "string" ? deletedLog : envelope.log;
   return seqs && { log, seqs, digest };
 }
@@ -168,8 +138,7 @@ function checkPlace(record: VerifiableRecord, previousSeq: number): Violation | 
   if (record.seq <= previousSeq) {
     return bad(record.seq, "order", `it follows record ${previousSeq}`);
   }
-  const missing = renderSeqs([previousSeq + 1, record.seq - 1]).replace(",", "-");
-  return bad(previousSeq + 1, "gap", `${missing} missing before record ${record.seq}`);
+  return bad(previousSeq + 1, "gap", `it is missing; the next one is ${record.seq}`);
 }
 
 function checkBytes(
@@ -223,8 +192,8 @@ const pageRows = 500;
 export async function verifyStore(store: AuditStore, logId: string): Promise<VerifyReport> {
   const verifier = createVerifier(logId);
   for await (const row of scanRows(store, { event: "retention.executed" }, undefined)) {
-    const envelope = row.logId === logId || row.envelope === null ? undefined : row.envelope;
-    const order = envelope === undefined ? undefined : parseOrderText(envelope);
+    if (row.logId === logId || row.envelope === null) continue;
+    const order = parseOrderText(row.envelope, row.leaf);
     if (order !== undefined) verifier.pushOrder(order);
   }
   for await (const row of scanRows(store, {}, { logId, seq: 0 })) {
@@ -235,9 +204,10 @@ export async function verifyStore(store: AuditStore, logId: string): Promise<Ver
   return verifier.finish();
 }
 
-function parseOrderText(text: string): PruneOrder | undefined {
+function parseOrderText(text: string, leaf: string): PruneOrder | undefined {
+  if (leafOf(text) !== leaf) return undefined;
   const envelope = parseEnvelope(text);
-  return envelope && leafOf(text) && parseOrder(envelope);
+  return envelope && parseOrder(envelope);
 }
 
 async function* scanRows(
