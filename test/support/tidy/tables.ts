@@ -35,11 +35,11 @@ export function checkPermissions(
   ];
 }
 
-/** Names of all RPCs in a protobufjs JSON descriptor, as `Service/Method`. */
+/** Names of our own RPCs in a protobufjs JSON descriptor, as `Service/Method`; health and reflection are not ours. */
 export function listRpcs(descriptor: unknown): readonly string[] {
   const rpcs: string[] = [];
   const visit = (name: string, node: unknown) => {
-    if (typeof node !== "object" || node === null) return;
+    if (typeof node !== "object" || node === null || name === "grpc") return;
     if ("methods" in node && typeof node.methods === "object" && node.methods !== null) {
       rpcs.push(...Object.keys(node.methods).map((method) => `${name}/${method}`));
     }
