@@ -33,6 +33,7 @@ describe("parseSource", () => {
     [`type A = import("../cli/a.ts").A;`, ["type src/cli/a.ts"]],
     [`export { a } from "../lib/a.ts";`, ["src/lib/a.ts"]],
     [`import * as grpc from "@grpc/grpc-js/build/x.js"; grpc.a();`, ["@grpc/grpc-js"]],
+    [`import ws from "../../node_modules/ws/lib/a.js"; ws();`, ["ws"]],
     [`import { Database } from "bun:sqlite"; new Database();`, ["bun:sqlite"]],
     [`// import { a } from "./a.ts"\n`, []],
   ])("%s", (text, expected) => expect(imports(text)).toEqual(expected));

@@ -28,7 +28,8 @@ export const capabilities = [
 export const mayImport: Readonly<Record<string, readonly string[]>> = {
   lib: [],
   gen: [],
-  errors: ["lib"],
+  // One vocabulary in two folders: a message may hold a fault, and a fault is rendered as a message.
+  errors: ["lib", "protocol"],
   protocol: ["errors", "lib"],
   storage: ["lib", "errors"],
   telemetry: ["lib"],
@@ -41,7 +42,7 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
   admin: [...base, ...capabilities, "config", "gen", "state", "telemetry"],
   cli: [...base, "audit", "compose.ts", "config", "gen", "identity", "storage", "telemetry"],
   "compose.ts": ["*"],
-  "main.ts": [...base, "cli", "compose.ts", "telemetry"],
+  "main.ts": [...base, "cli", "config", "telemetry"],
   ...Object.fromEntries(capabilities.map((folder) => [folder, base])),
 };
 
@@ -73,7 +74,8 @@ export const homes: Readonly<Record<string, readonly string[]>> = {
   "@grpc/proto-loader": ["src/admin/", "src/cli/admin-client.ts"],
   "@modelcontextprotocol/sdk": ["src/cli/"],
   ajv: ["src/protocol/", "src/pipeline/stages/validate.ts"],
-  "bun:sqlite": ["src/storage/"],
+  // The spool's lock is an SQLite file's: the runtime has no flock.
+  "bun:sqlite": ["src/storage/", "src/audit/spool-files.ts"],
   jose: ["src/identity/"],
   kysely: ["src/storage/"],
   "lru-cache": ["src/cache/", "src/identity/", "src/limits/", "src/policy/"],

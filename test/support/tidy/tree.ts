@@ -75,11 +75,12 @@ function typeImports(text: string): readonly string[] {
 }
 
 function resolveImport(from: string, specifier: string): Pick<Import, "target" | "isPackage"> {
-  if (specifier.startsWith(".")) {
-    return { target: normalize(join(dirname(from), specifier)), isPackage: false };
-  }
-  if (/^(?:node|bun):/.test(specifier)) return { target: specifier, isPackage: true };
-  const parts = specifier.split("/");
+  const target = specifier.startsWith(".") ? normalize(join(dirname(from), specifier)) : specifier;
+  // A package may be named by its file, where Bun answers the name with something of its own.
+  const inside = /^node_modules\/(.+)$/.exec(target)?.[1];
+  if (specifier.startsWith(".") && inside === undefined) return { target, isPackage: false };
+  if (/^(?:node|bun):/.test(specifier)) return { target, isPackage: true };
+  const parts = (inside ?? specifier).split("/");
   const name = parts.slice(0, specifier.startsWith("@") ? 2 : 1).join("/");
   return { target: name, isPackage: true };
 }
