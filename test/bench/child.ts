@@ -34,6 +34,9 @@ export async function startPeer(
   };
 }
 
+/** Longest wait for a script's first line, which for a load client comes when its run is over. */
+const firstLineTimeoutMs = 60_000;
+
 /** Starts a script and waits for its first line of JSON. */
 export async function startScript(script: string, core: number, args: readonly string[]) {
   const command = [process.execPath, join(import.meta.dir, script), ...args];
@@ -41,11 +44,16 @@ export async function startScript(script: string, core: number, args: readonly s
   const decoder = new TextDecoder();
   let text = "";
   const reader = child.stdout.getReader();
+  const late = setTimeout(() => child.kill("SIGKILL"), firstLineTimeoutMs);
   while (!text.includes("\n")) {
     const { done, value } = await reader.read();
-    if (done) throw new Error(`${script} ended with ${await child.exited} and said nothing`);
+    if (done) {
+      clearTimeout(late);
+      throw new Error(`${script} ended with ${await child.exited} before its first line`);
+    }
     text += decoder.decode(value, { stream: true });
   }
+  clearTimeout(late);
   const first: Readonly<Record<string, unknown>> = JSON.parse(text.slice(0, text.indexOf("\n")));
   return { child, first };
 }
