@@ -184,8 +184,12 @@ test("checkErrorNames wants each name given by somebody", () => {
     "src/errors/catalogue.ts": `export const catalogue = ["policy-denied", "overloaded"];`,
     "src/pipeline/stages/authorize.ts": `createFault("policy-denied", "…");`,
   });
-  const found = checkErrorNames(["policy-denied", "overloaded"], sources);
-  expect(messages(found)).toEqual(["nobody uses the error overloaded"]);
+  const names = ["policy-denied", "overloaded"];
+  const found = (awaited: Readonly<Record<string, string>>) =>
+    messages(checkErrorNames(names, sources, awaited));
+  expect(found({})).toEqual(["nobody uses the error overloaded"]);
+  expect(found({ overloaded: "limits/" })).toEqual([]);
+  expect(found({ overloaded: "limits/", "policy-denied": "policy/" })).toHaveLength(1);
 });
 
 test("checkPermissions wants a row for each RPC and no others", () => {

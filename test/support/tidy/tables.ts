@@ -12,13 +12,33 @@ export function checkPairs(sources: Tree, unitTests: Tree): readonly Finding[] {
     .map(({ path }) => ({ path, message: `there is no ${sourceOf(path)} for it to test` }));
 }
 
-/** Every error of the catalogue is given by somebody: a name nobody uses is a promise nobody keeps. */
-export function checkErrorNames(names: readonly string[], sources: Tree): readonly Finding[] {
+/** Errors whose part of the house is not built yet, and which part that is. */
+export const awaitedErrors: Readonly<Record<string, string>> = {
+  "approval-required": "approvals/",
+  "consent-required": "privacy/",
+  "tool-quarantined": "guard/",
+};
+
+/**
+ * Every error of the catalogue is given by somebody: a name nobody uses is a promise nobody keeps. An awaited one
+ * that is given by now comes off the list.
+ */
+export function checkErrorNames(
+  names: readonly string[],
+  sources: Tree,
+  awaited: Readonly<Record<string, string>> = awaitedErrors,
+): readonly Finding[] {
   const path = "src/errors/catalogue.ts";
   const texts = sources.filter((file) => file.path !== path).map((file) => file.text);
-  return names
-    .filter((name) => !texts.some((text) => text.includes(`"${name}"`)))
-    .map((name) => ({ path, message: `nobody uses the error ${name}` }));
+  return names.flatMap((name) => {
+    const isGiven = texts.some((text) => text.includes(`"${name}"`));
+    const part = awaited[name];
+    if (!isGiven && part === undefined) return [{ path, message: `nobody uses the error ${name}` }];
+    if (isGiven && part !== undefined) {
+      return [{ path, message: `${name} is in use: take it off awaitedErrors (tables.ts)` }];
+    }
+    return [];
+  });
 }
 
 /** Every RPC of the descriptor has a row in the permission table, and no row is left without its RPC. */
