@@ -34,7 +34,7 @@ export function digestInputs(root: string): string {
  * The flags, and why: without the two `autoload` ones the executable would run what a `.env` or `bunfig.toml` in the
  * current directory says; the embedded bytecode needs ES modules to keep top-level await; `root` fixes the paths of the workers.
  */
-export function buildFlags(version: string, outfile: string): readonly string[] {
+export function buildFlags(outfile: string): readonly string[] {
   return [
     "build",
     "--compile",
@@ -49,7 +49,6 @@ export function buildFlags(version: string, outfile: string): readonly string[] 
     "--no-compile-autoload-tsconfig",
     "--no-compile-autoload-package-json",
     `--define=process.env.NODE_ENV="production"`,
-    `--define=BUILD_VERSION=${JSON.stringify(version)}`,
   ];
 }
 
@@ -61,7 +60,7 @@ function build(): void {
   mkdirSync(dirname(executable), { recursive: true });
   // Built aside and moved into place, so a gateway that is running from the old file is not disturbed.
   const aside = `${executable}.${process.pid}`;
-  const { exitCode } = Bun.spawnSync([process.execPath, ...buildFlags(version, aside)], {
+  const { exitCode } = Bun.spawnSync([process.execPath, ...buildFlags(aside)], {
     cwd: repository,
     stdio: ["ignore", "inherit", "inherit"],
   });

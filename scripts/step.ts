@@ -26,7 +26,7 @@ export function add(left: Tally, right: Tally): Tally {
 /** Reads the closing lines of `bun test`. A run that ended badly without a failing test still counts as a failure. */
 export function parseTally(output: string, exitCode: number): Tally {
   const count = (word: string) => {
-    const matches = [...output.matchAll(new RegExp(`^ *(\\d+) ${word}$`, "gm"))];
+    const matches = [...Bun.stripANSI(output).matchAll(new RegExp(`^ *(\\d+) ${word}$`, "gm"))];
     return matches.reduce((sum, match) => sum + Number(match[1]), 0);
   };
   const tally = { passed: count("pass"), failed: count("fail"), skipped: count("skip") };

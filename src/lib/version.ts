@@ -1,6 +1,4 @@
-/**
- * Which version this is: written in by `scripts/build.ts`, or "0.0.0-source" when run from the source tree.
- */
-declare const BUILD_VERSION: string | undefined;
+/** The version of this build, as package.json states it. */
+import packageJson from "../../package.json" with { type: "json" };
 
-export const version: string = typeof BUILD_VERSION === "string" ? BUILD_VERSION : "0.0.0-source";
+export const version: string = packageJson.version;
