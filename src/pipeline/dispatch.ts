@@ -55,7 +55,7 @@ export function createDispatch(deps: DispatchDeps): Dispatch & { inFlight(): num
       if (flooded !== undefined) return { fault: flooded };
       const found = await deps.authenticator.authenticate(request.credential, snapshot);
       if (isFault(found)) {
-        deps.sourceLimit.failed(address);
+        deps.sourceLimit.noteFailure(address);
         noteRefusedConnection(deps, request.binding, address, found.reason);
         return { fault: found };
       }
@@ -91,6 +91,7 @@ function createExchange(deps: DispatchDeps, incoming: Incoming, sink: Sink): Exc
     method: request && (methodFacts(request.method, era) ?? discoverFacts(request.method)),
     principal: undefined,
     limit: undefined,
+    release: undefined,
     scope: undefined,
     resolved: undefined,
     decision: undefined,

@@ -51,8 +51,9 @@ export interface Exchange {
 
   /** Written by authenticate. */
   principal: Principal | undefined;
-  /** Written by rate-limit. */
+  /** Written by rate-limit: where the tightest bucket stands, and how to give the place in flight back. */
   limit: Reply["limit"];
+  release: (() => void) | undefined;
   /** Written by authorize: the scope, the server and own name of the target, and the decision. */
   scope: Scope | undefined;
   resolved: ResolvedName | undefined;

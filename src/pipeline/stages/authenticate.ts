@@ -29,7 +29,7 @@ export function createAuthenticateStage(deps: AuthenticateDeps): Stage {
 
 function settle(deps: AuthenticateDeps, x: Exchange, found: Principal | Fault): Verdict {
   if (isFault(found)) {
-    deps.sourceLimit.failed(x.incoming.peer.address);
+    deps.sourceLimit.noteFailure(x.incoming.peer.address);
     return refuse(found);
   }
   if (!isOriginAllowed(found, x.snapshot, x.incoming.origin)) {

@@ -4,7 +4,8 @@
  * associated data of its encryption, so a wrong hit does not decrypt. Keeps only clean, complete, sanitised results.
  * What it keeps is not yet filtered for the principal: authorize does that on every way out.
  */
-import type { CacheIdentity, ReplyCache } from "../../cache/reply-cache.ts";
+import type { CacheIdentity } from "../../cache/cache-key.ts";
+import type { ReplyCache } from "../../cache/reply-cache.ts";
 import { memberText, objectText, readObject, stringMember } from "../../protocol/json-view.ts";
 import type { McpRequest } from "../../protocol/messages.ts";
 import { serversOf } from "../../route/names.ts";
@@ -24,8 +25,7 @@ interface CachePlan {
 }
 
 export function createCacheStage(deps: CacheDeps): Stage {
-  const plans = new WeakMap<Exchange, CachePlan>();
-  return {
+    return {
     name: "cache",
     enter(x: Exchange): Verdict {
       const plan = planOf(x);
@@ -105,16 +105,21 @@ export function settingOf(x: Exchange) {
 
 function identityOf(x: Exchange, request: McpRequest, isPublic: boolean): CacheIdentity {
   const { params } = request;
-  const own = (name: string) => (params === undefined ? "" : (memberText(params, name) ?? ""));
+  const own = (name: string) => (params === undefined ? undefined : memberText(params, name));
   return {
-    tenant: x.principal?.tenant ?? "",
-    principal: isPublic ? "" : (x.principal?.id ?? ""),
-    scope: x.incoming.scope,
+    tenant: x.principal?.tenant,
+    principalId: isPublic ? undefined : x.principal?.id,
     server: x.resolved?.server ?? "",
     method: request.method,
-    target: x.resolved?.name ?? own("cursor"),
+    target: x.resolved?.name,
+    stateRevision: x.snapshot.stateRevision,
+    // Lists may vary with what the agent says it can do.
+    variant: [
+      x.incoming.scope,
+      x.incoming.revision,
+      request.envelope.clientCapabilitiesText,
+      own("cursor") ?? "",
+    ],
     argumentsText: own("arguments"),
-    // Lists may vary with what the agent says it can do and with the state they were made under.
-    context: `${x.snapshot.stateRevision}/${x.incoming.revision}/${request.envelope.clientCapabilitiesText}`,
   };
 }

@@ -5,7 +5,7 @@
 import { createFault } from "../../errors/fault.ts";
 import type { Principal } from "../../identity/principal.ts";
 import type { Concurrency } from "../../limits/concurrency.ts";
-import type { Limiter, RateLimits } from "../../limits/limiter.ts";
+import type { Limiter, LimitSettings } from "../../limits/limiter.ts";
 import { stringMember } from "../../protocol/json-view.ts";
 import type { ClientLimits } from "../../state/resources.ts";
 import type { Snapshot } from "../../state/snapshot.ts";
@@ -16,7 +16,7 @@ import type { Stage } from "../stage.ts";
 export interface RateLimitDeps {
   readonly limiter: Limiter;
   readonly concurrency: Concurrency;
-  readonly defaults: RateLimits & {
+  readonly defaults: LimitSettings & {
     readonly maxInFlight: number;
     readonly requestBytesMax: number;
   };
@@ -24,7 +24,6 @@ export interface RateLimitDeps {
 }
 
 export function createRateLimitStage(deps: RateLimitDeps): Stage {
-  const holding = new WeakSet<Exchange>();
   return {
     name: "rate-limit",
     enter(x: Exchange): Verdict {
@@ -39,13 +38,13 @@ export function createRateLimitStage(deps: RateLimitDeps): Stage {
       const taken = deps.limiter.take({ clientKey: principal.id, tool, limits });
       x.limit = taken.state;
       if (!taken.allowed) return refuse(taken.fault);
-      const crowded = deps.concurrency.enter(principal.id, limits.maxInFlight);
-      if (crowded !== undefined) return refuse(crowded);
-      holding.add(x);
+      const place = deps.concurrency.enter(principal.id, limits.maxInFlight);
+      if (!place.allowed) return refuse(place.fault);
+      x.release = place.release;
       return proceed;
     },
     leave(x: Exchange): void {
-      if (x.principal !== undefined && holding.delete(x)) deps.concurrency.leave(x.principal.id);
+      x.release?.();
     },
   };
 }

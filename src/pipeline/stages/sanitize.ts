@@ -2,14 +2,15 @@
  * Masks secrets on the way out: values under sensitive field names in structured results and in JSON inside text.
  * Fails closed: what cannot be inspected within its bounds is withheld (PV-07). Runs before cache keeps a reply.
  */
-import { objectText } from "../../protocol/json-view.ts";
-import type { Redactor } from "../../sanitize/redact.ts";
+import type { JsonObject } from "../../protocol/json-view.ts";
+import type { Redaction } from "../../sanitize/redact.ts";
 import type { Metrics } from "../../telemetry/metrics.ts";
 import type { Exchange } from "../exchange.ts";
 import type { Stage } from "../stage.ts";
 
 export interface SanitizeDeps {
-  readonly redactor: Redactor;
+  /** Masks a result's or a message's secrets; the same object where there were none. */
+  readonly redact: (result: JsonObject) => Redaction;
   readonly metrics: Metrics;
 }
 
@@ -21,7 +22,7 @@ export function createSanitizeStage(deps: SanitizeDeps): Stage {
     leave(x: Exchange): void {
       if (x.outcome?.kind !== "result" || x.request === undefined) return;
       if (!inspected.has(x.request.method)) return;
-      const redacted = deps.redactor.redact(x.outcome.result);
+      const redacted = deps.redact(x.outcome.result);
       if ("fault" in redacted) {
         x.outcome = { kind: "fault", fault: redacted.fault };
         return;
@@ -36,7 +37,7 @@ export function createSanitizeStage(deps: SanitizeDeps): Stage {
       );
     },
     relay(_x, message) {
-      const redacted = deps.redactor.redact(message.params);
+      const redacted = deps.redact(message.params);
       if ("fault" in redacted) return undefined;
       if (redacted.masked === 0 || objectText(redacted.result) === objectText(message.params))
         return message;
