@@ -61,7 +61,8 @@ export async function openDuplex(options: DuplexOptions): Promise<Wire> {
       return;
     }
     options.countStray();
-    if (!(id >= 1 && id <= lastId)) fail(invalidAnswer(server, "unknown-id"));
+    const isAsked = response.idText === undefined || (id >= 1 && id <= lastId);
+    if (!isAsked) fail(invalidAnswer(server, "unknown-id"));
   }
 
   function takeNotification(notification: McpNotification): void {

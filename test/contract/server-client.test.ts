@@ -178,6 +178,17 @@ describe("stdio processes", () => {
     expect(await childrenRunning(kind)).toEqual([]);
   });
 
+  test("no process outlives a gateway that was killed", async () => {
+    const holder = new URL("../support/fake-servers/hold-stdio.ts", import.meta.url).pathname;
+    const gateway = Bun.spawn([process.execPath, holder, stdioMain], { stdout: "pipe" });
+    const { value } = await gateway.stdout.getReader().read();
+    const serverPid = Number(new TextDecoder().decode(value));
+    expect(isRunning(serverPid)).toBe(true);
+    gateway.kill("SIGKILL");
+    await gateway.exited;
+    await until(async () => !isRunning(serverPid));
+  });
+
   test("a command that does not exist is an unreachable server, and then waits", async () => {
     const transport: ServerTransport = { ...stdio("v1"), command: "/nonexistent/command" };
     const { client } = connect(transport);
@@ -265,6 +276,27 @@ describe("answers no SDK would give, over Streamable HTTP", () => {
       await startOdd((id) => answer(200, stream(id), { "content-type": "text/event-stream" })),
     );
     expect(textOf(await client.call(toolCall("echo", "{}"), context(), ignore))).toBe("first");
+  });
+
+  test("a refusal for missing mirrored headers lists the tools and asks once more", async () => {
+    const schema = { type: "object", properties: { r: { type: "string", "x-mcp-header": "R" } } };
+    const tools = [{ name: "echo", inputSchema: schema }];
+    const given: unknown[] = [];
+    const transport = await startOdd(
+      (id, method) => {
+        if (method === "tools/list") {
+          return answer(200, JSON.stringify({ jsonrpc: "2.0", id, result: { tools } }));
+        }
+        if (given.at(-1) === "eu") return result(id, "ok");
+        const error = { code: -32020, message: "Header mismatch" };
+        return answer(400, JSON.stringify({ jsonrpc: "2.0", id, error }));
+      },
+      (headers) => given.push(headers["mcp-param-r"]),
+    );
+    const { client } = connect(transport);
+    const outcome = await client.call(toolCall("echo", '{"r":"eu"}'), context(), ignore);
+    expect(textOf(outcome)).toBe("ok");
+    expect(given).toEqual([undefined, undefined, "eu"]);
   });
 
   test("UP-10 the agent's credential is never sent on; MCP headers come from the body", async () => {
@@ -433,6 +465,15 @@ async function until(isTrue: () => Promise<boolean>): Promise<void> {
   }
 }
 
+function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** Processes of ours that run the stdio fake in this kind. */
 async function childrenRunning(kind: string): Promise<readonly string[]> {
   const listing = Bun.spawn(["ps", "-o", "pid=,args=", "--ppid", String(process.pid)]);
@@ -453,7 +494,7 @@ function result(id: number, text: string) {
 
 /** A modern server that discovers like any other and answers calls in its own way. */
 async function startOdd(
-  reply: (id: number) => { status: number; headers: object; body: string },
+  reply: (id: number, method: unknown) => { status: number; headers: object; body: string },
   note: (headers: Record<string, unknown>) => void = () => {},
 ): Promise<ServerTransport> {
   const discovered = {
@@ -469,7 +510,7 @@ async function startOdd(
       return;
     }
     if (method !== undefined) note(request.headers);
-    const { status, headers, body: text } = reply(id ?? 0);
+    const { status, headers, body: text } = reply(id ?? 0, method);
     response.writeHead(status, { ...headers });
     response.end(text);
   });
