@@ -321,6 +321,44 @@ describe("answers no SDK would give, over Streamable HTTP", () => {
   });
 });
 
+describe("a server that changes its era", () => {
+  test.each([
+    ["legacy", startHttpV1, "modern", startHttpV2],
+    ["modern", startHttpV2, "legacy", startHttpV1],
+  ] as const)("from %s to the other, at the same address", async (before, first, after, second) => {
+    const old = await first();
+    ends.push(old.stop);
+    const { client, servers } = connect({ kind: "streamable-http", url: old.url, headers: {} });
+    await untilEcho(client);
+    expect(servers.status("fake")?.era).toBe(before);
+    await old.stop();
+    const next = await second(old.port);
+    ends.push(next.stop);
+    await untilEcho(client);
+    expect(servers.status("fake")?.era).toBe(after);
+  });
+
+  test("an expired legacy verdict is checked beside the running session", async () => {
+    let isModern = false;
+    const fake = await startRaw((_request, response, body) => {
+      const { id, method } = JSON.parse(body);
+      const reply = dualReply(id, method, isModern);
+      response.writeHead(reply.status, { ...reply.headers });
+      response.end(reply.body);
+    });
+    ends.push(fake.stop);
+    const transport = { kind: "streamable-http", url: fake.url, headers: {} } as const;
+    const { client, servers } = connect(transport, {}, { legacyVerdictTtlMs: 0 });
+    await client.call(toolCall("echo", "{}"), context(), ignore);
+    expect(servers.status("fake")?.era).toBe("legacy");
+    isModern = true;
+    await until(async () => {
+      await client.call(toolCall("echo", "{}"), context(), ignore);
+      return servers.status("fake")?.era === "modern";
+    });
+  });
+});
+
 describe("apply", () => {
   test("leaves unchanged servers alone and lets removed ones finish", async () => {
     const fake = await startHttpV1();
@@ -344,7 +382,10 @@ describe("apply", () => {
     } as const;
     const { client } = connect(transport, { allowPrivateNetwork: false });
     const outcome = await client.call(toolCall("echo", "{}"), context(), ignore);
-    expect(outcome).toMatchObject({ kind: "fault", fault: { reason: "egress-address" } });
+    expect(outcome).toMatchObject({
+      kind: "fault",
+      fault: { name: "upstream-unreachable", reason: "egress-address" },
+    });
   });
 });
 
@@ -485,6 +526,20 @@ async function childrenRunning(kind: string): Promise<readonly string[]> {
 
 function answer(status: number, body: string, headers: object = {}) {
   return { status, body, headers: { "content-type": "application/json", ...headers } };
+}
+
+/** A server that goes on answering `initialize` after it learned the modern era. */
+function dualReply(id: number, method: string, isModern: boolean) {
+  if (method.startsWith("notifications/")) return answer(202, "");
+  if (method === "tools/call") return result(id, "ok");
+  if (method === "server/discover" && !isModern) {
+    const error = { code: -32601, message: "Method not found" };
+    return answer(200, JSON.stringify({ jsonrpc: "2.0", id, error }));
+  }
+  const known = { supportedVersions: ["2026-07-28"], capabilities: {} };
+  const opened = { protocolVersion: "2025-06-18", capabilities: {}, serverInfo: {} };
+  const body = method === "server/discover" ? known : opened;
+  return answer(200, JSON.stringify({ jsonrpc: "2.0", id, result: body }));
 }
 
 function result(id: number, text: string) {
