@@ -203,6 +203,27 @@ test("ST-15 a link in the place of the spool is refused", async () => {
   await expect(openLog(dataDir)).rejects.toThrow("must be a directory, not a link");
 });
 
+test("ST-15 an emptied spool is noticed: a new log begins and says which one was lost", async () => {
+  const dataDir = makeDir();
+  const store = createMemoryAuditStore();
+  const first = await openLog(dataDir, store);
+  for (let index = 0; index < 3; index += 1) await first.append(draft("admin.change"), "synced");
+  await first.close();
+  rmSync(join(dataDir, "spool"), { recursive: true });
+  const second = await openLog(dataDir, store);
+  const { logId } = second.status();
+  await second.close();
+  expect(logId).not.toBe(first.status().logId);
+  expect(envelopesOf(dataDir)[0]).toMatchObject({
+    log: logId,
+    seq: 1,
+    event: "integrity.violation",
+    facts: { kind: "spool-lost", log: first.status().logId, lastSeqInStore: 3 },
+  });
+  expect(await verifyStore(store, first.status().logId)).toMatchObject({ ok: true, records: 3 });
+  expect(await verifyStore(store, logId)).toMatchObject({ ok: true, records: 1 });
+});
+
 test("ST-17 a second opener is refused, in this process and in another", async () => {
   const dataDir = makeDir();
   const log = await openLog(dataDir);

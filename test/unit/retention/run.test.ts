@@ -36,7 +36,10 @@ function setUp(options = { intervalMs: 1000, batchMax: 2 }) {
   const clock = { wallMs: startMs, monotonicMs: () => 5, nowMs: () => clock.wallMs };
   const recorded: Parameters<RetentionAudit["append"]>[0][] = [];
   const liveWhenRecorded: number[] = [];
-  const live = () => store.rows.filter((one) => one.envelope !== null).map((one) => one.seq);
+  const live = () =>
+    store.rows
+      .filter((one) => one.envelope !== null && one.logId === "log-1")
+      .map((one) => one.seq);
   let isLocked = false;
   let isRecordable = true;
   const retention = createRetention({
@@ -49,6 +52,8 @@ function setUp(options = { intervalMs: 1000, batchMax: 2 }) {
         if (!isRecordable) throw new Error("audit-unavailable");
         recorded.push(draft);
         liveWhenRecorded.push(live().length);
+        store.rows.push({ ...row(recorded.length, startMs), logId: "orders" });
+        return { logId: "orders", seq: recorded.length };
       },
     },
     rules: () => [rule],
