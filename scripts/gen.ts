@@ -74,18 +74,28 @@ function descriptorSetBase64(): string {
   return built.stdout.toString("base64");
 }
 
-/** Field numbers to `[name, type, rule]`, types resolved: `message:Full.Name`, `enum:Full.Name` or a scalar. */
+/**
+ * Field numbers of every message to `[name, type, rule]`, and the request message of every RPC. Types are resolved:
+ * `message:Full.Name`, `enum:Full.Name` or a scalar.
+ */
 function wireTable(parsed: protobuf.Root): object {
   const messages: Record<string, unknown> = {};
   const enums: Record<string, readonly number[]> = {};
+  const requests: Record<string, string> = {};
   for (const node of walk(parsed)) {
     if (node instanceof protobuf.Enum) enums[fullName(node)] = Object.values(node.values);
+    if (node instanceof protobuf.Service) {
+      for (const method of node.methodsArray) {
+        const type = method.resolvedRequestType;
+        if (type !== null) requests[`${fullName(node)}/${method.name}`] = fullName(type);
+      }
+    }
     if (!(node instanceof protobuf.Type)) continue;
     messages[fullName(node)] = Object.fromEntries(
       node.fieldsArray.map((field) => [field.id, wireField(field)]),
     );
   }
-  return { messages, enums };
+  return { messages, enums, requests };
 }
 
 function wireField(field: protobuf.Field): readonly string[] {

@@ -16,11 +16,14 @@ export interface Operator {
 export interface Caller extends Operator {
   /** Aborts when the operator cancels, the deadline passes, or the server stops. */
   readonly signal: AbortSignal;
+  /** Aborts as soon as the server takes no new calls: streams without an end of their own stop then. */
+  readonly draining: AbortSignal;
   /** Adds facts to the outcome record of this RPC: counts, the state revision; nothing personal, no secret. */
   note(facts: RecordDraft["facts"]): void;
 }
 
-export interface AdminServices {
+/** A type and not an interface, so that `handle.ts` may look services up by name. */
+export type AdminServices = {
   readonly ClientService: api.ClientService<Caller>;
   readonly ServerService: api.ServerService<Caller>;
   readonly PolicyService: api.PolicyService<Caller>;
@@ -28,4 +31,4 @@ export interface AdminServices {
   readonly AuditService: api.AuditService<Caller>;
   readonly CacheService: api.CacheService<Caller>;
   readonly SystemService: api.SystemService<Caller>;
-}
+};

@@ -88,59 +88,80 @@ function checkField(
   depth: number,
 ): void {
   const [, type = "", rule] = row;
-  if (rule === "map") return checkMapEntry(cursor, end, row, wireType, path, depth);
-  const expected = wireTypeOf(type);
+  const expected = rule === "map" ? delimited : wireTypeOf(type);
   // Numbers in a repeated field may come packed into one length-delimited run.
-  if (rule === "repeated" && expected !== delimited && wireType === delimited) {
+  const isPacked = rule === "repeated" && expected !== delimited && wireType === delimited;
+  if (wireType !== expected && !isPacked) throw new WireProblem(`${path}: wrong wire type`);
+  if (rule === "map") {
+    checkMapEntry(cursor, readEnd(cursor, end, path), row, path, depth);
+  } else if (isPacked) {
     const stop = readEnd(cursor, end, path);
     while (cursor.at < stop) checkValue(cursor, stop, type, path, depth);
-    return;
+  } else {
+    checkValue(cursor, end, type, path, depth);
   }
-  if (wireType !== expected) throw new WireProblem(`${path}: wrong wire type`);
-  checkValue(cursor, end, type, path, depth);
 }
 
 function checkMapEntry(
   cursor: Cursor,
   end: number,
   [, valueType = "", , keyType = ""]: FieldRow,
-  wireType: number,
   path: string,
   depth: number,
 ): void {
-  if (wireType !== delimited) throw new WireProblem(`${path}: wrong wire type`);
-  const stop = readEnd(cursor, end, path);
-  while (cursor.at < stop) {
-    const key = readVarint(cursor, stop);
+  while (cursor.at < end) {
+    const key = readVarint(cursor, end);
     const id = Number(key >> 3n);
     const type = id === 1 ? keyType : id === 2 ? valueType : undefined;
     if (type === undefined) throw new WireProblem(`${path}: unknown field ${id}`);
-    checkField(cursor, stop, [path, type, "singular"], Number(key & 7n), path, depth);
+    checkField(cursor, end, [path, type, "singular"], Number(key & 7n), path, depth);
   }
 }
 
 function checkValue(cursor: Cursor, end: number, type: string, path: string, depth: number): void {
-  const expected = wireTypeOf(type);
-  if (expected === varint) return checkVarint(cursor, end, type, path);
-  if (expected !== delimited) return skip(cursor, end, expected === 1 ? 8 : 4, path);
-  const stop = readEnd(cursor, end, path);
-  if (type.startsWith("message:")) {
-    return checkMessage(cursor, stop, type.slice("message:".length), path, depth - 1);
+  const wireType = wireTypeOf(type);
+  if (wireType === varint) {
+    checkVarint(readVarint(cursor, end), type, path);
+  } else if (wireType === delimited) {
+    checkDelimited(cursor, readEnd(cursor, end, path), type, path, depth);
+  } else {
+    const next = cursor.at + (wireType === 1 ? 8 : 4);
+    if (next > end) throw new WireProblem(`${path}: longer than its message`);
+    cursor.at = next;
   }
-  if (type === "string") checkUtf8(cursor.bytes.subarray(cursor.at, stop), path);
-  cursor.at = stop;
 }
 
-function checkVarint(cursor: Cursor, end: number, type: string, path: string): void {
-  const value = readVarint(cursor, end);
-  if (!type.startsWith("enum:")) {
-    if (type === "int64" && !Number.isSafeInteger(Number(BigInt.asIntN(64, value)))) {
-      throw new WireProblem(`${path}: number out of range`);
-    }
+function checkDelimited(
+  cursor: Cursor,
+  end: number,
+  type: string,
+  path: string,
+  depth: number,
+): void {
+  if (type.startsWith("message:")) {
+    checkMessage(cursor, end, type.slice("message:".length), path, depth - 1);
     return;
   }
-  const known = table.enums[type.slice("enum:".length)] ?? [];
-  if (!known.includes(Number(value))) throw new WireProblem(`${path}: unknown enumeration value`);
+  if (type === "string") checkUtf8(cursor.bytes.subarray(cursor.at, end), path);
+  cursor.at = end;
+}
+
+/** Beyond 2^53 a decoded number would not be the one sent; beyond its own width it would be cut. */
+function checkVarint(value: bigint, type: string, path: string): void {
+  const signed = BigInt.asIntN(64, value);
+  if (type.startsWith("enum:")) {
+    const known = table.enums[type.slice("enum:".length)] ?? [];
+    if (!known.includes(Number(signed))) {
+      throw new WireProblem(`${path}: unknown enumeration value`);
+    }
+  } else if (!fits(signed, type)) {
+    throw new WireProblem(`${path}: number out of range`);
+  }
+}
+
+function fits(value: bigint, type: string): boolean {
+  if (type === "int32") return value === BigInt.asIntN(32, value);
+  return type !== "int64" || Number.isSafeInteger(Number(value));
 }
 
 function checkUtf8(bytes: Uint8Array, path: string): void {
@@ -155,11 +176,6 @@ function readEnd(cursor: Cursor, end: number, path: string): number {
   const length = Number(readVarint(cursor, end));
   if (cursor.at + length > end) throw new WireProblem(`${path}: longer than its message`);
   return cursor.at + length;
-}
-
-function skip(cursor: Cursor, end: number, length: number, path: string): void {
-  if (cursor.at + length > end) throw new WireProblem(`${path}: longer than its message`);
-  cursor.at += length;
 }
 
 function readVarint(cursor: Cursor, end: number): bigint {
