@@ -4,8 +4,16 @@
  * Each worker is an entry point of its own, found again by src/lib/worker.ts under the same path below `src`.
  */
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync } from "node:fs";
-import { dirname, join, resolve } from "node:path";
+import {
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { basename, dirname, join, resolve } from "node:path";
 
 export const repository = resolve(import.meta.dir, "..");
 export const executable = join(repository, "dist/mcp-gateway");
@@ -57,19 +65,23 @@ function build(): void {
   if (missing.length > 0) throw new Error(`cannot build: ${missing.join(", ")} not there`);
   const { version } = JSON.parse(readFileSync(join(repository, "package.json"), "utf8"));
   const inputs = digestInputs(repository);
-  mkdirSync(dirname(executable), { recursive: true });
-  // Built aside and moved into place, so a gateway that is running from the old file is not disturbed.
-  const aside = `${executable}.${process.pid}`;
-  const { exitCode } = Bun.spawnSync([process.execPath, ...buildFlags(aside)], {
-    cwd: repository,
-    stdio: ["ignore", "inherit", "inherit"],
-  });
-  if (exitCode !== 0) {
-    rmSync(aside, { force: true });
-    throw new Error(`bun build ended with ${exitCode}`);
+  // Built aside, under its own name (which stack traces show), and moved into place: a gateway that is running from
+  // the old file is not disturbed.
+  const aside = join(dirname(executable), `building-${process.pid}`);
+  mkdirSync(aside, { recursive: true });
+  try {
+    const outfile = join(aside, basename(executable));
+    const command = [process.execPath, ...buildFlags(outfile)];
+    const { exitCode } = Bun.spawnSync(command, {
+      cwd: repository,
+      stdio: ["ignore", "inherit", "inherit"],
+    });
+    if (exitCode !== 0) throw new Error(`bun build ended with ${exitCode}`);
+    renameSync(outfile, executable);
+  } finally {
+    rmSync(aside, { recursive: true, force: true });
   }
-  renameSync(aside, executable);
-  Bun.write(stamp, inputs);
+  writeFileSync(stamp, inputs);
   const megabytes = (statSync(executable).size / 1e6).toFixed(1);
   console.log(`built dist/mcp-gateway ${version} (${megabytes} MB)`);
 }

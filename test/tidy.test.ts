@@ -63,19 +63,20 @@ describe("tidy", () => {
     async () => {
       const rpcs = listRpcs(JSON.parse(readFileSync(descriptorPath, "utf8")));
       expect(rpcs).not.toEqual([]);
-      const { permissions } = await import(join(root, "src/admin/permissions.ts"));
-      expectNone(checkPermissions(rpcs, listRows(permissions)));
+      const { rpcPermissions } = await import(join(root, "src/admin/permissions.ts"));
+      expectNone(checkPermissions(rpcs, listRows(rpcPermissions)));
     },
   );
 });
 
-/** Rows keyed `Service/Method` (with or without the package), or by service and then by method. */
-function listRows(permissions: Readonly<Record<string, unknown>>): readonly string[] {
-  return Object.entries(permissions).flatMap(([name, row]) => {
-    const short = name.replace(/^.*\.(?=[A-Z])/, "").replace(/^\//, "");
-    if (short.includes("/")) return [short];
-    return Object.keys(row ?? {}).map((method) => `${short}/${method}`);
-  });
+/** The table's rows as `Service/Method`; its methods are written as the functions that serve them. */
+function listRows(
+  permissions: Readonly<Record<string, Readonly<Record<string, unknown>>>>,
+): readonly string[] {
+  const rpcName = (name: string) => name.charAt(0).toUpperCase() + name.slice(1);
+  return Object.entries(permissions).flatMap(([service, rows]) =>
+    Object.keys(rows).map((method) => `${service}/${rpcName(method)}`),
+  );
 }
 
 function expectNone(findings: readonly Finding[]): void {

@@ -5,8 +5,8 @@
  * One log per node: its id is kept in `<data dir>/node-id` and one chain runs on across restarts. A log for every
  * start, with its own signing key and a certified beginning, comes with checkpoints.
  */
-import { constants } from "node:fs";
-import { mkdir, open, readFile } from "node:fs/promises";
+import { constants, existsSync } from "node:fs";
+import { mkdir, open, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Clock } from "../lib/clock.ts";
 import { newId } from "../lib/id.ts";
@@ -21,6 +21,7 @@ import {
   startShipper,
 } from "./shipper.ts";
 import { defaultSpoolOptions, openSpool, type Spool, type SpoolOptions } from "./spool.ts";
+import { listSegments } from "./spool-files.ts";
 import type { StartSpoolThread } from "./spool-thread.ts";
 import { createTail } from "./tail.ts";
 
@@ -44,7 +45,7 @@ export async function openAuditLog(deps: AuditLogDeps): Promise<OpenAuditLog> {
   const { clock, log, metrics } = deps;
   const options = { ...defaultSpoolOptions, ...defaultShipperOptions, ...deps.options };
   const dir = join(deps.dataDir, "spool");
-  const logId = await loadNodeId(deps.dataDir);
+  const { logId, lost } = await chooseLogId(deps, dir);
   const tail = createTail((on) => spool.tail(on));
   let shipper: Shipper | undefined;
   const spool: Spool = await openSpool({
@@ -66,6 +67,7 @@ export async function openAuditLog(deps: AuditLogDeps): Promise<OpenAuditLog> {
     });
   };
   recordRecovery(spool, clock, record);
+  if (lost !== undefined) record(renderLoss(lost, clock));
   shipper = startShipper({
     dir,
     logId,
@@ -87,7 +89,7 @@ export async function openAuditLog(deps: AuditLogDeps): Promise<OpenAuditLog> {
     tail: tail.listen,
     status: () => ({ logId, shippedSeq: shippedSeq(), ...spool.status() }),
     close: async () => {
-      await spool.flush();
+      await Promise.race([spool.flush(), Bun.sleep(options.deadlineMs)]);
       await shipper?.stop();
       await spool.close();
     },
@@ -108,6 +110,34 @@ function recordRecovery(spool: Spool, clock: Clock, record: (draft: RecordDraft)
     const name = segment.slice(segment.lastIndexOf("/") + 1);
     record({ ...own, event: "integrity.violation", facts: { kind, segment: name, from, to } });
   }
+}
+
+interface LostLog {
+  readonly logId: string;
+  readonly seq: number;
+}
+
+/**
+ * The node's log id; a new one where the spool is empty although the database holds records of this log (ST-15,
+ * ST-16). Going on under the old id would give numbers a second time.
+ */
+async function chooseLogId(
+  deps: AuditLogDeps,
+  dir: string,
+): Promise<{ readonly logId: string; readonly lost: LostLog | undefined }> {
+  const logId = await loadNodeId(deps.dataDir);
+  if (existsSync(dir) && listSegments(dir).length > 0) return { logId, lost: undefined };
+  const head = await deps.store.audit.head(logId).catch(() => undefined);
+  if (head === undefined) return { logId, lost: undefined };
+  deps.log.error("audit.spool_lost", { logId, seq: head.seq });
+  await rm(join(deps.dataDir, "node-id"));
+  return { logId: await loadNodeId(deps.dataDir), lost: { logId, seq: head.seq } };
+}
+
+function renderLoss(lost: LostLog, clock: Clock): RecordDraft {
+  const facts = { kind: "spool-lost", log: lost.logId, lastSeqInStore: lost.seq };
+  const own = { event: "integrity.violation", class: "A", details: {} } as const;
+  return { ...own, timeMs: clock.nowMs(), facts };
 }
 
 const idPattern = /^[0-9a-f-]{36}$/;

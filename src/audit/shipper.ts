@@ -31,6 +31,9 @@ export const defaultShipperOptions: ShipperOptions = {
   tidyIntervalMs: 60_000,
 };
 
+/** Batches still shipped when the gateway stops. */
+const lastBatchesMax = 20;
+
 export interface ShipperDeps {
   readonly dir: string;
   readonly logId: string;
@@ -50,7 +53,7 @@ export interface Shipper {
   /** Says that there may be something to ship. */
   wake(): void;
   shippedSeq(): number;
-  /** Stops after the batch under way. */
+  /** Stops after the batch under way, having shipped what little is left if the database is there. */
   stop(): Promise<void>;
 }
 
@@ -190,5 +193,12 @@ export function startShipper(deps: ShipperDeps): Shipper {
     isStopped = true;
     endPause?.();
     await running;
+    if (downSinceMs !== undefined || isForked) return;
+    try {
+      for (let left = lastBatchesMax; left > 0 && (await shipBatch()); left -= 1);
+    } catch (error) {
+      // What stays in the spool is shipped after the next start.
+      log.warn("audit.not_shipped", { reason: String(error) });
+    }
   }
 }

@@ -71,7 +71,7 @@ export function syncDir(dir: string): void {
 export function lockSpool(dir: string): () => void {
   const database = new Database(join(dir, "lock"));
   try {
-    database.exec("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE");
+    database.exec("PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE");
   } catch (cause) {
     database.close();
     throw new Error(`the spool ${dir} is in use by another process`, { cause });

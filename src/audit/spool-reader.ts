@@ -3,7 +3,7 @@
  * over damage (which stays where it is) and over records that a poisoned segment shares with its successor.
  * Used by the shipper; remembers where it stopped.
  */
-import { constants } from "node:fs";
+import { constants, existsSync } from "node:fs";
 import { open } from "node:fs/promises";
 import { parseEnvelope } from "./envelope.ts";
 import { listSegments, type SegmentFile } from "./spool-files.ts";
@@ -40,7 +40,7 @@ export function createSpoolReader(dir: string): SpoolReader {
   async function read(afterSeq: number, untilSeq: number, limit: number) {
     if (afterSeq >= untilSeq) return [];
     const found: SpoolRecord[] = [];
-    let at = cursor?.seq === afterSeq ? cursor : startFor(dir, afterSeq);
+    let at = isStillThere(cursor, afterSeq) ? cursor : startFor(dir, afterSeq);
     while (at !== undefined && found.length < limit) {
       const next = nextSegment(dir, at.segment);
       const until = Math.min(untilSeq, (next?.firstSeq ?? Number.POSITIVE_INFINITY) - 1);
@@ -57,6 +57,11 @@ export function createSpoolReader(dir: string): SpoolReader {
   }
 
   return { read };
+}
+
+/** Whether to go on from `cursor`: its segment may have been shipped and removed meanwhile. */
+function isStillThere(cursor: Cursor | undefined, afterSeq: number): boolean {
+  return cursor?.seq === afterSeq && existsSync(cursor.segment.path);
 }
 
 /** The start of the segment which holds the record after `afterSeq`. */

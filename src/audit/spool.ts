@@ -33,7 +33,7 @@ export const defaultSpoolOptions: SpoolOptions = {
   segmentBytesMax: 64 * 1024 * 1024,
   spoolBytesMax: 1024 * 1024 * 1024,
   queueRecordsMax: 16_384,
-  recordBytesMax: 256 * 1024,
+  recordBytesMax: 16 * 1024,
   batchRecordsMax: 1024,
 };
 
@@ -104,6 +104,7 @@ export async function openSpool(deps: SpoolDeps): Promise<Spool> {
   let spoolBytes = 0;
   let syncedSeq = 0;
   let failure: string | undefined;
+  let isDiskFailing = false;
   let isClosing = false;
 
   const opening = Promise.withResolvers<FromSpool & { readonly kind: "opened" }>();
@@ -216,6 +217,7 @@ export async function openSpool(deps: SpoolDeps): Promise<Spool> {
   }
 
   function noteWritten(firstSeq: number): void {
+    isDiskFailing = false;
     const entries = sent.shift() ?? [];
     entries.forEach((entry, index) => {
       entry.seq = firstSeq + index;
@@ -227,6 +229,7 @@ export async function openSpool(deps: SpoolDeps): Promise<Spool> {
   }
 
   function noteUnwritten(reason: string): void {
+    isDiskFailing = true;
     const entries = sent.shift() ?? [];
     log.error("audit.unwritten", { reason, records: entries.length });
     for (const entry of entries) {
@@ -358,7 +361,8 @@ export async function openSpool(deps: SpoolDeps): Promise<Spool> {
   }
 
   function status() {
-    const writable = failure === undefined && !isClosing && spoolBytes < options.spoolBytesMax;
+    const isFull = spoolBytes >= options.spoolBytesMax;
+    const writable = failure === undefined && !isClosing && !isDiskFailing && !isFull;
     return { syncedSeq, spoolBytes, writable, dropped };
   }
 

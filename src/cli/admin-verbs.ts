@@ -40,6 +40,7 @@ export function createAdminCommand(noun: string): Command {
     help: describeNoun(noun, rpcs),
     run: async (args, context) => {
       const [verb = "", ...rest] = args;
+      if (noun === "audit" && verb === "verify") return await runOffline(rest, context);
       const rpc = rpcs.find((one) => one.verb === verb || one.longVerb === verb);
       if (rpc === undefined) throw new UsageError(adviseVerb(noun, verb, rpcs));
       if (rest.includes("--help") || rest.includes("-h")) {
@@ -49,6 +50,16 @@ export function createAdminCommand(noun: string): Command {
       return await runVerb(rpc, parseVerbArguments(rest), context);
     },
   };
+}
+
+/** The one verb without an RPC: it must work where no gateway runs. */
+async function runOffline(args: readonly string[], context: CommandContext): Promise<ExitCode> {
+  const { auditVerify } = await import("./audit-verify.ts");
+  if (!args.includes("--help")) return await auditVerify.run(args, context);
+  context.output.line(
+    `Usage: mcp-gateway audit verify ${auditVerify.usage}\n\n${auditVerify.help}`,
+  );
+  return exitCodes.done;
 }
 
 async function runVerb(
@@ -171,7 +182,7 @@ function readText(flag: string, path: string): string {
 }
 
 function adviseVerb(noun: string, verb: string, rpcs: readonly Rpc[]): string {
-  const verbs = rpcs.map((rpc) => rpc.verb);
+  const verbs = [...rpcs.map((rpc) => rpc.verb), ...(noun === "audit" ? ["verify"] : [])];
   if (verb === "") return `name a verb: ${verbs.join(", ")}`;
   const nearest = findNearest(verb, verbs);
   const hint = nearest === undefined ? `there are ${verbs.join(", ")}` : `did you mean ${nearest}?`;
@@ -191,6 +202,7 @@ const commonHelp = `
 function describeNoun(noun: string, rpcs: readonly Rpc[]): string {
   const width = Math.max(0, ...rpcs.map((rpc) => rpc.verb.length));
   const verbs = rpcs.map((rpc) => `  ${rpc.verb.padEnd(width)}  ${rpc.name}`);
+  if (noun === "audit") verbs.push(`  ${"verify".padEnd(width)}  offline, from the spool's files`);
   return `Verbs, and the RPC each calls; VERB --help tells its flags:\n${verbs.join("\n")}\n${commonHelp}
 (mcp-gateway ${noun} answers with exit code 1 where the gateway refuses, 3 where nobody answers)`;
 }

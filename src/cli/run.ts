@@ -20,7 +20,7 @@ interface Entry {
   load(): Promise<Command>;
 }
 
-const adminNouns: Readonly<Record<string, string>> = {
+export const adminNouns: Readonly<Record<string, string>> = {
   client: "the agents that may call: register, rotate and revoke tokens, end sessions",
   server: "the MCP servers behind the gateway, and virtual servers",
   policy: "roles, bindings and rules; explain a decision",

@@ -64,6 +64,11 @@ export function loadConfig(
   return buildConfig(values, secrets, { preset, stdioEnvironment, warnings });
 }
 
+/** For `demo` and `dev`: the environment gives nothing but what stdio servers inherit. */
+export function loadLocalConfig(request: ConfigRequest): Config {
+  return loadConfig(request, envTable.pickStdioEnvironment(process.env));
+}
+
 /** The environment's say in where clients of a running gateway look; blank counts as not set. */
 export function readClientEnvironment(environment: envTable.Environment = process.env): {
   readonly admin: string | undefined;

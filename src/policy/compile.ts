@@ -132,7 +132,8 @@ function indexBy<In, Out>(
   return index;
 }
 
-function effectiveRoles(asker: Asker, bindings: Iterable<Binding>): ReadonlySet<string> {
+/** The asker's own roles and those that bindings give. */
+export function effectiveRoles(asker: Asker, bindings: Iterable<Binding>): ReadonlySet<string> {
   const roles = new Set(asker.roles);
   for (const { users, groups, roles: given } of bindings) {
     const names = users.some((name) => isNamed(asker, name));

@@ -23,7 +23,7 @@ export interface RetentionAudit {
       readonly details: Readonly<Record<string, string>>;
     },
     level: "synced",
-  ): Promise<unknown>;
+  ): Promise<{ readonly logId: string; readonly seq: number }>;
 }
 
 export interface RetentionOptions {
@@ -67,6 +67,9 @@ export interface Retention {
 }
 
 type PrunableRow = Awaited<ReturnType<AuditStore["prunable"]>>[number];
+
+const shippedPollMs = 10;
+const shippedTriesMax = 500;
 
 /** How far the wall clock may run ahead of the monotonic one before it is not believed. */
 const clockSlackMs = 60_000;
@@ -132,12 +135,26 @@ export function createRetention(deps: RetentionDeps): Retention {
     for (const [logId, ofLog] of groupByLog(rows)) {
       const facts = { ...describeDeletion(logId, ofLog), rule: ruleId, status: "ok" };
       const own = { event: "retention.executed", class: "A" } as const;
-      await audit.append(
+      const order = await audit.append(
         { ...own, timeMs: clock.nowMs(), facts, details: { principal: by } },
         "synced",
       );
+      await untilShipped(order);
     }
     return store.audit.prune(rows.map(({ logId, seq }) => ({ logId, seq })));
+  }
+
+  /** The order stands in the database before its rows go, so nobody ever sees a deletion without its order there. */
+  async function untilShipped(order: { logId: string; seq: number }): Promise<void> {
+    for (let tries = 0; tries < shippedTriesMax; tries += 1) {
+      const head = await store.audit.head(order.logId);
+      if (head !== undefined && head.seq >= order.seq) return;
+      await new Promise((resolve) => setTimeout(resolve, shippedPollMs));
+    }
+    throw new GatewayError(
+      "overloaded",
+      "The record of the deletion did not reach the database in time, so nothing was deleted.",
+    );
   }
 
   /** Never later than the time that has really passed since the start, so a clock that jumps deletes nothing early. */

@@ -95,12 +95,24 @@ export function mayHoldSecrets(text: string): boolean {
   return stems.test(text) || text.includes(escapeMark);
 }
 
+/** Verdicts on names met before; names repeat from reply to reply. Emptied when full, so it stays bounded. */
+const judged = new Map<string, boolean>();
+const judgedMax = 4096;
+
 /** Whether the value of a field of this (decoded) name must be masked. */
 export function isSensitiveName(name: string): boolean {
   if (!stems.test(name)) return false;
   // Nobody names a field so; whoever does gets the safe answer rather than the work.
   if (name.length > nameLengthMax) return true;
-  const words = splitWords(name);
+  const known = judged.get(name);
+  if (known !== undefined) return known;
+  if (judged.size >= judgedMax) judged.clear();
+  const verdict = holdsSecret(splitWords(name));
+  judged.set(name, verdict);
+  return verdict;
+}
+
+function holdsSecret(words: readonly string[]): boolean {
   if (harmlessEndings.has(words.at(-1) ?? "")) return false;
   return words.some((word, index) => {
     const before = words[index - 1] ?? "";

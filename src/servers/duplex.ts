@@ -61,7 +61,8 @@ export async function openDuplex(options: DuplexOptions): Promise<Wire> {
       return;
     }
     options.countStray();
-    if (!(id >= 1 && id <= lastId)) fail(invalidAnswer(server, "unknown-id"));
+    const isAsked = response.idText === undefined || (id >= 1 && id <= lastId);
+    if (!isAsked) fail(invalidAnswer(server, "unknown-id"));
   }
 
   function takeNotification(notification: McpNotification): void {
@@ -126,12 +127,15 @@ export async function openDuplex(options: DuplexOptions): Promise<Wire> {
       const timer = setTimeout(() => giveUp(timedOut(server, timeoutMs)), timeoutMs);
       signal?.addEventListener("abort", abandon, { once: true });
       pending.set(id, { request: wireRequest, settle });
-      void sendFor(wireRequest.text, settle);
+      void sendFor(wireRequest, settle);
     });
   }
 
-  async function sendFor(text: string, settle: (answer: WireAnswer) => void): Promise<void> {
-    const unsent = await channel?.send(text);
+  async function sendFor(
+    { text, headers }: WireRequest,
+    settle: (answer: WireAnswer) => void,
+  ): Promise<void> {
+    const unsent = await channel?.send(text, headers);
     if (unsent !== undefined) settle(failed(unsent, false));
   }
 
@@ -143,8 +147,8 @@ export async function openDuplex(options: DuplexOptions): Promise<Wire> {
   return {
     nextId: () => ++lastId,
     request,
-    async notify(text) {
-      await channel?.send(text);
+    async notify(text, headers) {
+      await channel?.send(text, headers);
     },
     isOpen: () => isOpen,
     async close() {

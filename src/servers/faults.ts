@@ -56,10 +56,21 @@ export function failed(
   return { kind: "fault", fault, mayHaveRun, status };
 }
 
-/** The fault of anything thrown on this edge. */
+/**
+ * The fault of anything thrown while connecting. A refusal of ours, as by the egress check, makes the server
+ * unreachable to agents; what carries no system error code is a bug and says so.
+ */
 export function faultOf(server: string, error: unknown): Fault {
-  if (error instanceof GatewayError) return error.fault;
-  return unreachable(server, errorCode(error));
+  if (!(error instanceof GatewayError)) {
+    const code = errorCode(error);
+    const isSystemError = code === code.toUpperCase();
+    return isSystemError
+      ? unreachable(server, code)
+      : createFault("internal", "Internal error", { reason: code });
+  }
+  const { fault } = error;
+  if (fault.name !== "invalid-params") return fault;
+  return unreachable(server, fault.reason ?? fault.name);
 }
 
 export function errorOf(fault: Fault): GatewayError {

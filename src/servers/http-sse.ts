@@ -20,14 +20,19 @@ export interface HttpSseOptions {
 export function openHttpSseChannel(
   options: HttpSseOptions,
   events: ChannelEvents,
+  signal: AbortSignal,
 ): Promise<Channel> {
   const { spec, pool } = options;
   const server = spec.name;
   const headers = { ...operatorHeaders(options.headers), "accept-encoding": "identity" };
   return new Promise((resolve, reject) => {
     let isOpen = false;
-    const fail = (fault: Fault) => {
+    const settle = () => {
       clearTimeout(timer);
+      signal.removeEventListener("abort", giveUp);
+    };
+    const fail = (fault: Fault) => {
+      settle();
       stop();
       if (isOpen) events.onClose(fault);
       else reject(errorOf(fault));
@@ -41,9 +46,9 @@ export function openHttpSseChannel(
         return;
       }
       isOpen = true;
-      clearTimeout(timer);
+      settle();
       resolve({
-        send: (message) => post(options, path, headers, message),
+        send: (message, more) => post(options, path, { ...more, ...headers }, message),
         async close() {
           stop();
         },
@@ -63,6 +68,8 @@ export function openHttpSseChannel(
       () => fail(timedOut(server, spec.connectTimeoutMs)),
       spec.connectTimeoutMs,
     );
+    const giveUp = () => fail(unreachable(server, "closed-by-gateway"));
+    signal.addEventListener("abort", giveUp, { once: true });
   });
 }
 

@@ -37,9 +37,9 @@ export function createBinding(options: BindingOptions): Binding {
   const scanLimits = { ...options.scanLimits, stringCharsMax: spec.responseBytesMax };
   const shared = { ...options, server: spec.name, scanLimits };
   const overChannel =
-    (open: (events: ChannelEvents) => Promise<Channel>): OpenWire =>
-    (events) =>
-      openDuplex({ ...shared, events, open });
+    (open: (events: ChannelEvents, signal: AbortSignal) => Promise<Channel>): OpenWire =>
+    (events, signal) =>
+      openDuplex({ ...shared, events, open: (channelEvents) => open(channelEvents, signal) });
   switch (transport.kind) {
     case "stdio": {
       const stdio = { ...options, transport };
@@ -52,7 +52,7 @@ export function createBinding(options: BindingOptions): Binding {
       const { url, headers } = transport;
       const socket = { ...options, url, headers, closeTimeoutMs: options.stopStepMs };
       return {
-        open: overChannel((events) => openWebSocketChannel(socket, events)),
+        open: overChannel((events, signal) => openWebSocketChannel(socket, events, signal)),
         closePool: () => {},
       };
     }
@@ -60,8 +60,8 @@ export function createBinding(options: BindingOptions): Binding {
       const { headers } = transport;
       const pool = lazyPool(spec, transport.url);
       return {
-        open: overChannel((events) =>
-          openHttpSseChannel({ spec, headers, pool: pool.get() }, events),
+        open: overChannel((events, signal) =>
+          openHttpSseChannel({ spec, headers, pool: pool.get() }, events, signal),
         ),
         closePool: pool.close,
       };

@@ -152,6 +152,7 @@ function createEntry(spec: ServerSpec, options: ServersOptions, limits: ServersL
     },
     onReopened() {
       catalogue.invalidate();
+      if (spec.transport.kind !== "stdio") return;
       metrics.count("mcp_gateway_upstream_restarts_total", { server: spec.name });
     },
   });

@@ -49,7 +49,9 @@ const busyRetryAfterMs = 1_000;
 
 export function createServerClient(options: ServerClientOptions): PooledClient {
   const { spec, connection, clock, metrics } = options;
-  const isHttp = spec.transport.kind === "streamable-http";
+  const { kind } = spec.transport;
+  const isHttp = kind === "streamable-http";
+  const hasHeaders = isHttp || kind === "http-sse";
   const labels = { server: spec.name };
   let inFlight = 0;
   let failures = 0;
@@ -132,7 +134,7 @@ export function createServerClient(options: ServerClientOptions): PooledClient {
     const id = wire.nextId();
     const isModern = facts.era === "modern";
     const headers: Record<string, string> = {};
-    if (isHttp) {
+    if (hasHeaders) {
       addCallHeaders(headers, context.headers);
       const own = isModern
         ? modernHeaders(request)

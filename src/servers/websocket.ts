@@ -34,6 +34,7 @@ const resolvedAddressesMax = 16;
 export async function openWebSocketChannel(
   options: WebSocketOptions,
   events: ChannelEvents,
+  signal: AbortSignal,
 ): Promise<Channel> {
   const { spec } = options;
   const url = checkedUrl(options.url, "websocket", spec.allowPrivateNetwork);
@@ -47,7 +48,10 @@ export async function openWebSocketChannel(
   });
   // Listening starts first: the server may speak in the same packet that accepts the upgrade.
   readFrames(socket, spec, events);
+  const giveUp = () => socket.terminate();
+  signal.addEventListener("abort", giveUp, { once: true });
   await opened(socket, spec);
+  signal.removeEventListener("abort", giveUp);
   return {
     send(text) {
       if (socket.readyState !== socket.OPEN) return unreachable(spec.name, "socket-closed");

@@ -58,8 +58,14 @@ export type OpenWire = (events: WireEvents, signal: AbortSignal) => Promise<Wire
 
 /** A two-way stream of whole messages: what stdio, WebSocket and HTTP+SSE have in common. */
 export interface Channel {
-  /** Resolves with a fault where the message surely did not reach the server; undefined = sent. */
-  send(text: string): Promise<Fault | undefined> | Fault | undefined;
+  /**
+   * Resolves with a fault where the message surely did not reach the server; undefined = sent. Headers are for
+   * channels that post their messages.
+   */
+  send(
+    text: string,
+    headers?: Readonly<Record<string, string>>,
+  ): Promise<Fault | undefined> | Fault | undefined;
   close(): Promise<void>;
 }
 

@@ -3,7 +3,15 @@
  * damage is found and kept, and the copy in the store is complete.
  */
 import { afterEach, expect, test } from "bun:test";
-import { mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
+import {
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type AuditLogDeps, type OpenAuditLog, openAuditLog } from "../../src/audit/log.ts";
@@ -72,7 +80,9 @@ test("records are numbered, chained, shipped and verify in the spool and in the 
     ),
   );
   await log.flush();
-  expect(refs.slice(20).map((ref) => ref.seq)).toEqual(Array.from({ length: 40 }, (_, i) => i + 21));
+  expect(refs.slice(20).map((ref) => ref.seq)).toEqual(
+    Array.from({ length: 40 }, (_, i) => i + 21),
+  );
   await until(() => log.status().shippedSeq === 60);
   const { logId } = log.status();
   await log.close();
@@ -100,7 +110,10 @@ test("the chain and its number run on after a restart, across segments", async (
   }
   expect(listSegments(join(dataDir, "spool")).length).toBeGreaterThan(2);
   expect(verifySpool(join(dataDir, "spool"))).toMatchObject({ ok: true, records: 30 });
-  expect(await verifyStore(store, store.rows[0]?.logId ?? "")).toMatchObject({ ok: true, records: 30 });
+  expect(await verifyStore(store, store.rows[0]?.logId ?? "")).toMatchObject({
+    ok: true,
+    records: 30,
+  });
 });
 
 test("ST-11 after kill -9 nothing acknowledged is lost and open intents are closed", async () => {
@@ -173,7 +186,9 @@ test("ST-14 a flipped bit in the middle is named, kept and never truncated", asy
   await until(() => second.status().shippedSeq === 11);
   await second.close();
   expect(readFileSync(path)).toEqual(bytes);
-  expect(envelopesOf(dataDir).find((one) => one.event === "integrity.violation").facts).toMatchObject({
+  expect(
+    envelopesOf(dataDir).find((one) => one.event === "integrity.violation").facts,
+  ).toMatchObject({
     kind: "bytes",
     segment: "0000000000000001.seg",
   });
@@ -186,6 +201,27 @@ test("ST-15 a link in the place of the spool is refused", async () => {
   const dataDir = makeDir();
   symlinkSync(makeDir(), join(dataDir, "spool"));
   await expect(openLog(dataDir)).rejects.toThrow("must be a directory, not a link");
+});
+
+test("ST-15 an emptied spool is noticed: a new log begins and says which one was lost", async () => {
+  const dataDir = makeDir();
+  const store = createMemoryAuditStore();
+  const first = await openLog(dataDir, store);
+  for (let index = 0; index < 3; index += 1) await first.append(draft("admin.change"), "synced");
+  await first.close();
+  rmSync(join(dataDir, "spool"), { recursive: true });
+  const second = await openLog(dataDir, store);
+  const { logId } = second.status();
+  await second.close();
+  expect(logId).not.toBe(first.status().logId);
+  expect(envelopesOf(dataDir)[0]).toMatchObject({
+    log: logId,
+    seq: 1,
+    event: "integrity.violation",
+    facts: { kind: "spool-lost", log: first.status().logId, lastSeqInStore: 3 },
+  });
+  expect(await verifyStore(store, first.status().logId)).toMatchObject({ ok: true, records: 3 });
+  expect(await verifyStore(store, logId)).toMatchObject({ ok: true, records: 1 });
 });
 
 test("ST-17 a second opener is refused, in this process and in another", async () => {
@@ -243,7 +279,10 @@ test("ST-06 a fork between spool and database stops the copy and is recorded", a
   const second = await openLog(dataDir, store);
   await until(() => second.status().syncedSeq === 2);
   await second.close();
-  expect(envelopesOf(dataDir).at(-1)).toMatchObject({ event: "integrity.violation", facts: { kind: "fork" } });
+  expect(envelopesOf(dataDir).at(-1)).toMatchObject({
+    event: "integrity.violation",
+    facts: { kind: "fork" },
+  });
 });
 
 test("tail hands on the rows of what became durable, until it is stopped", async () => {

@@ -178,6 +178,17 @@ describe("stdio processes", () => {
     expect(await childrenRunning(kind)).toEqual([]);
   });
 
+  test("no process outlives a gateway that was killed", async () => {
+    const holder = new URL("../support/fake-servers/hold-stdio.ts", import.meta.url).pathname;
+    const gateway = Bun.spawn([process.execPath, holder, stdioMain], { stdout: "pipe" });
+    const { value } = await gateway.stdout.getReader().read();
+    const serverPid = Number(new TextDecoder().decode(value));
+    expect(isRunning(serverPid)).toBe(true);
+    gateway.kill("SIGKILL");
+    await gateway.exited;
+    await until(async () => !isRunning(serverPid));
+  });
+
   test("a command that does not exist is an unreachable server, and then waits", async () => {
     const transport: ServerTransport = { ...stdio("v1"), command: "/nonexistent/command" };
     const { client } = connect(transport);
@@ -267,6 +278,27 @@ describe("answers no SDK would give, over Streamable HTTP", () => {
     expect(textOf(await client.call(toolCall("echo", "{}"), context(), ignore))).toBe("first");
   });
 
+  test("a refusal for missing mirrored headers lists the tools and asks once more", async () => {
+    const schema = { type: "object", properties: { r: { type: "string", "x-mcp-header": "R" } } };
+    const tools = [{ name: "echo", inputSchema: schema }];
+    const given: unknown[] = [];
+    const transport = await startOdd(
+      (id, method) => {
+        if (method === "tools/list") {
+          return answer(200, JSON.stringify({ jsonrpc: "2.0", id, result: { tools } }));
+        }
+        if (given.at(-1) === "eu") return result(id, "ok");
+        const error = { code: -32020, message: "Header mismatch" };
+        return answer(400, JSON.stringify({ jsonrpc: "2.0", id, error }));
+      },
+      (headers) => given.push(headers["mcp-param-r"]),
+    );
+    const { client } = connect(transport);
+    const outcome = await client.call(toolCall("echo", '{"r":"eu"}'), context(), ignore);
+    expect(textOf(outcome)).toBe("ok");
+    expect(given).toEqual([undefined, undefined, "eu"]);
+  });
+
   test("UP-10 the agent's credential is never sent on; MCP headers come from the body", async () => {
     let headers: Record<string, unknown> = {};
     const transport = await startOdd(
@@ -285,6 +317,44 @@ describe("answers no SDK would give, over Streamable HTTP", () => {
       "mcp-name": "=?base64?w7xiZXI=?=",
       "mcp-protocol-version": "2026-07-28",
       "accept-encoding": "identity",
+    });
+  });
+});
+
+describe("a server that changes its era", () => {
+  test.each([
+    ["legacy", startHttpV1, "modern", startHttpV2],
+    ["modern", startHttpV2, "legacy", startHttpV1],
+  ] as const)("from %s to the other, at the same address", async (before, first, after, second) => {
+    const old = await first();
+    ends.push(old.stop);
+    const { client, servers } = connect({ kind: "streamable-http", url: old.url, headers: {} });
+    await untilEcho(client);
+    expect(servers.status("fake")?.era).toBe(before);
+    await old.stop();
+    const next = await second(old.port);
+    ends.push(next.stop);
+    await untilEcho(client);
+    expect(servers.status("fake")?.era).toBe(after);
+  });
+
+  test("an expired legacy verdict is checked beside the running session", async () => {
+    let isModern = false;
+    const fake = await startRaw((_request, response, body) => {
+      const { id, method } = JSON.parse(body);
+      const reply = dualReply(id, method, isModern);
+      response.writeHead(reply.status, { ...reply.headers });
+      response.end(reply.body);
+    });
+    ends.push(fake.stop);
+    const transport = { kind: "streamable-http", url: fake.url, headers: {} } as const;
+    const { client, servers } = connect(transport, {}, { legacyVerdictTtlMs: 0 });
+    await client.call(toolCall("echo", "{}"), context(), ignore);
+    expect(servers.status("fake")?.era).toBe("legacy");
+    isModern = true;
+    await until(async () => {
+      await client.call(toolCall("echo", "{}"), context(), ignore);
+      return servers.status("fake")?.era === "modern";
     });
   });
 });
@@ -312,7 +382,10 @@ describe("apply", () => {
     } as const;
     const { client } = connect(transport, { allowPrivateNetwork: false });
     const outcome = await client.call(toolCall("echo", "{}"), context(), ignore);
-    expect(outcome).toMatchObject({ kind: "fault", fault: { reason: "egress-address" } });
+    expect(outcome).toMatchObject({
+      kind: "fault",
+      fault: { name: "upstream-unreachable", reason: "egress-address" },
+    });
   });
 });
 
@@ -433,6 +506,15 @@ async function until(isTrue: () => Promise<boolean>): Promise<void> {
   }
 }
 
+function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** Processes of ours that run the stdio fake in this kind. */
 async function childrenRunning(kind: string): Promise<readonly string[]> {
   const listing = Bun.spawn(["ps", "-o", "pid=,args=", "--ppid", String(process.pid)]);
@@ -446,6 +528,20 @@ function answer(status: number, body: string, headers: object = {}) {
   return { status, body, headers: { "content-type": "application/json", ...headers } };
 }
 
+/** A server that goes on answering `initialize` after it learned the modern era. */
+function dualReply(id: number, method: string, isModern: boolean) {
+  if (method.startsWith("notifications/")) return answer(202, "");
+  if (method === "tools/call") return result(id, "ok");
+  if (method === "server/discover" && !isModern) {
+    const error = { code: -32601, message: "Method not found" };
+    return answer(200, JSON.stringify({ jsonrpc: "2.0", id, error }));
+  }
+  const known = { supportedVersions: ["2026-07-28"], capabilities: {} };
+  const opened = { protocolVersion: "2025-06-18", capabilities: {}, serverInfo: {} };
+  const body = method === "server/discover" ? known : opened;
+  return answer(200, JSON.stringify({ jsonrpc: "2.0", id, result: body }));
+}
+
 function result(id: number, text: string) {
   const content = JSON.stringify([{ type: "text", text }]);
   return answer(200, `{"jsonrpc":"2.0","id":${id},"result":{"content":${content}}}`);
@@ -453,7 +549,7 @@ function result(id: number, text: string) {
 
 /** A modern server that discovers like any other and answers calls in its own way. */
 async function startOdd(
-  reply: (id: number) => { status: number; headers: object; body: string },
+  reply: (id: number, method: unknown) => { status: number; headers: object; body: string },
   note: (headers: Record<string, unknown>) => void = () => {},
 ): Promise<ServerTransport> {
   const discovered = {
@@ -469,7 +565,7 @@ async function startOdd(
       return;
     }
     if (method !== undefined) note(request.headers);
-    const { status, headers, body: text } = reply(id ?? 0);
+    const { status, headers, body: text } = reply(id ?? 0, method);
     response.writeHead(status, { ...headers });
     response.end(text);
   });

@@ -20,7 +20,10 @@ const log = await openAuditLog({
 async function callForEver(): Promise<void> {
   for (;;) {
     const own = { class: "A", timeMs: systemClock.nowMs(), details: { principal: "p" } } as const;
-    const intent = await log.append({ ...own, event: "call.intent", facts: { tool: "t" } }, "synced");
+    const intent = await log.append(
+      { ...own, event: "call.intent", facts: { tool: "t" } },
+      "synced",
+    );
     process.stdout.write(`i${intent.seq}\n`);
     const facts = { tool: "t", intent: intent.seq, status: "ok" };
     const outcome = await log.append({ ...own, event: "call.outcome", facts }, "synced");

@@ -80,7 +80,7 @@ export function checkLooseEnds(tree: Tree): readonly Finding[] {
 
 function checkName(file: SourceFile): readonly Finding[] {
   const name = file.path.split("/").at(-1) ?? "";
-  if (/^index\.|(?:^|-)(?:manager|helpers?|utils?|handler|misc|common)\./.test(name)) {
+  if (/^index\.|(?:^|-)(?:manager|helpers?|utils?|handler)\./.test(name)) {
     return [finding(file, "is named for nothing in particular: name its one concern")];
   }
   if (!/^[a-z0-9]+(?:-[a-z0-9]+)*\.ts$/.test(name)) return [finding(file, "name it in kebab-case")];
