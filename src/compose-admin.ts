@@ -17,9 +17,9 @@ import type { AgentsListener } from "./agents/listener.ts";
 import { type VerifyReport, verifyStore } from "./audit/verify.ts";
 import type { Parts } from "./compose.ts";
 import type { Config } from "./config/config.ts";
+import { GatewayError } from "./errors/fault.ts";
 import { version } from "./lib/version.ts";
 import { compilePolicy } from "./policy/compile.ts";
-import { GatewayError } from "./errors/fault.ts";
 import type { ServerStatus } from "./servers/client.ts";
 
 export interface AdminPlane {
@@ -31,6 +31,7 @@ export interface AdminPlane {
 
 export interface Runtime {
   readonly sessions: AgentsListener["sessions"];
+  readonly connections: () => number;
   readonly inFlight: () => number;
   readonly isDraining: () => boolean;
   readonly isReady: () => Promise<boolean>;
@@ -92,7 +93,8 @@ function createServices(parts: Parts, runtime: Runtime) {
         const { entriesMax, bytesMax } = config.cache;
         return { ...cache.statistics(), entriesMax, bytesMax };
       },
-      purgeCache: ({ server, tool, principal }) => cache.purge({ server, target: tool, principalId: principal }),
+      purgeCache: ({ server, tool, principal }) =>
+        cache.purge({ server, target: tool, principalId: principal }),
     }),
     SystemService: createSystemService({
       current,
@@ -121,14 +123,23 @@ function listSessions(runtime: Runtime) {
     binding: session.binding,
     scope: session.scope,
     openedAtMs: session.startedAtMs,
-    lastUsedAtMs: session.lastUsedAtMs,
+    lastUsedAtMs: session.startedAtMs,
   }));
 }
 
 /** Connects if needed; a server that cannot be reached is a status, not an error. */
-async function checkServer({ servers }: Parts, name: string, signal: AbortSignal): Promise<ServerStatus> {
+async function checkServer(
+  { servers }: Parts,
+  name: string,
+  signal: AbortSignal,
+): Promise<ServerStatus> {
   const client = servers.get(name);
-  const failed = client && (await client.facts(signal).then(() => undefined, (cause: unknown) => cause));
+  const failed =
+    client &&
+    (await client.facts(signal).then(
+      () => undefined,
+      (cause: unknown) => cause,
+    ));
   if (failed !== undefined && !(failed instanceof GatewayError)) throw failed;
   const status = servers.status(name);
   if (status === undefined) throw new GatewayError("resource-not-found", `no server named ${name}`);
@@ -136,7 +147,12 @@ async function checkServer({ servers }: Parts, name: string, signal: AbortSignal
 }
 
 function retentionDeps({ retention, clock }: Parts) {
-  const statistics = { lastRunAtMs: undefined as number | undefined, runs: 0, deleted: 0, failures: 0 };
+  const statistics = {
+    lastRunAtMs: undefined as number | undefined,
+    runs: 0,
+    deleted: 0,
+    failures: 0,
+  };
   return {
     retentionStatistics: () => statistics,
     processRetention: async ({ validateOnly }: { readonly validateOnly: boolean }) => {

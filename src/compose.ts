@@ -2,9 +2,10 @@
  * Builds and connects everything once; decides nothing. Opens what must outlast calls first (store, log, state),
  * then the pipeline, then the listeners; closes in reverse. The admin plane is loaded last and lazily.
  */
+
+import { type AgentsListener, createAgentsListener } from "./agents/listener.ts";
 import { type OpenAuditLog, openAuditLog } from "./audit/log.ts";
 import { createRejections } from "./audit/rejections.ts";
-import { type AgentsListener, createAgentsListener } from "./agents/listener.ts";
 import { createReplyCache, type ReplyCache } from "./cache/reply-cache.ts";
 import type { AdminPlane } from "./compose-admin.ts";
 import { toAgentsOptions, toIssuers, toLimitDefaults } from "./compose-options.ts";
@@ -87,6 +88,7 @@ export async function startGateway(config: Config): Promise<Gateway> {
   const { startAdminPlane } = await import("./compose-admin.ts");
   const plane: AdminPlane = await startAdminPlane(parts, {
     sessions: listener.sessions,
+    connections: listener.connections,
     inFlight: dispatch.inFlight,
     isDraining: () => isDraining,
     isReady: async () => (await health.report()).ready,
@@ -173,7 +175,20 @@ async function createParts(config: Config): Promise<Parts> {
     options: { intervalMs: config.retention.intervalMinutes * 60_000, batchMax: 500 },
   });
   const startedAtMs = clock.nowMs();
-  return { config, clock, log, metrics, store, audit, current, servers, cache, retention, tokenDigest, startedAtMs };
+  return {
+    config,
+    clock,
+    log,
+    metrics,
+    store,
+    audit,
+    current,
+    servers,
+    cache,
+    retention,
+    tokenDigest,
+    startedAtMs,
+  };
 }
 
 function createGatewayDispatch(parts: Parts) {
@@ -186,7 +201,8 @@ function createGatewayDispatch(parts: Parts) {
       ? undefined
       : createJwtVerifier({
           issuers,
-          allowUrl: (url) => checkedUrl(url, config.servers.allowPrivateNetwork) !== undefined,
+          allowUrl: (url) => mayFetch(url, config.servers.allowPrivateNetwork),
+          jwksFreshMs: 60_000,
           clock,
         });
   const rejections = createRejections({ audit, keysMax: rejectionKeysMax });
@@ -234,7 +250,20 @@ function createGatewayDispatch(parts: Parts) {
   return { ...dispatch, rejections };
 }
 
-function createListener(parts: Parts, dispatch: ReturnType<typeof createGatewayDispatch>): AgentsListener {
+/** Keys are fetched only from where servers may be. */
+function mayFetch(url: string, allowPrivateNetwork: boolean): boolean {
+  try {
+    checkedUrl(url, "http", allowPrivateNetwork);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function createListener(
+  parts: Parts,
+  dispatch: ReturnType<typeof createGatewayDispatch>,
+): AgentsListener {
   const { config, log, metrics, clock, current } = parts;
   const issuers = config.identity.jwt.issuers.map((issuer) => issuer.issuer);
   return createAgentsListener({

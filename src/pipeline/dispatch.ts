@@ -97,6 +97,7 @@ function createExchange(deps: DispatchDeps, incoming: Incoming, sink: Sink): Exc
     decision: undefined,
     target: undefined,
     cached: false,
+    cachePlan: undefined,
     redactions: 0,
     intentSeq: undefined,
     forwarded: false,

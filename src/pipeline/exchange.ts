@@ -2,6 +2,7 @@
  * One message on its way through the pipeline. Read-only facts set by dispatch, then fields written by exactly one
  * stage each, named beside them. There is no open bag of values: a stage that needs a field adds it here.
  */
+import type { CacheIdentity } from "../cache/cache-key.ts";
 import type { Fault } from "../errors/fault.ts";
 import type { Principal } from "../identity/principal.ts";
 import type { Decision } from "../policy/rule.ts";
@@ -26,6 +27,12 @@ export type Target =
   | { readonly kind: "server"; readonly forwarding: Forwarding }
   | { readonly kind: "merge"; readonly forwardings: readonly Forwarding[] }
   | { readonly kind: "discover"; readonly servers: readonly string[] };
+
+/** Where the cache will keep a clean reply. */
+export interface CachePlan {
+  readonly identity: CacheIdentity;
+  readonly ttlMs: number;
+}
 
 /** What one of several servers answered. */
 export interface Answer {
@@ -60,8 +67,9 @@ export interface Exchange {
   decision: Decision | undefined;
   /** Written by route. */
   target: Target | undefined;
-  /** Written by cache: the reply came from memory. */
+  /** Written by cache: the reply came from memory, or how to keep the one that comes. */
   cached: boolean;
+  cachePlan: CachePlan | undefined;
   /** Written by sanitize: values masked. */
   redactions: number;
   /** Written by intent: sequence number of the intent record, where one was made. */

@@ -90,6 +90,41 @@ const stems =
 const escapeMark = "\\u";
 const nameLengthMax = 256;
 
+/** What counts as sensitive: the built-in vocabulary, or that with an operator's changes. */
+export interface SensitiveNames {
+  /** A cheap look at source text: false means that no sensitive field name can occur in it. */
+  mayOccurIn(text: string): boolean;
+  /** Whether the value of a field of this (decoded) name must be masked. */
+  includes(name: string): boolean;
+}
+
+/** The built-in vocabulary with names added and names excepted, both compared whole and in any case. */
+export function createSensitiveNames(
+  extraFields: readonly string[],
+  excludedFields: readonly string[],
+): SensitiveNames {
+  const extra = new Set(extraFields.map((name) => name.toLowerCase()));
+  const excluded = new Set(excludedFields.map((name) => name.toLowerCase()));
+  return {
+    mayOccurIn: (text) => {
+      if (mayHoldSecrets(text)) return true;
+      if (extra.size === 0) return false;
+      const lower = text.toLowerCase();
+      return [...extra].some((name) => lower.includes(name));
+    },
+    includes: (name) => {
+      const lower = name.toLowerCase();
+      if (excluded.has(lower)) return false;
+      return extra.has(lower) || isSensitiveName(name);
+    },
+  };
+}
+
+export const builtInNames: SensitiveNames = {
+  mayOccurIn: mayHoldSecrets,
+  includes: isSensitiveName,
+};
+
 /** A cheap look at source text: false means that no sensitive field name can occur in it. */
 export function mayHoldSecrets(text: string): boolean {
   return stems.test(text) || text.includes(escapeMark);

@@ -14,7 +14,7 @@ import {
   skipSpace,
   skipValue,
 } from "../protocol/json-view.ts";
-import { isSensitiveName, mayHoldSecrets } from "./fields.ts";
+import { builtInNames, createSensitiveNames, type SensitiveNames } from "./fields.ts";
 
 export interface RedactOptions {
   /** Largest result looked at, in characters. Default 16 Mi. */
@@ -23,6 +23,8 @@ export interface RedactOptions {
   readonly depthMax?: number;
   /** How often JSON may lie inside text inside JSON. Default 4. */
   readonly embeddingMax?: number;
+  /** What is masked. Default: the built-in vocabulary. */
+  readonly names?: SensitiveNames;
 }
 
 export type Redaction =
@@ -34,6 +36,7 @@ const mask = '"[redacted]"';
 interface Limits {
   readonly depthMax: number;
   readonly embeddingMax: number;
+  readonly names: SensitiveNames;
 }
 
 interface Edit {
@@ -56,15 +59,27 @@ class LimitHit extends Error {}
 /** The result with sensitive values masked; the same object where there was nothing to mask. */
 export function redactResult(result: JsonObject, options: RedactOptions = {}): Redaction {
   const { lengthMax = 16 * 1024 * 1024, depthMax = 128, embeddingMax = 4 } = options;
+  const { names = builtInNames } = options;
   const text = objectText(result);
   if (text.length > lengthMax) return withhold("redaction-too-large");
-  if (!mayHoldSecrets(text)) return { result, masked: 0 };
+  if (!names.mayOccurIn(text)) return { result, masked: 0 };
   try {
-    const { text: cleaned, masked } = redactText(text, { depthMax, embeddingMax }, 0);
+    const { text: cleaned, masked } = redactText(text, { depthMax, embeddingMax, names }, 0);
     return masked === 0 ? { result, masked } : { result: readObject(cleaned), masked };
   } catch (error) {
     return withhold(error instanceof LimitHit ? "redaction-limit" : "redaction-failed");
   }
+}
+
+/** `redactResult` as the configuration wants it; switched off, it returns every result as it is. */
+export function createRedactor(options: {
+  readonly isEnabled: boolean;
+  readonly extraFields: readonly string[];
+  readonly excludedFields: readonly string[];
+}): (result: JsonObject) => Redaction {
+  if (!options.isEnabled) return (result) => ({ result, masked: 0 });
+  const names = createSensitiveNames(options.extraFields, options.excludedFields);
+  return (result) => redactResult(result, { names });
 }
 
 function withhold(reason: string): Redaction {
@@ -117,7 +132,7 @@ function walkMember(
   isProtocol: boolean,
 ): number {
   if (isProtocol && name === "_meta") return skipValue(pass.text, at);
-  if (!isSensitiveName(name)) {
+  if (!pass.limits.names.includes(name)) {
     return walkValue(pass, at, depth + 1, isProtocol && name !== "structuredContent");
   }
   const end = skipValue(pass.text, at);
@@ -145,7 +160,7 @@ function walkArray(pass: Pass, open: number, depth: number, isProtocol: boolean)
 
 /** A string that is itself JSON is masked inside; its own spelling changes only where something was. */
 function walkString(pass: Pass, span: Span): void {
-  if (!mayHoldSecrets(pass.text.slice(span.start, span.end))) return;
+  if (!pass.limits.names.mayOccurIn(pass.text.slice(span.start, span.end))) return;
   const inner = decodeString(pass.text, span.start, span.end);
   const first = inner.charAt(skipSpace(inner, 0));
   if ((first !== "{" && first !== "[" && first !== '"') || !isJson(inner)) return;

@@ -6,7 +6,12 @@ import { expect, test } from "bun:test";
 import { createAdminClient } from "../support/admin-client.ts";
 import { startGateway } from "../support/gateway-process.ts";
 import { modernCall } from "../support/modern-agent.ts";
-import { allRecords, generousLimits, registerClient, registerHttpServer } from "../support/operator.ts";
+import {
+  allRecords,
+  generousLimits,
+  registerClient,
+  registerHttpServer,
+} from "../support/operator.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
 import { startTinyServer } from "../support/tiny-server.ts";
 
@@ -52,7 +57,9 @@ test(`ST-11 R-01: ${cycles} kills under load lose no acknowledged call`, async (
   const records = await allRecords(admin);
   const intents = records.filter((record) => record.event === "call.intent");
   const outcomes = records.filter((record) => record.event === "call.outcome");
-  const succeeded = new Set(outcomes.filter((one) => one.status === "success").map((one) => one.correlation_id));
+  const succeeded = new Set(
+    outcomes.filter((one) => one.status === "success").map((one) => one.correlation_id),
+  );
   const intended = new Set(intents.map((one) => one.correlation_id));
   const closed = new Set(outcomes.map((one) => JSON.parse(one.envelope_json).intent));
 
@@ -60,7 +67,9 @@ test(`ST-11 R-01: ${cycles} kills under load lose no acknowledged call`, async (
   expect(acknowledged.filter((id) => !succeeded.has(id))).toEqual([]);
   expect(upstream.seen.filter((id) => !intended.has(id))).toEqual([]);
   expect(intents.filter((one) => !closed.has(one.seq))).toEqual([]);
-  expect(records.map((record) => record.seq)).toEqual(records.map((_, index) => index + (records[0]?.seq ?? 0)));
+  expect(records.map((record) => record.seq)).toEqual(
+    records.map((_, index) => index + (records[0]?.seq ?? 0)),
+  );
   expect(await admin.call("AuditService", "VerifyLog")).toMatchObject({ ok: true });
 });
 
@@ -89,7 +98,10 @@ async function wasAnswered(base: string, token: string, id: string): Promise<boo
 /** Waits until the database copy holds all that is synced. */
 async function drained(admin: ReturnType<typeof createAdminClient>): Promise<void> {
   for (let tries = 0; tries < 600; tries += 1) {
-    const status = await admin.call<{ audit?: { synced_seq: number; shipped_seq: number } }>("SystemService", "GetStatus");
+    const status = await admin.call<{ audit?: { synced_seq: number; shipped_seq: number } }>(
+      "SystemService",
+      "GetStatus",
+    );
     if (status.audit !== undefined && status.audit.shipped_seq >= status.audit.synced_seq) return;
     await Bun.sleep(50);
   }

@@ -4,12 +4,17 @@
  */
 import { expect, test } from "bun:test";
 import { createAdminClient } from "../support/admin-client.ts";
+import { until } from "../support/deadline.ts";
 import { startGateway } from "../support/gateway-process.ts";
 import { modernCall } from "../support/modern-agent.ts";
-import { allRecords, generousLimits, registerClient, registerHttpServer } from "../support/operator.ts";
+import {
+  allRecords,
+  generousLimits,
+  registerClient,
+  registerHttpServer,
+} from "../support/operator.ts";
 import { startPostgres } from "../support/postgres.ts";
 import { startTinyServer } from "../support/tiny-server.ts";
-import { until } from "../support/deadline.ts";
 
 const callsAPhase = Number(process.env.FAULT_CYCLES ?? 8) * 10;
 
@@ -20,7 +25,10 @@ for (const outage of ["stopped", "frozen"] as const) {
     await using gateway = await startGateway({ env: { DATABASE_URL: postgres.url } });
     using admin = createAdminClient(gateway);
     await registerHttpServer(admin, "tiny", upstream.url);
-    const token = await registerClient(admin, "loader", { allowed_tools: ["tiny__*"], limits: generousLimits });
+    const token = await registerClient(admin, "loader", {
+      allowed_tools: ["tiny__*"],
+      limits: generousLimits,
+    });
     const expected: string[] = [];
 
     async function phase(name: string): Promise<void> {
@@ -50,7 +58,9 @@ for (const outage of ["stopped", "frozen"] as const) {
     const shipped = await until(
       "every outcome in the database",
       async () => {
-        const records = await allRecords(admin, { event: "call.outcome", status: "success" }).catch(() => []);
+        const records = await allRecords(admin, { event: "call.outcome", status: "success" }).catch(
+          () => [],
+        );
         const ids = records.map((record) => record.correlation_id).filter((id) => id !== "");
         return expected.every((id) => ids.includes(id)) ? ids : undefined;
       },

@@ -41,7 +41,11 @@ export function modernPost(call: ModernCall): Promise<Response> {
 export interface RpcAnswer {
   readonly status: number;
   readonly result?: { readonly [key: string]: unknown };
-  readonly error?: { readonly code: number; readonly message: string; readonly data?: { readonly [key: string]: unknown } };
+  readonly error?: {
+    readonly code: number;
+    readonly message: string;
+    readonly data?: { readonly [key: string]: unknown };
+  };
   readonly headers: Headers;
   readonly text: string;
 }
@@ -51,5 +55,11 @@ export async function modernCall(call: ModernCall): Promise<RpcAnswer> {
   const response = await modernPost(call);
   const text = await response.text();
   const body = text.startsWith("{") ? JSON.parse(text) : {};
-  return { status: response.status, result: body.result, error: body.error, headers: response.headers, text };
+  return {
+    status: response.status,
+    result: body.result,
+    error: body.error,
+    headers: response.headers,
+    text,
+  };
 }

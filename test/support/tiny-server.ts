@@ -11,13 +11,19 @@ export interface TinyServer extends AsyncDisposable {
 const tools = ["echo", "slow"].map((name) => ({
   name,
   description: `${name}s its text`,
-  inputSchema: { type: "object", properties: { text: { type: "string" }, delay_ms: { type: "integer" } } },
+  inputSchema: {
+    type: "object",
+    properties: { text: { type: "string" }, delay_ms: { type: "integer" } },
+  },
 }));
 
 interface TinyRequest {
   readonly id?: string | number;
   readonly method: string;
-  readonly params?: { readonly name?: string; readonly arguments?: { readonly text?: string; readonly delay_ms?: number } };
+  readonly params?: {
+    readonly name?: string;
+    readonly arguments?: { readonly text?: string; readonly delay_ms?: number };
+  };
 }
 
 export function startTinyServer(): TinyServer {
@@ -30,7 +36,8 @@ export function startTinyServer(): TinyServer {
       const message = (await request.json()) as TinyRequest;
       if (message.id === undefined) return new Response(null, { status: 202 });
       if (message.method === "tools/call") seen.push(request.headers.get("x-request-id") ?? "");
-      const delayMs = message.params?.name === "slow" ? (message.params.arguments?.delay_ms ?? 100) : 0;
+      const delayMs =
+        message.params?.name === "slow" ? (message.params.arguments?.delay_ms ?? 100) : 0;
       if (delayMs > 0) await Bun.sleep(delayMs);
       return Response.json({ jsonrpc: "2.0", id: message.id, ...answer(message) });
     },
@@ -49,7 +56,9 @@ function answer(message: TinyRequest): object {
   const hints = { ttlMs: 0, cacheScope: "private", _meta: meta, resultType: "complete" };
   switch (message.method) {
     case "server/discover":
-      return { result: { supportedVersions: ["2026-07-28"], capabilities: { tools: {} }, ...hints } };
+      return {
+        result: { supportedVersions: ["2026-07-28"], capabilities: { tools: {} }, ...hints },
+      };
     case "tools/list":
       return { result: { tools, ...hints } };
     case "tools/call": {

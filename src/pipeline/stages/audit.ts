@@ -25,6 +25,8 @@ export interface AuditDeps {
   readonly rejections: Rejections;
   readonly clock: Clock;
   readonly metrics: Metrics;
+  /** What becomes of a class B call whose record is late: refused, or answered with the gap on record. */
+  readonly classBOnFailure: "closed" | "open";
 }
 
 export function createAuditStage(deps: AuditDeps): Stage {
@@ -65,6 +67,7 @@ function record(deps: AuditDeps, x: Exchange, outcome: Outcome): void | Promise<
   return deps.audit.append(draft, "synced").then(
     () => {},
     (cause: unknown) => {
+      if (auditClass === "B" && deps.classBOnFailure === "open") return;
       x.outcome = { kind: "fault", fault: withheld(x, cause) };
     },
   );

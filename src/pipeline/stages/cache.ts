@@ -11,7 +11,7 @@ import type { McpRequest } from "../../protocol/messages.ts";
 import { serversOf } from "../../route/names.ts";
 import type { ServerSpec } from "../../servers/spec.ts";
 import type { Metrics } from "../../telemetry/metrics.ts";
-import { answerWith, type Exchange, proceed, type Verdict } from "../exchange.ts";
+import { answerWith, type CachePlan, type Exchange, proceed, type Verdict } from "../exchange.ts";
 import type { Stage } from "../stage.ts";
 
 export interface CacheDeps {
@@ -19,13 +19,8 @@ export interface CacheDeps {
   readonly metrics: Metrics;
 }
 
-interface CachePlan {
-  readonly identity: CacheIdentity;
-  readonly ttlMs: number;
-}
-
 export function createCacheStage(deps: CacheDeps): Stage {
-    return {
+  return {
     name: "cache",
     enter(x: Exchange): Verdict {
       const plan = planOf(x);
@@ -34,7 +29,7 @@ export function createCacheStage(deps: CacheDeps): Stage {
       const found = deps.cache.get(plan.identity);
       if (found === undefined) {
         deps.metrics.count("mcp_gateway_cache_misses_total", { kind });
-        plans.set(x, plan);
+        x.cachePlan = plan;
         return proceed;
       }
       deps.metrics.count("mcp_gateway_cache_hits_total", { kind });
@@ -42,7 +37,7 @@ export function createCacheStage(deps: CacheDeps): Stage {
       return answerWith(readObject(found));
     },
     leave(x: Exchange): void {
-      const plan = plans.get(x);
+      const plan = x.cachePlan;
       if (plan === undefined || x.relayed || x.outcome?.kind !== "result") return;
       const { result } = x.outcome;
       if (memberText(result, "isError") === "true") return;

@@ -10,6 +10,8 @@ import type { Stage } from "../stage.ts";
 
 export interface IntentDeps {
   readonly audit: AuditLog;
+  /** What becomes of a class B call whose intent cannot be written. */
+  readonly classBOnFailure: "closed" | "open";
 }
 
 export function createIntentStage(deps: IntentDeps): Stage {
@@ -38,6 +40,7 @@ async function record(deps: IntentDeps, x: Exchange, auditClass: "A" | "B"): Pro
     x.intentSeq = ref.seq;
     return proceed;
   } catch (cause) {
+    if (auditClass === "B" && deps.classBOnFailure === "open") return proceed;
     if (cause instanceof GatewayError) return refuse(cause.fault);
     throw cause;
   }

@@ -39,8 +39,7 @@ export function createSanitizeStage(deps: SanitizeDeps): Stage {
     relay(_x, message) {
       const redacted = deps.redact(message.params);
       if ("fault" in redacted) return undefined;
-      if (redacted.masked === 0 || objectText(redacted.result) === objectText(message.params))
-        return message;
+      if (redacted.masked === 0) return message;
       return { ...message, params: redacted.result };
     },
   };

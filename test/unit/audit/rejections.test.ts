@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import type { AuditLog, RecordDraft } from "../../../src/audit/record.ts";
+import type { RecordDraft } from "../../../src/audit/record.ts";
 import { createRejections, sourcePrefix } from "../../../src/audit/rejections.ts";
 
 function collect(keysMax: number) {
@@ -9,7 +9,7 @@ function collect(keysMax: number) {
       drafts.push(draft);
       return Promise.resolve({ logId: "l", seq: drafts.length });
     },
-  } as Pick<AuditLog, "append">;
+  };
   return { drafts, rejections: createRejections({ audit, keysMax }) };
 }
 
