@@ -9,6 +9,7 @@ import { executable } from "../support/gateway-process.ts";
 import { type CallKind, callKinds, type Measured, measureCalls } from "./calls.ts";
 import { measureColdStart, measureIdleMemory, median } from "./cold-start.ts";
 import { measureIdle } from "./idle.ts";
+import { measurePolicyDecision } from "./policy-decide.ts";
 import {
   startBenchGateway,
   startRelay,
@@ -125,6 +126,14 @@ async function measureConnections(): Promise<void> {
   }
 }
 
+async function measurePolicy(): Promise<void> {
+  if (!isWanted("policy_decide_us")) return;
+  measurePolicyDecision();
+  const { firstUs, againUs } = measurePolicyDecision();
+  figures.policy_decide_us = firstUs;
+  figures.policy_remembered_us = againUs;
+}
+
 async function measureProcess(): Promise<void> {
   if (isWanted("executable_mb")) figures.executable_mb = statSync(executable).size / 1e6;
   if (isWanted("cold_start_ms")) figures.cold_start_ms = await measureColdStart(coldStarts);
@@ -136,6 +145,7 @@ if (!options["without-gateway"]) {
   if (!existsSync(executable)) throw new Error("no dist/mcp-gateway: npm run build");
   if (isWanted("idle_ws_kb", "idle_sse_kb")) await attempt("connections", measureConnections);
   await attempt("process", measureProcess);
+  await attempt("policy", measurePolicy);
 }
 
 console.log("\nfigure                          value     target");
