@@ -97,7 +97,7 @@ export async function startGateway(config: Config): Promise<Gateway> {
   const ops = createOpsServer({ ...config.ops, health, metrics: parts.metrics, version });
   const agents = await listener.start();
   parts.retention.start();
-  addGauges(parts, listener, dispatch.inFlight);
+  addGauges(parts, dispatch.inFlight);
   const stopRejections = startRejections(parts, dispatch.rejections);
   await recordLifecycle(parts, "lifecycle.started");
   return {
@@ -316,27 +316,11 @@ function startRejections(
   };
 }
 
-function addGauges(
-  { metrics, audit, cache, current, servers }: Parts,
-  listener: AgentsListener,
-  inFlight: () => number,
-): void {
-  metrics.gauge("mcp_gateway_sessions", () => listener.sessions.list().length);
+function addGauges({ metrics, cache, current }: Parts, inFlight: () => number): void {
   metrics.gauge("mcp_gateway_in_flight", inFlight);
   metrics.gauge("mcp_gateway_cache_bytes", () => cache.statistics().bytes);
   metrics.gauge("mcp_gateway_cache_entries", () => cache.statistics().entries);
-  metrics.gauge("mcp_gateway_audit_spool_bytes", () => audit.status().spoolBytes);
-  metrics.gauge("mcp_gateway_audit_backlog", () => {
-    const { syncedSeq, shippedSeq } = audit.status();
-    return syncedSeq - shippedSeq;
-  });
   metrics.gauge("mcp_gateway_state_revision", () => current.get().stateRevision);
-  metrics.gauge("mcp_gateway_upstream_ready", () =>
-    [...current.get().servers.keys()].map((server) => ({
-      labels: { server },
-      value: servers.status(server)?.state === "ready" ? 1 : 0,
-    })),
-  );
 }
 
 async function recordLifecycle(
