@@ -107,6 +107,13 @@ export function parseEnvelope(text: string): EnvelopeView | undefined {
   return isEnvelope(parsed) ? parsed : undefined;
 }
 
+/** The sequence number of an envelope whose checksum was right, without parsing the rest; 0 where there is none. */
+export function seqOf(envelope: string): number {
+  // Only this gateway's own log id stands before it, so the first one found is the record's own.
+  const at = envelope.indexOf('"seq":');
+  return at === -1 ? 0 : Number.parseInt(envelope.slice(at + 6, at + 22), 10) || 0;
+}
+
 function isEnvelope(value: unknown): value is EnvelopeView {
   if (typeof value !== "object" || value === null) return false;
   const some = value as Partial<Record<keyof EnvelopeView, unknown>>;

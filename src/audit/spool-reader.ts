@@ -5,7 +5,7 @@
  */
 import { constants, existsSync } from "node:fs";
 import { open } from "node:fs/promises";
-import { parseEnvelope } from "./envelope.ts";
+import { seqOf } from "./envelope.ts";
 import { listSegments, type SegmentFile } from "./spool-files.ts";
 import { decodeFrame, findNextFrame, frameBytesMax, type RecordFrame } from "./spool-format.ts";
 
@@ -32,7 +32,7 @@ interface Piece {
   readonly isEnd: boolean;
 }
 
-const pieceBytes = 1024 * 1024;
+const pieceBytes = 512 * 1024;
 
 export function createSpoolReader(dir: string): SpoolReader {
   let cursor: Cursor | undefined;
@@ -103,7 +103,7 @@ function takeRecords(bytes: Buffer, untilSeq: number, limit: number): Piece {
       continue;
     }
     if (decoded.kind === "record") {
-      const seq = parseEnvelope(decoded.record.envelope)?.seq ?? 0;
+      const seq = seqOf(decoded.record.envelope);
       if (seq > untilSeq) return { records, offset, isEnd: true };
       records.push({ ...decoded.record, seq });
     }

@@ -96,5 +96,10 @@ export function writeFully(
 /** Closes the file, now or when the sync under way on it ends. */
 export function retireSegment(segment: OpenSegment): void {
   segment.isRetired = true;
-  if (!segment.isSyncing) fs.closeSync(segment.fd);
+  if (segment.isSyncing) return;
+  try {
+    fs.closeSync(segment.fd);
+  } catch {
+    // What had to be durable was synced before; a file that will not close is not used again.
+  }
 }

@@ -134,21 +134,27 @@ export function openSpoolWriter(deps: SpoolWriterDeps): SpoolWriter {
 
   function append(batch: string): void {
     const records = parseBatch(batch);
+    const firstSeq = last.seq + 1;
     try {
-      const into = segment ?? openSegment();
-      const place = encodeGroup(records);
-      writeFully(disk, into, scratch, place.end);
-      spoolBytes += place.end;
-      unsynced.push({ bytes: new Uint8Array(scratch.subarray(0, place.end)), last: place.last });
-      const firstSeq = last.seq + 1;
-      noteIntents(records, firstSeq);
-      last = place.last;
-      emit({ kind: "written", firstSeq, count: records.length });
-      startSync();
-      if (into.size >= options.segmentBytesMax) roll();
+      writeGroup(records);
     } catch (error) {
       emit({ kind: "unwritten", count: records.length, reason: reasonOf(error) });
+      return;
     }
+    noteIntents(records, firstSeq);
+    emit({ kind: "written", firstSeq, count: records.length });
+    startSync();
+    if (segment !== undefined && segment.size >= options.segmentBytesMax) roll();
+  }
+
+  /** Writes all of the group or throws; nothing counts as written before its last byte is. */
+  function writeGroup(records: ReturnType<typeof parseBatch>): void {
+    const into = segment ?? openSegment();
+    const group = encodeGroup(records);
+    writeFully(disk, into, scratch, group.end);
+    spoolBytes += group.end;
+    unsynced.push({ bytes: new Uint8Array(scratch.subarray(0, group.end)), last: group.last });
+    last = group.last;
   }
 
   function encodeGroup(records: ReturnType<typeof parseBatch>): { end: number; last: Place } {

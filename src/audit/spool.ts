@@ -26,15 +26,18 @@ export interface SpoolOptions {
   /** Facts and details above this are kept with their texts shortened. */
   readonly recordBytesMax: number;
   readonly batchRecordsMax: number;
+  /** How long the thread may take to start and recover the spool. */
+  readonly openTimeoutMs: number;
 }
 
 export const defaultSpoolOptions: SpoolOptions = {
   deadlineMs: 1000,
   segmentBytesMax: 64 * 1024 * 1024,
   spoolBytesMax: 1024 * 1024 * 1024,
-  queueRecordsMax: 16_384,
+  queueRecordsMax: 65_536,
   recordBytesMax: 16 * 1024,
   batchRecordsMax: 1024,
+  openTimeoutMs: 30_000,
 };
 
 export interface SpoolDeps {
@@ -116,7 +119,13 @@ export async function openSpool(deps: SpoolDeps): Promise<Spool> {
     logId,
     options: { segmentBytesMax: options.segmentBytesMax },
   });
-  const opened = await opening.promise;
+  const openTimer = setTimeout(() => {
+    thread.terminate();
+    opening.reject(
+      new Error("the spool's thread did not start; the build must list src/audit/spool-worker.ts"),
+    );
+  }, options.openTimeoutMs);
+  const opened = await opening.promise.finally(() => clearTimeout(openTimer));
   return { opened, append, flush, remove, tail, status, close };
 
   function append(draft: RecordDraft, level: DurabilityLevel): Promise<RecordRef> {

@@ -6,6 +6,7 @@ import {
   parseEnvelope,
   renderDraft,
   sealRecord,
+  seqOf,
 } from "../../../src/audit/envelope.ts";
 import type { RecordDraft } from "../../../src/audit/record.ts";
 
@@ -68,4 +69,9 @@ test("ST-21 a record too large is kept with its texts shortened", () => {
 test("what is not an envelope is not one", () => {
   for (const text of ["", "{}", "null", "[1]", '{"v":2}'])
     expect(parseEnvelope(text)).toBeUndefined();
+});
+
+test("the sequence number is found without parsing", () => {
+  expect(seqOf(seal().envelope)).toBe(4);
+  expect(seqOf("{}")).toBe(0);
 });

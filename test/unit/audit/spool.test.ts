@@ -151,3 +151,17 @@ test("when the thread dies every caller is refused and the log is not writable",
   expect(spool.status().writable).toBe(false);
   await spool.close();
 });
+
+test("a thread that never starts is an error that names the cause", async () => {
+  const opening = openSpool({
+    dir: "",
+    logId: "log-1",
+    clock: systemClock,
+    log: silentLog,
+    metrics: createMetrics(),
+    options: { ...defaultSpoolOptions, openTimeoutMs: 5 },
+    synced: () => {},
+    startThread: () => ({ post: () => {}, terminate: () => {} }),
+  });
+  await expect(opening).rejects.toThrow("src/audit/spool-worker.ts");
+});
