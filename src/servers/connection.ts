@@ -218,7 +218,8 @@ export function createConnection(options: ConnectionOptions): Connection {
       if (forgetEra) verdict = undefined;
       if (link !== dropped) return;
       link = undefined;
-      void dropped.wire.close();
+      // Over Streamable HTTP others may still wait on the old session, and ending it would end their calls.
+      if (isShared) void dropped.wire.close();
     },
     noteAnswer() {
       losses = 0;

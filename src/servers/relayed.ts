@@ -27,9 +27,15 @@ export function toRelayed(
     return { method, params: withMembers(params, { progressToken: envelope.progressTokenText }) };
   }
   if (method !== "notifications/message" || envelope.logLevel === undefined) return undefined;
-  const severity = severities.indexOf(stringMember(params, "level") ?? "");
-  if (severity === -1 || severity < severities.indexOf(envelope.logLevel)) return undefined;
+  const severity = severityOf(stringMember(params, "level"));
+  if (severity === undefined || severity < (severityOf(envelope.logLevel) ?? 0)) return undefined;
   return { method, params };
+}
+
+/** The rank of a log level, the most verbose being 0; undefined for none or an unknown one. */
+export function severityOf(level: string | undefined): number | undefined {
+  const rank = level === undefined ? -1 : severities.indexOf(level);
+  return rank === -1 ? undefined : rank;
 }
 
 /** The progress token of a progress notification, where it is one of our integers. */

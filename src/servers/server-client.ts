@@ -7,13 +7,13 @@ import { createFault, type Fault } from "../errors/fault.ts";
 import type { Clock } from "../lib/clock.ts";
 import { stringMember } from "../protocol/json-view.ts";
 import type { McpRequest, Outcome, RelayedMessage } from "../protocol/messages.ts";
-import type { LegacyRevision } from "../protocol/revisions.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import { toErrorBody } from "./answer.ts";
 import type { CallContext, ServerClient, ServerStatus } from "./client.ts";
 import type { Connection, Link } from "./connection.ts";
 import { cancelled, faultOf, invalidAnswer, unreachable } from "./faults.ts";
 import { addCallHeaders } from "./http.ts";
+import { createLogLevels } from "./legacy/log-level.ts";
 import { legacyHeaders } from "./legacy/session.ts";
 import { modernError, renderLegacy } from "./legacy/to-legacy.ts";
 import { modernHeaders, renderModern } from "./modern.ts";
@@ -53,6 +53,7 @@ export function createServerClient(options: ServerClientOptions): PooledClient {
   const isHttp = kind === "streamable-http";
   const hasHeaders = isHttp || kind === "http-sse";
   const labels = { server: spec.name };
+  const logLevels = createLogLevels();
   let inFlight = 0;
   let failures = 0;
   let lastError: string | undefined;
@@ -116,6 +117,8 @@ export function createServerClient(options: ServerClientOptions): PooledClient {
           return { kind: "fault", fault: faultOf(spec.name, error) };
         }
       }
+      const raised = logLevels.need(link, request.envelope.logLevel);
+      if (raised !== undefined) await raised;
       const answer = await send(link, request, context, passOn, Math.max(1, leftMs));
       const again = isFirst && !hasRelayed ? whyAgain(link, request, answer) : undefined;
       if (again === undefined) return toOutcome(link, answer);
@@ -136,9 +139,7 @@ export function createServerClient(options: ServerClientOptions): PooledClient {
     const headers: Record<string, string> = {};
     if (hasHeaders) {
       addCallHeaders(headers, context.headers);
-      const own = isModern
-        ? modernHeaders(request)
-        : legacyHeaders(facts.revision as LegacyRevision);
+      const own = isModern ? modernHeaders(request) : legacyHeaders(facts.revision);
       Object.assign(headers, own);
       if (isModern && request.method === "tools/call") Object.assign(headers, mirrored(request));
     }

@@ -77,6 +77,24 @@ describe.each(combinations)("server client over $name", ({ era, start }) => {
     );
   });
 
+  test("relays log messages from the level this call asked for, and none unasked", async () => {
+    const { client } = connect((await start()).transport);
+    for (const [logLevel, expected] of [
+      ["debug", ["fine", "coarse"]],
+      ["error", ["coarse"]],
+      [undefined, []],
+    ] as const) {
+      const relayed: unknown[] = [];
+      const request = toolCall("logs", "{}");
+      const asking = { ...request, envelope: { ...request.envelope, logLevel } };
+      const outcome = await client.call(asking, context(), ({ params }) => {
+        relayed.push(JSON.parse(paramsText(params)).data);
+      });
+      expect(textOf(outcome)).toBe("logged");
+      expect(relayed).toEqual([...expected]);
+    }
+  });
+
   test("brings a server's error in-band", async () => {
     const { client } = connect((await start()).transport);
     const outcome = await client.call(toolCall("nothing", "{}"), context(), ignore);

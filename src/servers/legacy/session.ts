@@ -3,11 +3,7 @@
  * what the server said of itself in the modern model's words. `connection.ts` calls it once for each connection.
  */
 import type { Fault } from "../../errors/fault.ts";
-import {
-  isLegacyRevision,
-  type LegacyRevision,
-  newestLegacyRevision,
-} from "../../protocol/revisions.ts";
+import { isLegacyRevision, newestLegacyRevision, type Revision } from "../../protocol/revisions.ts";
 import { toErrorBody } from "../answer.ts";
 import type { ServerFacts } from "../client.ts";
 import { invalidAnswer } from "../faults.ts";
@@ -29,7 +25,7 @@ export interface HandshakeOptions {
   readonly signal: AbortSignal;
 }
 
-export function legacyHeaders(revision: LegacyRevision): Record<string, string> {
+export function legacyHeaders(revision: Revision): Record<string, string> {
   return { "mcp-protocol-version": revision };
 }
 

@@ -7,6 +7,7 @@ export interface ToolCall {
   readonly arguments: Readonly<Record<string, unknown>>;
   readonly signal: AbortSignal;
   progress(done: number, total: number): Promise<void>;
+  log(level: "debug" | "error", text: string): Promise<void>;
 }
 
 export interface ToolAnswer {
@@ -19,7 +20,7 @@ export interface Behaviour {
   call(call: ToolCall): Promise<ToolAnswer>;
 }
 
-const names = ["echo", "steps", "wait", "huge", "seen", "die"];
+const names = ["echo", "steps", "logs", "wait", "huge", "seen", "die"];
 
 /** `echo` mirrors an argument into a header, which modern servers insist on over HTTP. */
 const properties = { region: { type: "string", "x-mcp-header": "Region" } };
@@ -35,7 +36,7 @@ export function createBehaviour(die: () => void): Behaviour {
   const seen: string[] = [];
   return {
     seen,
-    async call({ name, arguments: args, signal, progress }) {
+    async call({ name, arguments: args, signal, progress, log }) {
       seen.push(`call:${name}`);
       switch (name) {
         case "echo":
@@ -43,6 +44,10 @@ export function createBehaviour(die: () => void): Behaviour {
         case "steps":
           for (let step = 1; step <= 3; step += 1) await progress(step, 3);
           return text("done");
+        case "logs":
+          await log("debug", "fine");
+          await log("error", "coarse");
+          return text("logged");
         case "wait":
           await aborted(signal);
           seen.push("cancelled");
