@@ -42,7 +42,8 @@ export function createEventChannel(options: EventChannelOptions): EventChannel {
     isClosed = true;
     queue = "";
     if (why === "ended") controller?.close();
-    else if (why === "cut") controller?.error(new Error("the reader is too slow"));
+    // Without a reason: Bun resets the connection either way, and would print one to stderr.
+    else if (why === "cut") controller?.error();
     wake?.();
     options.onClose(why);
   }

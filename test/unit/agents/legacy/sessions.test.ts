@@ -1,0 +1,72 @@
+import { expect, test } from "bun:test";
+import { createSessions, type SessionOpening } from "../../../../src/agents/legacy/sessions.ts";
+import type { Principal } from "../../../../src/identity/principal.ts";
+
+const alice: Principal = {
+  kind: "client",
+  id: "client:alice",
+  clientId: "alice",
+  subject: undefined,
+  issuer: undefined,
+  tenant: undefined,
+  roles: [],
+  groups: [],
+  expiresAtMs: undefined,
+  credentialDigest: "d",
+};
+const opening: SessionOpening = {
+  binding: "http",
+  scope: "notes",
+  revision: "2025-11-25",
+  clientInfoText: undefined,
+  capabilitiesText: "{}",
+  principal: alice,
+  tokenDigest: "t",
+};
+
+function createTestSessions(sessionsMax = 2) {
+  let nowMs = 0;
+  const clock = { nowMs: () => nowMs, monotonicMs: () => nowMs };
+  const sessions = createSessions({ clock, sessionsMax, sessionIdleMs: 100 });
+  return { sessions, pass: (ms: number) => (nowMs += ms) };
+}
+
+test("AZ-05: an id is random, and good for its own binding and scope only", () => {
+  const { sessions } = createTestSessions();
+  const one = sessions.open(opening)!;
+  const two = sessions.open(opening)!;
+  expect(one.id).not.toBe(two.id);
+  expect(Buffer.from(one.id, "base64url")).toHaveLength(32);
+  expect(sessions.find(one.id, "http", "notes")).toBe(one);
+  expect(sessions.find(one.id, "sse", "notes")).toBeUndefined();
+  expect(sessions.find(one.id, "http", "all")).toBeUndefined();
+  expect(sessions.find(one.publicId, "http", "notes")).toBeUndefined();
+});
+
+test("full is full, until an idle one can go", () => {
+  const { sessions, pass } = createTestSessions(1);
+  const first = sessions.open(opening)!;
+  expect(sessions.open(opening)).toBeUndefined();
+  pass(101);
+  first.calls.set("1", new AbortController());
+  expect(sessions.open(opening)).toBeUndefined();
+  first.calls.clear();
+  expect(sessions.open(opening)).toBeDefined();
+  expect(sessions.size()).toBe(1);
+});
+
+test("an ended session aborts its calls and closes its stream once", () => {
+  const { sessions } = createTestSessions();
+  const session = sessions.open(opening)!;
+  const call = new AbortController();
+  const ends: string[] = [];
+  session.calls.set("1", call);
+  session.onEnd = (why) => ends.push(why);
+  sessions.sweep(() => true);
+  expect(ends).toEqual([]);
+  sessions.sweep(() => false);
+  sessions.end(session, "deleted");
+  expect(ends).toEqual(["revoked"]);
+  expect(call.signal.aborted).toBe(true);
+  expect(sessions.list()).toEqual([]);
+});

@@ -1,0 +1,87 @@
+import { describe, expect, test } from "bun:test";
+import {
+  legacyResultText,
+  modernResultText,
+  renderAnswer,
+  renderRelayed,
+  statusOf,
+} from "../../../src/agents/render-answer.ts";
+import { createFault } from "../../../src/errors/fault.ts";
+import { readObject } from "../../../src/protocol/json-view.ts";
+import type { Outcome } from "../../../src/protocol/messages.ts";
+
+const info = '{"name":"g"}';
+const infoMember = `"_meta":{"io.modelcontextprotocol/serverInfo":${info}}`;
+
+describe("PR-04: a result changes where its revision demands it, and nowhere else", () => {
+  const modern: readonly [string, string, string][] = [
+    ["tools/call", "{}", `{"resultType":"complete",${infoMember}}`],
+    ["tools/call", '{ "a" : 1e400 }', `{"resultType":"complete",${infoMember}, "a" : 1e400 }`],
+    [
+      "tools/list",
+      '{"ttlMs":5,"tools":[]}',
+      `{"resultType":"complete","cacheScope":"private",${infoMember},"ttlMs":5,"tools":[]}`,
+    ],
+    [
+      "tools/call",
+      '{"resultType":"input_required","_meta":{"x": 1}}',
+      `{"resultType":"input_required","_meta":{"x": 1,"io.modelcontextprotocol/serverInfo":${info}}}`,
+    ],
+    [
+      "tools/call",
+      '{"resultType":"complete","_meta":{"io.modelcontextprotocol/serverInfo":{"name":"s"}}}',
+      '{"resultType":"complete","_meta":{"io.modelcontextprotocol/serverInfo":{"name":"s"}}}',
+    ],
+  ];
+  for (const [method, text, expected] of modern) {
+    test(`modern ${method} ${text}`, () => {
+      expect(modernResultText(method, readObject(text), info)).toBe(expected);
+    });
+  }
+
+  const legacy: readonly [string, string][] = [
+    ['{ "a" : 1e400 }', '{ "a" : 1e400 }'],
+    ['{"resultType":"complete","ttlMs":0,"cacheScope":"private","a": 1}', '{"a": 1}'],
+    [`{"a":1,${infoMember}}`, '{"a":1}'],
+    ['{"_meta":{"io.modelcontextprotocol/serverInfo":{},"k": 2}}', '{"_meta":{"k": 2}}'],
+  ];
+  for (const [text, expected] of legacy) {
+    test(`legacy ${text}`, () => expect(legacyResultText(readObject(text))).toBe(expected));
+  }
+});
+
+test("resource not found has the code of the agent's era", () => {
+  const code = (era: "legacy" | "modern", method: string, outcome: Outcome) =>
+    JSON.parse(renderAnswer({ idText: "1", method, era }, { outcome, limit: undefined }, info))
+      .error.code;
+  const error = (number: number, dataText?: string): Outcome => ({
+    kind: "error",
+    error: { code: number, message: "", dataText },
+  });
+  const hidden: Outcome = { kind: "fault", fault: createFault("target-hidden", "") };
+  expect(code("legacy", "resources/read", error(-32602, '{"uri":"x:1"}'))).toBe(-32002);
+  expect(code("legacy", "resources/read", error(-32602))).toBe(-32602);
+  expect(code("legacy", "resources/read", hidden)).toBe(-32002);
+  expect(code("modern", "resources/read", error(-32002))).toBe(-32602);
+  expect(code("modern", "resources/read", hidden)).toBe(-32602);
+  expect(code("legacy", "tools/call", hidden)).toBe(-32602);
+});
+
+test("statuses: ours for our faults, 200 for what a server said", () => {
+  const fault = (name: "method-not-found" | "policy-denied"): Outcome => ({
+    kind: "fault",
+    fault: createFault(name, ""),
+  });
+  expect(statusOf(fault("method-not-found"), "modern")).toBe(404);
+  expect(statusOf(fault("method-not-found"), "legacy")).toBe(200);
+  expect(statusOf(fault("policy-denied"), "legacy")).toBe(403);
+  const error = { code: 1, message: "", dataText: undefined };
+  expect(statusOf({ kind: "error", error }, "modern")).toBe(200);
+});
+
+test("a relayed message is a notification with its params as they came", () => {
+  const params = readObject('{ "progress" : 1.0 }');
+  expect(renderRelayed({ method: "notifications/progress", params })).toBe(
+    '{"jsonrpc":"2.0","method":"notifications/progress","params":{ "progress" : 1.0 }}',
+  );
+});
