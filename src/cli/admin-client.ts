@@ -49,7 +49,13 @@ export function createAdminClient(options: AdminClientOptions): AdminClient {
   });
   // A copy, because the loader keeps and changes what it is given.
   const definitions: Parameters<typeof fromJSON>[0] = JSON.parse(JSON.stringify(descriptor));
-  const services = fromJSON(definitions, { keepCase: true, longs: Number, enums: String });
+  const services = fromJSON(definitions, {
+    keepCase: true,
+    longs: Number,
+    enums: String,
+    // A false or an empty list is an answer, so it is printed like one.
+    defaults: true,
+  });
   const metadata = new grpc.Metadata();
   if (token !== undefined) metadata.set("authorization", `Bearer ${token}`);
 

@@ -1,8 +1,9 @@
 /**
- * The schema, told to people and editors: the commented `gateway.yaml` and the JSON Schema. Pure; called by
+ * The schema, told to people and editors: the commented `gateway.yaml`, the presets and the JSON Schema. Pure; called by
  * `scripts/gen-config-schema.ts` and its test.
  */
 import { z } from "zod";
+import { isStrict, type PresetName, presets } from "./presets.ts";
 import { configSchema } from "./schema.ts";
 
 type Node = z.core.JSONSchema.JSONSchema;
@@ -25,6 +26,15 @@ export function renderCommentedYaml(): string {
   // The formatter takes a blank line away where an indented comment stands before it.
   const kept = lines.filter((line, index) => line !== "" || !/^ +#/.test(lines[index - 1] ?? ""));
   return `${kept.join("\n")}\n`;
+}
+
+/** What a preset changes, as a configuration file. */
+export function renderPreset(name: PresetName): string {
+  const strict = isStrict(name)
+    ? "# It also refuses relaxations, such as anonymous callers; serve names each one it refuses."
+    : "# It refuses nothing that the defaults allow.";
+  const lines = [`# What --preset ${name} sets; every other key keeps its default.`, strict];
+  return `${lines.join("\n")}\n${Bun.YAML.stringify(presets[name], null, 2)}\n`;
 }
 
 function listProperties(node: Node): readonly (readonly [string, Node])[] {

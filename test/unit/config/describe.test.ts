@@ -1,6 +1,11 @@
 /** The generated files in config/ are what the schema says, and name every key. */
 import { expect, test } from "bun:test";
-import { buildJsonSchema, renderCommentedYaml } from "../../../src/config/describe.ts";
+import {
+  buildJsonSchema,
+  renderCommentedYaml,
+  renderPreset,
+} from "../../../src/config/describe.ts";
+import { presetNames } from "../../../src/config/presets.ts";
 
 const root = new URL("../../../config/", import.meta.url);
 
@@ -8,6 +13,10 @@ test("config/gateway.yaml and gateway.schema.json are current", async () => {
   expect(await Bun.file(new URL("gateway.yaml", root)).text()).toBe(renderCommentedYaml());
   const schema = await Bun.file(new URL("gateway.schema.json", root)).json();
   expect(schema).toEqual(JSON.parse(JSON.stringify(buildJsonSchema())));
+});
+
+test.each([...presetNames])("config/presets/%s.yaml is current", async (name) => {
+  expect(await Bun.file(new URL(`presets/${name}.yaml`, root)).text()).toBe(renderPreset(name));
 });
 
 test("every key of the schema is in gateway.yaml, with a description", () => {
