@@ -3,7 +3,7 @@
  */
 import { describe, expect, test } from "bun:test";
 import { createHash } from "node:crypto";
-import { status } from "@grpc/grpc-js";
+import { type ServiceError, status } from "@grpc/grpc-js";
 import type { ExportManifest } from "../../src/gen/types.ts";
 import { type AdminClient, startAdminPlane } from "../support/admin-plane.ts";
 import { auditRow } from "../support/memory-store.ts";
@@ -97,7 +97,8 @@ describe("AuditService", () => {
     const read = async () => {
       for await (const _part of plane.client().exportRecords({}));
     };
-    await expect(read()).rejects.toMatchObject({ code: status.INVALID_ARGUMENT });
+    const refused = await read().catch((error: ServiceError) => error.code);
+    expect(refused).toBe(status.INVALID_ARGUMENT);
   });
 
   test("tails what matches from now on, and stops listening when the reader goes", async () => {

@@ -61,7 +61,7 @@ describe("reflection", () => {
     const refused = await curl("--list-services", `http://${plane.address}`);
     expect(refused.code).not.toBe(0);
     expect(refused.stdout).toBe("");
-    expect(refused.stderr).toContain("authorization");
+    expect(refused.stderr).toContain("not authenticated");
   });
 
   test("unknown symbols are NOT_FOUND, in-band", async () => {
@@ -95,7 +95,8 @@ describe("health", () => {
       });
     expect(await ask("")).toEqual({ status: "SERVING" });
     expect(await ask("mcp_gateway.admin.v1.SystemService")).toEqual({ status: "SERVING" });
-    await expect(ask("no.Such")).rejects.toMatchObject({ code: status.NOT_FOUND });
+    const unknown = await ask("no.Such").catch((error: ServiceError) => ({ code: error.code }));
+    expect(unknown).toEqual({ code: status.NOT_FOUND });
     plane.server.setServing(false);
     expect(await ask("")).toEqual({ status: "NOT_SERVING" });
     client.close();
@@ -166,7 +167,7 @@ describe("TLS", () => {
     });
     const own = who === "" ? [] : [read(`${who}.key`), read(`${who}.pem`)];
     const client = createAdminClient(
-      plane.address,
+      plane.address.replace("127.0.0.1", "localhost"),
       "",
       credentials.createSsl(read("ca.pem"), ...own),
     );
