@@ -205,6 +205,23 @@ describe("what never ends", () => {
     expect(seen).toBe(status.DEADLINE_EXCEEDED);
   });
 
+  test("AD-03 a unary call without a deadline is given one; with one, the client's holds", async () => {
+    const { promise: answerable, resolve: letAnswer } = Promise.withResolvers<void>();
+    await using plane = await startAdminPlane({
+      beforeStatus: () => answerable,
+      server: { limits: { unaryTimeoutMs: 50 } },
+    });
+    const admin = plane.client();
+    const unbounded = await failure(admin.call("SystemService", "getStatus", {}));
+    expect(unbounded.code).toBe(status.DEADLINE_EXCEEDED);
+    expect(unbounded.details).toContain("set a longer deadline");
+    const bounded = admin.call("SystemService", "getStatus", {}, { deadline: Date.now() + 30_000 });
+    const another = await failure(admin.call("SystemService", "getStatus", {}));
+    expect(another.code).toBe(status.DEADLINE_EXCEEDED);
+    letAnswer();
+    expect((await bounded).store).toBe("sqlite");
+  });
+
   test("AD-03 one operator's calls at once are capped", async () => {
     await using plane = await startAdminPlane({
       server: { limits: { maxInFlightPerOperator: 1 } },
