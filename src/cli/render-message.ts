@@ -10,7 +10,7 @@ const columnsMax = 7;
 
 /** Columns worth their width, for the lists whose objects have too many. */
 const preferredColumns: Readonly<Record<string, readonly string[]>> = {
-  records: ["seq", "time_ms", "event", "status", "decision", "client", "server", "tool"],
+  records: ["seq", "time_ms", "event", "status", "decision", "principal", "server", "tool"],
   servers: ["name", "description", "enabled", "era", "call_timeout_ms", "max_in_flight"],
   clients: ["id", "display_name", "enabled", "allowed_tools", "allowed_resources", "roles"],
 };
@@ -47,11 +47,14 @@ function renderRows(list: string, rows: readonly Message[], output: Output): voi
 function renderLines(value: Message, indent: string): readonly string[] {
   return Object.entries(value).flatMap(([name, inner]) => {
     const label = `${indent}${name.replaceAll("_", " ")}:`;
-    if (isMessage(inner)) return [label, ...renderLines(inner, `${indent}  `)];
+    if (isMessage(inner)) {
+      const lines = renderLines(inner, `${indent}  `);
+      return lines.length === 0 ? [] : [label, ...lines];
+    }
     if (Array.isArray(inner) && inner.some(isMessage)) {
       return [label, ...inner.map((one) => `${indent}  - ${clean(JSON.stringify(one))}`)];
     }
-    return inner === "" || inner === null ? [] : [`${label} ${renderPlain(name, inner)}`];
+    return isBlank(inner) ? [] : [`${label} ${renderPlain(name, inner)}`];
   });
 }
 
@@ -66,7 +69,7 @@ function renderTime(value: unknown): string {
 }
 
 function isBlank(value: unknown): boolean {
-  return value === "" || (Array.isArray(value) && value.length === 0);
+  return value === "" || value === null || (Array.isArray(value) && value.length === 0);
 }
 
 function isPlain(value: unknown): boolean {
