@@ -92,9 +92,9 @@ export function preflightResponse(): Response {
 function addLimit(headers: HeaderFields, reply: Reply): void {
   const { limit } = reply;
   if (limit === undefined) return;
-  const policy = limit.policy.replace(/[^\x20-\x7e]|["\\]/g, "_");
-  headers["ratelimit-policy"] = `"${policy}";q=${limit.limit}`;
-  headers.ratelimit = `"${policy}";r=${limit.remaining};t=${limit.resetSeconds}`;
+  const [name] = limit.policy.split(";", 1);
+  headers["ratelimit-policy"] = limit.policy;
+  headers.ratelimit = `${name};r=${limit.remaining};t=${limit.resetSeconds}`;
 }
 
 function addFault(headers: HeaderFields, fault: Fault, metadataUrl: string): void {

@@ -6,6 +6,7 @@
 import { lookup as resolveName } from "node:dns";
 import { BlockList, isIP, type LookupFunction } from "node:net";
 import { GatewayError } from "../errors/fault.ts";
+import type { ServerSpec } from "./spec.ts";
 
 const refusedV4: readonly (readonly [string, number, string])[] = [
   ["0.0.0.0", 8, "unspecified"],
@@ -73,6 +74,13 @@ export function checkedUrl(
   if (why !== undefined)
     throw refusal(`a server's address must be public; this one is ${why}`, "egress-address");
   return url;
+}
+
+/** Refuses a registration that could never be dialled (UP-01). Throws `invalid-params`. */
+export function checkTransport({ transport, allowPrivateNetwork }: ServerSpec): void {
+  if (transport.kind === "stdio") return;
+  const schemes = transport.kind === "websocket" ? "websocket" : "http";
+  checkedUrl(transport.url, schemes, allowPrivateNetwork);
 }
 
 /** The URL's host without the brackets of an IPv6 literal. */

@@ -2,6 +2,7 @@
  * A whole admin plane on a loopback port: the real server and services over an in-memory store, and a real grpc-js
  * client. No assertions.
  */
+
 import { createHmac } from "node:crypto";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -34,6 +35,7 @@ import { createSystemService } from "../../src/admin/services/system-service.ts"
 import type { RecordDraft } from "../../src/audit/record.ts";
 import type * as api from "../../src/gen/types.ts";
 import { systemClock } from "../../src/lib/clock.ts";
+import { checkTransport } from "../../src/servers/egress.ts";
 import { buildSnapshot, type CompilePolicy } from "../../src/state/build.ts";
 import { createCurrentSnapshot, type SwappableSnapshot } from "../../src/state/current.ts";
 import type { AuditRow } from "../../src/storage/store.ts";
@@ -112,6 +114,15 @@ export async function startAdminPlane(options: AdminPlaneOptions = {}): Promise<
     }),
     ServerService: createServerService({
       state,
+      defaults: {
+        connectTimeoutMs: 10_000,
+        callTimeoutMs: 60_000,
+        responseBytesMax: 8_388_608,
+        maxInFlight: 256,
+        listTtlMs: 5_000,
+        allowPrivateNetwork: true,
+      },
+      checkTransport,
       listTools: async () => new Map([["add", { name: "add", text: '{"name":"add"}' }]]),
       checkServer: async (name) => statusOf(name),
       serverStatus: statusOf,
