@@ -15,6 +15,7 @@ import { createConversation } from "./conversation.ts";
 import { readCredential } from "./credential.ts";
 import { addCors, documentResponse, faultResponse, preflightResponse } from "./http-response.ts";
 import { createHttpSse } from "./http-sse.ts";
+import { createLegacyConversation } from "./legacy/conversation.ts";
 import { createSessionAccess } from "./legacy/session-access.ts";
 import { createSessions, type SessionSummary } from "./legacy/sessions.ts";
 import type { AgentsOptions } from "./options.ts";
@@ -74,11 +75,13 @@ export function createAgentsListener(deps: AgentsListenerDeps): AgentsListener {
     dispatch,
     admission,
     clock,
+    log,
     serverInfoText,
   });
+  const legacy = createLegacyConversation({ dispatch, conversation, clock, serverInfoText });
   const access = createSessionAccess({ dispatch, sessions, conversation });
   const streams = createStreams({ options, clock, beat, admission, metrics });
-  const shared = { options, dispatch, conversation, sessions, access, streams };
+  const shared = { options, dispatch, conversation, legacy, sessions, access, streams };
   const websocket = createWebSocketBinding({ ...shared, admission, beat, clock, metrics });
   const bindings: Readonly<Record<"http" | "sse", HttpBinding>> = {
     http: createStreamableHttp(shared),

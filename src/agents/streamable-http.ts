@@ -27,6 +27,7 @@ import { type Accepts, checkBodyHeaders, notAcceptable, readAccept, readBody } f
 import { type Conversation, malformed, type Spoken } from "./conversation.ts";
 import { answerCall, toResponse } from "./http-call.ts";
 import { emptyResponse, faultResponse, streamResponse } from "./http-response.ts";
+import type { LegacyConversation } from "./legacy/conversation.ts";
 import { digestOf, type SessionAccess } from "./legacy/session-access.ts";
 import type { LegacySession, Sessions } from "./legacy/sessions.ts";
 import type { AgentsOptions } from "./options.ts";
@@ -40,13 +41,14 @@ export interface HttpBindingDeps {
   readonly options: AgentsOptions;
   readonly dispatch: Dispatch;
   readonly conversation: Conversation;
+  readonly legacy: LegacyConversation;
   readonly sessions: Sessions;
   readonly access: SessionAccess;
   readonly streams: Streams;
 }
 
 export function createStreamableHttp(deps: HttpBindingDeps): HttpBinding {
-  const { options, dispatch, conversation, sessions, access, streams } = deps;
+  const { options, dispatch, conversation, legacy, sessions, access, streams } = deps;
   const calls = { streams, sseAfterMs: options.sseAfterMs };
 
   async function post(arrival: Arrival): Promise<Response> {
@@ -85,10 +87,8 @@ export function createStreamableHttp(deps: HttpBindingDeps): HttpBinding {
             // Going away is how a modern agent cancels.
             work: (relay) =>
               conversation.modern(
-                caller,
-                { message: verdict.message, bytes },
+                { caller, received: { message: verdict.message, bytes }, relay },
                 request.signal,
-                relay,
               ),
           },
           calls,
@@ -119,8 +119,10 @@ export function createStreamableHttp(deps: HttpBindingDeps): HttpBinding {
     }
     arrival.keepOpen();
     const admitted = await dispatch.admit(caller);
-    if ("fault" in admitted) return faultResponse(admitted.fault, arrival.metadataUrl);
-    const { spoken, handshake } = await conversation.initialize(caller, {
+    if ("fault" in admitted) {
+      return faultResponse(admitted.fault, arrival.metadataUrl, {}, request.idText);
+    }
+    const { spoken, handshake } = await legacy.initialize(caller, {
       message: request,
       bytes,
     });
@@ -151,7 +153,7 @@ export function createStreamableHttp(deps: HttpBindingDeps): HttpBinding {
       {
         arrival,
         canStream: accepts.stream,
-        work: (relay) => conversation.legacy(caller, session, { message, bytes }, relay),
+        work: (relay) => legacy.inSession(caller, session, { message, bytes }, relay),
       },
       calls,
     );
@@ -179,7 +181,7 @@ export function createStreamableHttp(deps: HttpBindingDeps): HttpBinding {
     const work = (relay: (text: string) => void): Promise<readonly Spoken[]> =>
       Promise.all(
         messages.map((message, at) =>
-          conversation.legacy(
+          legacy.inSession(
             caller,
             session,
             { message, bytes: batch.texts[at]?.length ?? 0 },
@@ -203,7 +205,10 @@ export function createStreamableHttp(deps: HttpBindingDeps): HttpBinding {
     if (versionFault !== undefined) return refuse(arrival, versionFault, bytes, message);
     const found = await access.find(arrival.caller, id);
     if ("session" in found) return found.session;
-    if (found.isRecorded) return faultResponse(found.fault, arrival.metadataUrl);
+    if (found.isRecorded) {
+      const { idText } = malformed(message, found.fault);
+      return faultResponse(found.fault, arrival.metadataUrl, {}, idText);
+    }
     return refuse(arrival, found.fault, bytes, message);
   }
 
@@ -256,7 +261,7 @@ export function createStreamableHttp(deps: HttpBindingDeps): HttpBinding {
   ): Promise<Response> {
     const era = claimedEra(arrival);
     const received = { message: malformed(message, fault), bytes };
-    const spoken = await conversation.refuse(arrival.caller, era, received);
+    const spoken = await conversation.refuse({ caller: arrival.caller, era, received });
     const response = toResponse(spoken, arrival);
     // What is left of a body that is too large is not read.
     if (fault.name === "payload-too-large") response.headers.set("connection", "close");

@@ -21,10 +21,12 @@ import {
   classifyBody,
   isUnauthenticated,
   malformed,
+  neverAborts,
   type RelayText,
   type Spoken,
 } from "./conversation.ts";
 import { emptyResponse, faultResponse } from "./http-response.ts";
+import { answerHere, type LegacyConversation } from "./legacy/conversation.ts";
 import { digestOf } from "./legacy/session-access.ts";
 import type { Calls, LegacySession, SessionEnd, Sessions } from "./legacy/sessions.ts";
 import type { AgentsOptions } from "./options.ts";
@@ -73,13 +75,14 @@ export function createWebSocketBinding(deps: {
   readonly options: AgentsOptions;
   readonly dispatch: Dispatch;
   readonly conversation: Conversation;
+  readonly legacy: LegacyConversation;
   readonly sessions: Sessions;
   readonly admission: Admission;
   readonly beat: Beat;
   readonly clock: Clock;
   readonly metrics: Pick<Metrics, "count">;
 }): WebSocketBinding {
-  const { options, dispatch, conversation, sessions, admission } = deps;
+  const { options, dispatch, conversation, legacy, sessions, admission } = deps;
   const sockets = new Set<Socket>();
 
   async function upgrade(
@@ -127,6 +130,7 @@ export function createWebSocketBinding(deps: {
     sockets.delete(socket);
     state.leaveBeat?.();
     admission.leave(state.caller.peer.address);
+    state.inbox.length = 0;
     for (const call of state.calls.values()) call.abort();
     if (state.session === undefined) return;
     state.session.onEnd = undefined;
@@ -182,18 +186,19 @@ export function createWebSocketBinding(deps: {
     const { caller, session, calls } = socket.data;
     switch (message.kind) {
       case "malformed":
-        return conversation.refuse(caller, "legacy", { message, bytes });
+        return conversation.refuse({ caller, era: "legacy", received: { message, bytes } });
       case "request":
         return request(socket, message, bytes, relay);
       case "notification":
         return session === undefined
-          ? conversation.modern(caller, { message, bytes }, neverAborts, relay, calls)
-          : conversation.legacy(caller, session, { message, bytes }, relay);
+          ? conversation.modern({ caller, received: { message, bytes }, relay }, neverAborts, calls)
+          : legacy.inSession(caller, session, { message, bytes }, relay);
       case "response":
         if (session !== undefined) return { kind: "accepted" };
-        return conversation.refuse(caller, "modern", {
-          message: malformed(undefined, unaskedResponse),
-          bytes,
+        return conversation.refuse({
+          caller,
+          era: "modern",
+          received: { message: malformed(undefined, unaskedResponse), bytes },
         });
       default:
         return message satisfies never;
@@ -211,23 +216,24 @@ export function createWebSocketBinding(deps: {
     const verdict = classifyBody(message);
     if (verdict.era === "refused") {
       const received = { message: malformed(message, verdict.fault), bytes };
-      return conversation.refuse(caller, "modern", received);
+      return conversation.refuse({ caller, era: "modern", received });
     }
     if (verdict.era === "modern") {
       const received = { message: verdict.request, bytes };
-      return conversation.modern(caller, received, neverAborts, relay, calls);
+      return conversation.modern({ caller, received, relay }, neverAborts, calls);
     }
     if (session !== undefined) {
-      return conversation.legacy(caller, session, { message, bytes }, relay);
+      return legacy.inSession(caller, session, { message, bytes }, relay);
     }
     if (message.method === "initialize") return initialize(socket, message, bytes);
+    if (message.method === "ping") return answerHere(message, "{}");
     const received = { message: malformed(message, initializeFirst), bytes };
-    return conversation.refuse(caller, "legacy", received);
+    return conversation.refuse({ caller, era: "legacy", received });
   }
 
   async function initialize(socket: Socket, message: McpRequest, bytes: number): Promise<Spoken> {
     const { data: state } = socket;
-    const { spoken, handshake } = await conversation.initialize(state.caller, { message, bytes });
+    const { spoken, handshake } = await legacy.initialize(state.caller, { message, bytes });
     if (handshake === undefined || !sockets.has(socket)) return spoken;
     const session = sessions.open({
       ...handshake,
@@ -239,7 +245,7 @@ export function createWebSocketBinding(deps: {
     });
     if (session === undefined) {
       const received = { message: malformed(message, sessionsExhausted(options)), bytes };
-      return conversation.refuse(state.caller, "legacy", received);
+      return conversation.refuse({ caller: state.caller, era: "legacy", received });
     }
     state.session = session;
     session.onEnd = (why) => socket.close(closeCodes[why], why);
@@ -278,8 +284,6 @@ export function createWebSocketBinding(deps: {
     size: () => sockets.size,
   };
 }
-
-const neverAborts = new AbortController().signal;
 
 const initializeFirst = createFault(
   "session-required",
