@@ -104,8 +104,14 @@ export function createHttpSse(deps: HttpBindingDeps): HttpBinding {
   ): Promise<void> {
     const tell = (text: string) =>
       channels.get(session)?.push(renderEvent({ type: "message", text }));
-    const spoken = await speak(caller, session, message, bytes, tell);
-    if (spoken.kind === "answer") tell(spoken.text);
+    try {
+      const spoken = await speak(caller, session, message, bytes, tell);
+      if (spoken.kind === "answer") tell(spoken.text);
+    } catch (cause) {
+      // A bug costs its session, never the process.
+      deps.log.error("agents.unexpected", { binding: "sse", cause: String(cause) });
+      sessions.end(session, "deleted");
+    }
   }
 
   async function speak(

@@ -81,7 +81,7 @@ export function createAgentsListener(deps: AgentsListenerDeps): AgentsListener {
   const legacy = createLegacyConversation({ dispatch, conversation, clock, serverInfoText });
   const access = createSessionAccess({ dispatch, sessions, conversation });
   const streams = createStreams({ options, clock, beat, admission, metrics });
-  const shared = { options, dispatch, conversation, legacy, sessions, access, streams };
+  const shared = { options, dispatch, conversation, legacy, sessions, access, streams, log };
   const websocket = createWebSocketBinding({ ...shared, admission, beat, clock, metrics });
   const bindings: Readonly<Record<"http" | "sse", HttpBinding>> = {
     http: createStreamableHttp(shared),

@@ -22,6 +22,7 @@ import {
   isModernRevision,
   legacyRevisions,
 } from "../protocol/revisions.ts";
+import type { Log } from "../telemetry/log.ts";
 import type { Arrival } from "./arrival.ts";
 import { type Accepts, checkBodyHeaders, notAcceptable, readAccept, readBody } from "./body.ts";
 import { type Conversation, malformed, type Spoken } from "./conversation.ts";
@@ -45,6 +46,7 @@ export interface HttpBindingDeps {
   readonly sessions: Sessions;
   readonly access: SessionAccess;
   readonly streams: Streams;
+  readonly log: Pick<Log, "error">;
 }
 
 export function createStreamableHttp(deps: HttpBindingDeps): HttpBinding {

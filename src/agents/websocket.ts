@@ -11,6 +11,7 @@ import { createYielder } from "../lib/yielding.ts";
 import type { Dispatch } from "../pipeline/incoming.ts";
 import type { McpRequest } from "../protocol/messages.ts";
 import { type AnyMessage, parseMessage } from "../protocol/parse-message.ts";
+import type { Log } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import { type Admission, drainingFault } from "./admission.ts";
 import type { Arrival } from "./arrival.ts";
@@ -80,6 +81,7 @@ export function createWebSocketBinding(deps: {
   readonly admission: Admission;
   readonly beat: Beat;
   readonly clock: Clock;
+  readonly log: Pick<Log, "error">;
   readonly metrics: Pick<Metrics, "count">;
 }): WebSocketBinding {
   const { options, dispatch, conversation, legacy, sessions, admission } = deps;
@@ -171,6 +173,10 @@ export function createWebSocketBinding(deps: {
       if (spoken.kind !== "answer") return;
       state.queue?.send(spoken.text);
       if (isUnauthenticated(spoken)) socket.close(4401, "credential no longer valid");
+    } catch (cause) {
+      // A bug costs its socket, never the process.
+      deps.log.error("agents.unexpected", { binding: "websocket", cause: String(cause) });
+      socket.close(1011, "internal error");
     } finally {
       state.pending -= 1;
       if (!state.isServing && state.inbox.length > 0) void serve(socket);
