@@ -45,6 +45,8 @@ export interface AgentsListener {
   drain(graceMs: number): Promise<void>;
   /** Closes every connection at once. */
   stop(): Promise<void>;
+  /** Open requests, streams and sockets. */
+  connections(): number;
   readonly sessions: {
     list(): readonly SessionSummary[];
     /** False where there is no such session. */
@@ -270,6 +272,7 @@ export function createAgentsListener(deps: AgentsListenerDeps): AgentsListener {
       await server?.stop(true);
       server = undefined;
     },
+    connections: admission.open,
     sessions: { list: sessions.list, end: sessions.endByPublicId },
   };
 }

@@ -27,7 +27,7 @@ interface Tally {
 }
 
 export function createRejections(deps: {
-  readonly audit: AuditLog;
+  readonly audit: Pick<AuditLog, "append">;
   readonly keysMax: number;
 }): Rejections {
   const tallies = new Map<string, Tally>();

@@ -2,31 +2,50 @@
  * One message on its way through the pipeline. Read-only facts set by dispatch, then fields written by exactly one
  * stage each, named beside them. There is no open bag of values: a stage that needs a field adds it here.
  */
+import type { CacheIdentity } from "../cache/cache-key.ts";
 import type { Fault } from "../errors/fault.ts";
 import type { Principal } from "../identity/principal.ts";
 import type { Decision } from "../policy/rule.ts";
 import type { JsonObject } from "../protocol/json-view.ts";
 import type { McpRequest, Outcome } from "../protocol/messages.ts";
 import type { MethodFacts } from "../protocol/methods.ts";
+import type { ResolvedName } from "../route/names.ts";
 import type { Scope, Snapshot } from "../state/snapshot.ts";
-import type { Incoming, Reply } from "./incoming.ts";
+import type { Incoming, Reply, Sink } from "./incoming.ts";
 
-/** A request with the server it goes to, under the names that server uses. */
+/** A request under the names its server uses. */
 export interface Forwarding {
   readonly server: string;
   readonly request: McpRequest;
 }
 
-/** Where a call goes. `merge` asks several servers the same question and joins the answers. */
+/**
+ * Where a call goes: to one server, to several whose lists are joined, or nowhere because the gateway answers for
+ * them (`discover`).
+ */
 export type Target =
   | { readonly kind: "server"; readonly forwarding: Forwarding }
-  | { readonly kind: "merge"; readonly forwardings: readonly Forwarding[] };
+  | { readonly kind: "merge"; readonly forwardings: readonly Forwarding[] }
+  | { readonly kind: "discover"; readonly servers: readonly string[] };
+
+/** Where the cache will keep a clean reply. */
+export interface CachePlan {
+  readonly identity: CacheIdentity;
+  readonly ttlMs: number;
+}
+
+/** What one of several servers answered. */
+export interface Answer {
+  readonly server: string;
+  readonly outcome: Outcome;
+}
 
 export interface Exchange {
   readonly id: string;
   readonly receivedAtMs: number;
   readonly startedMonotonicMs: number;
   readonly incoming: Incoming;
+  readonly sink: Sink;
   readonly snapshot: Snapshot;
   readonly signal: AbortSignal;
   /** Monotonic deadline of the whole call. */
@@ -39,23 +58,28 @@ export interface Exchange {
 
   /** Written by authenticate. */
   principal: Principal | undefined;
-  /** Written by rate-limit. */
+  /** Written by rate-limit: where the tightest bucket stands, and how to give the place in flight back. */
   limit: Reply["limit"];
+  release: (() => void) | undefined;
   /** Written by authorize: the scope, the server and own name of the target, and the decision. */
   scope: Scope | undefined;
-  resolved: { readonly server: string; readonly name: string } | undefined;
+  resolved: ResolvedName | undefined;
   decision: Decision | undefined;
   /** Written by route. */
   target: Target | undefined;
-  /** Written by cache: the reply came from memory. */
+  /** Written by cache: the reply came from memory, or how to keep the one that comes. */
   cached: boolean;
+  cachePlan: CachePlan | undefined;
   /** Written by sanitize: values masked. */
   redactions: number;
   /** Written by intent: sequence number of the intent record, where one was made. */
   intentSeq: number | undefined;
   /** Written by forward: the servers were asked (so a failed record is `outcome-unrecorded`). */
   forwarded: boolean;
-  /** Written by relay in the runner: something was streamed before the reply. */
+  /** Written by forward where the target is a merge: what each server answered. */
+  answers: readonly Answer[];
+  /** Written by the runner: how many stages were entered, and whether anything was streamed before the reply. */
+  entered: number;
   relayed: boolean;
   /** How it ended: written by whichever stage answers or refuses, rewritten on the way out. */
   outcome: Outcome | undefined;
@@ -64,7 +88,7 @@ export interface Exchange {
 /** A stage's word on the way in. */
 export type Verdict =
   | { readonly kind: "proceed" }
-  | { readonly kind: "answer"; readonly result: JsonObject }
+  | { readonly kind: "answer"; readonly outcome: Outcome }
   | { readonly kind: "refuse"; readonly fault: Fault };
 
 export const proceed: Verdict = Object.freeze({ kind: "proceed" });
@@ -73,6 +97,10 @@ export function refuse(fault: Fault): Verdict {
   return { kind: "refuse", fault };
 }
 
-export function answer(result: JsonObject): Verdict {
-  return { kind: "answer", result };
+export function answer(outcome: Outcome): Verdict {
+  return { kind: "answer", outcome };
+}
+
+export function answerWith(result: JsonObject): Verdict {
+  return { kind: "answer", outcome: { kind: "result", result } };
 }

@@ -30,3 +30,53 @@ export interface Decision {
   /** The rule, role or client list that decided: `rule:no-deletes`, `role:analyst`, `client:ci`, or `default`. */
   readonly ruleId: string;
 }
+
+/** What `compilePolicy` takes, as lists of plain values; the state's resources fit as they are. */
+export interface PolicyInput {
+  readonly clients: readonly ClientGrants[];
+  readonly roles: readonly Role[];
+  readonly bindings: readonly Binding[];
+  readonly rules: readonly Rule[];
+}
+
+export interface ClientGrants {
+  readonly id: string;
+  readonly enabled: boolean;
+  /** `server__tool`, `server__*` or `*`; an empty list grants nothing. */
+  readonly allowedTools: readonly string[];
+  /** URI patterns; `*` stands for any run of characters. */
+  readonly allowedResources: readonly string[];
+  /** `server__prompt`, `server__*` or `*`. */
+  readonly allowedPrompts: readonly string[];
+}
+
+export interface Role {
+  readonly name: string;
+  /** `resource` is `mcp:{server}:{target}`; a segment may be `*`, only as a whole. */
+  readonly permissions: readonly {
+    readonly resource: string;
+    readonly actions: readonly (Action | "*")[];
+  }[];
+}
+
+export interface Binding {
+  readonly name: string;
+  readonly roles: readonly string[];
+  /** Principal ids or JWT subjects. */
+  readonly users: readonly string[];
+  readonly groups: readonly string[];
+}
+
+export interface Rule {
+  readonly name: string;
+  readonly effect: "deny" | "allow";
+  readonly priority: number;
+  readonly condition: {
+    readonly server: string | undefined;
+    readonly targetPattern: string | undefined;
+    readonly ignoreCase: boolean;
+    readonly principal: string | undefined;
+    readonly action: Action | "*" | undefined;
+  };
+  readonly enabled: boolean;
+}

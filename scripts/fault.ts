@@ -1,0 +1,28 @@
+/**
+ * `npm run fault`: the tests of test/fault, longer than in CI. Its options reach the tests as environment variables:
+ * `--cycles N` as FAULT_CYCLES, `--seed S` as FAULT_SEED; `--only NAME` picks tests by name; `--json FILE` keeps the result.
+ */
+import { randomInt } from "node:crypto";
+import { parseArgs } from "node:util";
+import { runTests } from "./step.ts";
+
+const { values: options } = parseArgs({
+  options: {
+    json: { type: "string" },
+    only: { type: "string" },
+    cycles: { type: "string", default: "200" },
+    seed: { type: "string", default: String(randomInt(2 ** 31)) },
+  },
+});
+
+const env = { FAULT_CYCLES: options.cycles, FAULT_SEED: options.seed };
+const only = options.only === undefined ? [] : [`--test-name-pattern=${options.only}`];
+const title = `fault, ${options.cycles} cycles, seed ${options.seed}`;
+const tally = await runTests(title, ["test/fault"], env, ["--timeout=7200000", ...only]);
+if (options.json !== undefined) {
+  const { passed, failed } = tally;
+  const notes = [`seed ${options.seed}`, `${options.cycles} cycles`];
+  await Bun.write(options.json, JSON.stringify({ figures: {}, passed, failed, notes }, null, 2));
+}
+console.log(`\n${tally.passed} passed, ${tally.failed} failed`);
+process.exitCode = tally.failed === 0 ? 0 : 1;

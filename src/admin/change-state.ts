@@ -1,0 +1,180 @@
+/**
+ * The one way to change what operators manage: load everything, apply the change, build the whole next snapshot, and
+ * only then store it with compare-and-set and serve it. An invalid change stores nothing. Called by the services.
+ */
+import { GatewayError } from "../errors/fault.ts";
+import type { Clock } from "../lib/clock.ts";
+import { buildSnapshot, type CompilePolicy } from "../state/build.ts";
+import type { SwappableSnapshot } from "../state/current.ts";
+import type { ResourceKind } from "../state/resources.ts";
+import {
+  type ResourceChange,
+  type ResourceStore,
+  type StoredResource,
+  StoreError,
+} from "../storage/store.ts";
+
+export type StateChange =
+  | { readonly kind: ResourceKind; readonly name: string; readonly body: object }
+  | { readonly kind: ResourceKind; readonly name: string; readonly delete: true };
+
+/** All resources at one revision. */
+export interface StateView {
+  readonly stateRevision: number;
+  find(kind: ResourceKind, name: string): StoredResource | undefined;
+  /** Sorted by name. */
+  list(kind: ResourceKind): readonly StoredResource[];
+}
+
+export interface WriteOptions {
+  /** 0 = whatever the current revision is; the change is then retried on a conflict. */
+  readonly expectedRevision: number;
+  readonly validateOnly: boolean;
+}
+
+export interface Written {
+  /** The new revision; the current one where nothing was changed. */
+  readonly stateRevision: number;
+  /** What the state is (or, validating only, would be) after the change. */
+  readonly after: StateView;
+}
+
+/** May run more than once; throws GatewayError to refuse. */
+export type Mutate = (view: StateView) => readonly StateChange[];
+
+export interface StateWriter {
+  /** For reading: straight from the store, so an operator sees their own write on every node. */
+  read(): Promise<StateView>;
+  write(mutate: Mutate, options: WriteOptions): Promise<Written>;
+}
+
+export interface ChangeStateDeps {
+  readonly store: ResourceStore;
+  readonly current: SwappableSnapshot;
+  readonly compile: CompilePolicy;
+  readonly clock: Clock;
+  /** Attempts where the caller expects no certain revision. */
+  readonly attemptsMax?: number;
+  /** Resources of all kinds together. */
+  readonly resourcesMax?: number;
+}
+
+export function changeState(deps: ChangeStateDeps): StateWriter {
+  // One write at a time in this process, so only other processes can conflict with it.
+  let last: Promise<unknown> = Promise.resolve();
+  return {
+    read: async () => createView(await deps.store.load()),
+    write(mutate, options) {
+      const written = last.then(() => writeWithRetry(deps, mutate, options));
+      last = written.catch(() => undefined);
+      return written;
+    },
+  };
+}
+
+async function writeWithRetry(
+  deps: ChangeStateDeps,
+  mutate: Mutate,
+  options: WriteOptions,
+): Promise<Written> {
+  const attempts = options.expectedRevision === 0 ? (deps.attemptsMax ?? 5) : 1;
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await writeOnce(deps, mutate, options);
+    } catch (error) {
+      const isConflict = error instanceof StoreError && error.kind === "conflict";
+      if (!isConflict || attempt >= attempts) throw error;
+    }
+  }
+}
+
+async function writeOnce(
+  deps: ChangeStateDeps,
+  mutate: Mutate,
+  { expectedRevision, validateOnly }: WriteOptions,
+): Promise<Written> {
+  const loaded = await deps.store.load();
+  needRevision(expectedRevision, loaded.stateRevision);
+  const changes = mutate(createView(loaded));
+  if (changes.length === 0) {
+    return { stateRevision: loaded.stateRevision, after: createView(loaded) };
+  }
+  const nowMs = deps.clock.nowMs();
+  const stateRevision = loaded.stateRevision + 1;
+  const resources = applyChanges(loaded.resources, changes, stateRevision, nowMs);
+  needRoom(resources.length, deps.resourcesMax ?? 100_000);
+  const next = buildSnapshot(stateRevision, resources, deps.compile);
+  const after = createView({ stateRevision, resources });
+  if (validateOnly) return { stateRevision: loaded.stateRevision, after };
+  const stored = await deps.store.write(toStored(changes), loaded.stateRevision, nowMs);
+  deps.current.swap(stored === stateRevision ? next : { ...next, stateRevision: stored });
+  return { stateRevision: stored, after };
+}
+
+function needRevision(expected: number, found: number): void {
+  if (expected === 0 || expected === found) return;
+  throw new GatewayError(
+    "state-conflict",
+    `expected_state_revision is ${expected}, but the state is at ${found}: read it again and retry`,
+  );
+}
+
+function needRoom(count: number, max: number): void {
+  if (count <= max) return;
+  throw new GatewayError("invalid-params", `at most ${max} resources of all kinds together`);
+}
+
+/** Bodies as JSON values without undefined members, as they come back from any store. */
+function toStored(changes: readonly StateChange[]): readonly ResourceChange[] {
+  return changes.map((change) =>
+    "body" in change ? { ...change, body: plain(change.body) } : change,
+  );
+}
+
+function plain(body: object): unknown {
+  return JSON.parse(JSON.stringify(body));
+}
+
+function applyChanges(
+  resources: readonly StoredResource[],
+  changes: readonly StateChange[],
+  stateRevision: number,
+  nowMs: number,
+): readonly StoredResource[] {
+  const next = new Map(resources.map((one) => [keyOf(one.kind, one.name), one]));
+  for (const change of changes) {
+    const key = keyOf(change.kind, change.name);
+    if ("delete" in change) {
+      next.delete(key);
+      continue;
+    }
+    next.set(key, {
+      kind: change.kind,
+      name: change.name,
+      body: plain(change.body),
+      createdAtMs: next.get(key)?.createdAtMs ?? nowMs,
+      updatedAtMs: nowMs,
+      stateRevision,
+    });
+  }
+  return [...next.values()];
+}
+
+function createView(loaded: {
+  readonly stateRevision: number;
+  readonly resources: readonly StoredResource[];
+}): StateView {
+  const byKey = new Map(loaded.resources.map((one) => [keyOf(one.kind, one.name), one]));
+  return {
+    stateRevision: loaded.stateRevision,
+    find: (kind, name) => byKey.get(keyOf(kind, name)),
+    list: (kind) =>
+      loaded.resources
+        .filter((one) => one.kind === kind)
+        .sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0)),
+  };
+}
+
+function keyOf(kind: string, name: string): string {
+  return `${kind}\n${name}`;
+}

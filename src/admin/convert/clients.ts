@@ -1,0 +1,71 @@
+/**
+ * Clients and their tokens between protobuf and resources. A token's digest never leaves; its fingerprint does.
+ */
+import type { Client, ClientLimits as LimitsMessage, Token } from "../../gen/types.ts";
+import { clientShape, tokenShape } from "../../state/resource-shapes.ts";
+import type { ClientResource } from "../../state/resources.ts";
+import type { StoredResource } from "../../storage/store.ts";
+import { toMetadata } from "./common.ts";
+
+export function toClientResource(message: Client): ClientResource {
+  return {
+    id: message.id,
+    displayName: message.display_name,
+    enabled: message.enabled,
+    allowedTools: message.allowed_tools,
+    allowedResources: message.allowed_resources,
+    allowedPrompts: message.allowed_prompts,
+    roles: message.roles,
+    allowedOrigins: message.allowed_origins,
+    limits: toLimits(message.limits ?? {}),
+  };
+}
+
+export function fromClient(stored: StoredResource): Client {
+  const client = clientShape(stored.body, "client");
+  return {
+    id: client.id,
+    display_name: client.displayName,
+    enabled: client.enabled,
+    allowed_tools: client.allowedTools,
+    allowed_resources: client.allowedResources,
+    allowed_prompts: client.allowedPrompts,
+    roles: client.roles,
+    allowed_origins: client.allowedOrigins,
+    limits: fromLimits(client.limits),
+    metadata: toMetadata(stored),
+  };
+}
+
+export function fromToken(stored: StoredResource): Token {
+  const token = tokenShape(stored.body, "token");
+  return {
+    id: token.id,
+    client_id: token.clientId,
+    created_at_ms: token.createdAtMs,
+    expires_at_ms: token.expiresAtMs,
+    fingerprint: token.digest.slice(0, 16),
+  };
+}
+
+function toLimits(message: LimitsMessage): ClientResource["limits"] {
+  return {
+    requestsPerMinute: message.requests_per_minute,
+    burst: message.burst,
+    toolRequestsPerMinute: message.tool_requests_per_minute,
+    toolBurst: message.tool_burst,
+    maxInFlight: message.max_in_flight,
+    requestBytesMax: message.request_bytes_max,
+  };
+}
+
+function fromLimits(limits: ClientResource["limits"]): LimitsMessage {
+  return {
+    requests_per_minute: limits.requestsPerMinute,
+    burst: limits.burst,
+    tool_requests_per_minute: limits.toolRequestsPerMinute,
+    tool_burst: limits.toolBurst,
+    max_in_flight: limits.maxInFlight,
+    request_bytes_max: limits.requestBytesMax,
+  };
+}

@@ -1,0 +1,188 @@
+/**
+ * AuditService: searching, exporting, following and verifying the record. Reads the store's copy page by page and
+ * holds one page at most, however long the answer.
+ */
+import { createHash } from "node:crypto";
+import type { AuditLog } from "../../audit/record.ts";
+import { GatewayError } from "../../errors/fault.ts";
+import type {
+  AuditService,
+  ExportRecordsRequest,
+  ExportRecordsResponse,
+  QueryRecordsRequest,
+} from "../../gen/types.ts";
+import type { AuditFilter, AuditPage, AuditRow, AuditStore } from "../../storage/store.ts";
+import type { Caller } from "../caller.ts";
+import { fromAuditRow, matchesFilter, toAuditFilter } from "../convert/records.ts";
+import { csv, type ExportFormat, jsonLines } from "../export-format.ts";
+import { decodePageToken, encodePageToken, readPageSize } from "../page-token.ts";
+
+export interface LogVerification {
+  readonly logId: string;
+  readonly ok: boolean;
+  readonly records: number;
+  readonly firstSeq: number;
+  readonly lastSeq: number;
+  /** The first problem, in words. */
+  readonly problem: string | undefined;
+}
+
+export interface AuditServiceDeps {
+  readonly store: Pick<AuditStore, "scan">;
+  readonly log: Pick<AuditLog, "tail">;
+  readonly verifyLog: (signal: AbortSignal) => Promise<readonly LogVerification[]>;
+  /** Records waiting for a reader of TailRecords; beyond it they are dropped and counted. */
+  readonly tailBacklogMax?: number;
+}
+
+const exportPageSize = 500;
+const chunkBytesMin = 64 * 1024;
+
+export function createAuditService(deps: AuditServiceDeps): AuditService<Caller> {
+  return {
+    async queryRecords(request) {
+      const question = questionOf(request);
+      const after = decodePageToken(question, request.page_token, ["string", "number"]);
+      const page = await deps.store.scan({
+        filter: toAuditFilter(request.filter),
+        limit: readPageSize(request.page_size),
+        order: request.order === "RECORD_ORDER_OLDEST_FIRST" ? "ascending" : "descending",
+        includePruned: request.include_pruned,
+        ...(after === undefined
+          ? {}
+          : { after: { logId: String(after[0]), seq: Number(after[1]) } }),
+      });
+      return { records: page.rows.map(fromAuditRow), next_page_token: nextToken(question, page) };
+    },
+    exportRecords: (request, caller) => exportRecords(deps, request, caller),
+    tailRecords: (request, caller) =>
+      tailRecords(
+        deps,
+        toAuditFilter(request.filter),
+        AbortSignal.any([caller.signal, caller.draining]),
+      ),
+    async verifyLog(_request, caller) {
+      const logs = await deps.verifyLog(caller.signal);
+      return {
+        ok: logs.every((log) => log.ok),
+        logs: logs.map(({ logId, firstSeq, lastSeq, problem, ...same }) => ({
+          ...same,
+          log_id: logId,
+          first_seq: firstSeq,
+          last_seq: lastSeq,
+          problem: problem ?? "",
+        })),
+      };
+    },
+  };
+}
+
+function questionOf({ filter, order, include_pruned }: QueryRecordsRequest): unknown {
+  return ["records", toAuditFilter(filter), order, include_pruned];
+}
+
+function nextToken(question: unknown, { next }: AuditPage): string {
+  return next === undefined ? "" : encodePageToken(question, [next.logId, next.seq]);
+}
+
+async function* exportRecords(
+  deps: AuditServiceDeps,
+  request: ExportRecordsRequest,
+  caller: Caller,
+): AsyncGenerator<ExportRecordsResponse> {
+  const format = needFormat(request.format);
+  const hash = createHash("sha256");
+  const ranges = new Map<string, { first_seq: number; last_seq: number }>();
+  let count = 0;
+  let text = format.head;
+  const takeChunk = () => {
+    const chunk = Buffer.from(text);
+    hash.update(chunk);
+    text = "";
+    return { chunk };
+  };
+  for await (const row of scanAll(deps.store, request, caller.signal)) {
+    count += 1;
+    widen(ranges, row);
+    text += format.line(fromAuditRow(row));
+    if (text.length >= chunkBytesMin) yield takeChunk();
+  }
+  if (text !== "") yield takeChunk();
+  caller.note({ rows: count });
+  const logs = [...ranges].map(([log_id, range]) => ({ log_id, ...range }));
+  yield { manifest: { count, sha256: hash.digest("hex"), ranges: logs } };
+}
+
+async function* scanAll(
+  store: AuditServiceDeps["store"],
+  request: ExportRecordsRequest,
+  signal: AbortSignal,
+): AsyncGenerator<AuditRow> {
+  const query = {
+    filter: toAuditFilter(request.filter),
+    limit: exportPageSize,
+    order: "ascending",
+    includePruned: request.include_pruned,
+  } as const;
+  let page = await store.scan(query);
+  while (true) {
+    yield* page.rows;
+    if (page.next === undefined || signal.aborted) return;
+    page = await store.scan({ ...query, after: page.next });
+  }
+}
+
+function needFormat(format: ExportRecordsRequest["format"]): ExportFormat {
+  switch (format) {
+    case "EXPORT_FORMAT_JSON_LINES":
+      return jsonLines;
+    case "EXPORT_FORMAT_CSV":
+      return csv;
+    case "EXPORT_FORMAT_UNSPECIFIED":
+      throw new GatewayError(
+        "invalid-params",
+        "format: must be EXPORT_FORMAT_JSON_LINES or EXPORT_FORMAT_CSV",
+      );
+    default:
+      return format satisfies never;
+  }
+}
+
+function widen(ranges: Map<string, { first_seq: number; last_seq: number }>, row: AuditRow): void {
+  const range = ranges.get(row.logId);
+  if (range === undefined) ranges.set(row.logId, { first_seq: row.seq, last_seq: row.seq });
+  else range.last_seq = row.seq;
+}
+
+/** Never ends by itself: the reader cancels, or the server drains. */
+async function* tailRecords(deps: AuditServiceDeps, filter: AuditFilter, signal: AbortSignal) {
+  const backlogMax = deps.tailBacklogMax ?? 1000;
+  const waiting: AuditRow[] = [];
+  let dropped = 0;
+  let wake: () => void = () => {};
+  const stop = deps.log.tail((row) => {
+    if (!matchesFilter(row, filter)) return;
+    if (waiting.length < backlogMax) waiting.push(row);
+    else dropped += 1;
+    wake();
+  });
+  const onAbort = () => wake();
+  signal.addEventListener("abort", onAbort, { once: true });
+  try {
+    while (!signal.aborted) {
+      const row = waiting.shift();
+      if (row === undefined) {
+        await new Promise<void>((resolve) => {
+          wake = resolve;
+        });
+        continue;
+      }
+      const dropped_before = dropped;
+      dropped = 0;
+      yield { record: fromAuditRow(row), dropped_before };
+    }
+  } finally {
+    stop();
+    signal.removeEventListener("abort", onAbort);
+  }
+}

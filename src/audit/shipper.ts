@@ -1,0 +1,204 @@
+/**
+ * Copies synced records from the spool to the database, in order, in batches, from the database's own head
+ * onwards; sequence and leaf make it exactly once (ST-03). Never on a call's path: with the database away it waits
+ * and tries again, and the spool grows (ST-01). Segments go only once the database has read them back (ST-04) and
+ * they have reached their age.
+ */
+import type { Clock } from "../lib/clock.ts";
+import { type AuditRow, type AuditStore, StoreError } from "../storage/store.ts";
+import type { Log } from "../telemetry/log.ts";
+import type { Metrics } from "../telemetry/metrics.ts";
+import type { RecordDraft } from "./record.ts";
+import { toAuditRow } from "./row.ts";
+import { isDamaged, listSegments } from "./spool-files.ts";
+import { createSpoolReader } from "./spool-reader.ts";
+
+export interface ShipperOptions {
+  readonly batchMax: number;
+  readonly backoffMinMs: number;
+  readonly backoffMaxMs: number;
+  /** Age below which a shipped segment stays. */
+  readonly keepShippedMs: number;
+  /** How often shipped segments are looked over. */
+  readonly tidyIntervalMs: number;
+}
+
+export const defaultShipperOptions: ShipperOptions = {
+  batchMax: 512,
+  backoffMinMs: 250,
+  backoffMaxMs: 30_000,
+  keepShippedMs: 24 * 60 * 60 * 1000,
+  tidyIntervalMs: 60_000,
+};
+
+/** Batches still shipped when the gateway stops. */
+const lastBatchesMax = 20;
+
+export interface ShipperDeps {
+  readonly dir: string;
+  readonly logId: string;
+  readonly store: AuditStore;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly metrics: Pick<Metrics, "count">;
+  readonly options: ShipperOptions;
+  /** The last record known to be synced. */
+  readonly syncedSeq: () => number;
+  /** Records what befalls the copy; never waits and never fails. */
+  readonly record: (draft: RecordDraft) => void;
+  readonly remove: (firstSeq: number) => void;
+}
+
+export interface Shipper {
+  /** Says that there may be something to ship. */
+  wake(): void;
+  shippedSeq(): number;
+  /** Stops after the batch under way, having shipped what little is left if the database is there. */
+  stop(): Promise<void>;
+}
+
+interface Head {
+  readonly seq: number;
+  readonly leaf: string;
+}
+
+export function startShipper(deps: ShipperDeps): Shipper {
+  const { store, clock, log, logId, options } = deps;
+  const reader = createSpoolReader(deps.dir);
+  /** What was shipped last; undefined until the database was asked. */
+  let shipped: Head | undefined;
+  let downSinceMs: number | undefined;
+  let backoffMs = options.backoffMinMs;
+  let tidiedAtMs = clock.monotonicMs();
+  let isStopped = false;
+  let isForked = false;
+  let isWoken = false;
+  let endPause: (() => void) | undefined;
+  const running = run();
+  return { wake, shippedSeq: () => shipped?.seq ?? 0, stop };
+
+  function wake(): void {
+    isWoken = true;
+    if (downSinceMs === undefined) endPause?.();
+  }
+
+  async function run(): Promise<void> {
+    while (!isStopped && !isForked) {
+      try {
+        isWoken = false;
+        const isIdle = !(await shipBatch());
+        noteUp();
+        if (isIdle) await tidyWhenDue();
+        if (isIdle) await pause(options.tidyIntervalMs);
+      } catch (error) {
+        await noteFailure(error);
+      }
+    }
+  }
+
+  /** Ships one batch; false where nothing was waiting. */
+  async function shipBatch(): Promise<boolean> {
+    const from = shipped ?? (await readHead());
+    shipped = from;
+    const records = await reader.read(from.seq, deps.syncedSeq(), options.batchMax);
+    const rows = records.map(toAuditRow).filter((row): row is AuditRow => row !== undefined);
+    const last = rows.at(-1);
+    if (last === undefined) return false;
+    await store.append(rows);
+    shipped = { seq: last.seq, leaf: last.leaf };
+    deps.metrics.count("mcp_gateway_audit_shipped_total", {}, rows.length);
+    return true;
+  }
+
+  async function readHead(): Promise<Head> {
+    const head = (await store.head(logId)) ?? { seq: 0, leaf: "" };
+    const [own] = await reader.read(head.seq - 1, Math.min(head.seq, deps.syncedSeq()), 1);
+    const isAhead = head.seq > deps.syncedSeq();
+    if (isAhead || (own !== undefined && own.seq === head.seq && own.leaf !== head.leaf)) {
+      throw new StoreError("corrupt", `the database holds another record ${head.seq} of this log`);
+    }
+    return head;
+  }
+
+  async function tidyWhenDue(): Promise<void> {
+    const nowMs = clock.monotonicMs();
+    if (nowMs - tidiedAtMs < options.tidyIntervalMs) return;
+    tidiedAtMs = nowMs;
+    const head = await store.head(logId);
+    if (shipped === undefined || (head?.seq === shipped.seq && head.leaf === shipped.leaf)) {
+      removeShipped(head?.seq ?? 0);
+      return;
+    }
+    log.warn("audit.store_regressed", { shipped: shipped.seq, head: head?.seq ?? 0 });
+    shipped = undefined;
+  }
+
+  function removeShipped(confirmedSeq: number): void {
+    const segments = listSegments(deps.dir);
+    for (const [index, segment] of segments.entries()) {
+      const next = segments[index + 1];
+      if (next === undefined || next.firstSeq > confirmedSeq + 1) return;
+      const ageMs = clock.nowMs() - Bun.file(segment.path).lastModified;
+      if (ageMs < options.keepShippedMs) return;
+      if (isDamaged(segment.path)) continue;
+      deps.remove(segment.firstSeq);
+    }
+  }
+
+  async function noteFailure(error: unknown): Promise<void> {
+    const reason = error instanceof Error ? error.message : String(error);
+    if (error instanceof StoreError && error.kind === "corrupt") {
+      isForked = true;
+      log.error("audit.fork", { reason });
+      record("integrity.violation", { kind: "fork", log: logId });
+      return;
+    }
+    if (downSinceMs === undefined) {
+      downSinceMs = clock.monotonicMs();
+      log.warn("storage.down", { reason });
+      record("storage.down", { shippedSeq: shipped?.seq ?? 0 });
+    }
+    await pause(backoffMs);
+    backoffMs = Math.min(backoffMs * 2, options.backoffMaxMs);
+  }
+
+  function noteUp(): void {
+    if (downSinceMs === undefined) return;
+    const downMs = Math.round(clock.monotonicMs() - downSinceMs);
+    downSinceMs = undefined;
+    backoffMs = options.backoffMinMs;
+    log.info("storage.up", { downMs });
+    record("storage.up", { downMs });
+  }
+
+  function record(event: RecordDraft["event"], facts: RecordDraft["facts"]): void {
+    deps.record({ event, class: "A", timeMs: clock.nowMs(), facts, details: {} });
+  }
+
+  /** Waits. New records end it early, unless the database is down: it is not to be hammered. */
+  function pause(delayMs: number): Promise<void> {
+    if (isStopped || (isWoken && downSinceMs === undefined)) return Promise.resolve();
+    return new Promise((resolve) => {
+      const timer = setTimeout(end, delayMs);
+      endPause = end;
+      function end(): void {
+        clearTimeout(timer);
+        endPause = undefined;
+        resolve();
+      }
+    });
+  }
+
+  async function stop(): Promise<void> {
+    isStopped = true;
+    endPause?.();
+    await running;
+    if (downSinceMs !== undefined || isForked) return;
+    try {
+      for (let left = lastBatchesMax; left > 0 && (await shipBatch()); left -= 1);
+    } catch (error) {
+      // What stays in the spool is shipped after the next start.
+      log.warn("audit.not_shipped", { reason: String(error) });
+    }
+  }
+}

@@ -1,0 +1,172 @@
+/**
+ * The bytes of a spool segment, pure: `u32 payload length | u32 CRC-32 | payload`, little endian. A payload is
+ * `u32 first length | u8 kind | first part | second part`: for a record the envelope and its details, for the header
+ * that opens every segment its JSON alone. The kind byte of a record is the leaf prefix 0x00, so the leaf is the
+ * hash of bytes that lie side by side. Tells a torn tail (cut) from damage in the middle (never cut; ST-13, ST-14).
+ *
+ * CRC-32 is zlib's: the runtime has no Castagnoli polynomial, and the frame check only has to find accidents
+ * quickly; forgery is found by the hash chain.
+ */
+import { crc32 } from "node:zlib";
+import { leafPrefix, type SealedRecord } from "./envelope.ts";
+
+export const frameHeadBytes = 8;
+const payloadHeadBytes = 5;
+const headerKind = 0x80;
+/** A frame longer than this is damage, whatever its length field says. */
+export const frameBytesMax = 4 * 1024 * 1024;
+
+/** Opens every segment, so that recovery needs to read no older one. */
+export interface SegmentHeader {
+  readonly v: 1;
+  readonly log: string;
+  readonly firstSeq: number;
+  /** Leaf of record firstSeq - 1. */
+  readonly prev: string;
+  /** Intents whose outcome was not yet recorded when the segment began. */
+  readonly openIntents: readonly number[];
+}
+
+export interface RecordFrame extends SealedRecord {
+  readonly leaf: string;
+}
+
+export type Decoded =
+  | { readonly kind: "header"; readonly header: SegmentHeader; readonly end: number }
+  | { readonly kind: "record"; readonly record: RecordFrame; readonly end: number }
+  /** The bytes end before the frame does. */
+  | { readonly kind: "short" }
+  | { readonly kind: "bad" };
+
+/** Upper bound of the bytes `writeRecord` needs. */
+export function recordFrameBytesMax(record: SealedRecord): number {
+  return frameHeadBytes + payloadHeadBytes + 3 * (record.envelope.length + record.details.length);
+}
+
+/** Writes a record's frame at `offset` and returns its end and its leaf. */
+export function writeRecord(
+  into: Buffer,
+  offset: number,
+  record: SealedRecord,
+): { readonly end: number; readonly leaf: string } {
+  const payload = offset + frameHeadBytes;
+  const envelopeStart = payload + payloadHeadBytes;
+  const envelopeEnd = envelopeStart + into.write(record.envelope, envelopeStart);
+  const end = envelopeEnd + into.write(record.details, envelopeEnd);
+  into.writeUInt32LE(envelopeEnd - envelopeStart, payload);
+  into[payload + 4] = leafPrefix;
+  closeFrame(into, offset, end);
+  return { end, leaf: Bun.SHA256.hash(into.subarray(payload + 4, envelopeEnd), "hex") };
+}
+
+export function encodeHeader(header: SegmentHeader): Buffer {
+  const json = Buffer.from(JSON.stringify(header));
+  const frame = Buffer.alloc(frameHeadBytes + payloadHeadBytes + json.length);
+  frame.writeUInt32LE(json.length, frameHeadBytes);
+  frame[frameHeadBytes + 4] = headerKind;
+  json.copy(frame, frameHeadBytes + payloadHeadBytes);
+  closeFrame(frame, 0, frame.length);
+  return frame;
+}
+
+function closeFrame(into: Buffer, offset: number, end: number): void {
+  const payload = offset + frameHeadBytes;
+  into.writeUInt32LE(end - payload, offset);
+  into.writeUInt32LE(crc32(into.subarray(payload, end)), offset + 4);
+}
+
+/** Decodes the frame at `offset`. */
+export function decodeFrame(bytes: Buffer, offset: number): Decoded {
+  if (bytes.length - offset < frameHeadBytes) return { kind: "short" };
+  const length = bytes.readUInt32LE(offset);
+  if (length < payloadHeadBytes || length > frameBytesMax) return { kind: "bad" };
+  const payload = offset + frameHeadBytes;
+  const end = payload + length;
+  if (end > bytes.length) return { kind: "short" };
+  if (crc32(bytes.subarray(payload, end)) !== bytes.readUInt32LE(offset + 4)) {
+    return { kind: "bad" };
+  }
+  return decodePayload(bytes, payload, end);
+}
+
+function decodePayload(bytes: Buffer, payload: number, end: number): Decoded {
+  const start = payload + payloadHeadBytes;
+  const split = start + bytes.readUInt32LE(payload);
+  if (split > end) return { kind: "bad" };
+  const kind = bytes[payload + 4];
+  if (kind === headerKind) {
+    const header = parseHeader(bytes.toString("utf8", start, split));
+    return header === undefined ? { kind: "bad" } : { kind: "header", header, end };
+  }
+  if (kind !== leafPrefix) return { kind: "bad" };
+  const record = {
+    envelope: bytes.toString("utf8", start, split),
+    details: bytes.toString("utf8", split, end),
+    leaf: Bun.SHA256.hash(bytes.subarray(payload + 4, split), "hex"),
+  };
+  return { kind: "record", record, end };
+}
+
+function parseHeader(text: string): SegmentHeader | undefined {
+  try {
+    const header = JSON.parse(text) as SegmentHeader;
+    return header.v === 1 && Number.isSafeInteger(header.firstSeq) ? header : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** The start of the next sound frame after `offset`, or undefined where none follows. */
+export function findNextFrame(bytes: Buffer, offset: number): number | undefined {
+  // Every frame's envelope opens with these bytes, so only plausible places pay for a checksum.
+  const opening = Buffer.from('{"v":1,');
+  const distance = frameHeadBytes + payloadHeadBytes;
+  let at = bytes.indexOf(opening, offset + 1 + distance);
+  while (at !== -1) {
+    const kind = decodeFrame(bytes, at - distance).kind;
+    if (kind === "header" || kind === "record") return at - distance;
+    at = bytes.indexOf(opening, at + 1);
+  }
+  return undefined;
+}
+
+/** Damage between two sound frames: kept as it is, named, and stepped over. */
+export interface Damage {
+  readonly from: number;
+  readonly to: number;
+}
+
+export interface SegmentScan {
+  readonly header: SegmentHeader | undefined;
+  readonly records: readonly RecordFrame[];
+  readonly damage: readonly Damage[];
+  /** Where the last sound frame ends; bytes beyond it are a torn tail. */
+  readonly soundEnd: number;
+}
+
+/** Reads a whole segment. */
+export function scanSegment(bytes: Buffer): SegmentScan {
+  const records: RecordFrame[] = [];
+  const damage: Damage[] = [];
+  let header: SegmentHeader | undefined;
+  let offset = 0;
+  while (offset < bytes.length) {
+    const decoded = decodeFrame(bytes, offset);
+    if (decoded.kind === "header" || decoded.kind === "record") {
+      if (decoded.kind === "header") header ??= decoded.header;
+      else records.push(decoded.record);
+      offset = decoded.end;
+      continue;
+    }
+    const next = findNextFrame(bytes, offset);
+    if (next === undefined && isTorn(bytes, offset, decoded.kind)) break;
+    damage.push({ from: offset, to: next ?? bytes.length });
+    offset = next ?? bytes.length;
+  }
+  return { header, records, damage, soundEnd: offset };
+}
+
+/** An unfinished frame, or space the file system gave but never filled. A whole frame with a wrong sum is damage. */
+function isTorn(bytes: Buffer, offset: number, kind: "short" | "bad"): boolean {
+  return kind === "short" || bytes.subarray(offset).every((byte) => byte === 0);
+}

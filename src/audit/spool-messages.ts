@@ -1,0 +1,71 @@
+/**
+ * What the spool's two threads say to each other. A batch of records is one string, the cheapest thing to post:
+ * three lines a record (mark, body, values), which JSON texts keep apart because they hold no line break.
+ */
+import type { RenderedDraft } from "./envelope.ts";
+import type { SpoolDamage } from "./spool-recover.ts";
+
+export interface SpoolWriterOptions {
+  readonly segmentBytesMax: number;
+}
+
+export type ToSpool =
+  | string
+  | {
+      readonly kind: "open";
+      readonly dir: string;
+      readonly logId: string;
+      readonly options: SpoolWriterOptions;
+    }
+  | { readonly kind: "remove"; readonly firstSeq: number }
+  | { readonly kind: "tail"; readonly on: boolean }
+  | { readonly kind: "close" };
+
+export type FromSpool =
+  | {
+      readonly kind: "opened";
+      readonly lastSeq: number;
+      readonly lastLeaf: string;
+      readonly openIntents: readonly number[];
+      readonly damage: readonly SpoolDamage[];
+      readonly spoolBytes: number;
+    }
+  | { readonly kind: "not-opened"; readonly message: string }
+  /** The next `count` records posted are in the file, from `firstSeq` on. */
+  | { readonly kind: "written"; readonly firstSeq: number; readonly count: number }
+  /** The next `count` records posted are not in the log. */
+  | { readonly kind: "unwritten"; readonly count: number; readonly reason: string }
+  | {
+      readonly kind: "synced";
+      readonly seq: number;
+      readonly seconds: number;
+      readonly spoolBytes: number;
+      /** The frames that became durable, where somebody tails. */
+      readonly frames: readonly Uint8Array[] | undefined;
+    }
+  /** A sync failed: nothing up to `seq` that was not synced before may be called durable. */
+  | { readonly kind: "unsynced"; readonly seq: number; readonly reason: string }
+  | { readonly kind: "removed"; readonly spoolBytes: number }
+  | { readonly kind: "closed" };
+
+/** `i` opens an intent, `o<seq>` closes one, nothing does neither. */
+export type IntentMark = "i" | "" | `o${number}`;
+
+export function renderLines(mark: IntentMark, draft: RenderedDraft): string {
+  return `${mark}\n${draft.body}\n${draft.values}`;
+}
+
+/** The records of a batch: what `renderLines` made, joined by line breaks. */
+export function parseBatch(
+  batch: string,
+): readonly { readonly mark: string; readonly draft: RenderedDraft }[] {
+  const lines = batch.split("\n");
+  const records: { mark: string; draft: RenderedDraft }[] = [];
+  for (let at = 0; at + 2 < lines.length; at += 3) {
+    records.push({
+      mark: lines[at] ?? "",
+      draft: { body: lines[at + 1] ?? "", values: lines[at + 2] ?? "" },
+    });
+  }
+  return records;
+}

@@ -1,0 +1,124 @@
+/**
+ * Reads synced records back from the segment files, in order, a bounded piece at a time and without blocking. Steps
+ * over damage (which stays where it is) and over records that a poisoned segment shares with its successor.
+ * Used by the shipper; remembers where it stopped.
+ */
+import { constants, existsSync } from "node:fs";
+import { open } from "node:fs/promises";
+import { seqOf } from "./envelope.ts";
+import { listSegments, type SegmentFile } from "./spool-files.ts";
+import { decodeFrame, findNextFrame, frameBytesMax, type RecordFrame } from "./spool-format.ts";
+
+export interface SpoolRecord extends RecordFrame {
+  readonly seq: number;
+}
+
+export interface SpoolReader {
+  /** At most `limit` records after `afterSeq`, none above `untilSeq`; empty where there is none. */
+  read(afterSeq: number, untilSeq: number, limit: number): Promise<readonly SpoolRecord[]>;
+}
+
+interface Cursor {
+  readonly segment: SegmentFile;
+  readonly offset: number;
+  /** The last record before `offset`. */
+  readonly seq: number;
+}
+
+interface Piece {
+  readonly records: readonly SpoolRecord[];
+  readonly offset: number;
+  /** Whether the segment holds no further whole frame. */
+  readonly isEnd: boolean;
+}
+
+const pieceBytes = 512 * 1024;
+
+export function createSpoolReader(dir: string): SpoolReader {
+  let cursor: Cursor | undefined;
+
+  async function read(afterSeq: number, untilSeq: number, limit: number) {
+    if (afterSeq >= untilSeq) return [];
+    const found: SpoolRecord[] = [];
+    let at = isStillThere(cursor, afterSeq) ? cursor : startFor(dir, afterSeq);
+    while (at !== undefined && found.length < limit) {
+      const next = nextSegment(dir, at.segment);
+      const until = Math.min(untilSeq, (next?.firstSeq ?? Number.POSITIVE_INFINITY) - 1);
+      const piece = await readPiece(at, until, limit - found.length);
+      found.push(...piece.records.filter((record) => record.seq > afterSeq));
+      const seq = piece.records.at(-1)?.seq ?? at.seq;
+      at = { segment: at.segment, offset: piece.offset, seq };
+      if (!piece.isEnd) continue;
+      if (next === undefined || next.firstSeq > untilSeq) break;
+      at = { segment: next, offset: 0, seq };
+    }
+    cursor = at;
+    return found;
+  }
+
+  return { read };
+}
+
+/** Whether to go on from `cursor`: its segment may have been shipped and removed meanwhile. */
+function isStillThere(cursor: Cursor | undefined, afterSeq: number): boolean {
+  return cursor?.seq === afterSeq && existsSync(cursor.segment.path);
+}
+
+/** The start of the segment which holds the record after `afterSeq`. */
+function startFor(dir: string, afterSeq: number): Cursor | undefined {
+  const segments = listSegments(dir);
+  const segment = segments.findLast((one) => one.firstSeq <= afterSeq + 1) ?? segments[0];
+  return segment && { segment, offset: 0, seq: 0 };
+}
+
+function nextSegment(dir: string, segment: SegmentFile): SegmentFile | undefined {
+  return listSegments(dir).find((one) => one.firstSeq > segment.firstSeq);
+}
+
+async function readPiece(at: Cursor, untilSeq: number, limit: number): Promise<Piece> {
+  const bytes = await readBytes(at.segment.path, at.offset, pieceBytes);
+  const piece = takeRecords(bytes, untilSeq, limit);
+  const isFull = bytes.length === pieceBytes;
+  if (piece.offset > 0 || piece.isEnd || !isFull) {
+    return { ...piece, offset: at.offset + piece.offset, isEnd: piece.isEnd || !isFull };
+  }
+  // One frame longer than a piece: read the longest there can be.
+  const longer = takeRecords(
+    await readBytes(at.segment.path, at.offset, frameBytesMax + pieceBytes),
+    untilSeq,
+    limit,
+  );
+  return { ...longer, offset: at.offset + longer.offset, isEnd: longer.offset === 0 };
+}
+
+function takeRecords(bytes: Buffer, untilSeq: number, limit: number): Piece {
+  const records: SpoolRecord[] = [];
+  let offset = 0;
+  while (records.length < limit) {
+    const decoded = decodeFrame(bytes, offset);
+    if (decoded.kind === "short" || decoded.kind === "bad") {
+      const next = findNextFrame(bytes, offset);
+      if (next === undefined) return { records, offset, isEnd: false };
+      offset = next;
+      continue;
+    }
+    if (decoded.kind === "record") {
+      const seq = seqOf(decoded.record.envelope);
+      if (seq > untilSeq) return { records, offset, isEnd: true };
+      records.push({ ...decoded.record, seq });
+    }
+    offset = decoded.end;
+  }
+  return { records, offset, isEnd: false };
+}
+
+async function readBytes(path: string, offset: number, length: number): Promise<Buffer> {
+  const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW);
+  try {
+    const bytes = Buffer.allocUnsafe(length);
+    const { bytesRead } = await file.read(bytes, 0, length, offset);
+    return bytes.subarray(0, bytesRead);
+  } finally {
+    await file.close();
+  }
+}

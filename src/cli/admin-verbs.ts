@@ -1,0 +1,214 @@
+/**
+ * `client|server|policy|…  VERB`: the admin plane from the shell. Verbs, flags and help come from the descriptor, so
+ * every RPC has a verb. `audit verify` alone works offline and is handled before the descriptor is asked.
+ */
+import { readFileSync } from "node:fs";
+import { readClientEnvironment } from "../config/load.ts";
+import { findNearest } from "../lib/nearest.ts";
+import { type AdminClient, type AdminClientOptions, createAdminClient } from "./admin-client.ts";
+import {
+  type Command,
+  type CommandContext,
+  CommandError,
+  type ExitCode,
+  exitCodes,
+  messageOf,
+  UsageError,
+} from "./command.ts";
+import { listRpcs, type Rpc } from "./descriptor.ts";
+import { renderMessage } from "./render-message.ts";
+import { buildRequest, describeFlags, parseJson, type WrittenFlag } from "./request-fields.ts";
+
+const commonFlags = [
+  ...["admin", "token-file", "data-dir", "params", "params-file"],
+  ...["ca-file", "certificate-file", "key-file"],
+] as const;
+type CommonFlag = (typeof commonFlags)[number];
+
+interface VerbArguments {
+  readonly common: Partial<Record<CommonFlag, string>>;
+  readonly isJson: boolean;
+  readonly flags: readonly WrittenFlag[];
+  readonly bare: string | undefined;
+}
+
+/** The command of one noun. */
+export function createAdminCommand(noun: string): Command {
+  const rpcs = listRpcs(noun);
+  return {
+    usage: "VERB [NAME] [--FIELD VALUE…]",
+    help: describeNoun(noun, rpcs),
+    run: async (args, context) => {
+      const [verb = "", ...rest] = args;
+      if (noun === "audit" && verb === "verify") return await runOffline(rest, context);
+      const rpc = rpcs.find((one) => one.verb === verb || one.longVerb === verb);
+      if (rpc === undefined) throw new UsageError(adviseVerb(noun, verb, rpcs));
+      if (rest.includes("--help") || rest.includes("-h")) {
+        context.output.line(describeVerb(noun, rpc));
+        return exitCodes.done;
+      }
+      return await runVerb(rpc, parseVerbArguments(rest), context);
+    },
+  };
+}
+
+/** The one verb without an RPC: it must work where no gateway runs. */
+async function runOffline(args: readonly string[], context: CommandContext): Promise<ExitCode> {
+  const { auditVerify } = await import("./audit-verify.ts");
+  if (!args.includes("--help")) return await auditVerify.run(args, context);
+  context.output.line(
+    `Usage: mcp-gateway audit verify ${auditVerify.usage}\n\n${auditVerify.help}`,
+  );
+  return exitCodes.done;
+}
+
+async function runVerb(
+  rpc: Rpc,
+  given: VerbArguments,
+  { output, stop }: CommandContext,
+): Promise<ExitCode> {
+  const base = readParams(given.common);
+  const request = buildRequest(rpc.requestType, base, withEnabled(rpc, given.flags), given.bare);
+  const client = createAdminClient(readConnection(given.common));
+  try {
+    if (!rpc.isStream) {
+      const response = await client.call(rpc.service, rpc.name, request);
+      if (given.isJson) output.json(response);
+      else renderMessage(response, output);
+      return exitCodes.done;
+    }
+    await printStream(client, rpc, request, { output, stop });
+    return exitCodes.done;
+  } finally {
+    client.close();
+  }
+}
+
+/** One line a message; the chunks of an export are printed as the text they are. */
+async function printStream(
+  client: AdminClient,
+  rpc: Rpc,
+  request: object,
+  { output, stop }: CommandContext,
+): Promise<void> {
+  const decoder = new TextDecoder();
+  let pending = "";
+  for await (const message of client.stream(rpc.service, rpc.name, request, stop)) {
+    const { chunk } = message;
+    if (!(chunk instanceof Uint8Array) || chunk.length === 0) {
+      if (message.manifest) output.note(JSON.stringify(message.manifest));
+      else output.json(message);
+      continue;
+    }
+    const lines = `${pending}${decoder.decode(chunk, { stream: true })}`.split("\n");
+    pending = lines.pop() ?? "";
+    for (const line of lines) output.line(line);
+  }
+  if (pending !== "") output.line(pending);
+}
+
+function parseVerbArguments(args: readonly string[]): VerbArguments {
+  const common: Partial<Record<CommonFlag, string>> = {};
+  const flags: WrittenFlag[] = [];
+  let isJson = false;
+  let bare: string | undefined;
+  for (let index = 0; index < args.length; index += 1) {
+    const arg = args[index] ?? "";
+    if (!arg.startsWith("--")) {
+      if (bare !== undefined) throw new UsageError(`unexpected argument "${arg}"`);
+      bare = arg;
+      continue;
+    }
+    const [name = "", ...parts] = arg.slice(2).split("=");
+    let text = parts.length > 0 ? parts.join("=") : undefined;
+    if (name === "json") {
+      isJson = true;
+      continue;
+    }
+    const next = args[index + 1];
+    if (text === undefined && next !== undefined && !next.startsWith("--")) {
+      text = next;
+      index += 1;
+    }
+    const known = commonFlags.find((flag) => flag === name);
+    if (known === undefined) flags.push({ name, text });
+    else if (text === undefined) throw new UsageError(`--${name} needs a value`);
+    else common[known] = text;
+  }
+  return { common, isJson, flags, bare };
+}
+
+/** What one registers is meant to work, so new objects are enabled unless told otherwise. */
+function withEnabled(rpc: Rpc, flags: readonly WrittenFlag[]): readonly WrittenFlag[] {
+  const isNew = /^(Register|Create)/.test(rpc.name);
+  const isAble = describeFlags(rpc.requestType).some((flag) => flag.startsWith("--enabled "));
+  const isGiven = flags.some((flag) => /(^|\.)enabled$/.test(flag.name));
+  return isNew && isAble && !isGiven ? [{ name: "enabled", text: "true" }, ...flags] : flags;
+}
+
+function readParams(common: VerbArguments["common"]): object {
+  const { params, "params-file": file } = common;
+  if (params !== undefined) return parseJson("--params", params);
+  return file === undefined ? {} : parseJson("--params-file", readText("--params-file", file));
+}
+
+/** Where the admin plane is and who speaks: flags, then the environment, then a gateway on this machine. */
+export function readConnection(common: Partial<Record<CommonFlag, string>>): AdminClientOptions {
+  const environment = readClientEnvironment();
+  const isTls = [common["ca-file"], common["certificate-file"]].some((file) => file !== undefined);
+  const tokenFile = common["token-file"] ?? environment.tokenFile;
+  const dataDir = common["data-dir"] ?? environment.dataDir ?? "./data";
+  const needsToken = common["certificate-file"] === undefined || tokenFile !== undefined;
+  const path = tokenFile ?? `${dataDir}/admin.token`;
+  return {
+    address: common.admin ?? environment.admin ?? "127.0.0.1:50051",
+    token: needsToken ? readText("--token-file", path).trim() : undefined,
+    tls: isTls
+      ? {
+          caFile: common["ca-file"],
+          certificateFile: common["certificate-file"],
+          keyFile: common["key-file"],
+        }
+      : undefined,
+  };
+}
+
+function readText(flag: string, path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (error) {
+    throw new CommandError(`${flag}: ${messageOf(error)}`);
+  }
+}
+
+function adviseVerb(noun: string, verb: string, rpcs: readonly Rpc[]): string {
+  const verbs = [...rpcs.map((rpc) => rpc.verb), ...(noun === "audit" ? ["verify"] : [])];
+  if (verb === "") return `name a verb: ${verbs.join(", ")}`;
+  const nearest = findNearest(verb, verbs);
+  const hint = nearest === undefined ? `there are ${verbs.join(", ")}` : `did you mean ${nearest}?`;
+  return `${noun} has no verb "${verb}"; ${hint}`;
+}
+
+const commonHelp = `
+  --json                   print the answer as JSON
+  --params JSON            the whole request; flags add to it
+  --params-file FILE       the same from a file
+  --admin ADDR             the admin plane [127.0.0.1:50051]
+  --token-file FILE        operator's token [DATA_DIR/admin.token]
+  --data-dir DIR           the gateway's data folder [./data]
+  --ca-file FILE           turns TLS on; certificate authority of the admin plane
+  --certificate-file FILE  client certificate, with --key-file FILE`;
+
+function describeNoun(noun: string, rpcs: readonly Rpc[]): string {
+  const width = Math.max(0, ...rpcs.map((rpc) => rpc.verb.length));
+  const verbs = rpcs.map((rpc) => `  ${rpc.verb.padEnd(width)}  ${rpc.name}`);
+  if (noun === "audit") verbs.push(`  ${"verify".padEnd(width)}  offline, from the spool's files`);
+  return `Verbs, and the RPC each calls; VERB --help tells its flags:\n${verbs.join("\n")}\n${commonHelp}
+(mcp-gateway ${noun} answers with exit code 1 where the gateway refuses, 3 where nobody answers)`;
+}
+
+function describeVerb(noun: string, rpc: Rpc): string {
+  const flags = describeFlags(rpc.requestType).map((flag) => `  ${flag}`);
+  const own = flags.length === 0 ? "" : `\n\n${flags.join("\n")}`;
+  return `Usage: mcp-gateway ${noun} ${rpc.verb} [NAME] [--FIELD VALUE…]\n\nCalls ${rpc.service}/${rpc.name}.${own}\n${commonHelp}`;
+}

@@ -1,0 +1,72 @@
+/**
+ * An admin answer for people: a list of objects as a table, one object as indented `name: value` lines. Values come
+ * from elsewhere and are cleaned.
+ */
+import { clean, type Output } from "./output.ts";
+
+type Message = Readonly<Record<string, unknown>>;
+
+const columnsMax = 7;
+
+export function renderMessage(message: Message, output: Output): void {
+  const entries = Object.entries(message);
+  const list = entries.find(([, value]) => Array.isArray(value) && value.every(isMessage));
+  if (list === undefined) {
+    const lines = renderLines(message, "");
+    for (const line of lines.length === 0 ? ["done"] : lines) output.line(line);
+    return;
+  }
+  const rows: readonly Message[] = Array.isArray(list[1]) ? list[1].filter(isMessage) : [];
+  if (rows.length === 0) output.note("none");
+  else renderRows(rows, output);
+  for (const [name, value] of entries) {
+    if (name === "next_page_token" && value) output.note(`more: --page-token ${String(value)}`);
+  }
+}
+
+function renderRows(rows: readonly Message[], output: Output): void {
+  const names = Object.keys(rows[0] ?? {});
+  const columns = names.filter((name) =>
+    rows.some((row) => isPlain(row[name]) && row[name] !== "" && !name.endsWith("_json")),
+  );
+  const shown = columns.slice(0, columnsMax);
+  output.table(
+    shown.map((name) => name.replaceAll("_", " ")),
+    rows.map((row) => shown.map((name) => renderPlain(name, row[name]))),
+  );
+  if (shown.length < columns.length) output.note("(--json shows every field)");
+}
+
+function renderLines(value: Message, indent: string): readonly string[] {
+  return Object.entries(value).flatMap(([name, inner]) => {
+    const label = `${indent}${name.replaceAll("_", " ")}:`;
+    if (isMessage(inner)) return [label, ...renderLines(inner, `${indent}  `)];
+    if (Array.isArray(inner) && inner.some(isMessage)) {
+      return [label, ...inner.map((one) => `${indent}  - ${clean(JSON.stringify(one))}`)];
+    }
+    return inner === "" || inner === null ? [] : [`${label} ${renderPlain(name, inner)}`];
+  });
+}
+
+function renderPlain(name: string, value: unknown): string {
+  if (name.endsWith("_at_ms") || name === "time_ms") return renderTime(value);
+  if (Array.isArray(value)) return clean(value.join(", "));
+  return clean(String(value ?? ""));
+}
+
+function renderTime(value: unknown): string {
+  return typeof value === "number" && value > 0 ? new Date(value).toISOString() : "";
+}
+
+function isPlain(value: unknown): boolean {
+  return !isMessage(value) && !(Array.isArray(value) && value.some(isMessage));
+}
+
+function isMessage(value: unknown): value is Message {
+  return (
+    typeof value === "object" &&
+    value !== null &&
+    !Array.isArray(value) &&
+    !(value instanceof Uint8Array)
+  );
+}

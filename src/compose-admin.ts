@@ -1,0 +1,188 @@
+/**
+ * Connects the admin plane: the services with what other folders do for them, the operators, the gRPC server. Loaded
+ * lazily by compose, because grpc-js costs start-up time and memory.
+ */
+import { readFileSync } from "node:fs";
+import { changeState } from "./admin/change-state.ts";
+import { createOperators } from "./admin/operators.ts";
+import { createAdminServer } from "./admin/server.ts";
+import { createAuditService, type LogVerification } from "./admin/services/audit-service.ts";
+import { createCacheService } from "./admin/services/cache-service.ts";
+import { createClientService } from "./admin/services/client-service.ts";
+import { createPolicyService } from "./admin/services/policy-service.ts";
+import { createRetentionService } from "./admin/services/retention-service.ts";
+import { createServerService } from "./admin/services/server-service.ts";
+import { createSystemService } from "./admin/services/system-service.ts";
+import type { AgentsListener } from "./agents/listener.ts";
+import { type VerifyReport, verifyStore } from "./audit/verify.ts";
+import type { Parts } from "./compose.ts";
+import type { Config } from "./config/config.ts";
+import { GatewayError } from "./errors/fault.ts";
+import { version } from "./lib/version.ts";
+import { compilePolicy } from "./policy/compile.ts";
+import type { ServerStatus } from "./servers/client.ts";
+
+export interface AdminPlane {
+  /** `host:port` */
+  readonly address: string;
+  readonly adminTokenFile: string;
+  stop(): Promise<void>;
+}
+
+export interface Runtime {
+  readonly sessions: AgentsListener["sessions"];
+  readonly connections: () => number;
+  readonly inFlight: () => number;
+  readonly isDraining: () => boolean;
+  readonly isReady: () => Promise<boolean>;
+  readonly drain: () => void;
+}
+
+const stopGraceMs = 2_000;
+
+export async function startAdminPlane(parts: Parts, runtime: Runtime): Promise<AdminPlane> {
+  const { config, audit, log, metrics, clock } = parts;
+  const operators = createOperators({ dataDir: config.dataDir, operators: config.admin.operators });
+  const server = createAdminServer({
+    host: config.admin.host,
+    port: config.admin.port,
+    tls: config.admin.tls === undefined ? undefined : readTls(config.admin.tls),
+    limits: {
+      messageBytesMax: config.admin.messageBytesMax,
+      unaryTimeoutMs: config.admin.deadlineSeconds * 1000,
+      requestTimeoutMs: config.admin.deadlineSeconds * 1000,
+    },
+    reflection: config.admin.reflection ? "operators" : "off",
+    services: createServices(parts, runtime),
+    authenticate: operators.authenticate,
+    audit,
+    log,
+    metrics,
+    clock,
+  });
+  const { address } = await server.start();
+  return { address, adminTokenFile: operators.tokenPath, stop: () => server.stop(stopGraceMs) };
+}
+
+function createServices(parts: Parts, runtime: Runtime) {
+  const { clock, store, audit, current, servers, cache, config } = parts;
+  const state = changeState({ store: store.resources, current, compile: compilePolicy, clock });
+  return {
+    ClientService: createClientService({
+      state,
+      clock,
+      tokenDigest: parts.tokenDigest,
+      listSessions: () => listSessions(runtime),
+      endSession: (id) => runtime.sessions.end(id),
+    }),
+    ServerService: createServerService({
+      state,
+      listTools: (server, options) => servers.tools(server, options),
+      checkServer: (server, signal) => checkServer(parts, server, signal),
+      serverStatus: (server) => servers.status(server),
+    }),
+    PolicyService: createPolicyService({ state, current }),
+    RetentionService: createRetentionService({ state, ...retentionDeps(parts) }),
+    AuditService: createAuditService({
+      store: store.audit,
+      log: audit,
+      verifyLog: async () => [toVerification(await verifyStore(store.audit, audit.status().logId))],
+    }),
+    CacheService: createCacheService({
+      cacheStatistics: () => {
+        const { entriesMax, bytesMax } = config.cache;
+        return { ...cache.statistics(), entriesMax, bytesMax };
+      },
+      purgeCache: ({ server, tool, principal }) =>
+        cache.purge({ server, target: tool, principalId: principal }),
+    }),
+    SystemService: createSystemService({
+      current,
+      effectiveConfig: () => config,
+      gatewayStatus: async () => ({
+        version,
+        startedAtMs: parts.startedAtMs,
+        ready: await runtime.isReady(),
+        draining: runtime.isDraining(),
+        connections: runtime.connections(),
+        sessions: runtime.sessions.list().length,
+        inFlight: runtime.inFlight(),
+        store: store.description.kind,
+      }),
+      auditStatus: () => audit.status(),
+      drain: runtime.drain,
+    }),
+  };
+}
+
+function listSessions(runtime: Runtime) {
+  return runtime.sessions.list().map((session) => ({
+    id: session.id,
+    clientId: session.clientId,
+    principal: session.principalId,
+    binding: session.binding,
+    scope: session.scope,
+    openedAtMs: session.startedAtMs,
+    lastUsedAtMs: session.startedAtMs,
+  }));
+}
+
+/** Connects if needed; a server that cannot be reached is a status, not an error. */
+async function checkServer(
+  { servers }: Parts,
+  name: string,
+  signal: AbortSignal,
+): Promise<ServerStatus> {
+  const client = servers.get(name);
+  const failed =
+    client &&
+    (await client.facts(signal).then(
+      () => undefined,
+      (cause: unknown) => cause,
+    ));
+  if (failed !== undefined && !(failed instanceof GatewayError)) throw failed;
+  const status = servers.status(name);
+  if (status === undefined) throw new GatewayError("resource-not-found", `no server named ${name}`);
+  return status;
+}
+
+function retentionDeps({ retention, clock }: Parts) {
+  const statistics = {
+    lastRunAtMs: undefined as number | undefined,
+    runs: 0,
+    deleted: 0,
+    failures: 0,
+  };
+  return {
+    retentionStatistics: () => statistics,
+    processRetention: async ({ validateOnly }: { readonly validateOnly: boolean }) => {
+      const outcomes = await retention.process({ validateOnly, by: "operator" });
+      if (!validateOnly) {
+        statistics.runs += 1;
+        statistics.lastRunAtMs = clock.nowMs();
+        for (const outcome of outcomes) statistics.deleted += outcome.deleted;
+      }
+      return { outcomes };
+    },
+  };
+}
+
+function toVerification(report: VerifyReport): LogVerification {
+  return {
+    logId: report.logId,
+    ok: report.ok,
+    records: report.records,
+    firstSeq: report.records === 0 ? 0 : report.lastSeq - report.records + 1,
+    lastSeq: report.lastSeq,
+    problem: report.violation?.message,
+  };
+}
+
+function readTls(tls: NonNullable<Config["admin"]["tls"]>) {
+  const { certificateFile, keyFile, clientCaFile } = tls;
+  return {
+    certificate: readFileSync(certificateFile),
+    key: readFileSync(keyFile),
+    clientCa: clientCaFile === undefined ? undefined : readFileSync(clientCaFile),
+  };
+}

@@ -1,0 +1,94 @@
+/**
+ * The configuration as the rest of the program sees it: camelCase, complete, deeply frozen, secrets wrapped.
+ * `load.ts` makes it; `compose.ts` hands each part to whoever needs it.
+ */
+import type { PresetName } from "./presets.ts";
+import type { ConfigValues } from "./schema.ts";
+import { createSecret, type Secret } from "./secrets.ts";
+
+type CamelCase<Name extends string> = Name extends `${infer Head}_${infer Rest}`
+  ? `${Head}${Capitalize<CamelCase<Rest>>}`
+  : Name;
+
+/** Keys in camelCase, everything read-only, all the way down. */
+export type Camel<Value> = Value extends readonly (infer Element)[]
+  ? readonly Camel<Element>[]
+  : Value extends object
+    ? {
+        readonly [Key in keyof Value as Key extends string ? CamelCase<Key> : Key]: Camel<
+          Value[Key]
+        >;
+      }
+    : Value;
+
+type Issuer = ConfigValues["identity"]["jwt"]["issuers"][number];
+
+/** One believed token issuer; its shared secret, wherever it came from, is in `secret`. */
+export type IssuerConfig = Camel<Omit<Issuer, "secret" | "secret_file">> & {
+  readonly secret: Secret | undefined;
+};
+
+export type Config = Camel<Omit<ConfigValues, "database" | "identity">> & {
+  readonly database: { readonly url: Secret | undefined; readonly deadlineMs: number };
+  readonly identity: {
+    readonly anonymous: boolean;
+    readonly jwt: { readonly issuers: readonly IssuerConfig[] };
+  };
+  readonly preset: PresetName | undefined;
+  /** All that stdio servers inherit: HOME, LOGNAME, PATH, SHELL, TERM, USER, where set. */
+  readonly stdioEnvironment: Readonly<Record<string, string>>;
+  /** What the operator should know and may keep, one sentence each; logged at the start. */
+  readonly warnings: readonly string[];
+};
+
+/** Secrets as text, already read from wherever they were; `issuers` is index for index. */
+export interface SecretTexts {
+  readonly databaseUrl: string | undefined;
+  readonly issuers: readonly (string | undefined)[];
+}
+
+/** Turns checked values into the frozen `Config`. */
+export function buildConfig(
+  values: ConfigValues,
+  secrets: SecretTexts,
+  more: Pick<Config, "preset" | "stdioEnvironment" | "warnings">,
+): Config {
+  const { database, identity, ...plain } = values;
+  return freezeDeep({
+    ...toCamel(plain),
+    database: { url: wrap(secrets.databaseUrl), deadlineMs: database.deadline_ms },
+    identity: {
+      anonymous: identity.anonymous,
+      jwt: {
+        issuers: identity.jwt.issuers.map(({ secret, secret_file, ...issuer }, index) => ({
+          ...toCamel(issuer),
+          secret: wrap(secrets.issuers[index]),
+        })),
+      },
+    },
+    ...more,
+  });
+}
+
+function wrap(text: string | undefined): Secret | undefined {
+  return text === undefined ? undefined : createSecret(text);
+}
+
+function toCamel<Value>(value: Value): Camel<Value>;
+function toCamel(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map((one) => toCamel(one));
+  if (typeof value !== "object" || value === null) return value;
+  const entries = Object.entries(value).map(([key, inner]) => [
+    key.replace(/_([a-z0-9])/g, (_, letter: string) => letter.toUpperCase()),
+    toCamel(inner),
+  ]);
+  return Object.fromEntries(entries);
+}
+
+function freezeDeep<Value>(value: Value): Value {
+  if (typeof value === "object" && value !== null && !Object.isFrozen(value)) {
+    Object.freeze(value);
+    for (const inner of Object.values(value)) freezeDeep(inner);
+  }
+  return value;
+}

@@ -1,0 +1,268 @@
+/**
+ * Every configuration key: its name in the file, type, bounds, default and description. The commented
+ * `config/gateway.yaml` and `config/gateway.schema.json` are checked against it; `load.ts` parses with it.
+ */
+import { z } from "zod";
+
+const mebibyte = 1024 * 1024;
+
+const port = (otherwise: number, about: string) =>
+  z.int().min(0).max(65_535).default(otherwise).describe(about);
+const count = (otherwise: number, about: string) =>
+  z.int().min(1).max(1_000_000_000_000).default(otherwise).describe(about);
+const atLeastZero = (otherwise: number, about: string) =>
+  z.int().min(0).max(1_000_000_000).default(otherwise).describe(about);
+const flag = (otherwise: boolean, about: string) => z.boolean().default(otherwise).describe(about);
+const text = (about: string) => z.string().min(1).describe(about);
+const names = (about: string) => z.array(z.string().min(1)).default([]).describe(about);
+
+/** A section may be left out, and then has all its defaults; no section has a key that must be given. */
+function section<Shape extends z.core.$ZodShape>(shape: Shape, about: string) {
+  return z
+    .strictObject(shape)
+    .prefault({} as never)
+    .describe(about);
+}
+
+export const adminRoles = ["admin", "operator", "auditor", "approver", "dpo", "viewer"] as const;
+
+export const jwtAlgorithms = [
+  ...["HS256", "HS384", "HS512", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512"],
+  ...["ES256", "ES384", "ES512", "EdDSA"],
+] as const;
+
+export const acceptableRisks = [
+  "anonymous-access",
+  "admin-without-tls",
+  "plain-http-keys",
+  "any-origin",
+] as const;
+
+const database = section(
+  {
+    url: z
+      .string()
+      .regex(/^postgres(ql)?:\/\//, "a postgres:// URL; leave it out for the embedded database")
+      .optional()
+      .describe("PostgreSQL URL. Better in DATABASE_URL or url_file. Left out: embedded SQLite."),
+    url_file: text("File that holds the PostgreSQL URL.").optional(),
+    deadline_ms: count(5_000, "Longest wait for one database operation."),
+  },
+  "Where state and the queryable copy of the audit log are kept.",
+);
+
+const agents = section(
+  {
+    host: text("Address the agents' listener binds to.").default("127.0.0.1"),
+    port: port(8_000, "Port of the agents' listener; 0 asks for a free one."),
+    public_url: z
+      .url({ protocol: /^https?$/ })
+      .optional()
+      .describe("URL agents use, behind a proxy."),
+    allowed_origins: names("Browser origins that may connect, such as https://app.example."),
+    allowed_hosts: names("Host headers answered besides the bound address and public_url's."),
+    trusted_proxies: names("Addresses or CIDR ranges whose X-Forwarded-For is believed."),
+    body_bytes_max: count(4 * mebibyte, "Largest message accepted from an agent."),
+    json_depth_max: count(64, "Deepest nesting accepted in a message."),
+    json_nodes_max: count(100_000, "Most values accepted in one message."),
+    json_string_bytes_max: count(4 * mebibyte, "Longest string accepted in a message."),
+    connections_max: count(10_000, "Most agents' connections at once."),
+    connections_per_peer_max: count(1_000, "Most connections at once from one address."),
+    sessions_max: count(10_000, "Most sessions of the older protocol revisions at once."),
+    sessions_per_principal_max: count(1_000, "Most sessions at once for one principal."),
+    session_idle_seconds: count(1_800, "A session unused this long is ended."),
+    idle_timeout_seconds: count(120, "A connection without any traffic this long is closed."),
+    write_queue_bytes_max: count(mebibyte, "Most bytes waiting for one reader."),
+    slow_reader_seconds: count(30, "A reader that takes nothing for this long is cut off."),
+    sse_after_ms: atLeastZero(2_000, "A call running longer than this answers as an event stream."),
+    keep_alive_seconds: count(15, "Time between keep-alive comments and pings."),
+    http_sse: flag(true, "Serve the 2024-11-05 transport, HTTP+SSE."),
+    in_flight_max: count(1_024, "Most calls running at once; more are refused as overloaded."),
+  },
+  "The listener agents connect to: Streamable HTTP, HTTP+SSE and WebSocket.",
+);
+
+const operator = z
+  .strictObject({
+    name: text("The operator's name, as it appears in the audit log."),
+    roles: z.array(z.enum(adminRoles)).min(1).describe("What the operator may do."),
+    token_sha256: z
+      .string()
+      .regex(/^[0-9a-f]{64}$/, "64 lower-case hexadecimal digits")
+      .optional()
+      .describe("SHA-256 of the operator's bearer token, in hex."),
+    certificate_common_name: text("Common name of the operator's client certificate.").optional(),
+  })
+  .refine(
+    (one) => one.token_sha256 !== undefined || one.certificate_common_name !== undefined,
+    "an operator needs token_sha256 or certificate_common_name",
+  );
+
+const admin = section(
+  {
+    host: text("Address the admin plane binds to.").default("127.0.0.1"),
+    port: port(50_051, "Port of the admin plane; 0 asks for a free one."),
+    tls: z
+      .strictObject({
+        certificate_file: text("PEM certificate chain."),
+        key_file: text("PEM private key."),
+        client_ca_file: text("PEM CA of operators' certificates; turns on mutual TLS.").optional(),
+      })
+      .optional()
+      .describe("TLS of the admin plane. Required where it is bound beyond loopback."),
+    operators: z.array(operator).default([]).describe("Operators besides the bootstrap token's."),
+    message_bytes_max: count(4 * mebibyte, "Largest admin message."),
+    deadline_seconds: count(30, "Longest an admin call may run."),
+    reflection: flag(true, "Serve gRPC reflection."),
+  },
+  "The gRPC plane operators use.",
+);
+
+const ops = section(
+  {
+    host: text("Address the ops listener binds to.").default("127.0.0.1"),
+    port: port(9_464, "Port of the ops listener; 0 asks for a free one."),
+  },
+  "Health and metrics over plain HTTP.",
+);
+
+const issuer = z
+  .strictObject({
+    issuer: text("Exact value of the `iss` claim."),
+    audiences: z.array(z.string().min(1)).min(1).describe("Accepted values of the `aud` claim."),
+    algorithms: z.array(z.enum(jwtAlgorithms)).min(1).describe("Accepted signature algorithms."),
+    jwks_url: z
+      .url({ protocol: /^https?$/ })
+      .optional()
+      .describe("Where the issuer's keys are."),
+    jwks_file: text("File with the issuer's keys.").optional(),
+    secret_file: text("File with the shared secret, for HS algorithms.").optional(),
+    secret: text("The shared secret. Better in secret_file.").optional(),
+    clock_skew_seconds: atLeastZero(30, "Tolerated difference between the clocks."),
+    max_age_minutes: count(1_440, "Oldest token accepted, by its `iat` claim."),
+    subject_claim: text("Claim that names the caller.").default("sub"),
+    roles_claim: text("Claim that lists roles.").default("roles"),
+    groups_claim: text("Claim that lists groups.").default("groups"),
+    tenant_claim: text("Claim that names the tenant.").optional(),
+  })
+  .refine(
+    (one) =>
+      [one.jwks_url, one.jwks_file, one.secret_file, one.secret].filter(Boolean).length === 1,
+    "give exactly one of jwks_url, jwks_file, secret_file and secret",
+  );
+
+const identity = section(
+  {
+    anonymous: flag(false, "Let callers without a credential in, as the principal `anonymous`."),
+    jwt: section(
+      { issuers: z.array(issuer).default([]).describe("Token issuers that are believed.") },
+      "Tokens of other issuers, besides the gateway's own client tokens.",
+    ),
+  },
+  "Who may call.",
+);
+
+const limits = section(
+  {
+    requests_per_minute: count(1_000, "Requests a minute for one client."),
+    burst: count(2_000, "Requests one client may make at once after a pause."),
+    tool_requests_per_minute: count(100, "Calls a minute of one tool by one client."),
+    tool_burst: count(200, "Calls of one tool one client may make at once after a pause."),
+    max_in_flight: count(64, "Calls one client may have running."),
+    source_requests_per_minute: count(6_000, "Requests a minute from one address."),
+    failed_auth_per_minute: count(30, "Refused credentials a minute from one address."),
+  },
+  "Defaults; a client's registration may override the first five.",
+);
+
+const cache = section(
+  {
+    enabled: flag(true, "Keep replies in memory, encrypted."),
+    bytes_max: count(64 * mebibyte, "Most bytes kept."),
+    entries_max: count(10_000, "Most replies kept."),
+    list_ttl_seconds: atLeastZero(5, "How long list results are kept; 0 = not at all."),
+    ttl_seconds_max: count(3_600, "Longest a tool's setting may keep a reply."),
+  },
+  "Replies of cacheable requests.",
+);
+
+const sanitize = section(
+  {
+    enabled: flag(true, "Mask values of sensitive field names in results."),
+    extra_fields: names("Field names masked besides the built-in ones."),
+    excluded_fields: names("Field names never masked."),
+  },
+  "What is masked before a result reaches an agent.",
+);
+
+const audit = section(
+  {
+    segment_bytes_max: count(64 * mebibyte, "Size at which the spool starts a new file."),
+    spool_bytes_max: count(1024 * mebibyte, "Most bytes the spool holds; then calls are refused."),
+    deadline_ms: count(1_000, "Longest wait for a record to become durable."),
+    keep_shipped_hours: atLeastZero(
+      24,
+      "How long spool files stay after they are in the database.",
+    ),
+    class_b_on_failure: z
+      .enum(["closed", "open"])
+      .default("closed")
+      .describe("Refuse (closed) or answer (open) read-only calls whose record is late."),
+  },
+  "The durable record of every call.",
+);
+
+export const configSchema = z.strictObject({
+  data_dir: text("Folder of the spool, the embedded database, keys and admin.token.").default(
+    "./data",
+  ),
+  i_accept: z
+    .array(z.enum(acceptableRisks))
+    .default([])
+    .describe("Risks accepted by name. Refused under production, high_security and gdpr_focused."),
+  database,
+  log: section(
+    {
+      level: z
+        .enum(["debug", "info", "warn", "error"])
+        .default("info")
+        .describe("Lowest level that is written."),
+    },
+    "JSON lines on standard output.",
+  ),
+  agents,
+  admin,
+  ops,
+  identity,
+  limits,
+  cache,
+  sanitize,
+  audit,
+  retention: section(
+    { interval_minutes: count(60, "Time between runs of the retention rules.") },
+    "Deletion of old records.",
+  ),
+  servers: section(
+    {
+      connect_timeout_ms: count(10_000, "Longest wait for a server's connection."),
+      call_timeout_ms: count(60_000, "Longest wait for a server's answer."),
+      response_bytes_max: count(8 * mebibyte, "Largest answer accepted from a server."),
+      max_in_flight: count(256, "Calls running at once on one server."),
+      allow_private_network: flag(false, "Let servers be in private ranges, or on plain http."),
+    },
+    "Defaults for MCP servers; a server's registration may override them.",
+  ),
+  drain: section(
+    { timeout_seconds: atLeastZero(30, "Longest wait for running calls when stopping.") },
+    "Stopping.",
+  ),
+  call: section(
+    { timeout_seconds: count(120, "Longest a call may take in the gateway, all stages together.") },
+    "Calls.",
+  ),
+});
+
+/** The file's own shape: snake_case, every key optional. */
+export type ConfigInput = z.input<typeof configSchema>;
+/** Checked and complete, still in the file's names. */
+export type ConfigValues = z.output<typeof configSchema>;

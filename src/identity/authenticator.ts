@@ -1,0 +1,232 @@
+/**
+ * Turns a credential into a principal, or into a 401 that says nothing about why. Called by the authenticate stage
+ * for every message and by dispatch when a connection opens. Client tokens and remembered JWTs are answered without
+ * a promise; whatever throws ends as a refusal, never as a principal.
+ */
+import { timingSafeEqual } from "node:crypto";
+import { LRUCache } from "lru-cache";
+import { createFault, type Fault } from "../errors/fault.ts";
+import type { Clock } from "../lib/clock.ts";
+import type { Metrics } from "../telemetry/metrics.ts";
+import { isClientToken, type TokenHasher } from "./client-token.ts";
+import type { JwtVerifier, VerifiedJwt } from "./jwt.ts";
+import type { Credential, Principal } from "./principal.ts";
+import { createSteadyTime } from "./steady-time.ts";
+
+/** The snapshot's clients and tokens, as far as identity cares. */
+export interface Directory {
+  /** By hex digest. */
+  readonly tokens: ReadonlyMap<string, DirectoryToken>;
+  readonly clients: ReadonlyMap<string, DirectoryClient>;
+}
+
+export interface DirectoryToken {
+  readonly clientId: string;
+  readonly digest: string;
+  readonly expiresAtMs: number | undefined;
+}
+
+export interface DirectoryClient {
+  readonly id: string;
+  readonly enabled: boolean;
+  readonly roles: readonly string[];
+}
+
+export interface AuthenticatorDeps {
+  readonly hashToken: TokenHasher;
+  /** Undefined where no issuer is configured: JWTs are refused. */
+  readonly jwt: JwtVerifier | undefined;
+  /** Calls without a credential get the principal `anonymous`, which holds no role. */
+  readonly allowAnonymous: boolean;
+  readonly clock: Clock;
+  readonly metrics: Pick<Metrics, "count">;
+  /** Verified JWTs remembered. Default 10,000. */
+  readonly rememberedMax?: number;
+  /** How long a verification is remembered at most. Default 60 s, so a withdrawn key stops working by then. */
+  readonly rememberMs?: number;
+}
+
+export interface Authenticator {
+  authenticate(
+    credential: Credential,
+    directory: Directory,
+  ): Principal | Fault | Promise<Principal | Fault>;
+  /** Whether a principal admitted earlier would still be admitted. */
+  stillValid(principal: Principal, directory: Directory): boolean;
+}
+
+const credentialLengthMax = 16 * 1024;
+
+const anonymous: Principal = Object.freeze({
+  kind: "anonymous",
+  id: "anonymous",
+  clientId: undefined,
+  subject: undefined,
+  issuer: undefined,
+  tenant: undefined,
+  roles: [],
+  groups: [],
+  expiresAtMs: undefined,
+  credentialDigest: "",
+});
+
+export function createAuthenticator(deps: AuthenticatorDeps): Authenticator {
+  const { hashToken, jwt, metrics } = deps;
+  const rememberMs = deps.rememberMs ?? 60_000;
+  const nowMs = createSteadyTime(deps.clock);
+  const remembered = new LRUCache<
+    string,
+    { readonly verified: VerifiedJwt; readonly atMs: number }
+  >({ max: deps.rememberedMax ?? 10_000 });
+  const principals = createPrincipals();
+  const verifiedOf = new WeakMap<Principal, VerifiedJwt>();
+
+  function refuse(reason: string, label = reason): Fault {
+    metrics.count("mcp_gateway_auth_failures_total", { reason: label });
+    const challenge = reason === "no-credential" ? {} : { challenge: 'error="invalid_token"' };
+    return createFault("unauthenticated", "Authentication required", { ...challenge, reason });
+  }
+
+  function byClientToken(digest: string, directory: Directory): Principal | Fault {
+    const token = directory.tokens.get(digest);
+    if (token === undefined || !sameDigest(token.digest, digest)) return refuse("token-unknown");
+    const client = directory.clients.get(token.clientId);
+    if (client === undefined) return refuse("client-unknown");
+    if (!client.enabled) return refuse("client-disabled");
+    if (token.expiresAtMs !== undefined && nowMs() >= token.expiresAtMs) {
+      return refuse("token-expired");
+    }
+    return principals.ofToken(token, client);
+  }
+
+  function byVerifiedJwt(verified: VerifiedJwt, digest: string, directory: Directory) {
+    const { clientId } = verified.claims;
+    const client = clientId === undefined ? undefined : directory.clients.get(clientId);
+    if (client?.enabled === false) return refuse("client-disabled");
+    const principal = principals.ofJwt(verified, client, digest);
+    verifiedOf.set(principal, verified);
+    return principal;
+  }
+
+  function byJwt(token: string, digest: string, directory: Directory) {
+    const known = remembered.get(digest);
+    if (known !== undefined && deps.clock.monotonicMs() - known.atMs < rememberMs) {
+      const refusal = jwt?.recheck(known.verified);
+      if (refusal === undefined) return byVerifiedJwt(known.verified, digest, directory);
+      remembered.delete(digest);
+      return refuse(refusal);
+    }
+    return verifyJwt(token, digest, directory);
+  }
+
+  async function verifyJwt(token: string, digest: string, directory: Directory) {
+    try {
+      const verified = (await jwt?.verify(token)) ?? "jwt-issuer-unknown";
+      if (typeof verified === "string") return refuse(verified);
+      // A second verification of one token keeps the first result, and with it the principal's identity.
+      const same = remembered.get(digest)?.verified;
+      const kept = same !== undefined && same.keyName === verified.keyName ? same : verified;
+      remembered.set(digest, { verified: kept, atMs: deps.clock.monotonicMs() });
+      return byVerifiedJwt(kept, digest, directory);
+    } catch {
+      return refuse("verifier-failed");
+    }
+  }
+
+  function authenticate(credential: Credential, directory: Directory) {
+    if (credential.kind === "unusable") return refuse(credential.reason, "credential-unusable");
+    if (credential.kind === "none") {
+      return deps.allowAnonymous ? anonymous : refuse("no-credential");
+    }
+    const { token } = credential;
+    if (token === "" || token.length > credentialLengthMax) return refuse("token-malformed");
+    const digest = hashToken(token);
+    return isClientToken(token)
+      ? byClientToken(digest, directory)
+      : byJwt(token, digest, directory);
+  }
+
+  function stillValid(principal: Principal, directory: Directory): boolean {
+    if (principal.kind === "anonymous") return deps.allowAnonymous;
+    if (principal.expiresAtMs !== undefined && nowMs() >= principal.expiresAtMs) return false;
+    const { clientId } = principal;
+    const client = clientId === undefined ? undefined : directory.clients.get(clientId);
+    if (principal.kind === "client") {
+      const token = directory.tokens.get(principal.credentialDigest);
+      return token?.clientId === clientId && client?.enabled === true;
+    }
+    const verified = verifiedOf.get(principal);
+    if (verified === undefined || client?.enabled === false) return false;
+    return jwt?.recheck(verified) === undefined;
+  }
+
+  return {
+    authenticate(credential, directory) {
+      try {
+        return authenticate(credential, directory);
+      } catch {
+        return refuse("verifier-failed");
+      }
+    },
+    stillValid(principal, directory) {
+      try {
+        return stillValid(principal, directory);
+      } catch {
+        return false;
+      }
+    },
+  };
+}
+
+/**
+ * Builds principals, and gives the same object for the same credential and client registration: later stages
+ * remember what they worked out about a principal by its identity.
+ */
+function createPrincipals() {
+  const made = new WeakMap<
+    object,
+    { readonly from: DirectoryClient | undefined; readonly principal: Principal }
+  >();
+
+  function once(key: object, from: DirectoryClient | undefined, build: () => Principal): Principal {
+    const known = made.get(key);
+    if (known !== undefined && known.from === from) return known.principal;
+    const principal = Object.freeze(build());
+    made.set(key, { from, principal });
+    return principal;
+  }
+
+  return {
+    ofToken: (token: DirectoryToken, client: DirectoryClient) =>
+      once(token, client, () => ({
+        ...anonymous,
+        kind: "client",
+        id: `client:${client.id}`,
+        clientId: client.id,
+        roles: client.roles,
+        expiresAtMs: token.expiresAtMs,
+        credentialDigest: token.digest,
+      })),
+    ofJwt: (verified: VerifiedJwt, client: DirectoryClient | undefined, digest: string) =>
+      once(verified, client, () => {
+        const { issuer, subject, clientId, tenant, roles, groups, expiresAtMs } = verified.claims;
+        return {
+          kind: "user",
+          id: `user:${issuer}#${subject}`,
+          clientId,
+          subject,
+          issuer,
+          tenant,
+          roles: [...new Set([...roles, ...(client?.roles ?? [])])],
+          groups,
+          expiresAtMs,
+          credentialDigest: digest,
+        };
+      }),
+  };
+}
+
+/** The map already found the digest; comparing again in constant time keeps timing out of the answer. */
+function sameDigest(one: string, other: string): boolean {
+  return one.length === other.length && timingSafeEqual(Buffer.from(one), Buffer.from(other));
+}

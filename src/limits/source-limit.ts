@@ -1,0 +1,103 @@
+/**
+ * Slows down one source of traffic before anybody is authenticated: a bucket for each source, and a pause that
+ * doubles while its credentials keep failing. A source is an IPv4 address or an IPv6 /64, the least a guesser holds.
+ */
+import { LRUCache } from "lru-cache";
+import { createFault, type Fault } from "../errors/fault.ts";
+import type { Clock } from "../lib/clock.ts";
+import type { Metrics } from "../telemetry/metrics.ts";
+import { type Bucket, createBucket, takeToken, waitMs } from "./token-bucket.ts";
+
+export interface SourceLimitDeps {
+  readonly requestsPerMinute: number;
+  readonly burst: number;
+  readonly clock: Clock;
+  readonly metrics: Pick<Metrics, "count">;
+  /** Failed credentials that cost nothing. Default 10. */
+  readonly failuresFree?: number;
+  /** First pause after that; it doubles with each further failure. Default 1 s. */
+  readonly penaltyMs?: number;
+  /** Default 60 s. */
+  readonly penaltyMsMax?: number;
+  /** Failures are forgotten after this long without one. Default 10 min. */
+  readonly forgetMs?: number;
+  /** Sources kept. Default 50,000. */
+  readonly keysMax?: number;
+}
+
+export interface SourceLimit {
+  /** Counts one request; a fault where the source must wait. */
+  take(address: string): Fault | undefined;
+  /** The source presented a credential that was refused. */
+  noteFailure(address: string): void;
+}
+
+interface Source {
+  readonly bucket: Bucket;
+  failures: number;
+  failedAtMs: number;
+  blockedUntilMs: number;
+}
+
+export function createSourceLimit(deps: SourceLimitDeps): SourceLimit {
+  const { clock, failuresFree = 10, penaltyMs = 1000, penaltyMsMax = 60_000 } = deps;
+  const { forgetMs = 600_000, keysMax = 50_000 } = deps;
+  const limit = { capacity: deps.burst, perMinute: deps.requestsPerMinute };
+  const sources = new LRUCache<string, Source>({ max: keysMax });
+
+  function find(address: string): Source {
+    const key = sourceOf(address);
+    const known = sources.get(key);
+    if (known !== undefined) return known;
+    const bucket = createBucket(limit, clock.monotonicMs());
+    const source = { bucket, failures: 0, failedAtMs: 0, blockedUntilMs: Number.NEGATIVE_INFINITY };
+    sources.set(key, source);
+    return source;
+  }
+
+  function refuse(remainingMs: number, reason: string): Fault {
+    deps.metrics.count("mcp_gateway_rate_limited_total", { limit: reason });
+    const retryAfterMs = Math.ceil(remainingMs);
+    return createFault("rate-limited", "Too many requests from this address", {
+      retryAfterMs,
+      reason,
+    });
+  }
+
+  return {
+    take(address) {
+      const source = find(address);
+      const nowMs = clock.monotonicMs();
+      const blockedMs = source.blockedUntilMs - nowMs;
+      if (blockedMs > 0) return refuse(blockedMs, "source-penalty");
+      if (takeToken(source.bucket, limit, nowMs)) return undefined;
+      return refuse(waitMs(source.bucket, limit, 1), "source-rate");
+    },
+    noteFailure(address) {
+      const source = find(address);
+      const nowMs = clock.monotonicMs();
+      if (nowMs - source.failedAtMs > forgetMs) source.failures = 0;
+      source.failures += 1;
+      source.failedAtMs = nowMs;
+      const excess = source.failures - failuresFree;
+      if (excess <= 0) return;
+      const pauseMs = Math.min(penaltyMsMax, penaltyMs * 2 ** Math.min(excess - 1, 30));
+      source.blockedUntilMs = Math.max(source.blockedUntilMs, nowMs + pauseMs);
+    },
+  };
+}
+
+/** The address as far as it identifies whoever pays for it. */
+export function sourceOf(address: string): string {
+  const bare = address.toLowerCase().split("%", 1)[0]?.slice(0, 64) ?? "";
+  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/.exec(bare);
+  if (mapped?.[1] !== undefined) return mapped[1];
+  if (!bare.includes(":")) return bare;
+  const [head = "", tail] = bare.split("::", 2);
+  const left = head === "" ? [] : head.split(":");
+  const right = tail === undefined || tail === "" ? [] : tail.split(":");
+  const zeros = tail === undefined ? 0 : Math.max(0, 8 - left.length - right.length);
+  const groups = [...left, ...Array<string>(zeros).fill("0"), ...right];
+  const network = groups.slice(0, 4).map((group) => group.replace(/^0+(?=.)/, ""));
+  return `${network.join(":")}::/64`;
+}

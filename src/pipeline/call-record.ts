@@ -1,0 +1,121 @@
+/**
+ * What the log says about a call: its durability class, the facts in the hashed envelope and the personal details
+ * that are only committed to. Bodies are never recorded, only their sizes and digests.
+ */
+import { createHash } from "node:crypto";
+import type { AuditClass, RecordDraft } from "../audit/record.ts";
+import { catalogue } from "../errors/catalogue.ts";
+import { memberText, objectText } from "../protocol/json-view.ts";
+import type { Outcome } from "../protocol/messages.ts";
+import type { Exchange } from "./exchange.ts";
+import { settingOf } from "./stages/cache.ts";
+
+/**
+ * A: tools, unless the operator vouched that they only read. B: those, resource and prompt reads, and refusals of
+ * known principals. C: lists, discovery, answers from memory, notifications.
+ */
+export function classOf(x: Exchange): AuditClass {
+  const method = x.method?.method;
+  if (x.request === undefined || method === undefined || x.cached) return "C";
+  if (x.method?.listMember !== undefined || method === "server/discover") return "C";
+  if (method === "tools/call") return settingOf(x)?.readOnly === true ? "B" : "A";
+  return "B";
+}
+
+/** Facts known before the call: what is asked of whom, under which state. */
+export function callFacts(x: Exchange): RecordDraft["facts"] {
+  return {
+    correlationId: x.id,
+    binding: x.incoming.binding,
+    revision: x.incoming.revision,
+    scope: x.incoming.scope,
+    method: x.request?.method.slice(0, 128) ?? x.incoming.message.kind,
+    server: x.resolved?.server,
+    tool: x.method?.target === "resource" ? undefined : x.resolved?.name,
+    decision: x.decision?.ruleId,
+    stateRevision: x.snapshot.stateRevision,
+    requestBytes: x.incoming.bodyBytes,
+  };
+}
+
+export function callDetails(x: Exchange): RecordDraft["details"] {
+  const argumentsText = x.request?.params && memberText(x.request.params, "arguments");
+  return {
+    principal: x.principal?.id,
+    client: x.principal?.clientId,
+    session: x.incoming.sessionId,
+    peer: x.incoming.peer.address,
+    resource: x.method?.target === "resource" ? x.resolved?.name : undefined,
+    argumentsDigest: argumentsText === undefined ? undefined : digest(argumentsText),
+  };
+}
+
+/** Facts known after it: how it ended. */
+export function outcomeFacts(
+  x: Exchange,
+  outcome: Outcome,
+  durationMs: number,
+): RecordDraft["facts"] {
+  return {
+    intent: x.intentSeq,
+    status: statusOf(outcome),
+    error: outcome.kind === "fault" ? outcome.fault.name : undefined,
+    reason: outcome.kind === "fault" ? outcome.fault.reason : undefined,
+    code: codeOf(outcome),
+    cached: x.cached || undefined,
+    redactions: x.redactions === 0 ? undefined : x.redactions,
+    resultBytes: outcome.kind === "result" ? outcome.result.end - outcome.result.start : undefined,
+    durationUs: Math.round(durationMs * 1000),
+  };
+}
+
+/** Digest of the result, committed to so that a kept copy can be matched later. */
+export function resultDetails(outcome: Outcome): RecordDraft["details"] {
+  return outcome.kind === "result" ? { resultDigest: digest(objectText(outcome.result)) } : {};
+}
+
+/** One word for how a call ended, for filters and metrics. */
+export function statusOf(outcome: Outcome): string {
+  switch (outcome.kind) {
+    case "result":
+      return memberText(outcome.result, "isError") === "true" ? "tool_error" : "success";
+    case "error":
+      return "error";
+    case "fault":
+      return faultStatus(outcome.fault.name);
+    default: {
+      const never: never = outcome;
+      return never;
+    }
+  }
+}
+
+function faultStatus(name: keyof typeof catalogue): string {
+  switch (name) {
+    case "unauthenticated":
+      return "unauthenticated";
+    case "target-hidden":
+    case "policy-denied":
+    case "origin-refused":
+    case "scope-unknown":
+      return "denied";
+    case "rate-limited":
+    case "too-many-in-flight":
+      return "rate_limited";
+    case "upstream-timeout":
+      return "timeout";
+    case "cancelled":
+      return "cancelled";
+    default:
+      return catalogue[name].http >= 500 ? "failed" : "rejected";
+  }
+}
+
+function codeOf(outcome: Outcome): number | undefined {
+  if (outcome.kind === "error") return outcome.error.code;
+  return outcome.kind === "fault" ? catalogue[outcome.fault.name].code : undefined;
+}
+
+function digest(text: string): string {
+  return createHash("sha256").update(text).digest("hex");
+}

@@ -1,0 +1,131 @@
+/**
+ * Where both edges of an agent's connection meet the pipeline: makes an exchange of an incoming message, runs it,
+ * and hands back the reply. Also admits connections before they are upgraded.
+ */
+import { createFault } from "../errors/fault.ts";
+import type { Clock } from "../lib/clock.ts";
+import { newId } from "../lib/id.ts";
+import { methodFacts } from "../protocol/methods.ts";
+import type { CurrentSnapshot } from "../state/snapshot.ts";
+import type { Log } from "../telemetry/log.ts";
+import type { Exchange } from "./exchange.ts";
+import type { Dispatch, Incoming, Sink } from "./incoming.ts";
+import { buildStages, type StageDeps } from "./order.ts";
+import { createPipeline } from "./pipeline.ts";
+import { isFault, isOriginAllowed } from "./stages/authenticate.ts";
+import { visibleScope } from "./stages/authorize.ts";
+
+export interface DispatchDeps extends Omit<StageDeps, "relay"> {
+  readonly current: CurrentSnapshot;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Longest a whole call may take. */
+  readonly callTimeoutMs: number;
+}
+
+export function createDispatch(deps: DispatchDeps): Dispatch & { inFlight(): number } {
+  const relay: StageDeps["relay"] = (x, message) => {
+    const passed = pipeline.relay(x, message);
+    if (passed !== undefined) x.sink.relay(passed);
+  };
+  const stages = buildStages({ ...deps, relay });
+  const pipeline = createPipeline({ ...deps, stages });
+  let inFlight = 0;
+
+  return {
+    inFlight: () => inFlight,
+    async dispatch(incoming, sink) {
+      const x = createExchange(deps, incoming, sink);
+      inFlight += 1;
+      try {
+        await pipeline.run(x);
+      } finally {
+        inFlight -= 1;
+      }
+      const outcome = x.outcome ?? {
+        kind: "fault",
+        fault: createFault("internal", "Internal error"),
+      };
+      return { outcome, requestId: x.id, limit: x.limit };
+    },
+    async admit(request) {
+      const snapshot = deps.current.get();
+      const { address } = request.peer;
+      const flooded = deps.sourceLimit.take(address);
+      if (flooded !== undefined) return { fault: flooded };
+      const found = await deps.authenticator.authenticate(request.credential, snapshot);
+      if (isFault(found)) {
+        deps.sourceLimit.noteFailure(address);
+        noteRefusedConnection(deps, request.binding, address, found.reason);
+        return { fault: found };
+      }
+      if (!isOriginAllowed(found, snapshot, request.origin)) {
+        return {
+          fault: createFault("origin-refused", "This client may not be used from this origin"),
+        };
+      }
+      if (visibleScope(snapshot, found, request.scope) === undefined) {
+        return { fault: createFault("scope-unknown", "Not found") };
+      }
+      return { principal: found };
+    },
+    stillValid: (principal) => deps.authenticator.stillValid(principal, deps.current.get()),
+  };
+}
+
+function createExchange(deps: DispatchDeps, incoming: Incoming, sink: Sink): Exchange {
+  const { message, era } = incoming;
+  const startedMonotonicMs = deps.clock.monotonicMs();
+  const request = message.kind === "request" ? message : undefined;
+  return {
+    id: incoming.requestId ?? newId(),
+    receivedAtMs: deps.clock.nowMs(),
+    startedMonotonicMs,
+    incoming,
+    sink,
+    snapshot: deps.current.get(),
+    signal: incoming.signal,
+    deadlineMs: startedMonotonicMs + deps.callTimeoutMs,
+    request,
+    // A legacy initialize reaches us as server/discover, which its own era does not list.
+    method: request && (methodFacts(request.method, era) ?? discoverFacts(request.method)),
+    principal: undefined,
+    limit: undefined,
+    release: undefined,
+    scope: undefined,
+    resolved: undefined,
+    decision: undefined,
+    target: undefined,
+    cached: false,
+    cachePlan: undefined,
+    redactions: 0,
+    intentSeq: undefined,
+    forwarded: false,
+    answers: [],
+    entered: 0,
+    relayed: false,
+    outcome: undefined,
+  };
+}
+
+function discoverFacts(method: string) {
+  return method === "server/discover" ? methodFacts(method, "modern") : undefined;
+}
+
+function noteRefusedConnection(
+  deps: DispatchDeps,
+  binding: Incoming["binding"],
+  peer: string,
+  reason: string | undefined,
+): void {
+  deps.metrics.count("mcp_gateway_rejected_total", { binding, error: "unauthenticated" });
+  const why = reason === undefined ? "unauthenticated" : `unauthenticated:${reason}`;
+  const rejection = {
+    event: "authn.failed",
+    reason: why,
+    binding,
+    peer,
+    principal: undefined,
+  } as const;
+  deps.rejections.note(rejection, deps.clock.nowMs());
+}

@@ -1,0 +1,153 @@
+/**
+ * Whose resource is it? In a scope of several servers a URI does not name its server, so the servers' own lists
+ * decide: the first (in name order) that lists the URI, or has a template it fits, among those the caller may ask.
+ * What was learnt is remembered for a while, bounded.
+ */
+import type { Clock } from "../lib/clock.ts";
+import { arrayMember, type JsonObject, readObject, stringMember } from "../protocol/json-view.ts";
+import type { McpRequest } from "../protocol/messages.ts";
+import { newestLegacyRevision } from "../protocol/revisions.ts";
+import { includesUri, nextCursorOf } from "../route/merge.ts";
+import { serversOf } from "../route/names.ts";
+import { matchesUri } from "../route/uri-pattern.ts";
+import type { Servers } from "../servers/client.ts";
+import type { Scope, Snapshot } from "../state/snapshot.ts";
+
+export interface OwnerQuestion {
+  readonly scope: Scope;
+  readonly uri: string;
+  readonly snapshot: Snapshot;
+  readonly signal: AbortSignal;
+  /** Whether the caller may read the URI from this server. */
+  readonly may: (server: string) => boolean;
+}
+
+export interface ResourceOwners {
+  /** The server to ask; undefined where no server of the scope may be asked or knows the URI. */
+  find(question: OwnerQuestion): string | undefined | Promise<string | undefined>;
+}
+
+interface KnownResources {
+  readonly uris: ReadonlySet<string>;
+  /** Templates as patterns: each `{…}` stands for any run of characters. */
+  readonly patterns: readonly string[];
+}
+
+const pagesMax = 50;
+const listTimeoutMs = 5_000;
+
+interface Learnt {
+  readonly untilMs: number;
+  readonly stateRevision: number;
+  readonly resources: Promise<KnownResources>;
+}
+
+export function createResourceOwners(deps: {
+  readonly servers: Servers;
+  readonly clock: Clock;
+  readonly ttlMs: number;
+}): ResourceOwners {
+  /** By server name, so it is bounded by the number of registered servers. */
+  const known = new Map<string, Learnt>();
+
+  async function firstKnowing(
+    candidates: readonly string[],
+    question: OwnerQuestion,
+  ): Promise<string | undefined> {
+    for (const server of candidates) {
+      const resources = await learn(server, question.snapshot.stateRevision);
+      if (resources.uris.has(question.uri)) return server;
+      if (resources.patterns.some((pattern) => matchesUri(pattern, question.uri))) return server;
+    }
+    return undefined;
+  }
+
+  function learn(server: string, stateRevision: number): Promise<KnownResources> {
+    const nowMs = deps.clock.monotonicMs();
+    const found = known.get(server);
+    if (found !== undefined && found.untilMs > nowMs && found.stateRevision === stateRevision) {
+      return found.resources;
+    }
+    const resources = readResources(deps.servers, server);
+    known.set(server, { untilMs: nowMs + deps.ttlMs, stateRevision, resources });
+    return resources;
+  }
+
+  return {
+    find(question) {
+      const { scope, uri, snapshot, may } = question;
+      const candidates = serversOf(scope, snapshot.servers).filter(
+        (server) => includesUri(scope, server, uri) && may(server),
+      );
+      return candidates.length <= 1 ? candidates[0] : firstKnowing(candidates, question);
+    },
+  };
+}
+
+async function readResources(servers: Servers, server: string): Promise<KnownResources> {
+  const uris = await readList(servers, server, "resources/list", "resources", "uri");
+  const templates = await readList(
+    servers,
+    server,
+    "resources/templates/list",
+    "resourceTemplates",
+    "uriTemplate",
+  );
+  return {
+    uris: new Set(uris),
+    patterns: templates.map((template) => template.replaceAll(/\{[^}]*\}/g, "*")),
+  };
+}
+
+/** One member of every element of a list, over all pages; what cannot be read is left out. */
+async function readList(
+  servers: Servers,
+  server: string,
+  method: string,
+  listMember: string,
+  member: string,
+): Promise<readonly string[]> {
+  const client = servers.get(server);
+  if (client === undefined) return [];
+  const values: string[] = [];
+  let cursor: string | undefined;
+  for (let page = 0; page < pagesMax; page += 1) {
+    const context = {
+      signal: AbortSignal.timeout(listTimeoutMs),
+      timeoutMs: listTimeoutMs,
+      headers: {},
+    };
+    const outcome = await client.call(listRequest(method, cursor), context, () => {});
+    if (outcome.kind !== "result") break;
+    values.push(...membersOf(outcome.result, listMember, member));
+    cursor = nextCursorOf(outcome.result);
+    if (cursor === undefined) break;
+  }
+  return values;
+}
+
+function membersOf(result: JsonObject, listMember: string, member: string): readonly string[] {
+  return (arrayMember(result, listMember) ?? []).flatMap((span) => {
+    if (result.text[span.start] !== "{") return [];
+    const value = stringMember(readObject(result.text, span.start), member);
+    return value === undefined ? [] : [value];
+  });
+}
+
+/** A list request of the gateway's own. */
+export function listRequest(method: string, cursor: string | undefined): McpRequest {
+  const params = cursor === undefined ? undefined : readObject(JSON.stringify({ cursor }));
+  return {
+    kind: "request",
+    idText: "0",
+    method,
+    params,
+    envelope: {
+      revision: newestLegacyRevision,
+      clientInfoText: undefined,
+      clientCapabilitiesText: "{}",
+      logLevel: undefined,
+      progressTokenText: undefined,
+    },
+  };
+}

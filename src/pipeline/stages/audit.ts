@@ -1,0 +1,122 @@
+/**
+ * The outermost stage: on the way out it records how the call ended, and lets the reply go only when the record is
+ * as durable as its class demands. If that fails the reply is withheld: `audit-unavailable` where nothing was
+ * executed, `outcome-unrecorded` where it was.
+ */
+import type { AuditLog } from "../../audit/record.ts";
+import type { Rejections } from "../../audit/rejections.ts";
+import { createFault, type Fault, GatewayError } from "../../errors/fault.ts";
+import type { Clock } from "../../lib/clock.ts";
+import type { Outcome } from "../../protocol/messages.ts";
+import type { Metrics } from "../../telemetry/metrics.ts";
+import {
+  callDetails,
+  callFacts,
+  classOf,
+  outcomeFacts,
+  resultDetails,
+  statusOf,
+} from "../call-record.ts";
+import type { Exchange } from "../exchange.ts";
+import type { Stage } from "../stage.ts";
+
+export interface AuditDeps {
+  readonly audit: AuditLog;
+  readonly rejections: Rejections;
+  readonly clock: Clock;
+  readonly metrics: Metrics;
+  /** What becomes of a class B call whose record is late: refused, or answered with the gap on record. */
+  readonly classBOnFailure: "closed" | "open";
+}
+
+export function createAuditStage(deps: AuditDeps): Stage {
+  return {
+    name: "audit",
+    leave(x: Exchange): void | Promise<void> {
+      const outcome = x.outcome ?? {
+        kind: "fault",
+        fault: createFault("internal", "Internal error"),
+      };
+      x.outcome = outcome;
+      count(deps, x, outcome);
+      const noise = noiseOf(x, outcome);
+      if (noise !== undefined) {
+        noteRejection(deps, x, noise);
+        return;
+      }
+      return record(deps, x, outcome);
+    },
+  };
+}
+
+function record(deps: AuditDeps, x: Exchange, outcome: Outcome): void | Promise<void> {
+  const durationMs = deps.clock.monotonicMs() - x.startedMonotonicMs;
+  const isDenial = outcome.kind === "fault" && statusOf(outcome) === "denied";
+  const auditClass = isDenial ? "B" : classOf(x);
+  const draft = {
+    event: "call.outcome",
+    class: auditClass,
+    timeMs: deps.clock.nowMs(),
+    facts: { ...callFacts(x), ...outcomeFacts(x, outcome, durationMs) },
+    details: { ...callDetails(x), ...resultDetails(outcome) },
+  } as const;
+  if (auditClass === "C") {
+    void deps.audit.append(draft, "queued");
+    return;
+  }
+  return deps.audit.append(draft, "synced").then(
+    () => {},
+    (cause: unknown) => {
+      if (auditClass === "B" && deps.classBOnFailure === "open") return;
+      x.outcome = { kind: "fault", fault: withheld(x, cause) };
+    },
+  );
+}
+
+function withheld(x: Exchange, cause: unknown): Fault {
+  if (!(cause instanceof GatewayError)) throw cause;
+  if (!x.forwarded) return cause.fault;
+  return createFault("outcome-unrecorded", "Executed, but the outcome could not be recorded");
+}
+
+/** Refusals that are counted instead of recorded one by one: their sender must not buy a disk write each. */
+function noiseOf(x: Exchange, outcome: Outcome): Fault | undefined {
+  if (outcome.kind !== "fault") return undefined;
+  if (x.principal === undefined) return outcome.fault;
+  switch (outcome.fault.name) {
+    case "rate-limited":
+    case "too-many-in-flight":
+    case "payload-too-large":
+    case "parse-error":
+    case "invalid-request":
+    case "invalid-envelope":
+    case "header-mismatch":
+    case "unsupported-version":
+    case "method-not-found":
+      return outcome.fault;
+    default:
+      return undefined;
+  }
+}
+
+function noteRejection(deps: AuditDeps, x: Exchange, fault: Fault): void {
+  const rejection = {
+    event: fault.name === "unauthenticated" ? "authn.failed" : "traffic.rejected",
+    reason: fault.reason === undefined ? fault.name : `${fault.name}:${fault.reason}`,
+    binding: x.incoming.binding,
+    peer: x.incoming.peer.address,
+    principal: x.principal?.id,
+  } as const;
+  deps.rejections.note(rejection, deps.clock.nowMs());
+}
+
+function count(deps: AuditDeps, x: Exchange, outcome: Outcome): void {
+  const { binding } = x.incoming;
+  const seconds = (deps.clock.monotonicMs() - x.startedMonotonicMs) / 1000;
+  deps.metrics.observe("mcp_gateway_call_seconds", seconds, { binding });
+  const labels = { binding, server: x.resolved?.server ?? "", outcome: statusOf(outcome) };
+  deps.metrics.count("mcp_gateway_calls_total", labels);
+  if (outcome.kind === "fault" && x.principal === undefined) {
+    deps.metrics.count("mcp_gateway_rejected_total", { binding, error: outcome.fault.name });
+  }
+}

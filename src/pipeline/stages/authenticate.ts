@@ -1,0 +1,56 @@
+/**
+ * Who is calling. Turns the credential into a principal or refuses with 401; every failure, bugs included, is a
+ * refusal (AN-01). Nothing after this stage ever sees the credential. Also holds a client to the origins it was
+ * registered with.
+ */
+import { createFault, type Fault } from "../../errors/fault.ts";
+import type { Authenticator } from "../../identity/authenticator.ts";
+import type { Principal } from "../../identity/principal.ts";
+import type { SourceLimit } from "../../limits/source-limit.ts";
+import type { Snapshot } from "../../state/snapshot.ts";
+import { type Exchange, proceed, refuse, type Verdict } from "../exchange.ts";
+import type { Stage } from "../stage.ts";
+
+export interface AuthenticateDeps {
+  readonly authenticator: Authenticator;
+  readonly sourceLimit: SourceLimit;
+}
+
+export function createAuthenticateStage(deps: AuthenticateDeps): Stage {
+  return {
+    name: "authenticate",
+    enter(x: Exchange): Verdict | Promise<Verdict> {
+      const found = deps.authenticator.authenticate(x.incoming.credential, x.snapshot);
+      if (found instanceof Promise) return found.then((one) => settle(deps, x, one));
+      return settle(deps, x, found);
+    },
+  };
+}
+
+function settle(deps: AuthenticateDeps, x: Exchange, found: Principal | Fault): Verdict {
+  if (isFault(found)) {
+    deps.sourceLimit.noteFailure(x.incoming.peer.address);
+    return refuse(found);
+  }
+  if (!isOriginAllowed(found, x.snapshot, x.incoming.origin)) {
+    return refuse(createFault("origin-refused", "This client may not be used from this origin"));
+  }
+  x.principal = found;
+  return proceed;
+}
+
+/** Tells a refusal from a principal. */
+export function isFault(found: Principal | Fault): found is Fault {
+  return "name" in found;
+}
+
+/** A client with a list of origins may come from a browser only by one of them (P21). */
+export function isOriginAllowed(
+  principal: Principal,
+  snapshot: Snapshot,
+  origin: string | undefined,
+): boolean {
+  if (origin === undefined || principal.clientId === undefined) return true;
+  const allowed = snapshot.clients.get(principal.clientId)?.allowedOrigins ?? [];
+  return allowed.length === 0 || allowed.includes(origin);
+}

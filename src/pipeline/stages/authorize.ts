@@ -1,0 +1,220 @@
+/**
+ * May this principal do this? Resolves the scope and the target's own name, asks the policy, and refuses so that
+ * a hidden target and one that does not exist read the same (I-09). On the way out it filters lists by the same
+ * questions, so that what is listed can be called and the reverse (P23). Malformed messages and unknown methods end
+ * here: by now their sender is known and has paid for them.
+ */
+import { createFault, type Fault } from "../../errors/fault.ts";
+import type { Principal } from "../../identity/principal.ts";
+import type { Action, Decision } from "../../policy/rule.ts";
+import {
+  type JsonObject,
+  objectMember,
+  readObject,
+  stringMember,
+} from "../../protocol/json-view.ts";
+import type { McpRequest } from "../../protocol/messages.ts";
+import type { MethodFacts, TargetKind } from "../../protocol/methods.ts";
+import { filterList } from "../../route/merge.ts";
+import { type ResolvedName, resolveName, serversOf } from "../../route/names.ts";
+import type { Scope, Snapshot } from "../../state/snapshot.ts";
+import type { Metrics } from "../../telemetry/metrics.ts";
+import { answerWith, type Exchange, proceed, refuse, type Verdict } from "../exchange.ts";
+import type { ResourceOwners } from "../resource-owners.ts";
+import type { Stage } from "../stage.ts";
+
+export interface AuthorizeDeps {
+  readonly owners: ResourceOwners;
+  readonly metrics: Metrics;
+}
+
+interface NamedTarget {
+  readonly kind: TargetKind;
+  /** The name or URI as the agent wrote it. */
+  readonly given: string;
+  readonly action: Action;
+}
+
+const emptyResult = readObject("{}");
+
+export function createAuthorizeStage(deps: AuthorizeDeps): Stage {
+  return {
+    name: "authorize",
+    enter(x: Exchange): Verdict | Promise<Verdict> {
+      const { message } = x.incoming;
+      if (message.kind === "malformed") return refuse(message.fault);
+      const { principal } = x;
+      if (principal === undefined) return refuse(createFault("internal", "Internal error"));
+      x.scope = visibleScope(x.snapshot, principal, x.incoming.scope);
+      if (x.scope === undefined) return refuse(scopeUnknown);
+      if (message.kind === "notification") return answerWith(emptyResult);
+      if (x.method === undefined) {
+        return refuse(createFault("method-not-found", "Method not found"));
+      }
+      const named = namedTarget(x.method, message);
+      if (named === undefined) return proceed;
+      if ("fault" in named) return refuse(named.fault);
+      return authorizeTarget(deps, x, x.scope, principal, named);
+    },
+    leave(x: Exchange): void {
+      const list = x.method?.listMember;
+      const { principal, scope } = x;
+      if (list === undefined || principal === undefined || scope === undefined) return;
+      if (x.outcome?.kind !== "result") return;
+      const keep = (element: JsonObject) => isListed(x.snapshot, principal, scope, list, element);
+      x.outcome = { kind: "result", result: filterList(x.outcome.result, list, keep) };
+    },
+  };
+}
+
+const scopeUnknown = createFault("scope-unknown", "Not found", { reason: "scope-unknown" });
+
+/** The scope, where it exists and the principal may see anything in it. */
+export function visibleScope(
+  snapshot: Snapshot,
+  principal: Principal,
+  name: string,
+): Scope | undefined {
+  const scope = snapshot.scopes.get(name);
+  if (scope === undefined || scope.kind === "all") return scope;
+  const sees = serversOf(scope, snapshot.servers).some((server) =>
+    snapshot.policy.seesServer(principal, server),
+  );
+  return sees ? scope : undefined;
+}
+
+/** What a request acts on, for the methods that name a target. */
+function namedTarget(
+  method: MethodFacts,
+  request: McpRequest,
+): NamedTarget | { fault: Fault } | undefined {
+  if (method.method === "completion/complete") return completionTarget(request);
+  if (method.nameMember === undefined || method.target === undefined) return undefined;
+  const given = request.params && stringMember(request.params, method.nameMember);
+  if (given === undefined) {
+    const message = `Invalid params: ${method.method} needs the string ${method.nameMember}`;
+    return { fault: createFault("invalid-params", message) };
+  }
+  return { kind: method.target, given, action: actions[method.target] };
+}
+
+const actions: Readonly<Record<TargetKind, Action>> = {
+  tool: "invoke_tool",
+  prompt: "get_prompt",
+  resource: "read_resource",
+};
+
+/** A completion reveals values of its prompt or resource, so it needs the same right (AZ-10). */
+function completionTarget(request: McpRequest): NamedTarget | { fault: Fault } {
+  const ref = request.params && objectMember(request.params, "ref");
+  const type = ref && stringMember(ref, "type");
+  const prompt = ref && stringMember(ref, "name");
+  if (type === "ref/prompt" && prompt !== undefined)
+    return { kind: "prompt", given: prompt, action: "get_prompt" };
+  const uri = ref && stringMember(ref, "uri");
+  if (type === "ref/resource" && uri !== undefined)
+    return { kind: "resource", given: uri, action: "read_resource" };
+  const message =
+    "Invalid params: ref must be a ref/prompt with a name or a ref/resource with a uri";
+  return { fault: createFault("invalid-params", message) };
+}
+
+function authorizeTarget(
+  deps: AuthorizeDeps,
+  x: Exchange,
+  scope: Scope,
+  principal: Principal,
+  named: NamedTarget,
+): Verdict | Promise<Verdict> {
+  if (named.kind !== "resource") {
+    return decide(
+      deps,
+      x,
+      principal,
+      named,
+      resolveName(scope, named.kind, named.given, x.snapshot.servers),
+    );
+  }
+  const may = (server: string) =>
+    x.snapshot.policy.decide(principal, question(server, named, named.given)).allowed;
+  const owner = deps.owners.find({
+    scope,
+    uri: named.given,
+    snapshot: x.snapshot,
+    signal: x.signal,
+    may,
+  });
+  const resolve = (server: string | undefined) => server && { server, name: named.given };
+  if (owner instanceof Promise) {
+    return owner.then((server) => decide(deps, x, principal, named, resolve(server) || undefined));
+  }
+  return decide(deps, x, principal, named, resolve(owner) || undefined);
+}
+
+function decide(
+  deps: AuthorizeDeps,
+  x: Exchange,
+  principal: Principal,
+  named: NamedTarget,
+  resolved: ResolvedName | undefined,
+): Verdict {
+  if (resolved === undefined)
+    return refuse(targetHidden(named.kind, named.given, "no-such-target"));
+  const decision: Decision = x.snapshot.policy.decide(
+    principal,
+    question(resolved.server, named, resolved.name),
+  );
+  x.decision = decision;
+  x.resolved = resolved;
+  if (decision.allowed) return proceed;
+  deps.metrics.count("mcp_gateway_policy_denials_total", { server: resolved.server });
+  return refuse(targetHidden(named.kind, named.given, decision.ruleId));
+}
+
+function question(server: string, named: NamedTarget, target: string) {
+  return { server, kind: named.kind, target, action: named.action };
+}
+
+/** The one answer for "does not exist" and "not for you": route gives the same where a server knows no such name. */
+export function targetHidden(kind: TargetKind, given: string, reason: string): Fault {
+  if (kind === "resource") {
+    return createFault("target-hidden", "Resource not found", { data: { uri: given }, reason });
+  }
+  const label = kind === "tool" ? "tool" : "prompt";
+  return createFault("target-hidden", `Unknown ${label}: ${given.slice(0, 128)}`, { reason });
+}
+
+function isListed(
+  snapshot: Snapshot,
+  principal: Principal,
+  scope: Scope,
+  list: NonNullable<MethodFacts["listMember"]>,
+  element: JsonObject,
+): boolean {
+  if (list === "resources" || list === "resourceTemplates") {
+    const uri = stringMember(element, list === "resources" ? "uri" : "uriTemplate");
+    if (uri === undefined) return false;
+    // A list does not say whose a resource is: it is listed where any server of the scope may be asked for it.
+    return serversOf(scope, snapshot.servers).some(
+      (server) =>
+        snapshot.policy.decide(principal, {
+          server,
+          kind: "resource",
+          target: uri,
+          action: "read_resource",
+        }).allowed,
+    );
+  }
+  const kind = list === "tools" ? "tool" : "prompt";
+  const name = stringMember(element, "name");
+  const resolved =
+    name === undefined ? undefined : resolveName(scope, kind, name, snapshot.servers);
+  if (resolved === undefined) return false;
+  const asked = {
+    server: resolved.server,
+    kind,
+    target: resolved.name,
+    action: actions[kind],
+  } as const;
+  return snapshot.policy.decide(principal, asked).allowed;
+}

@@ -1,0 +1,162 @@
+/**
+ * The call itself: hands the request to its server, or to several at once, and collects how it ended. Relies on
+ * route's target; must not look at results.
+ */
+import { createFault } from "../../errors/fault.ts";
+import type { Clock } from "../../lib/clock.ts";
+import { type JsonObject, readObject } from "../../protocol/json-view.ts";
+import type { McpRequest, Outcome, RelayedMessage } from "../../protocol/messages.ts";
+import { concatPages, mergeDiscovery, nextCursorOf, type ServerSelf } from "../../route/merge.ts";
+import type { CallContext, Servers } from "../../servers/client.ts";
+import type { Metrics } from "../../telemetry/metrics.ts";
+import {
+  type Answer,
+  answer,
+  answerWith,
+  type Exchange,
+  type Forwarding,
+  refuse,
+  type Verdict,
+} from "../exchange.ts";
+import { listRequest } from "../resource-owners.ts";
+import type { Stage } from "../stage.ts";
+
+export interface ForwardDeps {
+  readonly servers: Servers;
+  readonly clock: Clock;
+  readonly metrics: Metrics;
+  /** Passes a streamed message outward, through the stages to the agent. */
+  readonly relay: (x: Exchange, message: RelayedMessage) => void;
+  readonly gateway: { readonly name: string; readonly version: string };
+  /** Time one server may take while others wait for it in a merged list. */
+  readonly mergeTimeoutMs: number;
+}
+
+const mergedPagesMax = 50;
+
+/** Stands in until route joins the answers on the way out. */
+const notYetJoined = readObject("{}");
+
+export function createForwardStage(deps: ForwardDeps): Stage {
+  return {
+    name: "forward",
+    async enter(x: Exchange): Promise<Verdict> {
+      const { target } = x;
+      if (target === undefined) return refuse(createFault("internal", "Internal error"));
+      x.forwarded = true;
+      switch (target.kind) {
+        case "server":
+          return answer(await callOne(deps, x, target.forwarding));
+        case "merge":
+          x.answers = await Promise.all(
+            target.forwardings.map((one) => callAllPages(deps, x, one)),
+          );
+          return answerWith(notYetJoined);
+        case "discover":
+          return discover(deps, x, target.servers);
+        default: {
+          const never: never = target;
+          return never;
+        }
+      }
+    },
+  };
+}
+
+async function callOne(deps: ForwardDeps, x: Exchange, forwarding: Forwarding): Promise<Outcome> {
+  const { server, request } = forwarding;
+  const client = deps.servers.get(server);
+  if (client === undefined)
+    return { kind: "fault", fault: createFault("upstream-unreachable", "Server unreachable") };
+  const began = deps.clock.monotonicMs();
+  const timeoutMs = Math.min(client.spec.callTimeoutMs, x.deadlineMs - began);
+  const outcome = await client.call(request, contextOf(x, timeoutMs), (message) =>
+    deps.relay(x, message),
+  );
+  deps.metrics.observe("mcp_gateway_upstream_seconds", (deps.clock.monotonicMs() - began) / 1000, {
+    server,
+  });
+  if (outcome.kind === "fault") {
+    deps.metrics.count("mcp_gateway_upstream_errors_total", { server, error: outcome.fault.name });
+  }
+  return outcome;
+}
+
+/** A merged list is one page for the agent, so every page of each server is fetched, up to a bound. */
+async function callAllPages(
+  deps: ForwardDeps,
+  x: Exchange,
+  forwarding: Forwarding,
+): Promise<Answer> {
+  const pages: JsonObject[] = [];
+  let request: McpRequest = forwarding.request;
+  const deadlineMs = Math.min(x.deadlineMs, deps.clock.monotonicMs() + deps.mergeTimeoutMs);
+  for (let page = 0; page < mergedPagesMax; page += 1) {
+    const outcome = await callPage(deps, x, { server: forwarding.server, request }, deadlineMs);
+    if (outcome.kind !== "result") return { server: forwarding.server, outcome };
+    pages.push(outcome.result);
+    const cursor = nextCursorOf(outcome.result);
+    if (cursor === undefined) break;
+    request = { ...listRequest(request.method, cursor), envelope: request.envelope };
+  }
+  const result = concatPages(x.method?.listMember ?? "tools", pages);
+  return { server: forwarding.server, outcome: { kind: "result", result } };
+}
+
+function callPage(
+  deps: ForwardDeps,
+  x: Exchange,
+  one: Forwarding,
+  deadlineMs: number,
+): Promise<Outcome> {
+  const client = deps.servers.get(one.server);
+  if (client === undefined) {
+    return Promise.resolve({
+      kind: "fault",
+      fault: createFault("upstream-unreachable", "Server unreachable"),
+    });
+  }
+  const timeoutMs = Math.max(1, deadlineMs - deps.clock.monotonicMs());
+  return client.call(one.request, contextOf(x, timeoutMs), () => {});
+}
+
+async function discover(
+  deps: ForwardDeps,
+  x: Exchange,
+  servers: readonly string[],
+): Promise<Verdict> {
+  const asked = await Promise.all(servers.map((server) => askSelf(deps, x, server)));
+  const known = asked.flatMap((one) => (one === undefined ? [] : [one]));
+  if (x.scope?.kind === "server" && known.length === 0) {
+    return refuse(createFault("upstream-unreachable", "Server unreachable"));
+  }
+  if (x.scope === undefined) return refuse(createFault("internal", "Internal error"));
+  return answerWith(mergeDiscovery(x.scope, known, deps.gateway));
+}
+
+async function askSelf(
+  deps: ForwardDeps,
+  x: Exchange,
+  server: string,
+): Promise<ServerSelf | undefined> {
+  try {
+    const signal = AbortSignal.any([x.signal, AbortSignal.timeout(deps.mergeTimeoutMs)]);
+    const facts = await deps.servers.get(server)?.facts(signal);
+    return (
+      facts && {
+        server,
+        capabilitiesText: facts.capabilitiesText,
+        instructions: facts.instructions,
+      }
+    );
+  } catch {
+    return undefined;
+  }
+}
+
+function contextOf(x: Exchange, timeoutMs: number): CallContext {
+  const { traceparent } = x.incoming;
+  const headers: Record<string, string> = { "X-Request-ID": x.id };
+  if (traceparent !== undefined) headers.traceparent = traceparent;
+  return { signal: x.signal, timeoutMs, headers };
+}

@@ -1,0 +1,148 @@
+/**
+ * Where the call goes, under which names; and back: lists and discovery under the names the scope exposes. A tool
+ * its server does not list ends here with the very answer that policy gives for a hidden one.
+ */
+import { createFault } from "../../errors/fault.ts";
+import {
+  findMember,
+  objectMember,
+  objectText,
+  stringMember,
+  withMembers,
+} from "../../protocol/json-view.ts";
+import type { McpRequest, Outcome } from "../../protocol/messages.ts";
+import type { MethodFacts } from "../../protocol/methods.ts";
+import { mergeLists } from "../../route/merge.ts";
+import { serversOf } from "../../route/names.ts";
+import type { Servers } from "../../servers/client.ts";
+import type { Scope } from "../../state/snapshot.ts";
+import {
+  type Answer,
+  type Exchange,
+  type Forwarding,
+  proceed,
+  refuse,
+  type Verdict,
+} from "../exchange.ts";
+import type { Stage } from "../stage.ts";
+import { targetHidden } from "./authorize.ts";
+
+type ListMember = NonNullable<MethodFacts["listMember"]>;
+
+export interface RouteDeps {
+  readonly servers: Servers;
+}
+
+export function createRouteStage(deps: RouteDeps): Stage {
+  return {
+    name: "route",
+    enter(x: Exchange): Verdict | Promise<Verdict> {
+      const { request, method, scope, principal, resolved } = x;
+      if (
+        request === undefined ||
+        method === undefined ||
+        scope === undefined ||
+        principal === undefined
+      ) {
+        return refuse(createFault("internal", "Internal error"));
+      }
+      if (resolved !== undefined) {
+        x.target = {
+          kind: "server",
+          forwarding: { server: resolved.server, request: renamed(request, resolved.name) },
+        };
+        return method.method === "tools/call"
+          ? requireListed(deps, x, resolved.server, resolved.name)
+          : proceed;
+      }
+      const visible = serversOf(scope, x.snapshot.servers).filter((server) =>
+        x.snapshot.policy.seesServer(principal, server),
+      );
+      if (method.method === "server/discover") {
+        x.target = { kind: "discover", servers: visible };
+        return proceed;
+      }
+      if (method.listMember === undefined)
+        return refuse(createFault("method-not-found", "Method not found"));
+      return routeList(x, request, visible);
+    },
+    leave(x: Exchange): void {
+      const list = x.method?.listMember;
+      if (list === undefined || x.scope === undefined || x.target?.kind !== "merge") return;
+      if (x.outcome?.kind === "result") x.outcome = joinAnswers(x.scope, list, x.answers);
+    },
+  };
+}
+
+/** A list of one server keeps its pages; a list of several is one page, so it has no cursor to come back with. */
+function routeList(x: Exchange, request: McpRequest, visible: readonly string[]): Verdict {
+  if (x.scope?.kind === "server") {
+    const [server] = visible;
+    if (server === undefined) return refuse(createFault("scope-unknown", "Not found"));
+    x.target = { kind: "server", forwarding: { server, request } };
+    return proceed;
+  }
+  if (request.params !== undefined && findMember(request.params, "cursor") !== undefined) {
+    return refuse(createFault("invalid-params", "Invalid params: unknown cursor"));
+  }
+  const forwardings: readonly Forwarding[] = visible.map((server) => ({ server, request }));
+  x.target = { kind: "merge", forwardings };
+  return proceed;
+}
+
+/** The request under the target's own name. URIs stay; a completion's prompt is named inside its `ref`. */
+function renamed(request: McpRequest, name: string): McpRequest {
+  const { params } = request;
+  if (params === undefined) return request;
+  if (request.method === "completion/complete") {
+    const ref = objectMember(params, "ref");
+    if (ref === undefined || findMember(ref, "name") === undefined) return request;
+    const refText = objectText(withMembers(ref, { name: JSON.stringify(name) }));
+    return { ...request, params: withMembers(params, { ref: refText }) };
+  }
+  const given = findMember(params, "name");
+  if (given === undefined || given.end - given.start - 2 === name.length) return request;
+  return { ...request, params: withMembers(params, { name: JSON.stringify(name) }) };
+}
+
+function requireListed(
+  deps: RouteDeps,
+  x: Exchange,
+  server: string,
+  name: string,
+): Promise<Verdict> | Verdict {
+  const known = deps.servers.knowsTool(server, name);
+  if (known === true) return proceed;
+  return confirmListed(deps, x, server, name);
+}
+
+/** Asks the server once more before calling a tool unknown: it may be newer than what is remembered. */
+async function confirmListed(
+  deps: RouteDeps,
+  x: Exchange,
+  server: string,
+  name: string,
+): Promise<Verdict> {
+  try {
+    const tools = await deps.servers.tools(server, { refresh: false, signal: x.signal });
+    if (tools.has(name)) return proceed;
+    const fresh = await deps.servers.tools(server, { refresh: true, signal: x.signal });
+    if (fresh.has(name)) return proceed;
+  } catch {
+    // The server cannot be asked: forward finds out and says so.
+    return proceed;
+  }
+  const { request } = x;
+  const given = request?.params && stringMember(request.params, "name");
+  return refuse(targetHidden("tool", given ?? "", "not-listed"));
+}
+
+/** One down server never breaks the list of the others; only when all failed does the list fail. */
+function joinAnswers(scope: Scope, list: ListMember, answers: readonly Answer[]): Outcome {
+  const parts = answers.flatMap(({ server, outcome }) =>
+    outcome.kind === "result" ? [{ server, result: outcome.result }] : [],
+  );
+  const failure = answers.find(({ outcome }) => outcome.kind === "fault");
+  if (parts.length === 0 && failure !== undefined) return failure.outcome;
+  return { kind: "result", result: mergeLists(scope, list, parts) };
+}

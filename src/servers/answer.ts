@@ -1,0 +1,39 @@
+/**
+ * Checks the shape of what a server answered before anybody relies on it: an error needs an integer code and a
+ * message, a result a `resultType` that the core defines. Both kinds of wire call it.
+ */
+import { findMember, memberText, stringMember } from "../protocol/json-view.ts";
+import type { McpResponse, ServerErrorBody } from "../protocol/messages.ts";
+import { failed, invalidAnswer } from "./faults.ts";
+import type { WireAnswer } from "./wire.ts";
+
+const resultTypes = new Set<string | undefined>(["complete", "input_required"]);
+const integer = /^-?[0-9]{1,15}$/;
+
+export function toAnswer(
+  server: string,
+  response: McpResponse,
+  status: number | undefined,
+): WireAnswer {
+  const { body } = response;
+  if (response.outcome === "error") {
+    const code = memberText(body, "code");
+    const isWellFormed =
+      code !== undefined && integer.test(code) && stringMember(body, "message") !== undefined;
+    if (!isWellFormed) return failed(invalidAnswer(server, "error-shape"), true, status);
+    return { kind: "error", body, status };
+  }
+  const hasType = findMember(body, "resultType") !== undefined;
+  if (hasType && !resultTypes.has(stringMember(body, "resultType"))) {
+    return failed(invalidAnswer(server, "result-type-unknown"), true, status);
+  }
+  return { kind: "result", body };
+}
+
+export function toErrorBody(answer: Extract<WireAnswer, { kind: "error" }>): ServerErrorBody {
+  return {
+    code: Number(memberText(answer.body, "code")),
+    message: stringMember(answer.body, "message") ?? "",
+    dataText: memberText(answer.body, "data"),
+  };
+}

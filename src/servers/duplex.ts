@@ -1,0 +1,159 @@
+/**
+ * A wire over one two-way channel (stdio, WebSocket, HTTP+SSE): numbers requests, finds the call a message belongs
+ * to, answers the server's own requests. A stray answer is dropped and counted; an answer to a number we never used
+ * means that the two sides disagree about the numbering, so the connection goes and its callers are told (UP-19).
+ */
+import type { Fault } from "../errors/fault.ts";
+import type { McpNotification, McpResponse } from "../protocol/messages.ts";
+import { parseMessage } from "../protocol/parse-message.ts";
+import type { ScanLimits } from "../protocol/scan.ts";
+import type { Log } from "../telemetry/log.ts";
+import { toAnswer } from "./answer.ts";
+import { cancelled, connectionLost, failed, invalidAnswer, timedOut } from "./faults.ts";
+import { progressId } from "./relayed.ts";
+import { answerServerRequest } from "./server-requests.ts";
+import type { Channel, ChannelEvents, Wire, WireAnswer, WireEvents, WireRequest } from "./wire.ts";
+
+interface Pending {
+  readonly request: WireRequest;
+  readonly settle: (answer: WireAnswer) => void;
+}
+
+export interface DuplexOptions {
+  readonly server: string;
+  readonly scanLimits: ScanLimits;
+  readonly events: WireEvents;
+  readonly log: Log;
+  readonly countStray: () => void;
+  readonly open: (events: ChannelEvents) => Promise<Channel>;
+}
+
+export async function openDuplex(options: DuplexOptions): Promise<Wire> {
+  const { server, log } = options;
+  const pending = new Map<number, Pending>();
+  let lastId = 0;
+  let isOpen = true;
+  let channel: Channel | undefined;
+
+  function takeText(text: string): void {
+    const message = parseMessage(text, options.scanLimits);
+    switch (message.kind) {
+      case "response":
+        takeResponse(message);
+        break;
+      case "notification":
+        takeNotification(message);
+        break;
+      case "request":
+        void channel?.send(answerServerRequest(message));
+        break;
+      case "malformed":
+        takeMalformed(text, message.idText);
+        break;
+    }
+  }
+
+  function takeResponse(response: McpResponse): void {
+    const id = Number(response.idText);
+    const call = pending.get(id);
+    if (call !== undefined) {
+      call.settle(toAnswer(server, response, undefined));
+      return;
+    }
+    options.countStray();
+    const isAsked = response.idText === undefined || (id >= 1 && id <= lastId);
+    if (!isAsked) fail(invalidAnswer(server, "unknown-id"));
+  }
+
+  function takeNotification(notification: McpNotification): void {
+    if (notification.method === "notifications/progress") {
+      const call = pending.get(progressId(notification) ?? 0);
+      if (call === undefined) options.countStray();
+      else call.request.onNotification(notification);
+    } else if (notification.method === "notifications/message") {
+      // A shared channel does not say whose log message it is: it is passed on only where there is no doubt.
+      const only = onlyPending();
+      only?.request.onNotification(notification);
+    } else options.events.onNotification(notification);
+  }
+
+  function takeMalformed(text: string, idText: string | undefined): void {
+    const call = idText === undefined ? undefined : pending.get(Number(idText));
+    const isChatter = call === undefined && !text.trimStart().startsWith("{");
+    log.debug("upstream.malformed", { server, isChatter });
+    options.countStray();
+    // Servers print banners on stdout; those answer nobody. A broken message with one call open is its answer.
+    const owner = call ?? (isChatter ? undefined : onlyPending());
+    owner?.settle(failed(invalidAnswer(server, "malformed-message"), true));
+  }
+
+  function onlyPending(): Pending | undefined {
+    if (pending.size !== 1) return undefined;
+    for (const call of pending.values()) return call;
+    return undefined;
+  }
+
+  function fail(fault: Fault): void {
+    if (!isOpen) return;
+    endAll(fault);
+    options.events.onClose(fault);
+    void channel?.close();
+  }
+
+  function endAll(fault: Fault): void {
+    isOpen = false;
+    const isViolation = fault.name === "upstream-invalid";
+    const lost = isViolation ? fault : connectionLost(server, fault.reason ?? "closed");
+    for (const call of [...pending.values()]) call.settle(failed(lost, true));
+  }
+
+  function request(wireRequest: WireRequest): Promise<WireAnswer> {
+    const { id, signal, timeoutMs } = wireRequest;
+    if (signal?.aborted) return Promise.resolve(failed(cancelled, false));
+    if (!isOpen) return Promise.resolve(failed(connectionLost(server, "closed"), false));
+    return new Promise((resolve) => {
+      const settle = (answer: WireAnswer) => {
+        if (!pending.delete(id)) return;
+        clearTimeout(timer);
+        signal?.removeEventListener("abort", abandon);
+        resolve(answer);
+      };
+      const giveUp = (fault: Fault) => {
+        if (!pending.has(id)) return;
+        if (wireRequest.cancellation !== undefined) void channel?.send(wireRequest.cancellation);
+        settle(failed(fault, true));
+      };
+      const abandon = () => giveUp(cancelled);
+      const timer = setTimeout(() => giveUp(timedOut(server, timeoutMs)), timeoutMs);
+      signal?.addEventListener("abort", abandon, { once: true });
+      pending.set(id, { request: wireRequest, settle });
+      void sendFor(wireRequest, settle);
+    });
+  }
+
+  async function sendFor(
+    { text, headers }: WireRequest,
+    settle: (answer: WireAnswer) => void,
+  ): Promise<void> {
+    const unsent = await channel?.send(text, headers);
+    if (unsent !== undefined) settle(failed(unsent, false));
+  }
+
+  const events: ChannelEvents = {
+    onText: takeText,
+    onClose: fail,
+  };
+  channel = await options.open(events);
+  return {
+    nextId: () => ++lastId,
+    request,
+    async notify(text, headers) {
+      await channel?.send(text, headers);
+    },
+    isOpen: () => isOpen,
+    async close() {
+      endAll(connectionLost(server, "closed-by-gateway"));
+      await channel?.close();
+    },
+  };
+}

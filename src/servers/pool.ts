@@ -1,0 +1,193 @@
+/**
+ * All registered servers: one client and one catalogue each, connected at first use. `apply` makes the set match a new
+ * snapshot: servers whose spec did not change keep their connections, the others finish what they had begun.
+ */
+import { isDeepStrictEqual } from "node:util";
+import { GatewayError } from "../errors/fault.ts";
+import type { Clock } from "../lib/clock.ts";
+import { defaultScanLimits, type ScanLimits } from "../protocol/scan.ts";
+import type { Log } from "../telemetry/log.ts";
+import type { Metrics } from "../telemetry/metrics.ts";
+import { type Catalogue, createCatalogue } from "./catalogue.ts";
+import type { ServerStatus, Servers } from "./client.ts";
+import { createConnection } from "./connection.ts";
+import { createBinding } from "./open-wire.ts";
+import { createServerClient, type PooledClient } from "./server-client.ts";
+import type { ServerSpec } from "./spec.ts";
+
+export interface ServersLimits {
+  readonly scan: ScanLimits;
+  /** How long calls of a removed server may go on. */
+  readonly drainTimeoutMs: number;
+  /** Each step of stopping a process (stdin closed, SIGTERM, SIGKILL), and of closing a socket. */
+  readonly stopStepMs: number;
+  readonly reconnectFirstMs: number;
+  readonly reconnectMaxMs: number;
+  /** How long "speaks legacy revisions only" is believed. */
+  readonly legacyVerdictTtlMs: number;
+  readonly stderrLineBytesMax: number;
+  /** Bytes that may wait for a server that does not read. */
+  readonly queuedBytesMax: number;
+  readonly catalogueTtlMsMin: number;
+  readonly cataloguePagesMax: number;
+  readonly catalogueToolsMax: number;
+}
+
+export const defaultServersLimits: ServersLimits = Object.freeze({
+  scan: defaultScanLimits,
+  drainTimeoutMs: 30_000,
+  stopStepMs: 2_000,
+  reconnectFirstMs: 200,
+  reconnectMaxMs: 30_000,
+  legacyVerdictTtlMs: 24 * 60 * 60 * 1_000,
+  stderrLineBytesMax: 4_096,
+  queuedBytesMax: 16 * 1_024 * 1_024,
+  catalogueTtlMsMin: 5_000,
+  cataloguePagesMax: 100,
+  catalogueToolsMax: 10_000,
+});
+
+export interface ServersOptions {
+  readonly specs?: ReadonlyMap<string, ServerSpec>;
+  /** What child processes may inherit from; only the minimal names are taken. */
+  readonly inheritedEnvironment: Readonly<Record<string, string | undefined>>;
+  readonly gatewayVersion: string;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  readonly limits?: Partial<ServersLimits>;
+}
+
+interface Entry {
+  readonly spec: ServerSpec;
+  readonly client: PooledClient;
+  readonly catalogue: Catalogue;
+}
+
+export function createServers(options: ServersOptions): Servers {
+  const limits = { ...defaultServersLimits, ...options.limits };
+  const entries = new Map<string, Entry>();
+  const disabled = new Set<string>();
+  const retiring = new Set<Promise<void>>();
+  let isClosed = false;
+
+  function retire(entry: Entry): void {
+    const ending = entry.client.retire(limits.drainTimeoutMs).catch((error: unknown) => {
+      options.log.warn("upstream.close-failed", { server: entry.spec.name, error: String(error) });
+    });
+    retiring.add(ending);
+    void ending.finally(() => retiring.delete(ending));
+  }
+
+  function apply(specs: ReadonlyMap<string, ServerSpec>): void {
+    if (isClosed) return;
+    disabled.clear();
+    for (const [name, entry] of entries) {
+      const next = specs.get(name);
+      if (next?.enabled && isDeepStrictEqual(next, entry.spec)) continue;
+      entries.delete(name);
+      retire(entry);
+    }
+    for (const [name, spec] of specs) {
+      if (!spec.enabled) disabled.add(name);
+      else if (!entries.has(name)) entries.set(name, createEntry(spec, options, limits));
+    }
+  }
+
+  if (options.specs !== undefined) apply(options.specs);
+  options.metrics.gauge("mcp_gateway_upstream_ready", () =>
+    [...entries].map(([server, { client }]) => ({
+      labels: { server },
+      value: client.status().state === "ready" ? 1 : 0,
+    })),
+  );
+
+  return {
+    get: (name) => entries.get(name)?.client,
+    async tools(name, asked) {
+      const entry = entries.get(name);
+      if (entry === undefined) throw new GatewayError("scope-unknown", "Not found");
+      return entry.catalogue.tools(asked);
+    },
+    knowsTool: (server, tool) => entries.get(server)?.catalogue.knowsTool(tool),
+    status(name) {
+      const entry = entries.get(name);
+      if (entry !== undefined) return entry.client.status();
+      return disabled.has(name) ? disabledStatus(name) : undefined;
+    },
+    apply,
+    async close() {
+      isClosed = true;
+      const closing = [...entries.values()].map(({ client }) => client.close());
+      entries.clear();
+      await Promise.allSettled([...closing, ...retiring]);
+    },
+  };
+}
+
+function createEntry(spec: ServerSpec, options: ServersOptions, limits: ServersLimits): Entry {
+  const { clock, log, metrics } = options;
+  const ownInfoText = JSON.stringify({ name: "mcp-gateway", version: options.gatewayVersion });
+  const binding = createBinding({
+    spec,
+    inheritedEnvironment: options.inheritedEnvironment,
+    scanLimits: limits.scan,
+    stderrLineBytesMax: limits.stderrLineBytesMax,
+    queuedBytesMax: limits.queuedBytesMax,
+    stopStepMs: limits.stopStepMs,
+    log,
+    countStray: () =>
+      metrics.count("mcp_gateway_upstream_errors_total", { server: spec.name, error: "stray" }),
+  });
+  const connection = createConnection({
+    spec,
+    openWire: binding.open,
+    ownInfoText,
+    clock,
+    log,
+    legacyVerdictTtlMs: limits.legacyVerdictTtlMs,
+    reconnect: { firstMs: limits.reconnectFirstMs, maxMs: limits.reconnectMaxMs },
+    onNotification({ method }) {
+      if (method === "notifications/tools/list_changed") catalogue.invalidate();
+    },
+    onReopened() {
+      catalogue.invalidate();
+      if (spec.transport.kind !== "stdio") return;
+      metrics.count("mcp_gateway_upstream_restarts_total", { server: spec.name });
+    },
+  });
+  const { closePool } = binding;
+  const client = createServerClient({
+    spec,
+    connection,
+    closePool,
+    ownInfoText,
+    clock,
+    metrics,
+    tools: {
+      paramHeaders: (name) => catalogue.paramHeaders(name),
+      refresh: async (signal) => void (await catalogue.tools({ refresh: true, signal })),
+    },
+  });
+  const catalogue = createCatalogue({
+    client,
+    clock,
+    ttlMsMin: limits.catalogueTtlMsMin,
+    pagesMax: limits.cataloguePagesMax,
+    toolsMax: limits.catalogueToolsMax,
+  });
+  return { spec, client, catalogue };
+}
+
+function disabledStatus(name: string): ServerStatus {
+  return {
+    name,
+    state: "disabled",
+    era: undefined,
+    revision: undefined,
+    lastError: undefined,
+    consecutiveFailures: 0,
+    inFlight: 0,
+    restarts: 0,
+  };
+}

@@ -1,0 +1,47 @@
+/**
+ * Turns a notification a server sent during a call into what the agent must see: its own progress token put back,
+ * log messages below the level it asked for dropped. Pure; `server-client.ts` calls it for each notification.
+ */
+import { memberText, stringMember, withMembers } from "../protocol/json-view.ts";
+import type { Envelope, McpNotification, RelayedMessage } from "../protocol/messages.ts";
+
+const severities: readonly string[] = [
+  "debug",
+  "info",
+  "notice",
+  "warning",
+  "error",
+  "critical",
+  "alert",
+  "emergency",
+];
+
+/** The message to relay, or undefined where this call's agent did not ask for it. */
+export function toRelayed(
+  { method, params }: McpNotification,
+  envelope: Envelope,
+): RelayedMessage | undefined {
+  if (params === undefined) return undefined;
+  if (method === "notifications/progress") {
+    if (envelope.progressTokenText === undefined) return undefined;
+    return { method, params: withMembers(params, { progressToken: envelope.progressTokenText }) };
+  }
+  if (method !== "notifications/message" || envelope.logLevel === undefined) return undefined;
+  const severity = severityOf(stringMember(params, "level"));
+  if (severity === undefined || severity < (severityOf(envelope.logLevel) ?? 0)) return undefined;
+  return { method, params };
+}
+
+/** The rank of a log level, the most verbose being 0; undefined for none or an unknown one. */
+export function severityOf(level: string | undefined): number | undefined {
+  const rank = level === undefined ? -1 : severities.indexOf(level);
+  return rank === -1 ? undefined : rank;
+}
+
+/** The progress token of a progress notification, where it is one of our integers. */
+export function progressId({ params }: McpNotification): number | undefined {
+  const text = params && memberText(params, "progressToken");
+  if (text === undefined) return undefined;
+  const id = Number(text);
+  return Number.isSafeInteger(id) ? id : undefined;
+}

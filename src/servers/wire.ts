@@ -1,0 +1,75 @@
+/**
+ * What lies between the eras and the bindings: a wire carries requests we numbered and brings back what answered
+ * them. Bindings implement it (`streamable-http.ts` directly, the others as a `Channel` under `duplex.ts`); they know
+ * framing and ids, and no method, era or retry rule.
+ */
+import type { Fault } from "../errors/fault.ts";
+import type { JsonObject } from "../protocol/json-view.ts";
+import type { McpNotification } from "../protocol/messages.ts";
+
+export interface WireRequest {
+  /** Ours, unique on this wire; also our progress token. */
+  readonly id: number;
+  readonly method: string;
+  /** The whole JSON-RPC message. */
+  readonly text: string;
+  /** For HTTP-like bindings; the others have no place for them. */
+  readonly headers: Readonly<Record<string, string>>;
+  /** The notification that takes the request back; undefined where closing its stream says so. */
+  readonly cancellation: string | undefined;
+  readonly signal: AbortSignal | undefined;
+  readonly timeoutMs: number;
+  /** Called for each notification known to belong to this request, in order, before the promise resolves. */
+  readonly onNotification: (notification: McpNotification) => void;
+}
+
+export type WireAnswer =
+  | { readonly kind: "result"; readonly body: JsonObject }
+  | { readonly kind: "error"; readonly body: JsonObject; readonly status: number | undefined }
+  | {
+      readonly kind: "fault";
+      readonly fault: Fault;
+      /** False only where the server surely did not act on the request. */
+      readonly mayHaveRun: boolean;
+      /** HTTP status, where there was one: evidence for era and session. */
+      readonly status: number | undefined;
+    };
+
+export interface Wire {
+  nextId(): number;
+  /** Never rejects. */
+  request(request: WireRequest): Promise<WireAnswer>;
+  /** Sends a notification; resolves when it is out (or lost: nobody waits for an answer). Never rejects. */
+  notify(text: string, headers: Readonly<Record<string, string>>): Promise<void>;
+  /** False once the connection behind it is gone for good. */
+  isOpen(): boolean;
+  close(): Promise<void>;
+}
+
+export interface WireEvents {
+  /** A notification that belongs to no single call: list changes. */
+  readonly onNotification: (notification: McpNotification) => void;
+  /** The connection ended by itself. */
+  readonly onClose: (fault: Fault) => void;
+}
+
+/** Opens one connection (spawns one process). Rejects with GatewayError `upstream-*`. */
+export type OpenWire = (events: WireEvents, signal: AbortSignal) => Promise<Wire>;
+
+/** A two-way stream of whole messages: what stdio, WebSocket and HTTP+SSE have in common. */
+export interface Channel {
+  /**
+   * Resolves with a fault where the message surely did not reach the server; undefined = sent. Headers are for
+   * channels that post their messages.
+   */
+  send(
+    text: string,
+    headers?: Readonly<Record<string, string>>,
+  ): Promise<Fault | undefined> | Fault | undefined;
+  close(): Promise<void>;
+}
+
+export interface ChannelEvents {
+  readonly onText: (text: string) => void;
+  readonly onClose: (fault: Fault) => void;
+}

@@ -1,0 +1,231 @@
+/**
+ * What a well-formed resource of each kind looks like: names, ranges and patterns, field by field. The only place
+ * that states them; `build.ts` reads every stored body through this table, so nothing invalid is ever served or stored.
+ */
+import type { ServerTransport, ToolSetting } from "../servers/spec.ts";
+import {
+  flag,
+  integer,
+  list,
+  matching,
+  object,
+  oneOf,
+  optional,
+  refuseField,
+  type Shape,
+  text,
+  textMap,
+} from "./body-shape.ts";
+import {
+  type BindingResource,
+  type ClientLimits,
+  type ClientResource,
+  policyActions,
+  type RetentionRuleResource,
+  type RoleResource,
+  type RuleResource,
+  type ServerResource,
+  type TokenResource,
+  type VirtualServerResource,
+} from "./resources.ts";
+
+const listMax = 10_000;
+const patternLengthMax = 1024;
+const dayMs = 86_400_000;
+const timeMaxMs = 8.64e15;
+
+/** Names of servers, virtual servers, clients, roles, bindings and rules. */
+export const resourceName = matching(
+  /^[a-z0-9][a-z0-9-]{0,62}$/,
+  63,
+  "1 to 63 of a-z, 0-9 and -, not starting with -",
+);
+/** A name that is also a scope: `all` is the merge of everything and cannot be taken. */
+export const scopeName: Shape<string> = (value, path) => {
+  const name = resourceName(value, path);
+  return name === "all" ? refuseField(path, 'the name "all" is reserved') : name;
+};
+
+const description = text(4096);
+const targetName = text(512, 1);
+/** `server__name`, `server__*` or `*`: a wildcard stands for a whole segment only. */
+const grant = matching(
+  /^(\*|[a-z0-9][a-z0-9-]{0,62}__(\*|[^*\s]{1,512}))$/,
+  640,
+  '"*", "server__*" or "server__name"',
+);
+const uriPattern = text(patternLengthMax, 1);
+const origin: Shape<string> = (value, path) => {
+  const read = text(512, 1)(value, path);
+  const isOrigin = URL.canParse(read) && new URL(read).origin === read;
+  return isOrigin ? read : refuseField(path, 'must be an origin such as "https://app.example.com"');
+};
+const resourcePattern = matching(
+  /^mcp:(\*|[a-z0-9][a-z0-9-]{0,62}):(\*|[^*\s]{1,512})$/,
+  640,
+  '"mcp:{server}:{target}", where a whole segment may be "*"',
+);
+
+const limit = optional(integer(1, 1_000_000_000));
+const clientLimits = object<Partial<ClientLimits>>({
+  requestsPerMinute: limit,
+  burst: limit,
+  toolRequestsPerMinute: limit,
+  toolBurst: limit,
+  maxInFlight: limit,
+  requestBytesMax: limit,
+});
+
+export const clientShape = object<ClientResource>({
+  id: resourceName,
+  displayName: text(256),
+  enabled: flag,
+  allowedTools: list(grant, listMax),
+  allowedResources: list(uriPattern, listMax),
+  allowedPrompts: list(grant, listMax),
+  roles: list(resourceName, 256),
+  allowedOrigins: list(origin, 256),
+  limits: clientLimits,
+});
+
+export const tokenShape = object<TokenResource>({
+  id: text(64, 1),
+  clientId: resourceName,
+  digest: matching(/^[0-9a-f]{64}$/, 64, "64 hex digits"),
+  createdAtMs: integer(0, timeMaxMs),
+  expiresAtMs: optional(integer(0, timeMaxMs)),
+});
+
+const environmentName = matching(/^[A-Za-z_][A-Za-z0-9_]{0,255}$/, 256, "a variable name");
+const headerName = matching(/^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}$/, 256, "an HTTP field name");
+// No refusal ever quotes a value: both kinds are secrets.
+const environmentValue = textWithoutNul(32_768, 0);
+const headerValue = matching(/^[\t\x20-\x7e\x80-\xff]*$/, 16_384, "a value without line breaks");
+
+const stdioTransport = object<Extract<ServerTransport, { kind: "stdio" }>>({
+  kind: oneOf(["stdio"]),
+  command: textWithoutNul(4096, 1),
+  args: list(textWithoutNul(32_768, 0), 1024),
+  environment: textMap(environmentName, environmentValue, 256),
+  workingDirectory: optional(textWithoutNul(4096, 1)),
+});
+
+const remoteKinds = ["streamable-http", "http-sse", "websocket"] as const;
+const remoteTransport = object<Exclude<ServerTransport, { kind: "stdio" }>>({
+  kind: oneOf(remoteKinds),
+  url: text(2048, 1),
+  headers: textMap(headerName, headerValue, 128),
+});
+
+const transport: Shape<ServerTransport> = (value, path) => {
+  const isStdio =
+    typeof value === "object" && value !== null && "kind" in value && value.kind === "stdio";
+  if (isStdio) return stdioTransport(value, path);
+  const remote = remoteTransport(value, path);
+  checkUrl(remote.kind, remote.url, `${path}.url`);
+  return remote;
+};
+
+const toolSetting = object<ToolSetting>({
+  tool: targetName,
+  readOnly: flag,
+  cacheTtlMs: integer(0, 30 * dayMs),
+  cachePublic: flag,
+});
+
+export const serverShape = object<ServerResource>({
+  name: scopeName,
+  description,
+  transport,
+  era: oneOf(["auto", "legacy", "modern"]),
+  enabled: flag,
+  connectTimeoutMs: integer(1, 600_000),
+  callTimeoutMs: integer(1, dayMs),
+  responseBytesMax: integer(1024, 1_073_741_824),
+  maxInFlight: integer(1, 100_000),
+  listTtlMs: integer(0, 30 * dayMs),
+  listsPublic: flag,
+  toolSettings: list(toolSetting, listMax),
+  allowPrivateNetwork: flag,
+});
+
+const bundledName = object<VirtualServerResource["tools"][number]>({
+  server: resourceName,
+  name: targetName,
+  exposedName: optional(targetName),
+});
+
+export const virtualServerShape = object<VirtualServerResource>({
+  name: scopeName,
+  description,
+  enabled: flag,
+  tools: list(bundledName, listMax),
+  prompts: list(bundledName, listMax),
+  resources: list(object({ server: resourceName, uriPattern }), listMax),
+});
+
+const action = oneOf(policyActions);
+
+export const roleShape = object<RoleResource>({
+  name: resourceName,
+  description,
+  permissions: list(
+    object({ resource: resourcePattern, actions: list(action, policyActions.length) }),
+    listMax,
+  ),
+});
+
+export const bindingShape = object<BindingResource>({
+  name: resourceName,
+  roles: list(resourceName, 256),
+  users: list(text(512, 1), listMax),
+  groups: list(text(512, 1), listMax),
+});
+
+export const ruleShape = object<RuleResource>({
+  name: resourceName,
+  effect: oneOf(["deny", "allow"]),
+  priority: integer(-1_000_000, 1_000_000),
+  condition: object<RuleResource["condition"]>({
+    server: optional(resourceName),
+    targetPattern: optional(text(patternLengthMax, 1)),
+    ignoreCase: flag,
+    principal: optional(text(512, 1)),
+    action: optional(action),
+  }),
+  enabled: flag,
+});
+
+export const retentionRuleShape = object<RetentionRuleResource>({
+  id: resourceName,
+  description,
+  policyType: oneOf(["time_based"]),
+  action: oneOf(["delete", "retain"]),
+  retentionDays: integer(1, 36_500),
+  dataClass: optional(text(128, 1)),
+  event: optional(text(128, 1)),
+  clientId: optional(text(128, 1)),
+  priority: integer(-1_000_000, 1_000_000),
+  enabled: flag,
+});
+
+function textWithoutNul(lengthMax: number, lengthMin: number): Shape<string> {
+  const base = text(lengthMax, lengthMin);
+  return (value, path) => {
+    const read = base(value, path);
+    return read.includes("\0") ? refuseField(path, "must not contain NUL") : read;
+  };
+}
+
+function checkUrl(kind: (typeof remoteKinds)[number], url: string, path: string): void {
+  const schemes = kind === "websocket" ? ["ws:", "wss:"] : ["http:", "https:"];
+  const parsed = URL.canParse(url) ? new URL(url) : undefined;
+  if (parsed === undefined || !schemes.includes(parsed.protocol)) {
+    refuseField(path, `must be a URL with scheme ${schemes.join(" or ").replaceAll(":", "")}`);
+  }
+  // Credentials belong in headers, which are write-only; a URL is shown to every viewer.
+  if (parsed.username !== "" || parsed.password !== "") {
+    refuseField(path, "must not contain a user name or password: use headers");
+  }
+  if (parsed.hash !== "") refuseField(path, "must not contain a fragment");
+}

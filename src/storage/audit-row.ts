@@ -1,0 +1,75 @@
+/**
+ * How an audit row lies in its table, both ways, and which columns pruning empties. Pure; used by `sql-audit.ts`.
+ */
+import type { AuditRecordsTable } from "./schema.ts";
+import { toSearchValue } from "./search-value.ts";
+import type { AuditRow } from "./store.ts";
+
+/** Log id, seq and leaf stay for the chain; time, event and durability say when and what kind, but not who. */
+export const prunedColumns = {
+  envelope: null,
+  details: null,
+  principal: null,
+  client: null,
+  tool: null,
+  server: null,
+  scope: null,
+  method: null,
+  status: null,
+  decision: null,
+  session: null,
+  correlation_id: null,
+  data_class: null,
+} as const satisfies Partial<AuditRecordsTable>;
+
+export function toAuditTable(row: AuditRow): AuditRecordsTable {
+  return {
+    log_id: row.logId,
+    seq: row.seq,
+    leaf: row.leaf,
+    envelope: row.envelope,
+    details: row.details,
+    time_ms: row.timeMs,
+    event: toSearchValue(row.event),
+    durability: row.durability,
+    principal: toSearchColumn(row.principal),
+    client: toSearchColumn(row.client),
+    tool: toSearchColumn(row.tool),
+    server: toSearchColumn(row.server),
+    scope: toSearchColumn(row.scope),
+    method: toSearchColumn(row.method),
+    status: toSearchColumn(row.status),
+    decision: toSearchColumn(row.decision),
+    session: toSearchColumn(row.session),
+    correlation_id: toSearchColumn(row.correlationId),
+    data_class: toSearchColumn(row.dataClass),
+  };
+}
+
+export function fromAuditTable(row: AuditRecordsTable): AuditRow {
+  return {
+    logId: row.log_id,
+    seq: row.seq,
+    leaf: row.leaf,
+    envelope: row.envelope,
+    details: row.details,
+    timeMs: row.time_ms,
+    event: row.event,
+    durability: row.durability,
+    principal: row.principal,
+    client: row.client,
+    tool: row.tool,
+    server: row.server,
+    scope: row.scope,
+    method: row.method,
+    status: row.status,
+    decision: row.decision,
+    session: row.session,
+    correlationId: row.correlation_id,
+    dataClass: row.data_class,
+  };
+}
+
+function toSearchColumn(value: string | null): string | null {
+  return value === null ? null : toSearchValue(value);
+}

@@ -1,0 +1,25 @@
+/**
+ * What differs between the two databases: how to connect, lock, announce and watch, and what their errors mean.
+ * `postgres.ts` and `sqlite.ts` implement it; `sql-store.ts` and `migrations.ts` are written once on top of it.
+ */
+import type { Kysely, Transaction } from "kysely";
+import type { Tables } from "./schema.ts";
+import type { StoreError } from "./store.ts";
+
+export interface SqlDialect {
+  readonly description: { readonly kind: "postgres" | "sqlite"; readonly location: string };
+  /** Every use of a connection through it ends by the dialect's own deadline. */
+  readonly db: Kysely<Tables>;
+  /** The type of text columns: compared byte by byte, so both databases order alike. */
+  readonly textType: string;
+  toStoreError(error: unknown): StoreError;
+  /** Waits for other processes that migrate; held until the transaction ends. */
+  lockMigrations(transaction: Transaction<Tables>): Promise<void>;
+  /** Tells other processes about a write, once the transaction commits. */
+  announce(transaction: Transaction<Tables>, stateRevision: number): Promise<void>;
+  /** Calls back with the state revision after writes of others; may repeat itself. Returns a stop function. */
+  watch(changed: (stateRevision: number) => void): () => void;
+  /** Takes a named lock across processes and resolves with its release; undefined where it is held. */
+  tryLock(name: string): Promise<(() => Promise<void>) | undefined>;
+  close(): Promise<void>;
+}

@@ -1,0 +1,157 @@
+/**
+ * The schema's history: forward only, all pending steps in one transaction, behind a lock that other processes
+ * respect. A database newer than this program is refused, because an older program would misread it (CF-07).
+ */
+import { type Kysely, type SqlBool, sql, type Transaction } from "kysely";
+import type { SqlDialect } from "./dialect.ts";
+import type { AuditRecordsTable, Tables } from "./schema.ts";
+import { StoreError } from "./store.ts";
+
+interface Migration {
+  readonly version: number;
+  readonly name: string;
+  up(db: Transaction<Tables>, textType: string): Promise<void>;
+}
+
+const migrations: readonly Migration[] = [{ version: 1, name: "first tables", up: createTables }];
+export const schemaVersion = migrations.length;
+
+/** Columns that audit queries filter by. */
+const indexedColumns = [
+  "principal",
+  "client",
+  "tool",
+  "server",
+  "scope",
+  "event",
+  "status",
+  "decision",
+  "session",
+  "correlation_id",
+  "data_class",
+] as const satisfies readonly (keyof AuditRecordsTable)[];
+
+/** Brings the schema up to `schemaVersion` and returns the version it found. */
+export async function migrateSchema(dialect: SqlDialect): Promise<number> {
+  return await dialect.db.transaction().execute(async (db) => {
+    await dialect.lockMigrations(db);
+    await db.schema
+      .createTable("schema_migrations")
+      .ifNotExists()
+      .addColumn("version", "bigint", (column) => column.primaryKey())
+      .addColumn("name", sql.raw(dialect.textType), (column) => column.notNull())
+      .execute();
+    const found = await readSchemaVersion(db);
+    refuseNewer(found);
+    for (const { version, name, up } of migrations.slice(found)) {
+      await up(db, dialect.textType);
+      await db.insertInto("schema_migrations").values({ version, name }).execute();
+    }
+    return found;
+  });
+}
+
+/** Refuses a database whose schema this program cannot use as it is. */
+export async function checkSchema(dialect: SqlDialect): Promise<void> {
+  const tables = await dialect.db.introspection.getTables();
+  const isMigrated = tables.some((table) => table.name === "schema_migrations");
+  const found = isMigrated ? await readSchemaVersion(dialect.db) : 0;
+  refuseNewer(found);
+  if (found < schemaVersion) {
+    throw new StoreError(
+      "conflict",
+      `the database has schema version ${found} and this program needs ${schemaVersion}: run "mcp-gateway migrate" first`,
+    );
+  }
+}
+
+async function readSchemaVersion(db: Kysely<Tables>): Promise<number> {
+  const newest = await db
+    .selectFrom("schema_migrations")
+    .select("version")
+    .orderBy("version", "desc")
+    .limit(1)
+    .executeTakeFirst();
+  return newest?.version ?? 0;
+}
+
+function refuseNewer(found: number): void {
+  if (found <= schemaVersion) return;
+  throw new StoreError(
+    "conflict",
+    `the database has schema version ${found}, newer than the ${schemaVersion} this program knows: ` +
+      "it was written by a later release; run that release or a later one (schemas are never downgraded)",
+  );
+}
+
+async function createTables(db: Transaction<Tables>, textType: string): Promise<void> {
+  const text = sql.raw(textType);
+  await db.schema
+    .createTable("state")
+    .addColumn("id", "bigint", (column) => column.primaryKey().check(sql`id = 1`))
+    .addColumn("revision", "bigint", (column) => column.notNull())
+    .execute();
+  await db.insertInto("state").values({ id: 1, revision: 0 }).execute();
+  await db.schema
+    .createTable("resources")
+    .addColumn("kind", text, (column) => column.notNull())
+    .addColumn("name", text, (column) => column.notNull())
+    .addColumn("body", "text", (column) => column.notNull())
+    .addColumn("created_at_ms", "bigint", (column) => column.notNull())
+    .addColumn("updated_at_ms", "bigint", (column) => column.notNull())
+    .addColumn("state_revision", "bigint", (column) => column.notNull())
+    .addPrimaryKeyConstraint("resources_key", ["kind", "name"])
+    .execute();
+  await createAuditTable(db, text);
+  await createAuditIndexes(db);
+}
+
+async function createAuditTable(
+  db: Transaction<Tables>,
+  text: ReturnType<typeof sql.raw>,
+): Promise<void> {
+  await db.schema
+    .createTable("audit_records")
+    .addColumn("log_id", text, (column) => column.notNull())
+    .addColumn("seq", "bigint", (column) => column.notNull())
+    .addColumn("leaf", text, (column) => column.notNull())
+    .addColumn("envelope", "text")
+    .addColumn("details", "text")
+    .addColumn("time_ms", "bigint", (column) => column.notNull())
+    .addColumn("event", text, (column) => column.notNull())
+    .addColumn("durability", text, (column) => column.notNull())
+    .addColumn("principal", text)
+    .addColumn("client", text)
+    .addColumn("tool", text)
+    .addColumn("server", text)
+    .addColumn("scope", text)
+    .addColumn("method", text)
+    .addColumn("status", text)
+    .addColumn("decision", text)
+    .addColumn("session", text)
+    .addColumn("correlation_id", text)
+    .addColumn("data_class", text)
+    .addPrimaryKeyConstraint("audit_records_key", ["log_id", "seq"])
+    .execute();
+}
+
+/**
+ * A filter's column first, then the order of a scan, then the time, so one index answers filter, order, position
+ * and time range. Rows without a value are left out: they are never found by equality.
+ */
+async function createAuditIndexes(db: Transaction<Tables>): Promise<void> {
+  for (const column of indexedColumns) {
+    await db.schema
+      .createIndex(`audit_records_by_${column}`)
+      .on("audit_records")
+      .columns([column, "log_id", "seq", "time_ms"])
+      .where(column, "is not", null)
+      .execute();
+  }
+  await db.schema
+    .createIndex("audit_records_by_time")
+    .on("audit_records")
+    .columns(["time_ms", "log_id", "seq"])
+    .where(sql<SqlBool>`envelope is not null`)
+    .execute();
+}

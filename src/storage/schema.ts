@@ -1,0 +1,54 @@
+/**
+ * The tables as kysely sees them: one type a table, columns in snake_case. Whole numbers are bigint columns read
+ * as numbers. Used by the SQL files of this folder only; what leaves the folder is `store.ts`.
+ */
+export interface StateTable {
+  /** Always 1: the table has one row. */
+  readonly id: number;
+  readonly revision: number;
+}
+
+export interface ResourcesTable {
+  readonly kind: string;
+  readonly name: string;
+  /** JSON text, the same bytes on both databases. */
+  readonly body: string;
+  readonly created_at_ms: number;
+  readonly updated_at_ms: number;
+  readonly state_revision: number;
+}
+
+export interface AuditRecordsTable {
+  readonly log_id: string;
+  readonly seq: number;
+  readonly leaf: string;
+  /** Null once pruned; text and not a JSON column, because its exact bytes are what was hashed. */
+  readonly envelope: string | null;
+  readonly details: string | null;
+  readonly time_ms: number;
+  readonly event: string;
+  readonly durability: string;
+  readonly principal: string | null;
+  readonly client: string | null;
+  readonly tool: string | null;
+  readonly server: string | null;
+  readonly scope: string | null;
+  readonly method: string | null;
+  readonly status: string | null;
+  readonly decision: string | null;
+  readonly session: string | null;
+  readonly correlation_id: string | null;
+  readonly data_class: string | null;
+}
+
+export interface SchemaMigrationsTable {
+  readonly version: number;
+  readonly name: string;
+}
+
+export interface Tables {
+  readonly state: StateTable;
+  readonly resources: ResourcesTable;
+  readonly audit_records: AuditRecordsTable;
+  readonly schema_migrations: SchemaMigrationsTable;
+}

@@ -1,0 +1,148 @@
+/**
+ * The audit copy over SQL: append with fork detection, scan by key, prune down to the leaf. Part of `sql-store.ts`.
+ * What a filter means is in `audit-filter.ts`, how a row is laid out in `audit-row.ts`.
+ */
+import type { Kysely, Transaction } from "kysely";
+import { livePrunable, matching } from "./audit-filter.ts";
+import { fromAuditTable, prunedColumns, toAuditTable } from "./audit-row.ts";
+import { chunksOf } from "./chunks.ts";
+import type { SqlDialect } from "./dialect.ts";
+import type { Tables } from "./schema.ts";
+import type { Guard, SqlStoreLimits } from "./sql-store.ts";
+import { type AuditRow, type AuditStore, StoreError } from "./store.ts";
+
+interface Place {
+  readonly logId: string;
+  readonly seq: number;
+}
+
+export function createAuditStore(
+  { db }: SqlDialect,
+  guard: Guard,
+  limits: SqlStoreLimits,
+): AuditStore {
+  return {
+    async append(rows) {
+      for (const batch of chunksOf(rows, limits.rowsPerStatementMax)) {
+        await guard(() => db.transaction().execute((transaction) => insert(transaction, batch)));
+      }
+    },
+    head: (logId) =>
+      guard(() =>
+        db
+          .selectFrom("audit_records")
+          .select(["seq", "leaf"])
+          .where("log_id", "=", logId)
+          .orderBy("seq", "desc")
+          .limit(1)
+          .executeTakeFirst(),
+      ),
+    scan: (query) => guard(() => scan(db, query, limits)),
+    prunable: (query) =>
+      guard(() =>
+        db
+          .selectFrom("audit_records")
+          .select(["log_id as logId", "seq", "leaf", "durability"])
+          .where(livePrunable(query))
+          .orderBy("time_ms")
+          .orderBy("log_id")
+          .orderBy("seq")
+          .limit(Math.min(query.limit, limits.scanRowsMax))
+          .execute(),
+      ),
+    countPrunable: (query) =>
+      guard(async () => {
+        const { live } = await db
+          .selectFrom("audit_records")
+          .select((eb) => eb.fn.countAll<number>().as("live"))
+          .where(livePrunable(query))
+          .executeTakeFirstOrThrow();
+        return live;
+      }),
+    async prune(places) {
+      let pruned = 0;
+      for (const batch of chunksOf(places, limits.rowsPerStatementMax)) {
+        pruned += await guard(() =>
+          db.transaction().execute((transaction) => prune(transaction, batch)),
+        );
+      }
+      return pruned;
+    },
+  };
+}
+
+/** Commit status is unknown after a lost connection, so callers send batches again: same leaf, no matter (ST-03). */
+async function insert(db: Transaction<Tables>, rows: readonly AuditRow[]): Promise<void> {
+  const { numInsertedOrUpdatedRows } = await db
+    .insertInto("audit_records")
+    .values(rows.map(toAuditTable))
+    .onConflict((conflict) => conflict.columns(["log_id", "seq"]).doNothing())
+    .executeTakeFirstOrThrow();
+  if (numInsertedOrUpdatedRows === BigInt(rows.length)) return;
+  await refuseFork(db, rows);
+}
+
+async function refuseFork(db: Transaction<Tables>, rows: readonly AuditRow[]): Promise<void> {
+  for (const [logId, own] of byLog(rows)) {
+    const seqs = own.map((row) => row.seq);
+    const stored = await db
+      .selectFrom("audit_records")
+      .select(["seq", "leaf"])
+      .where("log_id", "=", logId)
+      .where("seq", "in", seqs)
+      .execute();
+    const leaves = new Map(stored.map((row) => [row.seq, row.leaf]));
+    const fork = own.find((row) => leaves.get(row.seq) !== row.leaf);
+    if (fork === undefined) continue;
+    throw new StoreError(
+      "corrupt",
+      `log ${logId} forks at record ${fork.seq}: the database holds leaf ${leaves.get(fork.seq)}, the log ${fork.leaf}`,
+    );
+  }
+}
+
+async function scan(
+  db: Kysely<Tables>,
+  query: Parameters<AuditStore["scan"]>[0],
+  limits: SqlStoreLimits,
+): ReturnType<AuditStore["scan"]> {
+  const limit = Math.max(1, Math.min(query.limit, limits.scanRowsMax));
+  const { after } = query;
+  const ascending = query.order === "ascending";
+  let select = db.selectFrom("audit_records").selectAll().where(matching(query.filter));
+  if (query.includePruned !== true) select = select.where("envelope", "is not", null);
+  if (after !== undefined) {
+    select = select.where(({ eb, refTuple, tuple }) =>
+      eb(refTuple("log_id", "seq"), ascending ? ">" : "<", tuple(after.logId, after.seq)),
+    );
+  }
+  // One row more than asked for tells whether there is a next page.
+  const found = await select
+    .orderBy("log_id", ascending ? "asc" : "desc")
+    .orderBy("seq", ascending ? "asc" : "desc")
+    .limit(limit + 1)
+    .execute();
+  const rows = found.slice(0, limit).map(fromAuditTable);
+  const last = found.length > limit ? rows.at(-1) : undefined;
+  return { rows, next: last && { logId: last.logId, seq: last.seq } };
+}
+
+async function prune(db: Transaction<Tables>, places: readonly Place[]): Promise<number> {
+  let pruned = 0;
+  for (const [logId, own] of byLog(places)) {
+    const seqs = own.map((place) => place.seq);
+    const { numUpdatedRows } = await db
+      .updateTable("audit_records")
+      .set(prunedColumns)
+      .where("log_id", "=", logId)
+      .where("seq", "in", seqs)
+      .where("envelope", "is not", null)
+      .executeTakeFirstOrThrow();
+    pruned += Number(numUpdatedRows);
+  }
+  return pruned;
+}
+
+function byLog<T extends Place>(places: readonly T[]): ReadonlyMap<string, readonly T[]> {
+  return Map.groupBy(places, (place) => place.logId);
+}

@@ -1,0 +1,60 @@
+/**
+ * The store over SQL: both halves, the lock, and the one place where database errors become `StoreError`.
+ * `open-store.ts` calls it with a dialect.
+ */
+import { sql } from "kysely";
+import type { SqlDialect } from "./dialect.ts";
+import { createAuditStore } from "./sql-audit.ts";
+import { createResourceStore } from "./sql-resources.ts";
+import type { Store } from "./store.ts";
+
+export interface SqlStoreLimits {
+  /** Rows written by one statement. PostgreSQL takes 65,535 parameters in one, SQLite 32,766. */
+  readonly rowsPerStatementMax: number;
+  /** Rows returned by one scan; callers continue with `next`. */
+  readonly scanRowsMax: number;
+}
+
+export const defaultSqlStoreLimits: SqlStoreLimits = {
+  rowsPerStatementMax: 512,
+  scanRowsMax: 10_000,
+};
+
+/** Runs one operation; whatever it throws becomes a `StoreError`. */
+export type Guard = <T>(work: () => Promise<T>) => Promise<T>;
+
+/** A store on an open, migrated database. Closing it closes the dialect. */
+export function createSqlStore(
+  dialect: SqlDialect,
+  limits: SqlStoreLimits = defaultSqlStoreLimits,
+): Store {
+  const guard: Guard = async (work) => {
+    try {
+      return await work();
+    } catch (error) {
+      throw dialect.toStoreError(error);
+    }
+  };
+  let closing: Promise<void> | undefined;
+  return {
+    description: dialect.description,
+    resources: createResourceStore(dialect, guard, limits),
+    audit: createAuditStore(dialect, guard, limits),
+    async exclusively(name, work) {
+      const release = await guard(() => dialect.tryLock(name));
+      if (release === undefined) return undefined;
+      try {
+        return await work();
+      } finally {
+        await release();
+      }
+    },
+    async ping() {
+      await guard(() => sql`select revision from state`.execute(dialect.db));
+    },
+    close() {
+      closing ??= guard(() => dialect.close());
+      return closing;
+    },
+  };
+}

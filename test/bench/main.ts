@@ -1,0 +1,166 @@
+/**
+ * `npm run bench -- [--json FILE] [--quick] [--only NAME] [--without-gateway]`: what the gateway costs, told as ratios against
+ * doing without it, measured in one run on one machine. `--only` takes a figure's name or the part before its dot.
+ * `--quick` is a smoke test: each measurement must succeed, but its targets are not judged.
+ */
+import { existsSync, statSync } from "node:fs";
+import { parseArgs } from "node:util";
+import { executable } from "../support/gateway-process.ts";
+import { type CallKind, callKinds, type Measured, measureCalls } from "./calls.ts";
+import { measureColdStart, measureIdleMemory, median } from "./cold-start.ts";
+import { measureIdle } from "./idle.ts";
+import { measurePolicyDecision } from "./policy-decide.ts";
+import {
+  startBenchGateway,
+  startRelay,
+  startUpstream,
+  straightTarget,
+  type Target,
+} from "./target.ts";
+
+const { values: options } = parseArgs({
+  options: {
+    json: { type: "string" },
+    only: { type: "string" },
+    quick: { type: "boolean", default: false },
+    "without-gateway": { type: "boolean", default: false },
+  },
+});
+
+const rounds = options.quick ? 1 : 3;
+const durationMs = options.quick ? 1_000 : 5_000;
+const idleConnections = options.quick ? 500 : 2_000;
+const coldStarts = options.quick ? 3 : 15;
+
+/** The most that a figure may be. */
+const targets: Readonly<Record<string, number>> = {
+  "http_legacy.cpu_vs_relay": 2.5,
+  "http_modern.cpu_vs_relay": 2.5,
+  "ws.cpu_vs_relay": 2.5,
+  cold_start_ms: 300,
+  idle_rss_mb: 120,
+};
+
+const figures: Record<string, number> = {};
+const notes: string[] = [];
+let failed = 0;
+
+function isWanted(...names: readonly string[]): boolean {
+  const { only } = options;
+  return only === undefined || names.some((name) => name === only || name.startsWith(`${only}.`));
+}
+
+/** A measurement that fails is told and counted; the others still run. */
+async function attempt(name: string, measure: () => Promise<void>): Promise<void> {
+  try {
+    await measure();
+  } catch (error) {
+    failed += 1;
+    notes.push(`${name}: ${error instanceof Error ? error.message : error}`);
+    console.log(`FAILED: ${notes.at(-1)}`);
+  }
+}
+
+/** Every target in every round, in turn, so that a noisy minute touches all alike; the median of each counts. */
+async function compareCalls(kind: CallKind, compared: readonly Target[]): Promise<void> {
+  const measured = new Map<string, Measured[]>();
+  for (const target of compared) await measureCalls(kind, target, durationMs / 2);
+  for (let round = 0; round < rounds; round += 1) {
+    for (const target of compared) {
+      const one = await measureCalls(kind, target, durationMs);
+      measured.set(target.name, [...(measured.get(target.name) ?? []), one]);
+    }
+  }
+  const middle = (name: string, field: keyof Measured) =>
+    median((measured.get(name) ?? []).map((one) => one[field]));
+  for (const { name } of compared) {
+    console.log(
+      `${kind.padEnd(12)} ${name.padEnd(9)} ${middle(name, "rps").toFixed(0).padStart(7)} calls/s` +
+        `  p50 ${middle(name, "p50Us").toFixed(0).padStart(6)} us  p99 ${middle(name, "p99Us").toFixed(0).padStart(6)} us` +
+        `  cpu ${middle(name, "cpuUs").toFixed(1).padStart(6)} us/call`,
+    );
+    const prefix = name === "gateway" ? kind : `${kind}.${name}`;
+    figures[`${prefix}.rps`] = middle(name, "rps");
+    figures[`${prefix}.p50_us`] = middle(name, "p50Us");
+    figures[`${prefix}.p99_us`] = middle(name, "p99Us");
+    figures[`${prefix}.cpu_us`] = middle(name, "cpuUs");
+  }
+  if (!measured.has("gateway")) return;
+  figures[`${kind}.cpu_vs_relay`] = middle("gateway", "cpuUs") / middle("relay", "cpuUs");
+  figures[`${kind}.rps_vs_relay`] = middle("gateway", "rps") / middle("relay", "rps");
+}
+
+async function compareAllCalls(): Promise<void> {
+  const kinds = callKinds.filter((kind) => isWanted(kind, `${kind}.cpu_vs_relay`));
+  if (kinds.length === 0) return;
+  await using upstream = await startUpstream();
+  await using relay = await startRelay(upstream);
+  const compared = [straightTarget(upstream), relay.target];
+  if (options["without-gateway"]) {
+    for (const kind of kinds) await attempt(kind, () => compareCalls(kind, compared));
+    return;
+  }
+  const { gateway, target } = await startBenchGateway(upstream);
+  await using _ends = gateway;
+  for (const kind of kinds) await attempt(kind, () => compareCalls(kind, [...compared, target]));
+}
+
+/** A gateway of its own, so that earlier load has left nothing behind. */
+async function measureConnections(): Promise<void> {
+  await using upstream = await startUpstream();
+  const { gateway, target } = await startBenchGateway(upstream);
+  await using _ends = gateway;
+  const { pid, headers, socketUrl } = target;
+  const streamUrl = `${gateway.agents}/legacy/sse`;
+  if (isWanted("idle_ws_kb")) {
+    const socket = { pid, headers, url: socketUrl };
+    await attempt("idle_ws_kb", async () => {
+      figures.idle_ws_kb = await measureIdle("idle-ws", socket, idleConnections);
+    });
+  }
+  if (isWanted("idle_sse_kb")) {
+    const stream = { pid, headers, url: streamUrl };
+    await attempt("idle_sse_kb", async () => {
+      figures.idle_sse_kb = await measureIdle("idle-sse", stream, idleConnections);
+    });
+  }
+}
+
+async function measurePolicy(): Promise<void> {
+  if (!isWanted("policy_decide_us")) return;
+  measurePolicyDecision();
+  const { firstUs, againUs } = measurePolicyDecision();
+  figures.policy_decide_us = firstUs;
+  figures.policy_remembered_us = againUs;
+}
+
+async function measureProcess(): Promise<void> {
+  if (isWanted("executable_mb")) figures.executable_mb = statSync(executable).size / 1e6;
+  if (isWanted("cold_start_ms")) figures.cold_start_ms = await measureColdStart(coldStarts);
+  if (isWanted("idle_rss_mb")) figures.idle_rss_mb = await measureIdleMemory();
+}
+
+await attempt("calls", compareAllCalls);
+if (!options["without-gateway"]) {
+  if (!existsSync(executable)) throw new Error("no dist/mcp-gateway: npm run build");
+  if (isWanted("idle_ws_kb", "idle_sse_kb")) await attempt("connections", measureConnections);
+  await attempt("process", measureProcess);
+  await attempt("policy", measurePolicy);
+}
+
+console.log("\nfigure                          value     target");
+for (const [name, value] of Object.entries(figures)) {
+  const target = targets[name];
+  const verdict = target === undefined ? "" : `<= ${target} ${value <= target ? "met" : "MISSED"}`;
+  console.log(`${name.padEnd(30)} ${value.toFixed(2).padStart(9)}  ${verdict}`.trimEnd());
+  if (target !== undefined && value > target && !options.quick) failed += 1;
+}
+const passed = Object.keys(figures).filter(
+  (name) => options.quick || (figures[name] ?? 0) <= (targets[name] ?? Number.POSITIVE_INFINITY),
+).length;
+notes.push(`${rounds} rounds of ${durationMs} ms, ${idleConnections} idle connections`);
+if (options.json !== undefined) {
+  await Bun.write(options.json, `${JSON.stringify({ figures, passed, failed, notes }, null, 2)}\n`);
+}
+console.log(`\n${passed} passed, ${failed} failed`);
+process.exitCode = failed === 0 ? 0 : 1;

@@ -1,0 +1,333 @@
+/**
+ * A whole admin plane on a loopback port: the real server and services over an in-memory store, and a real grpc-js
+ * client. No assertions.
+ */
+import { createHmac } from "node:crypto";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import {
+  type CallOptions,
+  type ChannelCredentials,
+  Client,
+  credentials,
+  Metadata,
+  type ServiceError,
+} from "@grpc/grpc-js";
+import type { AdminServices } from "../../src/admin/caller.ts";
+import { changeState } from "../../src/admin/change-state.ts";
+import { needService } from "../../src/admin/definition.ts";
+import { createOperators, type OperatorEntry } from "../../src/admin/operators.ts";
+import { functionName } from "../../src/admin/permissions.ts";
+import {
+  type AdminServer,
+  type AdminServerDeps,
+  createAdminServer,
+} from "../../src/admin/server.ts";
+import { createAuditService } from "../../src/admin/services/audit-service.ts";
+import { createCacheService } from "../../src/admin/services/cache-service.ts";
+import { createClientService } from "../../src/admin/services/client-service.ts";
+import { createPolicyService } from "../../src/admin/services/policy-service.ts";
+import { createRetentionService } from "../../src/admin/services/retention-service.ts";
+import { createServerService } from "../../src/admin/services/server-service.ts";
+import { createSystemService } from "../../src/admin/services/system-service.ts";
+import type { RecordDraft } from "../../src/audit/record.ts";
+import type * as api from "../../src/gen/types.ts";
+import { systemClock } from "../../src/lib/clock.ts";
+import { buildSnapshot, type CompilePolicy } from "../../src/state/build.ts";
+import { createCurrentSnapshot, type SwappableSnapshot } from "../../src/state/current.ts";
+import type { AuditRow } from "../../src/storage/store.ts";
+import { silentLog } from "../../src/telemetry/log.ts";
+import {
+  createMemoryAuditScan,
+  createMemoryResourceStore,
+  type MemoryResourceStore,
+} from "./memory-store.ts";
+
+export const compileNothing: CompilePolicy = () => ({
+  decide: (asker, question) => ({
+    allowed: asker.roles.includes("analyst"),
+    reason: `stub policy for ${question.target}`,
+    ruleId: "default",
+  }),
+  seesServer: () => false,
+});
+
+export const digestOfToken = (token: string): string =>
+  createHmac("sha256", "test-key").update(token).digest("hex");
+
+export interface AdminPlane extends AsyncDisposable {
+  readonly address: string;
+  readonly server: AdminServer;
+  readonly token: string;
+  readonly current: SwappableSnapshot;
+  readonly store: MemoryResourceStore;
+  readonly records: RecordDraft[];
+  readonly events: string[];
+  readonly rows: AuditRow[];
+  /** Sends a row to every TailRecords. */
+  emit(row: AuditRow): void;
+  tails(): number;
+  client(token?: string): AdminClient;
+}
+
+export interface AdminPlaneOptions {
+  readonly rows?: readonly AuditRow[];
+  readonly operators?: readonly OperatorEntry[];
+  readonly appendFails?: (draft: RecordDraft) => boolean;
+  readonly server?: Partial<AdminServerDeps>;
+  readonly credentials?: ChannelCredentials;
+}
+
+export async function startAdminPlane(options: AdminPlaneOptions = {}): Promise<AdminPlane> {
+  const dataDir = mkdtempSync(join(tmpdir(), "admin-plane-"));
+  const operators = createOperators({ dataDir, operators: options.operators ?? [] });
+  const token = readFileSync(operators.tokenPath, "utf8").trim();
+  const store = createMemoryResourceStore();
+  const current = createCurrentSnapshot(buildSnapshot(0, [], compileNothing));
+  const records: RecordDraft[] = [];
+  const events: string[] = [];
+  const rows = [...(options.rows ?? [])];
+  const listeners = new Set<(row: AuditRow) => void>();
+  const state = changeState({ store, current, compile: compileNothing, clock: systemClock });
+  const services: AdminServices = {
+    ClientService: createClientService({
+      state,
+      clock: systemClock,
+      tokenDigest: digestOfToken,
+      listSessions: () => [
+        {
+          id: "s1",
+          clientId: "ci",
+          principal: "client:ci",
+          binding: "http",
+          scope: "all",
+          openedAtMs: 1,
+          lastUsedAtMs: 2,
+        },
+      ],
+      endSession: (id) => id === "s1",
+    }),
+    ServerService: createServerService({
+      state,
+      listTools: async () => new Map([["add", { name: "add", text: '{"name":"add"}' }]]),
+      checkServer: async (name) => statusOf(name),
+      serverStatus: statusOf,
+    }),
+    PolicyService: createPolicyService({ state, current }),
+    RetentionService: createRetentionService({
+      state,
+      processRetention: async ({ validateOnly }) => ({
+        outcomes: [{ ruleId: "r1", matched: 3, deleted: validateOnly ? 0 : 3 }],
+      }),
+      retentionStatistics: () => ({ lastRunAtMs: undefined, runs: 0, deleted: 0, failures: 0 }),
+    }),
+    AuditService: createAuditService({
+      store: createMemoryAuditScan(rows),
+      log: {
+        tail(listener) {
+          listeners.add(listener);
+          return () => listeners.delete(listener);
+        },
+      },
+      verifyLog: async () => [
+        { logId: "log-1", ok: true, records: 2, firstSeq: 1, lastSeq: 2, problem: undefined },
+      ],
+    }),
+    CacheService: createCacheService({
+      cacheStatistics: () => ({
+        entries: 1,
+        bytes: 2,
+        entriesMax: 3,
+        bytesMax: 4,
+        hits: 5,
+        misses: 6,
+        bindingFailures: 0,
+      }),
+      purgeCache: () => 7,
+    }),
+    SystemService: createSystemService({
+      current,
+      effectiveConfig: () => ({ agents: { port: 8000 } }),
+      gatewayStatus: () => ({
+        version: "0.1.0",
+        startedAtMs: 1,
+        ready: true,
+        draining: false,
+        connections: 0,
+        sessions: 0,
+        inFlight: 0,
+        store: "sqlite",
+      }),
+      auditStatus: () => ({
+        logId: "log-1",
+        syncedSeq: 2,
+        shippedSeq: 1,
+        spoolBytes: 10,
+        writable: true,
+        dropped: 0,
+      }),
+      drain: () => events.push("drain"),
+    }),
+  };
+  const server = createAdminServer({
+    host: "127.0.0.1",
+    port: 0,
+    services,
+    authenticate: operators.authenticate,
+    audit: {
+      async append(draft, level) {
+        if (options.appendFails?.(draft)) throw new Error("spool full");
+        records.push(draft);
+        events.push(`${draft.event}:${draft.facts.phase ?? ""}:${level}`);
+        return { logId: "log-1", seq: records.length };
+      },
+    },
+    clock: systemClock,
+    log: silentLog,
+    metrics: { count: () => {} },
+    ...options.server,
+  });
+  const { address } = await server.start();
+  const clients: AdminClient[] = [];
+  return {
+    address,
+    server,
+    token,
+    current,
+    store,
+    records,
+    events,
+    rows,
+    emit: (row) => {
+      for (const listener of listeners) listener(row);
+    },
+    tails: () => listeners.size,
+    client(chosen = token) {
+      const client = createAdminClient(
+        address,
+        chosen,
+        options.credentials ?? credentials.createInsecure(),
+      );
+      clients.push(client);
+      return client;
+    },
+    async [Symbol.asyncDispose]() {
+      for (const client of clients) client.close();
+      await server.stop(0);
+      rmSync(dataDir, { recursive: true });
+    },
+  };
+}
+
+type Loose<T> = T extends readonly (infer E)[]
+  ? readonly Loose<E>[]
+  : T extends object
+    ? { readonly [K in keyof T]?: Loose<T[K]> }
+    : T;
+type ServiceName = keyof AdminServices;
+type MethodName<S extends ServiceName> = keyof AdminServices[S] & string;
+type Fn<S extends ServiceName, M extends MethodName<S>> = AdminServices[S][M] extends (
+  request: infer Q,
+  caller: never,
+) => infer A
+  ? { readonly request: Q; readonly answer: A }
+  : never;
+
+export interface AdminClient {
+  call<S extends ServiceName, M extends MethodName<S>>(
+    service: S,
+    method: M,
+    request: Loose<Fn<S, M>["request"]>,
+    options?: CallOptions,
+  ): Promise<Awaited<Fn<S, M>["answer"]>>;
+  /** Raw bytes instead of a message. */
+  callRaw(service: ServiceName, method: string, bytes: Buffer): Promise<object>;
+  exportRecords(request: Loose<api.ExportRecordsRequest>): StreamOf<api.ExportRecordsResponse>;
+  tailRecords(request: Loose<api.TailRecordsRequest>): StreamOf<api.TailRecordsResponse>;
+  close(): void;
+}
+
+export interface StreamOf<T> extends AsyncIterable<T> {
+  cancel(): void;
+}
+
+export function createAdminClient(
+  address: string,
+  token: string,
+  channel: ChannelCredentials,
+  more: Readonly<Record<string, string>> = {},
+): AdminClient {
+  const client = new Client(address, channel, {
+    "grpc.max_receive_message_length": 64 * 1024 * 1024,
+    "grpc.max_send_message_length": 64 * 1024 * 1024,
+    "grpc.enable_retries": 0,
+  });
+  const metadata = new Metadata();
+  if (token !== "") metadata.set("authorization", `Bearer ${token}`);
+  for (const [name, value] of Object.entries(more)) metadata.set(name, value);
+  const definitionOf = (service: string, method: string) => {
+    const methods = Object.entries(needService(`mcp_gateway.admin.v1.${service}`));
+    const found = methods.find(([name]) => functionName(name) === method)?.[1];
+    if (found === undefined) throw new Error(`no ${service}/${method}`);
+    return found;
+  };
+  const unary = (
+    service: string,
+    method: string,
+    serialize: (request: object) => Buffer,
+    request: object,
+    options: CallOptions,
+  ) =>
+    new Promise<never>((resolve, reject) => {
+      const { path, responseDeserialize } = definitionOf(service, method);
+      const done = (error: ServiceError | null, answer?: object) =>
+        error === null ? resolve(answer as never) : reject(error);
+      client.makeUnaryRequest(
+        path,
+        serialize,
+        responseDeserialize,
+        request,
+        metadata,
+        options,
+        done,
+      );
+    });
+  const stream = (service: string, method: string, request: object) => {
+    const { path, requestSerialize, responseDeserialize } = definitionOf(service, method);
+    return client.makeServerStreamRequest(
+      path,
+      requestSerialize,
+      responseDeserialize,
+      request,
+      metadata,
+    ) as never;
+  };
+  return {
+    call: (service, method, request, options = {}) =>
+      unary(
+        service,
+        method,
+        definitionOf(service, method).requestSerialize,
+        request as object,
+        options,
+      ),
+    callRaw: (service, method, bytes) => unary(service, method, () => bytes, {}, {}),
+    exportRecords: (request) => stream("AuditService", "exportRecords", request),
+    tailRecords: (request) => stream("AuditService", "tailRecords", request),
+    close: () => client.close(),
+  };
+}
+
+function statusOf(name: string) {
+  return {
+    name,
+    state: "ready",
+    era: "modern",
+    revision: "2026-07-28",
+    lastError: undefined,
+    consecutiveFailures: 0,
+    inFlight: 0,
+    restarts: 0,
+  } as const;
+}

@@ -1,0 +1,152 @@
+/**
+ * Fake MCP servers on loopback ports, in this process: Streamable HTTP (SDK v1 with sessions, SDK v2 modern),
+ * HTTP+SSE (v1), WebSocket (v1 and v2 over one frame transport). `port: 0` picks a port; a restart passes it again.
+ */
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import type { AddressInfo, Socket } from "node:net";
+import { SSEServerTransport } from "@modelcontextprotocol/sdk/server/sse.js";
+import { StreamableHTTPServerTransport } from "@modelcontextprotocol/sdk/server/streamableHttp.js";
+import type { Transport } from "@modelcontextprotocol/sdk/shared/transport.js";
+import type { JSONRPCMessage } from "@modelcontextprotocol/sdk/types.js";
+import { createMcpHandler } from "@modelcontextprotocol/server";
+import { serveStdio } from "@modelcontextprotocol/server/stdio";
+import { type Behaviour, createBehaviour } from "./behaviour.ts";
+import { createV1Server, createV2Server } from "./sdk-servers.ts";
+
+export interface FakeServer {
+  readonly url: string;
+  readonly port: number;
+  readonly behaviour: Behaviour;
+  stop(): Promise<void>;
+}
+
+export async function startHttpV1(port = 0): Promise<FakeServer> {
+  const sessions = new Map<string, StreamableHTTPServerTransport>();
+  return startNode(port, "/mcp", async (request, response, behaviour) => {
+    const id = request.headers["mcp-session-id"];
+    const known = typeof id === "string" ? sessions.get(id) : undefined;
+    if (known !== undefined) return known.handleRequest(request, response);
+    if (id !== undefined) return notFound(response);
+    const transport: StreamableHTTPServerTransport = new StreamableHTTPServerTransport({
+      sessionIdGenerator: () => crypto.randomUUID(),
+      onsessioninitialized: (made) => void sessions.set(made, transport),
+    });
+    await createV1Server(behaviour).connect(transport);
+    return transport.handleRequest(request, response);
+  });
+}
+
+export async function startSseV1(port = 0): Promise<FakeServer> {
+  const sessions = new Map<string, SSEServerTransport>();
+  return startNode(port, "/sse", async (request, response, behaviour) => {
+    if (request.method === "GET") {
+      const transport = new SSEServerTransport("/messages", response);
+      sessions.set(transport.sessionId, transport);
+      return createV1Server(behaviour).connect(transport);
+    }
+    const id = new URL(request.url ?? "/", "http://localhost").searchParams.get("sessionId");
+    const transport = sessions.get(id ?? "");
+    if (transport === undefined) return notFound(response);
+    return transport.handlePostMessage(request, response);
+  });
+}
+
+export async function startHttpV2(port = 0): Promise<FakeServer> {
+  const behaviour = createBehaviour(() => void server.stop(true));
+  const handler = createMcpHandler(() => createV2Server(behaviour), { legacy: "reject" });
+  const server = Bun.serve({
+    port,
+    hostname: "127.0.0.1",
+    idleTimeout: 0,
+    fetch: (request) => handler.fetch(request),
+  });
+  return {
+    url: `http://127.0.0.1:${server.port}/mcp`,
+    port: server.port ?? 0,
+    behaviour,
+    stop: () => server.stop(true),
+  };
+}
+
+export async function startWebSocket(sdk: "v1" | "v2", port = 0): Promise<FakeServer> {
+  const behaviour = createBehaviour(() => void server.stop(true));
+  const server = Bun.serve<{ transport: Transport | undefined }>({
+    port,
+    hostname: "127.0.0.1",
+    fetch(request, bun) {
+      const headers = { "sec-websocket-protocol": "mcp" };
+      if (bun.upgrade(request, { headers, data: { transport: undefined } })) return undefined;
+      return new Response("upgrade only", { status: 426 });
+    },
+    websocket: {
+      open(socket) {
+        const transport: Transport = {
+          start: async () => {},
+          send: async (message) => void socket.send(JSON.stringify(message)),
+          close: async () => socket.close(),
+        };
+        socket.data.transport = transport;
+        if (sdk === "v1") void createV1Server(behaviour).connect(transport);
+        else serveStdio(() => createV2Server(behaviour), { transport, legacy: "reject" });
+      },
+      message: (socket, text) =>
+        socket.data.transport?.onmessage?.(JSON.parse(String(text)) as JSONRPCMessage),
+      close: (socket) => socket.data.transport?.onclose?.(),
+    },
+  });
+  return {
+    url: `ws://127.0.0.1:${server.port}/mcp`,
+    port: server.port ?? 0,
+    behaviour,
+    stop: () => server.stop(true),
+  };
+}
+
+/** A raw HTTP server, for answers that no SDK would give. */
+export async function startRaw(
+  answer: (request: IncomingMessage, response: ServerResponse, body: string) => void,
+): Promise<FakeServer> {
+  return startNode(0, "/mcp", async (request, response) => {
+    let body = "";
+    for await (const chunk of request) body += chunk;
+    answer(request, response, body);
+  });
+}
+
+async function startNode(
+  port: number,
+  path: string,
+  answer: (
+    request: IncomingMessage,
+    response: ServerResponse,
+    behaviour: Behaviour,
+  ) => Promise<unknown>,
+): Promise<FakeServer> {
+  const sockets = new Set<Socket>();
+  const cut = () => {
+    server.close();
+    for (const socket of sockets) socket.destroy();
+  };
+  const behaviour = createBehaviour(cut);
+  const server = createServer((request, response) => {
+    answer(request, response, behaviour).catch(() => response.destroy());
+  });
+  server.on("connection", (socket) => {
+    sockets.add(socket);
+    socket.on("close", () => sockets.delete(socket));
+  });
+  await new Promise<void>((resolve) => server.listen(port, "127.0.0.1", resolve));
+  const address = server.address() as AddressInfo;
+  return {
+    url: `http://127.0.0.1:${address.port}${path}`,
+    port: address.port,
+    behaviour,
+    stop: async () => cut(),
+  };
+}
+
+function notFound(response: ServerResponse): void {
+  response.writeHead(404, { "content-type": "application/json" });
+  const error = { code: -32001, message: "Session not found" };
+  response.end(JSON.stringify({ jsonrpc: "2.0", error, id: null }));
+}

@@ -1,0 +1,32 @@
+/**
+ * A fake stdio server as a process: `stdio-main.ts v1|v2|exits|junk|stubborn`. `exits` ends on any request before
+ * `initialize`, as some servers do; `junk` answers every call with text that is no message; `stubborn` ignores the
+ * end of its input and SIGTERM.
+ */
+import { StdioServerTransport } from "@modelcontextprotocol/sdk/server/stdio.js";
+import { serveStdio } from "@modelcontextprotocol/server/stdio";
+import { createBehaviour } from "./behaviour.ts";
+import { createV1Server, createV2Server } from "./sdk-servers.ts";
+
+const kind = process.argv[2];
+const behaviour = createBehaviour(() => process.exit(3));
+
+if (kind === "v2") serveStdio(() => createV2Server(behaviour), { legacy: "reject" });
+else {
+  if (kind === "stubborn") {
+    process.on("SIGTERM", () => {});
+    setInterval(() => {}, 1_000);
+  }
+  const transport = new StdioServerTransport();
+  await createV1Server(behaviour).connect(transport);
+  const forward = transport.onmessage;
+  let isInitialized = false;
+  transport.onmessage = (message) => {
+    const method = "method" in message ? message.method : "";
+    if (kind === "exits" && !isInitialized && method !== "initialize") process.exit(1);
+    isInitialized = true;
+    if (kind === "junk" && method === "tools/call")
+      process.stdout.write('{"jsonrpc": "2.0", NaN}\n');
+    else forward?.(message);
+  };
+}

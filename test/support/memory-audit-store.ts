@@ -1,0 +1,81 @@
+/**
+ * A tiny in-memory AuditStore for the audit log's own tests; `isDown` makes every call fail like a lost database.
+ */
+import {
+  type AuditFilter,
+  type AuditRow,
+  type AuditStore,
+  StoreError,
+} from "../../src/storage/store.ts";
+
+export interface MemoryAuditStore extends AuditStore {
+  readonly rows: AuditRow[];
+  isDown: boolean;
+}
+
+export function createMemoryAuditStore(): MemoryAuditStore {
+  const rows: AuditRow[] = [];
+  const live = (filter: AuditFilter, exclude: readonly AuditFilter[]) =>
+    rows.filter(
+      (row) =>
+        row.envelope !== null && matches(row, filter) && !exclude.some((one) => matches(row, one)),
+    );
+  const store: MemoryAuditStore = {
+    rows,
+    isDown: false,
+    append: async (added) => {
+      needUp();
+      for (const row of added) {
+        const found = rows.find((one) => one.logId === row.logId && one.seq === row.seq);
+        if (found === undefined) rows.push(row);
+        else if (found.leaf !== row.leaf) throw new StoreError("corrupt", "fork");
+      }
+    },
+    head: async (logId) => {
+      needUp();
+      return rows.filter((row) => row.logId === logId).toSorted((a, b) => b.seq - a.seq)[0];
+    },
+    scan: async ({ filter, after, limit, includePruned }) => {
+      needUp();
+      const found = rows
+        .filter((row) => (includePruned || row.envelope !== null) && matches(row, filter))
+        .filter((row) => after === undefined || placeOf(row) > placeOf(after))
+        .toSorted((a, b) => (placeOf(a) < placeOf(b) ? -1 : 1));
+      const page = found.slice(0, limit);
+      const last = page.at(-1);
+      return { rows: page, next: found.length > limit ? last : undefined };
+    },
+    prunable: async ({ filter, exclude, limit }) => {
+      needUp();
+      return live(filter, exclude).slice(0, limit);
+    },
+    countPrunable: async ({ filter, exclude }) => live(filter, exclude).length,
+    prune: async (gone) => {
+      let count = 0;
+      for (const { logId, seq } of gone) {
+        const at = rows.findIndex((row) => row.logId === logId && row.seq === seq);
+        const row = rows[at];
+        if (row === undefined || row.envelope === null) continue;
+        rows[at] = { ...row, envelope: null, details: null };
+        count += 1;
+      }
+      return count;
+    },
+  };
+  function needUp(): void {
+    if (store.isDown) throw new StoreError("unavailable", "the database is away");
+  }
+  return store;
+}
+
+function placeOf(row: { readonly logId: string; readonly seq: number }): string {
+  return `${row.logId}/${String(row.seq).padStart(16, "0")}`;
+}
+
+function matches(row: AuditRow, filter: AuditFilter): boolean {
+  const { fromMs, untilMs, ...equal } = filter;
+  if (fromMs !== undefined && row.timeMs < fromMs) return false;
+  if (untilMs !== undefined && row.timeMs >= untilMs) return false;
+  const names = Object.keys(equal) as (keyof typeof equal)[];
+  return names.every((name) => row[name] === equal[name]);
+}

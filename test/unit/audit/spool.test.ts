@@ -1,0 +1,167 @@
+/** The calling side of the spool against a thread that answers as the test says: levels, deadlines, refusals. */
+import { expect, test } from "bun:test";
+import type { RecordDraft } from "../../../src/audit/record.ts";
+import { defaultSpoolOptions, openSpool, type SpoolOptions } from "../../../src/audit/spool.ts";
+import { parseBatch, type ToSpool } from "../../../src/audit/spool-messages.ts";
+import type { SpoolThreadEvents } from "../../../src/audit/spool-thread.ts";
+import { systemClock } from "../../../src/lib/clock.ts";
+import { silentLog } from "../../../src/telemetry/log.ts";
+import { createMetrics } from "../../../src/telemetry/metrics.ts";
+
+async function openOnFake(options: Partial<SpoolOptions> = {}, spoolBytes = 0) {
+  const posted: string[] = [];
+  let events: SpoolThreadEvents | undefined;
+  const post = (message: ToSpool) => {
+    if (typeof message === "string") posted.push(message);
+    else if (message.kind === "open") {
+      const own = { lastSeq: 0, lastLeaf: "", openIntents: [], damage: [], spoolBytes };
+      queueMicrotask(() => events?.received({ kind: "opened", ...own }));
+    } else if (message.kind === "close") events?.received({ kind: "closed" });
+  };
+  const metrics = createMetrics();
+  const spool = await openSpool({
+    dir: "",
+    logId: "log-1",
+    clock: systemClock,
+    log: silentLog,
+    metrics,
+    options: { ...defaultSpoolOptions, ...options },
+    synced: () => {},
+    startThread: (given) => {
+      events = given;
+      return { post, terminate: () => {} };
+    },
+  });
+  const say: SpoolThreadEvents["received"] = (message) => events?.received(message);
+  const synced = (seq: number) =>
+    say({ kind: "synced", seq, seconds: 0, spoolBytes, frames: undefined });
+  return { spool, posted, say, synced, metrics, die: () => events?.died("test") };
+}
+
+function draft(event: RecordDraft["event"], recordClass: RecordDraft["class"] = "A"): RecordDraft {
+  return { event, class: recordClass, timeMs: 1, facts: { tool: "t" }, details: {} };
+}
+
+const unavailable = { fault: { name: "audit-unavailable" } };
+
+test("each caller is released at its level, and not before", async () => {
+  const { spool, posted, say, synced } = await openOnFake();
+  const released: string[] = [];
+  for (const level of ["queued", "written", "synced"] as const) {
+    spool.append(draft("admin.read"), level).then((ref) => released.push(`${level} ${ref.seq}`));
+  }
+  const flushed = spool.flush().then(() => released.push("flushed"));
+  await Bun.sleep(0);
+  expect(released).toEqual(["queued 0"]);
+  expect(posted.map((one) => parseBatch(one).length)).toEqual([3]);
+  say({ kind: "written", firstSeq: 5, count: 3 });
+  await Bun.sleep(0);
+  expect(released).toEqual(["queued 0", "written 6"]);
+  synced(7);
+  await flushed;
+  expect(released).toEqual(["queued 0", "written 6", "synced 7", "flushed"]);
+});
+
+test("at most two batches are under way; what arrives meanwhile forms the next", async () => {
+  const { spool, posted, say } = await openOnFake();
+  for (const count of [1, 2, 3, 4]) {
+    for (let index = 0; index < count; index += 1) spool.append(draft("admin.read"), "queued");
+    await Bun.sleep(0);
+  }
+  expect(posted.map((one) => parseBatch(one).length)).toEqual([1, 2]);
+  say({ kind: "written", firstSeq: 1, count: 1 });
+  await Bun.sleep(0);
+  expect(posted.map((one) => parseBatch(one).length)).toEqual([1, 2, 7]);
+});
+
+test("ST-10 a disk that hangs is an error by the deadline; class C is never one", async () => {
+  const { spool } = await openOnFake({ deadlineMs: 20 });
+  const classC = spool.append(draft("traffic.rejected", "C"), "synced");
+  await expect(spool.append(draft("call.outcome"), "synced")).rejects.toMatchObject(unavailable);
+  expect(await classC).toEqual({ logId: "log-1", seq: 0 });
+});
+
+test("an intent refused by its deadline and written later is closed as not executed", async () => {
+  const { spool, posted, say } = await openOnFake({ deadlineMs: 10 });
+  await expect(spool.append(draft("call.intent"), "synced")).rejects.toMatchObject(unavailable);
+  say({ kind: "written", firstSeq: 9, count: 1 });
+  await Bun.sleep(0);
+  const [closing] = parseBatch(posted[1] ?? "");
+  expect(closing?.mark).toBe("o9");
+  expect(closing?.draft.body).toContain('"facts":{"tool":"t","intent":9,"status":"not_executed"}');
+});
+
+test("ST-07 records the disk refused reject; dropped ones are counted and a gap record follows", async () => {
+  const { spool, posted, say, synced, metrics } = await openOnFake();
+  const refused = spool.append(draft("call.outcome"), "written");
+  const dropped = spool.append(draft("traffic.rejected", "C"), "queued");
+  await Bun.sleep(0);
+  say({ kind: "unwritten", count: 2, reason: "ENOSPC" });
+  await expect(refused).rejects.toMatchObject({ fault: { reason: "ENOSPC" } });
+  await dropped;
+  expect(spool.status().dropped).toBe(1);
+  synced(0);
+  await Bun.sleep(0);
+  expect(posted[1]).toContain('"event":"audit.gap","class":"B","facts":{"dropped":1}');
+  expect(await metrics.total("mcp_gateway_audit_dropped_total")).toBe(1);
+});
+
+test("ST-09 callers of a group whose sync failed are refused", async () => {
+  const { spool, say } = await openOnFake();
+  const one = spool.append(draft("call.outcome"), "synced");
+  await Bun.sleep(0);
+  say({ kind: "written", firstSeq: 1, count: 1 });
+  say({ kind: "unsynced", seq: 1, reason: "EIO" });
+  await expect(one).rejects.toMatchObject({ fault: { reason: "EIO" } });
+  await spool.flush();
+});
+
+const quota = [
+  [0.79, "A B C"],
+  [0.8, "A B"],
+  [0.95, "A"],
+  [1, ""],
+] as const;
+for (const [used, taken] of quota) {
+  test(`ST-08 with ${used} of the quota used the classes taken are: ${taken || "none"}`, async () => {
+    const { spool, posted } = await openOnFake({ spoolBytesMax: 1000 }, used * 1000);
+    for (const one of ["A", "B", "C"] as const) {
+      spool.append(draft("admin.read", one), "written").catch(() => {});
+    }
+    await Bun.sleep(0);
+    expect(parseBatch(posted[0] ?? "").length).toBe(taken.split(" ").filter(Boolean).length);
+    expect(spool.status().writable).toBe(used < 1);
+  });
+}
+
+test("the queue is bounded", async () => {
+  const { spool } = await openOnFake({ queueRecordsMax: 10 });
+  for (let index = 0; index < 10; index += 1) spool.append(draft("admin.read"), "queued");
+  await expect(spool.append(draft("admin.read"), "queued")).rejects.toMatchObject({
+    fault: { reason: "queue-full" },
+  });
+});
+
+test("when the thread dies every caller is refused and the log is not writable", async () => {
+  const { spool, die } = await openOnFake();
+  const one = spool.append(draft("call.outcome"), "synced");
+  die();
+  await expect(one).rejects.toMatchObject(unavailable);
+  await expect(spool.append(draft("call.outcome"), "synced")).rejects.toMatchObject(unavailable);
+  expect(spool.status().writable).toBe(false);
+  await spool.close();
+});
+
+test("a thread that never starts is an error that names the cause", async () => {
+  const opening = openSpool({
+    dir: "",
+    logId: "log-1",
+    clock: systemClock,
+    log: silentLog,
+    metrics: createMetrics(),
+    options: { ...defaultSpoolOptions, openTimeoutMs: 5 },
+    synced: () => {},
+    startThread: () => ({ post: () => {}, terminate: () => {} }),
+  });
+  await expect(opening).rejects.toThrow("src/audit/spool-worker.ts");
+});

@@ -1,0 +1,244 @@
+/** From credential to principal: client tokens, remembered JWTs, refusals that say nothing, revocation. */
+import { describe, expect, test } from "bun:test";
+import { randomBytes } from "node:crypto";
+import { SignJWT } from "jose";
+import type { Fault } from "../../../src/errors/fault.ts";
+import {
+  type AuthenticatorDeps,
+  createAuthenticator,
+} from "../../../src/identity/authenticator.ts";
+import {
+  createClientToken,
+  createTokenHasher,
+  isClientToken,
+} from "../../../src/identity/client-token.ts";
+import { createJwtVerifier } from "../../../src/identity/jwt.ts";
+
+const hashToken = createTokenHasher(randomBytes(32));
+const secret = "correct-horse-battery-staple-0123456789";
+const startMs = 1_800_000_000_000;
+
+function setUp(more: Partial<AuthenticatorDeps> = {}) {
+  const time = { ms: 0, setBackMs: 0 };
+  const clock = { nowMs: () => startMs + time.ms - time.setBackMs, monotonicMs: () => time.ms };
+  const counted: string[] = [];
+  const metrics = {
+    count: (_name: string, labels?: Readonly<Record<string, string>>) =>
+      void counted.push(labels?.reason ?? ""),
+  };
+  const jwt = createJwtVerifier({
+    issuers: [
+      { issuer: "i", audiences: ["gw"], algorithms: ["HS256"], secret, clockSkewSeconds: 0 },
+    ],
+    allowUrl: () => false,
+    clock,
+  });
+  const authenticator = createAuthenticator({
+    hashToken,
+    jwt,
+    allowAnonymous: false,
+    clock,
+    metrics,
+    ...more,
+  });
+  const token = createClientToken();
+  const digest = hashToken(token);
+  const tokens = new Map([
+    [digest, { clientId: "ci", digest, expiresAtMs: undefined as number | undefined }],
+  ]);
+  const clients = new Map([["ci", { id: "ci", enabled: true, roles: ["reader"] }]]);
+  return { authenticator, time, counted, token, digest, directory: { tokens, clients } };
+}
+
+const bearer = (token: string) => ({ kind: "bearer", token }) as const;
+const mint = (payload: object = {}) =>
+  new SignJWT({
+    iss: "i",
+    sub: "ann",
+    aud: "gw",
+    exp: startMs / 1000 + 600,
+    roles: ["a"],
+    ...payload,
+  })
+    .setProtectedHeader({ alg: "HS256" })
+    .sign(new TextEncoder().encode(secret));
+const unauthenticated = (reason: string): Fault => ({
+  name: "unauthenticated",
+  message: "Authentication required",
+  challenge: 'error="invalid_token"',
+  reason,
+});
+
+describe("A04 client tokens", () => {
+  test("answered at once, with the same principal each time", () => {
+    const { authenticator, token, digest, directory } = setUp();
+    const principal = authenticator.authenticate(bearer(token), directory);
+    expect(principal).toMatchObject({
+      kind: "client",
+      id: "client:ci",
+      clientId: "ci",
+      roles: ["reader"],
+      credentialDigest: digest,
+    });
+    expect(authenticator.authenticate(bearer(token), directory)).toBe(principal);
+    expect(isClientToken(token)).toBe(true);
+    expect(token).toHaveLength(49);
+  });
+
+  test.each<[string, (token: string) => string]>([
+    ["one character off", (token) => token.slice(0, -1) + (token.endsWith("A") ? "B" : "A")],
+    ["cut", (token) => token.slice(0, 20)],
+    ["longer", (token) => `${token}x`],
+    ["other case", (token) => token.toUpperCase().replace("MCPGW_", "mcpgw_")],
+  ])("AN-16 %s", (_name, change) => {
+    const { authenticator, token, directory } = setUp();
+    expect(authenticator.authenticate(bearer(change(token)), directory)).toEqual(
+      unauthenticated("token-unknown"),
+    );
+  });
+
+  test("expired, client gone, client disabled", () => {
+    const { authenticator, token, digest, directory, time } = setUp();
+    directory.tokens.set(digest, { clientId: "ci", digest, expiresAtMs: startMs + 10 });
+    expect(authenticator.authenticate(bearer(token), directory)).toMatchObject({ kind: "client" });
+    time.ms = 10;
+    expect(authenticator.authenticate(bearer(token), directory)).toEqual(
+      unauthenticated("token-expired"),
+    );
+    directory.tokens.set(digest, { clientId: "ci", digest, expiresAtMs: undefined });
+    directory.clients.set("ci", { id: "ci", enabled: false, roles: [] });
+    expect(authenticator.authenticate(bearer(token), directory)).toEqual(
+      unauthenticated("client-disabled"),
+    );
+    directory.clients.clear();
+    expect(authenticator.authenticate(bearer(token), directory)).toEqual(
+      unauthenticated("client-unknown"),
+    );
+  });
+});
+
+describe("refusals", () => {
+  test("no credential has no invalid_token; unusable ones count under one label (AN-02, AN-24)", () => {
+    const { authenticator, directory, counted } = setUp();
+    const none = authenticator.authenticate({ kind: "none" }, directory);
+    expect(none).toEqual({
+      name: "unauthenticated",
+      message: "Authentication required",
+      reason: "no-credential",
+    });
+    const unusable = authenticator.authenticate(
+      { kind: "unusable", reason: "two-headers" },
+      directory,
+    );
+    expect(unusable).toEqual(unauthenticated("two-headers"));
+    expect(counted).toEqual(["no-credential", "credential-unusable"]);
+  });
+
+  test("anonymous only where allowed, and without roles", () => {
+    const { authenticator, directory } = setUp({ allowAnonymous: true });
+    expect(authenticator.authenticate({ kind: "none" }, directory)).toMatchObject({
+      id: "anonymous",
+      roles: [],
+    });
+    expect(authenticator.authenticate(bearer("x"), directory)).not.toMatchObject({
+      id: "anonymous",
+    });
+  });
+
+  test("AN-01 whatever throws is a refusal", async () => {
+    const boom = () => {
+      throw new Error("boom");
+    };
+    const hashing = setUp({ hashToken: boom, allowAnonymous: true });
+    expect(hashing.authenticator.authenticate(bearer("x"), hashing.directory)).toEqual(
+      unauthenticated("verifier-failed"),
+    );
+    const jwt = { issuers: [], verify: async () => boom(), recheck: boom };
+    const verifying = setUp({ jwt, allowAnonymous: true });
+    expect(await verifying.authenticator.authenticate(bearer("x"), verifying.directory)).toEqual(
+      unauthenticated("verifier-failed"),
+    );
+  });
+
+  test("too long, and a JWT where none is configured", async () => {
+    const { authenticator, directory } = setUp({ jwt: undefined });
+    expect(authenticator.authenticate(bearer("x".repeat(16_385)), directory)).toEqual(
+      unauthenticated("token-malformed"),
+    );
+    expect(await authenticator.authenticate(bearer("a.b.c"), directory)).toEqual(
+      unauthenticated("jwt-issuer-unknown"),
+    );
+  });
+});
+
+describe("J02 remembered JWTs", () => {
+  test("the second answer is immediate and the same; roles join the client's", async () => {
+    const { authenticator, directory } = setUp();
+    const token = await mint({ azp: "ci" });
+    const first = authenticator.authenticate(bearer(token), directory);
+    expect(first).toBeInstanceOf(Promise);
+    const principal = await first;
+    expect(principal).toMatchObject({
+      kind: "user",
+      id: "user:i#ann",
+      issuer: "i",
+      subject: "ann",
+      clientId: "ci",
+      roles: ["a", "reader"],
+    });
+    expect(authenticator.authenticate(bearer(token), directory)).toBe(principal);
+  });
+
+  test("never beyond its expiry, nor beyond a minute without a new verification (CA-04)", async () => {
+    const { authenticator, directory, time } = setUp();
+    const brief = await mint({ exp: startMs / 1000 + 5 });
+    const long = await mint();
+    await authenticator.authenticate(bearer(brief), directory);
+    await authenticator.authenticate(bearer(long), directory);
+    time.ms = 5000;
+    expect(authenticator.authenticate(bearer(brief), directory)).toEqual(
+      unauthenticated("jwt-expired"),
+    );
+    time.ms = 60_000;
+    const again = authenticator.authenticate(bearer(long), directory);
+    expect(again).toBeInstanceOf(Promise);
+    expect(await again).toMatchObject({ kind: "user" });
+  });
+
+  test("AN-09 a clock set back does not revive it", async () => {
+    const { authenticator, directory, time } = setUp();
+    const token = await mint({ exp: startMs / 1000 + 5 });
+    const principal = await authenticator.authenticate(bearer(token), directory);
+    time.ms = 6000;
+    await authenticator.authenticate(bearer(token), directory);
+    time.setBackMs = 3_600_000;
+    expect(await authenticator.authenticate(bearer(token), directory)).toEqual(
+      unauthenticated("jwt-expired"),
+    );
+    expect("kind" in principal && authenticator.stillValid(principal, directory)).toBe(false);
+  });
+});
+
+describe("A02 AN-14 AN-15 still valid?", () => {
+  test("client tokens: until revoked, disabled or expired", () => {
+    const { authenticator, token, digest, directory } = setUp();
+    const principal = authenticator.authenticate(bearer(token), directory);
+    if (!("kind" in principal)) throw new Error("refused");
+    expect(authenticator.stillValid(principal, directory)).toBe(true);
+    expect(authenticator.stillValid(principal, { ...directory, tokens: new Map() })).toBe(false);
+    const disabled = new Map([["ci", { id: "ci", enabled: false, roles: [] }]]);
+    expect(authenticator.stillValid(principal, { ...directory, clients: disabled })).toBe(false);
+    const moved = new Map([[digest, { clientId: "other", digest, expiresAtMs: undefined }]]);
+    expect(authenticator.stillValid(principal, { ...directory, tokens: moved })).toBe(false);
+  });
+
+  test("JWTs: until expired; principals made elsewhere never", async () => {
+    const { authenticator, directory, time } = setUp();
+    const principal = await authenticator.authenticate(bearer(await mint()), directory);
+    if (!("kind" in principal)) throw new Error("refused");
+    expect(authenticator.stillValid(principal, directory)).toBe(true);
+    expect(authenticator.stillValid({ ...principal }, directory)).toBe(false);
+    time.ms = 600_000;
+    expect(authenticator.stillValid(principal, directory)).toBe(false);
+  });
+});

@@ -1,0 +1,382 @@
+/** Decisions: grants, denies, defaults by table; agreement, permutation and monotony by property. */
+import { describe, expect, test } from "bun:test";
+import { compilePolicy } from "../../../src/policy/compile.ts";
+import type { Asker, PolicyInput, Question, Rule } from "../../../src/policy/rule.ts";
+import { decideNaively } from "./naive-policy.ts";
+import {
+  createRandom,
+  randomAsker,
+  randomPolicy,
+  randomQuestion,
+  randomRule,
+  shuffle,
+} from "./random-policy.ts";
+
+const nothing: PolicyInput = { clients: [], roles: [], bindings: [], rules: [] };
+const nobody: Asker = { id: "x", clientId: undefined, subject: undefined, roles: [], groups: [] };
+const ci: Asker = { ...nobody, id: "client:ci", clientId: "ci" };
+
+function client(grants: Partial<PolicyInput["clients"][number]>): PolicyInput {
+  const none = { allowedTools: [], allowedResources: [], allowedPrompts: [] };
+  return { ...nothing, clients: [{ id: "ci", enabled: true, ...none, ...grants }] };
+}
+
+function role(
+  resource: string,
+  actions: PolicyInput["roles"][number]["permissions"][number]["actions"] = ["*"],
+) {
+  return { ...nothing, roles: [{ name: "r", permissions: [{ resource, actions }] }] };
+}
+
+function rule(more: Partial<Rule["condition"]>, rest: Partial<Omit<Rule, "condition">> = {}): Rule {
+  const any = {
+    server: undefined,
+    targetPattern: undefined,
+    ignoreCase: false,
+    principal: undefined,
+    action: undefined,
+  };
+  return {
+    name: "no",
+    effect: "deny",
+    priority: 0,
+    enabled: true,
+    ...rest,
+    condition: { ...any, ...more },
+  };
+}
+
+const call = (server: string, target: string): Question => ({
+  server,
+  kind: "tool",
+  target,
+  action: "invoke_tool",
+});
+const read = (target: string): Question => ({
+  server: "s",
+  kind: "resource",
+  target,
+  action: "read_resource",
+});
+const withRole: Asker = { ...nobody, roles: ["r"] };
+
+describe("P01 P05 P10 P11 grants", () => {
+  test.each<[string, PolicyInput, Asker, Question, boolean, string]>([
+    ["nothing granted", nothing, ci, call("s", "t"), false, "default"],
+    ["empty list", client({}), ci, call("s", "t"), false, "default"],
+    ["listed tool", client({ allowedTools: ["s__t"] }), ci, call("s", "t"), true, "client:ci"],
+    [
+      "tool with __ in it",
+      client({ allowedTools: ["s__a__b"] }),
+      ci,
+      call("s", "a__b"),
+      true,
+      "client:ci",
+    ],
+    [
+      "case counts (AZ-11)",
+      client({ allowedTools: ["s__t"] }),
+      ci,
+      call("s", "T"),
+      false,
+      "default",
+    ],
+    [
+      "same tool elsewhere",
+      client({ allowedTools: ["s__t"] }),
+      ci,
+      call("s2", "t"),
+      false,
+      "default",
+    ],
+    ["whole server", client({ allowedTools: ["s__*"] }), ci, call("s", "t"), true, "client:ci"],
+    ["everything", client({ allowedTools: ["*"] }), ci, call("s", "t"), true, "client:ci"],
+    [
+      "disabled client",
+      client({ enabled: false, allowedTools: ["*"] }),
+      ci,
+      call("s", "t"),
+      false,
+      "default",
+    ],
+    [
+      "tools are not prompts",
+      client({ allowedTools: ["*"] }),
+      ci,
+      { ...call("s", "t"), kind: "prompt", action: "get_prompt" },
+      false,
+      "default",
+    ],
+    [
+      "role: one server",
+      role("mcp:prod-server:*"),
+      withRole,
+      call("prod-server", "t"),
+      true,
+      "role:r",
+    ],
+    [
+      "role: a server that starts alike",
+      role("mcp:prod:*"),
+      withRole,
+      call("prod-server", "t"),
+      false,
+      "default",
+    ],
+    [
+      "role: one tool anywhere",
+      role("mcp:*:sqlite_reader"),
+      withRole,
+      call("any", "sqlite_reader"),
+      true,
+      "role:r",
+    ],
+    ["role: everything", role("mcp:*:*"), withRole, call("any", "t"), true, "role:r"],
+    ["role: target with colons", role("mcp:s:a:b"), withRole, call("s", "a:b"), true, "role:r"],
+    [
+      "role: resource",
+      role("mcp:s:note://A/../b", ["read_resource"]),
+      withRole,
+      read("NOTE://a/b"),
+      true,
+      "role:r",
+    ],
+    [
+      "role: other action",
+      role("mcp:s:*", ["get_prompt"]),
+      withRole,
+      call("s", "t"),
+      false,
+      "default",
+    ],
+    [
+      "role: list_tools alone shows no tool",
+      role("mcp:s:*", ["list_tools"]),
+      withRole,
+      { ...call("s", "t"), action: "list_tools" },
+      false,
+      "default",
+    ],
+    [
+      "unknown role",
+      role("mcp:*:*"),
+      { ...nobody, roles: ["other"] },
+      call("s", "t"),
+      false,
+      "default",
+    ],
+    [
+      "action of another kind",
+      role("mcp:*:*"),
+      withRole,
+      { ...call("s", "t"), action: "read_resource" },
+      false,
+      "default",
+    ],
+    [
+      "resource pattern",
+      client({ allowedResources: ["weather://*"] }),
+      ci,
+      read("weather://oslo/now"),
+      true,
+      "client:ci",
+    ],
+    [
+      "escape by dots",
+      client({ allowedResources: ["file:///data/*"] }),
+      ci,
+      read("file:///data/../etc/passwd"),
+      false,
+      "default",
+    ],
+    [
+      "escape by encoded dots",
+      client({ allowedResources: ["file:///data/*"] }),
+      ci,
+      read("file:///data/%2e%2e/etc"),
+      false,
+      "default",
+    ],
+    [
+      "escape by encoded slash",
+      client({ allowedResources: ["file:///data/*"] }),
+      ci,
+      read("file:///data/..%2fetc"),
+      false,
+      "default",
+    ],
+    [
+      "no canonical form, everything allowed",
+      client({ allowedResources: ["*"] }),
+      ci,
+      read("not a uri"),
+      false,
+      "default",
+    ],
+  ])("%s", (_name, input, asker, question, allowed, ruleId) => {
+    expect(compilePolicy(input).decide(asker, question)).toMatchObject({ allowed, ruleId });
+  });
+
+  test("bindings give roles by id, subject and group (P02, P03)", () => {
+    const binding = { name: "b", roles: ["r"], users: ["client:ci", "ann"], groups: ["/ops"] };
+    const policy = compilePolicy({ ...role("mcp:s:t"), bindings: [binding] });
+    const asks = (asker: Asker) => policy.decide(asker, call("s", "t")).allowed;
+    expect(asks(ci)).toBe(true);
+    expect(asks({ ...nobody, subject: "ann" })).toBe(true);
+    expect(asks({ ...nobody, groups: ["/ops"] })).toBe(true);
+    expect(asks(nobody)).toBe(false);
+    // A subject chosen at an issuer must not pass for a principal id.
+    expect(asks({ ...nobody, subject: "client:ci" })).toBe(false);
+  });
+});
+
+describe("P04 P06 rules", () => {
+  const all = client({ allowedTools: ["*"], allowedPrompts: ["*"] });
+  const asks = (rules: Rule[], question: Question, asker = ci) =>
+    compilePolicy({ ...all, rules }).decide(asker, question);
+
+  test.each<[string, Partial<Rule["condition"]>, Question, boolean]>([
+    ["full match", { targetPattern: "delete" }, call("s", "delete_x"), true],
+    ["anywhere", { targetPattern: ".*delete.*" }, call("s", "a:delete_x"), false],
+    ["case counts", { targetPattern: ".*delete.*" }, call("s", "DELETE"), true],
+    [
+      "unless told otherwise",
+      { targetPattern: ".*delete.*", ignoreCase: true },
+      call("s", "DELETE"),
+      false,
+    ],
+    ["over line ends", { targetPattern: ".*delete.*" }, call("s", "x\ndelete"), false],
+    ["another server", { server: "t" }, call("s", "x"), true],
+    ["by client id", { principal: "ci" }, call("s", "x"), false],
+    ["another principal", { principal: "cd" }, call("s", "x"), true],
+    ["listing denied, so calling too (P23)", { action: "list_tools" }, call("s", "x"), false],
+    ["another action", { action: "get_prompt" }, call("s", "x"), true],
+  ])("a deny rule: %s", (_name, condition, question, allowed) => {
+    expect(asks([rule(condition)], question).allowed).toBe(allowed);
+  });
+
+  test("AZ-03 deny wins whatever the priority, which only names the rule", () => {
+    const rules = [
+      rule({}, { name: "yes", effect: "allow", priority: 100 }),
+      rule({}, { name: "low", priority: 1 }),
+      rule({}, { name: "b-high", priority: 5 }),
+      rule({}, { name: "a-high", priority: 5 }),
+    ];
+    expect(asks(rules, call("s", "x"))).toEqual({
+      allowed: false,
+      reason: "denied by rule a-high",
+      ruleId: "rule:a-high",
+    });
+    expect(asks(rules.toReversed(), call("s", "x")).ruleId).toBe("rule:a-high");
+  });
+
+  test("a disabled rule decides nothing", () => {
+    expect(asks([rule({}, { enabled: false })], call("s", "x")).allowed).toBe(true);
+  });
+});
+
+describe("AZ-13 what is refused at compile time", () => {
+  test.each<[string, PolicyInput]>([
+    ["empty pattern", { ...nothing, rules: [rule({ targetPattern: "" })] }],
+    ["pattern over 1 KiB", { ...nothing, rules: [rule({ targetPattern: "a".repeat(1025) })] }],
+    ["broken pattern", { ...nothing, rules: [rule({ targetPattern: "*x" })] }],
+    [
+      "pattern that explodes",
+      { ...nothing, rules: [rule({ targetPattern: "((a{99}){99}){99}" })] },
+    ],
+    ["rules of one name", { ...nothing, rules: [rule({}), rule({})] }],
+    ["partial wildcard in a permission", role("mcp:prod*:x")],
+    ["permission without mcp", role("prod:x:y")],
+    ["permission without target", role("mcp:prod")],
+    ["tool without server", client({ allowedTools: ["add"] })],
+    ["partial wildcard in a list", client({ allowedTools: ["s__get*"] })],
+    ["resource pattern with dots", client({ allowedResources: ["file:///a/../b"] })],
+  ])("%s", (_name, input) => {
+    expect(() => compilePolicy(input)).toThrow();
+  });
+
+  test("a pattern that ruins backtracking matchers costs nothing", () => {
+    const rules = [rule({ targetPattern: "(x+x+)+y" })];
+    const policy = compilePolicy({ ...client({ allowedTools: ["*"] }), rules });
+    expect(policy.decide(ci, call("s", "x".repeat(4000))).allowed).toBe(true);
+  });
+});
+
+describe("servers that can be seen", () => {
+  test.each<[string, PolicyInput, boolean]>([
+    ["no grant", nothing, false],
+    ["a tool", client({ allowedTools: ["s__t"] }), true],
+    ["another server's tool", client({ allowedTools: ["x__t"] }), false],
+    ["list_tools alone", { ...role("mcp:s:*", ["list_tools"]) }, true],
+    ["all denied", { ...client({ allowedTools: ["*"] }), rules: [rule({ server: "s" })] }, false],
+    [
+      "some denied",
+      { ...client({ allowedTools: ["*"] }), rules: [rule({ server: "s", targetPattern: "x" })] },
+      true,
+    ],
+    ["an allow rule", { ...nothing, rules: [rule({}, { effect: "allow" })] }, true],
+  ])("%s", (_name, input, sees) => {
+    expect(compilePolicy(input).seesServer({ ...ci, roles: ["r"] }, "s")).toBe(sees);
+  });
+});
+
+describe("properties, over seeded random policies", () => {
+  test("agrees with the naive reading in 20,000 cases; what is allowed is on a server that is seen", () => {
+    const random = createRandom(20_261_121);
+    let allowedCount = 0;
+    for (let round = 0; round < 1000; round += 1) {
+      const input = randomPolicy(random);
+      const policy = compilePolicy(input);
+      for (let asked = 0; asked < 20; asked += 1) {
+        const asker = randomAsker(random);
+        const question = randomQuestion(random);
+        const { allowed } = policy.decide(asker, question);
+        const want = decideNaively(input, asker, question);
+        if (allowed !== want)
+          expect({ input, asker, question, allowed }).toEqual({
+            input,
+            asker,
+            question,
+            allowed: want,
+          });
+        if (!allowed) continue;
+        allowedCount += 1;
+        if (!policy.seesServer(asker, question.server))
+          expect({ input, asker, question }).toBe({ input, asker, question });
+      }
+    }
+    expect(allowedCount).toBeGreaterThan(2000);
+    expect(allowedCount).toBeLessThan(18_000);
+  });
+
+  test("P23 a tool is listed exactly when it can be called", () => {
+    const random = createRandom(23);
+    for (let round = 0; round < 1000; round += 1) {
+      const policy = compilePolicy(randomPolicy(random));
+      const asker = randomAsker(random);
+      const question = { ...randomQuestion(random), kind: "tool" } as const;
+      const listed = policy.decide(asker, { ...question, action: "list_tools" });
+      expect(policy.decide(asker, { ...question, action: "invoke_tool" })).toEqual(listed);
+    }
+  });
+
+  test("AZ-03 order never changes a decision, and another deny never allows", () => {
+    const random = createRandom(3);
+    for (let round = 0; round < 1000; round += 1) {
+      const input = randomPolicy(random);
+      const asker = randomAsker(random);
+      const question = randomQuestion(random);
+      const before = compilePolicy(input).decide(asker, question);
+      const shuffled = {
+        clients: shuffle(random, input.clients),
+        roles: shuffle(random, input.roles),
+        bindings: shuffle(random, input.bindings),
+        rules: shuffle(random, input.rules),
+      };
+      expect(compilePolicy(shuffled).decide(asker, question)).toEqual(before);
+      const stricter = { ...input, rules: [...input.rules, randomRule(random, "more", "deny")] };
+      const after = compilePolicy(stricter).decide(asker, question);
+      expect(after.allowed && !before.allowed).toBe(false);
+    }
+  });
+});

@@ -1,0 +1,145 @@
+/** Correlation on one two-way channel, against a channel the test plays by hand (PR-25, TS-05, UP-19). */
+import { expect, test } from "bun:test";
+import type { McpNotification } from "../../../src/protocol/messages.ts";
+import { defaultScanLimits } from "../../../src/protocol/scan.ts";
+import { openDuplex } from "../../../src/servers/duplex.ts";
+import { renderCancellation } from "../../../src/servers/outgoing.ts";
+import type { ChannelEvents, Wire } from "../../../src/servers/wire.ts";
+import { silentLog } from "../../../src/telemetry/log.ts";
+
+async function open() {
+  const sent: string[] = [];
+  const closes: string[] = [];
+  const unsolicited: string[] = [];
+  let strays = 0;
+  let events: ChannelEvents | undefined;
+  const wire = await openDuplex({
+    server: "s",
+    scanLimits: defaultScanLimits,
+    log: silentLog,
+    countStray: () => {
+      strays += 1;
+    },
+    events: {
+      onNotification: ({ method }) => unsolicited.push(method),
+      onClose: (fault) => closes.push(fault.reason ?? ""),
+    },
+    open: async (given) => {
+      events = given;
+      return {
+        send: (text) => {
+          sent.push(text);
+          return undefined;
+        },
+        close: async () => {},
+      };
+    },
+  });
+  const receive = (text: string) => events?.onText(text);
+  return { wire, sent, closes, unsolicited, receive, strays: () => strays };
+}
+
+function ask(
+  wire: Wire,
+  signal?: AbortSignal,
+  onNotification: (n: McpNotification) => void = () => {},
+) {
+  const id = wire.nextId();
+  return wire.request({
+    id,
+    method: "tools/call",
+    text: `{"id":${id}}`,
+    headers: {},
+    cancellation: renderCancellation(id),
+    signal,
+    timeoutMs: 60_000,
+    onNotification,
+  });
+}
+
+const ok = (id: number) => `{"jsonrpc":"2.0","id":${id},"result":{"n":${id}}}`;
+
+test("answers find their calls in any order", async () => {
+  const { wire, receive } = await open();
+  const calls = [ask(wire), ask(wire)];
+  receive(ok(2));
+  receive(ok(1));
+  const answers = await Promise.all(calls);
+  expect(answers.map(({ kind }) => kind)).toEqual(["result", "result"]);
+});
+
+test("TS-05 a second answer, and one after a cancellation, are dropped and counted", async () => {
+  const { wire, receive, sent, strays } = await open();
+  const abort = new AbortController();
+  const call = ask(wire, abort.signal);
+  abort.abort();
+  expect(await call).toMatchObject({ kind: "fault", fault: { name: "cancelled" } });
+  expect(sent.at(-1)).toBe(
+    '{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1}}',
+  );
+  receive(ok(1));
+  expect(strays()).toBe(1);
+  expect(wire.isOpen()).toBe(true);
+});
+
+test.each(["99", '"1x"', "0"])(
+  "UP-19 an answer to %s, never asked, ends the connection and tells every caller",
+  async (id) => {
+    const { wire, receive, closes } = await open();
+    const calls = [ask(wire), ask(wire)];
+    receive(`{"jsonrpc":"2.0","id":${id},"result":{}}`);
+    for (const answer of await Promise.all(calls)) {
+      expect(answer).toMatchObject({ kind: "fault", fault: { name: "upstream-invalid" } });
+    }
+    expect(closes).toEqual(["unknown-id"]);
+    expect(wire.isOpen()).toBe(false);
+  },
+);
+
+test("PR-25 result and error in one answer fail that call alone", async () => {
+  const { wire, receive } = await open();
+  const calls = [ask(wire), ask(wire)];
+  receive('{"jsonrpc":"2.0","id":1,"result":{},"error":{"code":1,"message":"m"}}');
+  receive(ok(2));
+  expect(await calls[0]).toMatchObject({ kind: "fault", fault: { name: "upstream-invalid" } });
+  expect(await calls[1]).toMatchObject({ kind: "result" });
+});
+
+test("chatter that is no JSON is passed over", async () => {
+  const { wire, receive } = await open();
+  const call = ask(wire);
+  receive("Server listening on stdio!");
+  receive(ok(1));
+  expect(await call).toMatchObject({ kind: "result" });
+});
+
+test("the server's own requests are answered: ping with nothing, the rest with -32601", async () => {
+  const { receive, sent } = await open();
+  receive('{"jsonrpc":"2.0","id":"p","method":"ping"}');
+  receive('{"jsonrpc":"2.0","id":4,"method":"sampling/createMessage","params":{}}');
+  expect(sent[0]).toBe('{"jsonrpc":"2.0","id":"p","result":{}}');
+  expect(JSON.parse(sent[1] ?? "")).toMatchObject({ id: 4, error: { code: -32601 } });
+});
+
+test("progress goes to its call by token; a log message only where one call is open", async () => {
+  const { wire, receive, strays, unsolicited } = await open();
+  const got: string[] = [];
+  const calls = [1, 2].map((call) =>
+    ask(wire, undefined, ({ method }) => got.push(`${call}:${method}`)),
+  );
+  receive(
+    '{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":2,"progress":1}}',
+  );
+  receive(
+    '{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":9,"progress":1}}',
+  );
+  receive('{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":1}}');
+  receive(ok(2));
+  receive('{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":1}}');
+  receive('{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}');
+  receive(ok(1));
+  await Promise.all(calls);
+  expect(got).toEqual(["2:notifications/progress", "1:notifications/message"]);
+  expect(unsolicited).toEqual(["notifications/tools/list_changed"]);
+  expect(strays()).toBe(1);
+});
