@@ -111,7 +111,7 @@ export function createLegacyConversation(deps: {
     if ("fault" in handshake) return { spoken: await refuse(caller, received, handshake.fault) };
     // To everything inside this is a discovery like any other: authenticated, limited, recorded.
     const question = { message: handshake.discover, bytes };
-    const asking = { caller, era: "modern", received: question, relay: ignore } as const;
+    const asking = { caller, era, received: question, relay: ignore } as const;
     const reply = await conversation.run(asking, neverAborts);
     if (reply.outcome.kind !== "result") {
       const asked = { idText: request.idText, method: request.method, era } as const;
