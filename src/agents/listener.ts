@@ -252,7 +252,7 @@ export function createAgentsListener(deps: AgentsListenerDeps): AgentsListener {
     },
     async drain(graceMs) {
       const drained = admission.drain();
-      websocket.closeAll(1001, "going away", true);
+      websocket.leaveAll(true);
       let timer: ReturnType<typeof setTimeout> | undefined;
       const patience = new Promise<void>((resolve) => {
         timer = setTimeout(resolve, graceMs);
@@ -262,13 +262,13 @@ export function createAgentsListener(deps: AgentsListenerDeps): AgentsListener {
       // The last answers are on their way: let them leave before their sockets close.
       await new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
       sessions.endAll("draining");
-      websocket.closeAll(1001, "going away");
+      websocket.leaveAll();
     },
     async stop() {
       stopWatching?.();
       beat.stop();
       sessions.endAll("draining");
-      websocket.closeAll(1001, "going away");
+      websocket.leaveAll();
       await server?.stop(true);
       server = undefined;
     },

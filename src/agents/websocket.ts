@@ -3,6 +3,7 @@
  * with an envelope is modern; `initialize` opens a legacy session that lives as long as the socket. Admission comes
  * before the upgrade, every message is authorised on its own, and a lost socket cancels what it had in flight.
  */
+import { catalogue } from "../errors/catalogue.ts";
 import { createFault, type Fault } from "../errors/fault.ts";
 import { renderJsonRpcError } from "../errors/render.ts";
 import type { Principal } from "../identity/principal.ts";
@@ -58,16 +59,17 @@ export interface WebSocketBinding {
   readonly bunOptions: Bun.WebSocketHandler<SocketState>;
   /** Closes sockets whose credential no longer holds. */
   sweep(): void;
-  closeAll(code: number, reason: string, onlyIdle?: boolean): void;
+  /** Closes sockets because the gateway goes away; with `onlyIdle`, those that wait for no answer. */
+  leaveAll(onlyIdle?: boolean): void;
   size(): number;
 }
 
-const closeCodes: Readonly<Record<SessionEnd, number>> = {
+const closeCodes: Readonly<Record<SessionEnd, number | undefined>> = {
   deleted: 1000,
   idle: 1000,
-  revoked: 4401,
-  "ended-by-operator": 4404,
-  draining: 1001,
+  revoked: catalogue.unauthenticated.close,
+  "ended-by-operator": catalogue["session-unknown"].close,
+  draining: catalogue.draining.close,
 };
 const pingsPerBeatMax = 50;
 const backpressureBytes = 64 * 1024 * 1024;
@@ -117,7 +119,7 @@ export function createWebSocketBinding(deps: {
       clock: deps.clock,
       onTooSlow() {
         deps.metrics.count("mcp_gateway_slow_consumers_total", { binding: "websocket" });
-        socket.close(1013, "reading too slowly");
+        socket.close(catalogue["client-too-slow"].close, "reading too slowly");
       },
     });
     state.queue = queue;
@@ -172,11 +174,11 @@ export function createWebSocketBinding(deps: {
       const spoken = await speak(socket, message, Buffer.byteLength(frame), relay);
       if (spoken.kind !== "answer") return;
       state.queue?.send(spoken.text);
-      if (isUnauthenticated(spoken)) socket.close(4401, "credential no longer valid");
+      if (isUnauthenticated(spoken)) socket.close(closeCodes.revoked, "credential no longer valid");
     } catch (cause) {
       // A bug costs its socket, never the process.
       deps.log.error("agents.unexpected", { binding: "websocket", cause: String(cause) });
-      socket.close(1011, "internal error");
+      socket.close(catalogue.internal.close, "internal error");
     } finally {
       state.pending -= 1;
       if (!state.isServing && state.inbox.length > 0) void serve(socket);
@@ -282,9 +284,10 @@ export function createWebSocketBinding(deps: {
         socket.close(closeCodes.revoked, "credential no longer valid");
       }
     },
-    closeAll(code, reason, onlyIdle = false) {
+    leaveAll(onlyIdle = false) {
       for (const socket of sockets) {
-        if (!onlyIdle || socket.data.pending === 0) socket.close(code, reason);
+        if (onlyIdle && socket.data.pending > 0) continue;
+        socket.close(closeCodes.draining, "going away");
       }
     },
     size: () => sockets.size,
