@@ -8,6 +8,13 @@ type Message = Readonly<Record<string, unknown>>;
 
 const columnsMax = 7;
 
+/** Columns worth their width, for the lists whose objects have too many. */
+const preferredColumns: Readonly<Record<string, readonly string[]>> = {
+  records: ["seq", "time_ms", "event", "status", "decision", "principal", "server", "tool"],
+  servers: ["name", "description", "enabled", "era", "call_timeout_ms", "max_in_flight"],
+  clients: ["id", "display_name", "enabled", "allowed_tools", "allowed_resources", "roles"],
+};
+
 export function renderMessage(message: Message, output: Output): void {
   const entries = Object.entries(message);
   const list = entries.find(([, value]) => Array.isArray(value) && value.every(isMessage));
@@ -18,18 +25,18 @@ export function renderMessage(message: Message, output: Output): void {
   }
   const rows: readonly Message[] = Array.isArray(list[1]) ? list[1].filter(isMessage) : [];
   if (rows.length === 0) output.note("none");
-  else renderRows(rows, output);
+  else renderRows(list[0], rows, output);
   for (const [name, value] of entries) {
     if (name === "next_page_token" && value) output.note(`more: --page-token ${String(value)}`);
   }
 }
 
-function renderRows(rows: readonly Message[], output: Output): void {
+function renderRows(list: string, rows: readonly Message[], output: Output): void {
   const names = Object.keys(rows[0] ?? {});
   const columns = names.filter((name) =>
-    rows.some((row) => isPlain(row[name]) && row[name] !== "" && !name.endsWith("_json")),
+    rows.some((row) => isPlain(row[name]) && !isBlank(row[name]) && !name.endsWith("_json")),
   );
-  const shown = columns.slice(0, columnsMax);
+  const shown = preferredColumns[list] ?? columns.slice(0, columnsMax);
   output.table(
     shown.map((name) => name.replaceAll("_", " ")),
     rows.map((row) => shown.map((name) => renderPlain(name, row[name]))),
@@ -40,11 +47,14 @@ function renderRows(rows: readonly Message[], output: Output): void {
 function renderLines(value: Message, indent: string): readonly string[] {
   return Object.entries(value).flatMap(([name, inner]) => {
     const label = `${indent}${name.replaceAll("_", " ")}:`;
-    if (isMessage(inner)) return [label, ...renderLines(inner, `${indent}  `)];
+    if (isMessage(inner)) {
+      const lines = renderLines(inner, `${indent}  `);
+      return lines.length === 0 ? [] : [label, ...lines];
+    }
     if (Array.isArray(inner) && inner.some(isMessage)) {
       return [label, ...inner.map((one) => `${indent}  - ${clean(JSON.stringify(one))}`)];
     }
-    return inner === "" || inner === null ? [] : [`${label} ${renderPlain(name, inner)}`];
+    return isBlank(inner) ? [] : [`${label} ${renderPlain(name, inner)}`];
   });
 }
 
@@ -56,6 +66,10 @@ function renderPlain(name: string, value: unknown): string {
 
 function renderTime(value: unknown): string {
   return typeof value === "number" && value > 0 ? new Date(value).toISOString() : "";
+}
+
+function isBlank(value: unknown): boolean {
+  return value === "" || value === null || (Array.isArray(value) && value.length === 0);
 }
 
 function isPlain(value: unknown): boolean {

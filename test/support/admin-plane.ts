@@ -75,6 +75,8 @@ export interface AdminPlaneOptions {
   readonly rows?: readonly AuditRow[];
   readonly operators?: readonly OperatorEntry[];
   readonly appendFails?: (draft: RecordDraft) => boolean;
+  /** Awaited before GetStatus answers. */
+  readonly beforeStatus?: () => Promise<void>;
   readonly server?: Partial<AdminServerDeps>;
   readonly credentials?: ChannelCredentials;
 }
@@ -149,16 +151,19 @@ export async function startAdminPlane(options: AdminPlaneOptions = {}): Promise<
     SystemService: createSystemService({
       current,
       effectiveConfig: () => ({ agents: { port: 8000 } }),
-      gatewayStatus: () => ({
-        version: "0.1.0",
-        startedAtMs: 1,
-        ready: true,
-        draining: false,
-        connections: 0,
-        sessions: 0,
-        inFlight: 0,
-        store: "sqlite",
-      }),
+      gatewayStatus: async () => {
+        await options.beforeStatus?.();
+        return {
+          version: "0.1.0",
+          startedAtMs: 1,
+          ready: true,
+          draining: false,
+          connections: 0,
+          sessions: 0,
+          inFlight: 0,
+          store: "sqlite",
+        };
+      },
       auditStatus: () => ({
         logId: "log-1",
         syncedSeq: 2,
