@@ -17,15 +17,11 @@ import { checkBodyHeaders, readAccept, readBody } from "./body.ts";
 import { type Caller, malformed, type RelayText, type Spoken } from "./conversation.ts";
 import type { EventChannel } from "./event-channel.ts";
 import { answerCall, toResponse } from "./http-call.ts";
+import { methodNotAllowed, sessionsExhausted } from "./http-refusals.ts";
 import { emptyResponse, faultResponse, streamResponse } from "./http-response.ts";
 import { digestOf } from "./legacy/session-access.ts";
 import type { LegacySession } from "./legacy/sessions.ts";
-import {
-  type HttpBinding,
-  type HttpBindingDeps,
-  methodNotAllowed,
-  sessionsExhausted,
-} from "./streamable-http.ts";
+import type { HttpBinding, HttpBindingDeps } from "./streamable-http.ts";
 
 export function createHttpSse(deps: HttpBindingDeps): HttpBinding {
   const { options, dispatch, conversation, legacy, sessions, access, streams } = deps;

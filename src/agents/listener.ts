@@ -13,6 +13,7 @@ import type { Arrival } from "./arrival.ts";
 import { createBeat } from "./beat.ts";
 import { createConversation } from "./conversation.ts";
 import { readCredential } from "./credential.ts";
+import { checkFraming } from "./framing.ts";
 import { addCors, documentResponse, faultResponse, preflightResponse } from "./http-response.ts";
 import { createHttpSse } from "./http-sse.ts";
 import { createLegacyConversation } from "./legacy/conversation.ts";
@@ -279,18 +280,6 @@ export function createAgentsListener(deps: AgentsListenerDeps): AgentsListener {
 
 const notFound = createFault("scope-unknown", "Not found");
 const getOnly = createFault("method-not-allowed", "Method not allowed: GET is, here");
-
-/** What an HTTP/1.1 parser lets through and another one in front may read differently (TH-04, TH-10). */
-function checkFraming(request: Request): Fault | undefined {
-  const { method } = request;
-  if (method === "POST") return undefined;
-  if (!["GET", "DELETE", "OPTIONS", "HEAD"].includes(method)) {
-    return createFault("method-not-allowed", "Method not allowed: POST, GET and DELETE are, here");
-  }
-  const length = request.headers.get("content-length");
-  if (length === null || length === "0") return undefined;
-  return createFault("invalid-request", `Invalid request: ${method} carries no body`);
-}
 
 function wellFormed(value: string | null, pattern: RegExp): string | undefined {
   return value !== null && pattern.test(value) ? value : undefined;

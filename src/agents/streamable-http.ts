@@ -16,17 +16,18 @@ import {
   splitBatch,
   undecodableMessage,
 } from "../protocol/parse-message.ts";
-import {
-  type Era,
-  isLegacyRevision,
-  isModernRevision,
-  legacyRevisions,
-} from "../protocol/revisions.ts";
+import { type Era, isModernRevision } from "../protocol/revisions.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { Arrival } from "./arrival.ts";
 import { type Accepts, checkBodyHeaders, notAcceptable, readAccept, readBody } from "./body.ts";
 import { type Conversation, malformed, type Spoken } from "./conversation.ts";
 import { answerCall, toResponse } from "./http-call.ts";
+import {
+  checkVersion,
+  methodNotAllowed,
+  sessionRequired,
+  sessionsExhausted,
+} from "./http-refusals.ts";
 import { emptyResponse, faultResponse, streamResponse } from "./http-response.ts";
 import type { LegacyConversation } from "./legacy/conversation.ts";
 import { digestOf, type SessionAccess } from "./legacy/session-access.ts";
@@ -284,35 +285,6 @@ export function createStreamableHttp(deps: HttpBindingDeps): HttpBinding {
       }
     },
   };
-}
-
-export function methodNotAllowed(arrival: Arrival, allowed = "POST, GET, DELETE"): Response {
-  const { method } = arrival.request;
-  const fault = createFault("method-not-allowed", `Method not allowed: ${allowed} are, here`);
-  const version = arrival.request.headers.get("mcp-protocol-version");
-  const isModern = version !== null && isModernRevision(version.trim());
-  const allow = isModern && (method === "GET" || method === "DELETE") ? "POST" : allowed;
-  return faultResponse(fault, arrival.metadataUrl, { allow });
-}
-
-export function sessionsExhausted(options: Pick<AgentsOptions, "sessionsMax">): Fault {
-  const message = `Overloaded: at most ${options.sessionsMax} sessions`;
-  return createFault("overloaded", message, { retryAfterMs: 10_000 });
-}
-
-const sessionRequired = createFault(
-  "session-required",
-  "Session required: send initialize first, then its Mcp-Session-Id with every request",
-);
-
-/** Some clients send a list; its first element that we speak counts. */
-function checkVersion(header: string | null): Fault | undefined {
-  if (header === null) return undefined;
-  if (header.split(",").some((version) => isLegacyRevision(version.trim()))) return undefined;
-  return createFault(
-    "invalid-request",
-    `Invalid request: MCP-Protocol-Version must be one of ${legacyRevisions.join(", ")} in a session`,
-  );
 }
 
 function claimedEra(arrival: Arrival): Era {

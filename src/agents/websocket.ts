@@ -4,7 +4,7 @@
  * before the upgrade, every message is authorised on its own, and a lost socket cancels what it had in flight.
  */
 import { catalogue } from "../errors/catalogue.ts";
-import { createFault, type Fault } from "../errors/fault.ts";
+import { createFault } from "../errors/fault.ts";
 import { renderJsonRpcError } from "../errors/render.ts";
 import type { Principal } from "../identity/principal.ts";
 import type { Clock } from "../lib/clock.ts";
@@ -27,13 +27,14 @@ import {
   type RelayText,
   type Spoken,
 } from "./conversation.ts";
+import { checkUpgrade } from "./framing.ts";
+import { sessionsExhausted } from "./http-refusals.ts";
 import { emptyResponse, faultResponse } from "./http-response.ts";
 import { answerHere, type LegacyConversation } from "./legacy/conversation.ts";
 import { digestOf } from "./legacy/session-access.ts";
 import type { Calls, LegacySession, SessionEnd, Sessions } from "./legacy/sessions.ts";
 import type { AgentsOptions } from "./options.ts";
 import { createSendQueue, type SendQueue } from "./send-queue.ts";
-import { sessionsExhausted } from "./streamable-http.ts";
 
 /** What Bun keeps with each socket. */
 export interface SocketState {
@@ -317,18 +318,6 @@ function createState(caller: Caller, principal: Principal): SocketState {
     isServing: false,
     pings: 0,
   };
-}
-
-function checkUpgrade(request: Request): Fault | undefined {
-  const { headers, method } = request;
-  if (method !== "GET" || headers.get("upgrade")?.toLowerCase() !== "websocket") {
-    return createFault("method-not-allowed", "Method not allowed: this path is a WebSocket's");
-  }
-  const offered = headers.get("sec-websocket-protocol");
-  if (offered === null || offered.split(",").some((name) => name.trim() === "mcp")) {
-    return undefined;
-  }
-  return createFault("invalid-request", "Invalid request: the WebSocket subprotocol must be mcp");
 }
 
 function drainingAnswer(message: McpRequest): Spoken {
