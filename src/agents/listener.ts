@@ -23,9 +23,10 @@ import type { AgentsOptions } from "./options.ts";
 import { createOriginCheck } from "./origin.ts";
 import { type Endpoint, matchPath, metadataPathOf, readTarget } from "./paths.ts";
 import { createPeerAddress } from "./peer-address.ts";
+import type { SocketState } from "./socket-state.ts";
 import { createStreamableHttp, type HttpBinding } from "./streamable-http.ts";
 import { createStreams } from "./streams.ts";
-import { createWebSocketBinding, type SocketState } from "./websocket.ts";
+import { createWebSocketBinding } from "./websocket.ts";
 
 export interface AgentsListenerDeps {
   readonly options: AgentsOptions;

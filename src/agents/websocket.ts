@@ -6,9 +6,7 @@
 import { catalogue } from "../errors/catalogue.ts";
 import { createFault } from "../errors/fault.ts";
 import { renderJsonRpcError } from "../errors/render.ts";
-import type { Principal } from "../identity/principal.ts";
 import type { Clock } from "../lib/clock.ts";
-import { createYielder } from "../lib/yielding.ts";
 import type { Dispatch } from "../pipeline/incoming.ts";
 import type { McpRequest } from "../protocol/messages.ts";
 import { type AnyMessage, parseMessage } from "../protocol/parse-message.ts";
@@ -18,7 +16,6 @@ import { type Admission, drainingFault } from "./admission.ts";
 import type { Arrival } from "./arrival.ts";
 import type { Beat } from "./beat.ts";
 import {
-  type Caller,
   type Conversation,
   classifyBody,
   isUnauthenticated,
@@ -32,25 +29,10 @@ import { sessionsExhausted } from "./http-refusals.ts";
 import { emptyResponse, faultResponse } from "./http-response.ts";
 import { answerHere, type LegacyConversation } from "./legacy/conversation.ts";
 import { digestOf } from "./legacy/session-access.ts";
-import type { Calls, LegacySession, SessionEnd, Sessions } from "./legacy/sessions.ts";
+import type { SessionEnd, Sessions } from "./legacy/sessions.ts";
 import type { AgentsOptions } from "./options.ts";
-import { createSendQueue, type SendQueue } from "./send-queue.ts";
-
-/** What Bun keeps with each socket. */
-export interface SocketState {
-  readonly caller: Caller;
-  readonly principal: Principal;
-  readonly calls: Calls;
-  readonly inbox: string[];
-  readonly yieldNow: () => Promise<void> | undefined;
-  queue: SendQueue | undefined;
-  session: LegacySession | undefined;
-  leaveBeat: (() => void) | undefined;
-  /** Messages being answered. */
-  pending: number;
-  isServing: boolean;
-  pings: number;
-}
+import { createSendQueue } from "./send-queue.ts";
+import { createSocketState, type SocketState } from "./socket-state.ts";
 
 type Socket = Bun.ServerWebSocket<SocketState>;
 
@@ -103,7 +85,7 @@ export function createWebSocketBinding(deps: {
     if ("fault" in admitted) return faultResponse(admitted.fault, metadataUrl);
     const offersProtocol = request.headers.has("sec-websocket-protocol");
     const isUpgraded = server.upgrade(request, {
-      data: createState(caller, admitted.principal),
+      data: createSocketState(caller, admitted.principal),
       ...(offersProtocol ? { headers: { "sec-websocket-protocol": "mcp" } } : {}),
     });
     if (!isUpgraded) return emptyResponse(400);
@@ -303,22 +285,6 @@ const unaskedResponse = createFault(
   "invalid-request",
   "Invalid request: a response to nothing that was asked",
 );
-
-function createState(caller: Caller, principal: Principal): SocketState {
-  return {
-    caller,
-    principal,
-    calls: new Map(),
-    inbox: [],
-    yieldNow: createYielder(),
-    queue: undefined,
-    session: undefined,
-    leaveBeat: undefined,
-    pending: 0,
-    isServing: false,
-    pings: 0,
-  };
-}
 
 function drainingAnswer(message: McpRequest): Spoken {
   const text = renderJsonRpcError(message.idText, drainingFault);
