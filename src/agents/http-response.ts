@@ -37,15 +37,16 @@ export function jsonResponse(
   return new Response(text, { status, headers });
 }
 
-/** An error the edge found itself, before a message existed. */
+/** An error the edge found itself; with the request's id where one had been read. */
 export function faultResponse(
   fault: Fault,
   metadataUrl: string,
   more: HeaderFields = {},
+  idText?: string,
 ): Response {
   const headers = { ...securityHeaders, "content-type": "application/json", ...more };
   addFault(headers, fault, metadataUrl);
-  return new Response(renderJsonRpcError(undefined, fault), {
+  return new Response(renderJsonRpcError(idText, fault), {
     status: httpStatusOf(fault),
     headers,
   });

@@ -225,7 +225,7 @@ describe("legacy sessions", () => {
       result: { content: [{ type: "text", text: "{}" }] },
     });
     expect(agents.dispatch.seen.map((one) => [one.era, one.message])).toMatchObject([
-      ["modern", { method: "server/discover" }],
+      ["legacy", { method: "server/discover", envelope: { revision: "2025-06-18" } }],
       ["legacy", { method: "tools/call", envelope: { revision: "2025-06-18" } }],
     ]);
   });
