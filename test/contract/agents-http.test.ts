@@ -160,7 +160,7 @@ describe("modern requests", () => {
     expect(limited.status).toBe(429);
     expect(limited.headers.get("retry-after")).toBe("2");
     expect(limited.headers.get("ratelimit")).toBe('"per-client";r=0;t=7');
-    expect(limited.headers.get("ratelimit-policy")).toBe('"per-client";q=10');
+    expect(limited.headers.get("ratelimit-policy")).toBe('"per-client";q=10;w=60');
     expect(await limited.json()).toMatchObject({
       error: {
         code: 42901,
