@@ -99,9 +99,6 @@ export const agentKinds: readonly AgentKind[] = [
   },
 ];
 
-/** The kinds that hold a connection open. */
-export const streamingKinds = agentKinds.filter(({ binding }) => binding !== "http");
-
 export function needKind(name: string): AgentKind {
   const kind = agentKinds.find((one) => one.name === name);
   if (kind === undefined) throw new Error(`no agent "${name}"`);
