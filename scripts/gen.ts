@@ -105,7 +105,12 @@ function wireField(field: protobuf.Field): readonly string[] {
       ? field.type
       : `${type instanceof protobuf.Enum ? "enum" : "message"}:${fullName(type)}`;
   if (field instanceof protobuf.MapField) return [field.name, typeName, "map", field.keyType];
-  return [field.name, typeName, field.repeated ? "repeated" : "singular"];
+  if (field.repeated) return [field.name, typeName, "repeated"];
+  // Protobuf models `optional` as a oneof of one field, which excludes nothing.
+  const choice = field.partOf !== null && field.partOf.fieldsArray.length > 1;
+  return choice
+    ? [field.name, typeName, "oneof", field.partOf?.name ?? ""]
+    : [field.name, typeName, "singular"];
 }
 
 function typesSource(parsed: protobuf.Root): string {

@@ -65,7 +65,7 @@ function checkMessage(
 ): void {
   if (depth === 0) throw new WireProblem(`${path}: nested too deeply`);
   const rows = table.messages[type] ?? {};
-  const seen = new Set<number>();
+  const seen = new Set<number | string>();
   while (cursor.at < end) {
     const key = readVarint(cursor, end);
     const id = Number(key >> 3n);
@@ -73,8 +73,11 @@ function checkMessage(
     if (row === undefined) throw new WireProblem(`${path || "message"}: unknown field ${id}`);
     const fieldPath = path === "" ? `${row[0]}` : `${path}.${row[0]}`;
     if (cursor.fieldsLeft-- <= 0) throw new WireProblem(`${fieldPath}: too many fields`);
-    if (row[2] === "singular" && seen.has(id)) throw new WireProblem(`${fieldPath}: given twice`);
-    seen.add(id);
+    // Of a oneof, a second member is as wrong as the same one twice: which one would win is chance.
+    const slot = row[2] === "oneof" ? `${row[3]}` : id;
+    const mayRepeat = row[2] === "repeated" || row[2] === "map";
+    if (!mayRepeat && seen.has(slot)) throw new WireProblem(`${fieldPath}: given twice`);
+    seen.add(slot);
     checkField(cursor, end, row, Number(key & 7n), fieldPath, depth);
   }
 }

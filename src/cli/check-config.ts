@@ -9,14 +9,24 @@ import { clean } from "./output.ts";
 import { configFlags, configFlagsHelp, toConfigRequest } from "./serve-flags.ts";
 
 export const checkConfig: Command = {
-  usage: "[--config FILE] [--preset NAME] [FLAG…] [--json]",
+  usage: "[--config FILE] [--preset NAME] [FLAG…] [--json | --print-defaults]",
   help: `Loads the configuration as serve would and prints what differs from the defaults. Exit code 1 and the
 lines at fault where serve would refuse it.
 ${configFlagsHelp}
-  --json             print the whole effective configuration, secrets removed`,
+  --json             print the whole effective configuration, secrets removed
+  --print-defaults   print a file with every key, its default and what it means`,
   run: async (args, { output }) => {
-    const { values, positionals } = parseFlags(args, { ...configFlags, json: { type: "boolean" } });
+    const { values, positionals } = parseFlags(args, {
+      ...configFlags,
+      json: { type: "boolean" },
+      "print-defaults": { type: "boolean" },
+    });
     needPositionals(positionals, []);
+    if (values["print-defaults"]) {
+      const { renderCommentedYaml } = await import("../config/describe.ts");
+      output.line(renderCommentedYaml().trimEnd());
+      return exitCodes.done;
+    }
     const config = loadConfig(toConfigRequest(values));
     const { stdioEnvironment, warnings, ...settings } = config;
     if (values.json) {

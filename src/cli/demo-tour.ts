@@ -94,9 +94,8 @@ export async function runTour(tour: TourOptions, context: CommandContext): Promi
     isAsExpected &&= isRight;
     printStep(step, ending, record, isRight, context);
   }
-  output.line();
-  output.note(isAsExpected ? "Everything was as expected." : "Not everything was as expected.");
-  output.line();
+  const verdict = isAsExpected ? "Everything was as expected." : "Not everything was as expected.";
+  output.line(`\n  ${output.paint(isAsExpected ? "green" : "red", verdict)}\n`);
   return isAsExpected;
 }
 
@@ -123,7 +122,7 @@ async function findRecord(
   step: Step,
   { gateway, clientId }: TourOptions,
   seen: Set<string>,
-): Promise<string | undefined> {
+): Promise<FoundRecord | undefined> {
   const filter = { client: clientId, event: "call.outcome", status: step.expected };
   const giveUpMs = systemClock.monotonicMs() + recordWaitMs;
   while (systemClock.monotonicMs() < giveUpMs) {
@@ -135,7 +134,7 @@ async function findRecord(
     const found = toRecords(records).find((record) => isOwn(record, step, seen));
     if (found !== undefined) {
       seen.add(keyOf(found));
-      return keyOf(found);
+      return found;
     }
     await new Promise((resolve) => setTimeout(resolve, recordPollMs));
   }
@@ -172,7 +171,7 @@ function isOwn(record: FoundRecord, step: Step, seen: ReadonlySet<string>): bool
 function printStep(
   step: Step,
   ending: Ending,
-  record: string | undefined,
+  record: FoundRecord | undefined,
   isRight: boolean,
   { output }: CommandContext,
 ): void {
@@ -183,5 +182,6 @@ function printStep(
   const shown = text.length > textWidthMax ? `${text.slice(0, textWidthMax)}…` : text;
   output.line(`  ${mark} ${word}  ${step.tool}${output.paint("dim", given)}`);
   output.line(`             ${shown}`);
-  output.line(`             ${output.paint("dim", `record ${record ?? "not found"}`)}`);
+  const place = record === undefined ? "not found" : `${record.seq} of log ${record.logId}`;
+  output.line(`             ${output.paint("dim", `record ${place}`)}`);
 }

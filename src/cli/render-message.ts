@@ -7,10 +7,18 @@ import { clean, type Output } from "./output.ts";
 type Message = Readonly<Record<string, unknown>>;
 
 const columnsMax = 7;
+const pageFields = new Set(["next_page_token", "state_revision"]);
+
+/** Columns worth their width, for the lists whose objects have too many. */
+const preferredColumns: Readonly<Record<string, readonly string[]>> = {
+  records: ["seq", "time_ms", "event", "status", "decision", "principal", "server", "tool"],
+  servers: ["name", "description", "enabled", "era", "call_timeout_ms", "max_in_flight"],
+  clients: ["id", "display_name", "enabled", "allowed_tools", "allowed_resources", "roles"],
+};
 
 export function renderMessage(message: Message, output: Output): void {
   const entries = Object.entries(message);
-  const list = entries.find(([, value]) => Array.isArray(value) && value.every(isMessage));
+  const list = findList(entries);
   if (list === undefined) {
     const lines = renderLines(message, "");
     for (const line of lines.length === 0 ? ["done"] : lines) output.line(line);
@@ -18,18 +26,26 @@ export function renderMessage(message: Message, output: Output): void {
   }
   const rows: readonly Message[] = Array.isArray(list[1]) ? list[1].filter(isMessage) : [];
   if (rows.length === 0) output.note("none");
-  else renderRows(rows, output);
+  else renderRows(list[0], rows, output);
   for (const [name, value] of entries) {
     if (name === "next_page_token" && value) output.note(`more: --page-token ${String(value)}`);
   }
 }
 
-function renderRows(rows: readonly Message[], output: Output): void {
+/** The list of a page of objects: whatever else the answer holds only says where the page stands. */
+function findList(entries: readonly (readonly [string, unknown])[]) {
+  const others = entries.filter(([name]) => !pageFields.has(name));
+  const [only] = others;
+  if (only === undefined || others.length > 1) return undefined;
+  return Array.isArray(only[1]) && only[1].every(isMessage) ? only : undefined;
+}
+
+function renderRows(list: string, rows: readonly Message[], output: Output): void {
   const names = Object.keys(rows[0] ?? {});
   const columns = names.filter((name) =>
-    rows.some((row) => isPlain(row[name]) && row[name] !== "" && !name.endsWith("_json")),
+    rows.some((row) => isPlain(row[name]) && !isBlank(row[name]) && !name.endsWith("_json")),
   );
-  const shown = columns.slice(0, columnsMax);
+  const shown = preferredColumns[list] ?? columns.slice(0, columnsMax);
   output.table(
     shown.map((name) => name.replaceAll("_", " ")),
     rows.map((row) => shown.map((name) => renderPlain(name, row[name]))),
@@ -40,11 +56,14 @@ function renderRows(rows: readonly Message[], output: Output): void {
 function renderLines(value: Message, indent: string): readonly string[] {
   return Object.entries(value).flatMap(([name, inner]) => {
     const label = `${indent}${name.replaceAll("_", " ")}:`;
-    if (isMessage(inner)) return [label, ...renderLines(inner, `${indent}  `)];
+    if (isMessage(inner)) {
+      const lines = renderLines(inner, `${indent}  `);
+      return lines.length === 0 ? [] : [label, ...lines];
+    }
     if (Array.isArray(inner) && inner.some(isMessage)) {
       return [label, ...inner.map((one) => `${indent}  - ${clean(JSON.stringify(one))}`)];
     }
-    return inner === "" || inner === null ? [] : [`${label} ${renderPlain(name, inner)}`];
+    return isBlank(inner) ? [] : [`${label} ${renderPlain(name, inner)}`];
   });
 }
 
@@ -56,6 +75,10 @@ function renderPlain(name: string, value: unknown): string {
 
 function renderTime(value: unknown): string {
   return typeof value === "number" && value > 0 ? new Date(value).toISOString() : "";
+}
+
+function isBlank(value: unknown): boolean {
+  return value === "" || value === null || (Array.isArray(value) && value.length === 0);
 }
 
 function isPlain(value: unknown): boolean {

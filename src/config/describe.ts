@@ -1,6 +1,6 @@
 /**
  * The schema, told to people and editors: the commented `gateway.yaml`, the presets and the JSON Schema. Pure; called by
- * `scripts/gen-config-schema.ts` and its test.
+ * `scripts/gen-config-schema.ts` and by `check-config --print-defaults`.
  */
 import { z } from "zod";
 import { isStrict, type PresetName, presets } from "./presets.ts";

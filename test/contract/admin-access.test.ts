@@ -4,6 +4,7 @@
 import { describe, expect, test } from "bun:test";
 import { createHash } from "node:crypto";
 import { connect } from "node:http2";
+import { gzipSync } from "node:zlib";
 import { credentials, type ServiceError, status } from "@grpc/grpc-js";
 import { createAdminClient, startAdminPlane } from "../support/admin-plane.ts";
 
@@ -18,6 +19,41 @@ async function failure(work: Promise<unknown>): Promise<ServiceError> {
     return error as ServiceError;
   }
   throw new Error("should have been refused");
+}
+
+/** One gRPC frame: compressed or not, length, bytes. */
+function framed(flag: number, bytes: Uint8Array): Buffer {
+  const head = Buffer.alloc(5);
+  head.writeUInt8(flag, 0);
+  head.writeUInt32BE(bytes.length, 1);
+  return Buffer.concat([head, bytes]);
+}
+
+/** Sends the bytes as the body of a GetStatus that never ends; resolves with the status. */
+async function sendRaw(
+  address: string,
+  token: string,
+  bytes: Uint8Array,
+  headers: Readonly<Record<string, string>> = {},
+): Promise<number> {
+  const session = connect(`http://${address}`);
+  const stream = session.request({
+    ":method": "POST",
+    ":path": "/mcp_gateway.admin.v1.SystemService/GetStatus",
+    "content-type": "application/grpc",
+    te: "trailers",
+    authorization: `Bearer ${token}`,
+    ...headers,
+  });
+  stream.write(bytes);
+  const seen = await new Promise<unknown>((resolve, reject) => {
+    stream.on("response", (got) => got["grpc-status"] && resolve(got["grpc-status"]));
+    stream.on("trailers", (trailers) => resolve(trailers["grpc-status"]));
+    stream.on("error", reject);
+    stream.resume();
+  });
+  session.destroy();
+  return Number(seen);
 }
 
 describe("who may", () => {
@@ -137,10 +173,26 @@ describe("what is malformed", () => {
     expect(refused.code).toBe(status.RESOURCE_EXHAUSTED);
   });
 
+  test.each([
+    ["a length of 4 GiB with ten bytes", Buffer.from("00ffffffff00000000000000000000", "hex"), {}],
+    [
+      "32 MiB in a few KiB of gzip",
+      framed(1, gzipSync(Buffer.alloc(32 * 1024 * 1024))),
+      { "grpc-encoding": "gzip" },
+    ],
+  ])("AD-01 %s is RESOURCE_EXHAUSTED", async (_name, bytes, headers) => {
+    await using plane = await startAdminPlane();
+    const seen = await sendRaw(plane.address, plane.token, bytes, headers);
+    expect(seen).toBe(status.RESOURCE_EXHAUSTED);
+  });
+
   test("AD-04 a message just below the limit passes, and a list of megabytes comes back", async () => {
     await using plane = await startAdminPlane();
     const admin = plane.client();
-    const allowed_resources = Array.from({ length: 3000 }, (_, i) => `${i}${"r".repeat(1000)}`);
+    const allowed_resources = Array.from(
+      { length: 3000 },
+      (_, i) => `note://${i}/${"r".repeat(1000)}`,
+    );
     await admin.call("ClientService", "registerClient", {
       client: { id: "big", allowed_resources },
     });
@@ -152,23 +204,25 @@ describe("what is malformed", () => {
 describe("what never ends", () => {
   test("AD-03 a request that never arrives is ended by the server", async () => {
     await using plane = await startAdminPlane({ server: { limits: { requestTimeoutMs: 100 } } });
-    const session = connect(`http://${plane.address}`);
-    const stream = session.request({
-      ":method": "POST",
-      ":path": "/mcp_gateway.admin.v1.SystemService/GetStatus",
-      "content-type": "application/grpc",
-      te: "trailers",
-      authorization: `Bearer ${plane.token}`,
+    const seen = await sendRaw(plane.address, plane.token, Buffer.from([0]));
+    expect(seen).toBe(status.DEADLINE_EXCEEDED);
+  });
+
+  test("AD-03 a unary call without a deadline is given one; with one, the client's holds", async () => {
+    const { promise: answerable, resolve: letAnswer } = Promise.withResolvers<void>();
+    await using plane = await startAdminPlane({
+      beforeStatus: () => answerable,
+      server: { limits: { unaryTimeoutMs: 50 } },
     });
-    stream.write(Buffer.from([0]));
-    const seen = await new Promise<unknown>((resolve, reject) => {
-      stream.on("response", (headers) => headers["grpc-status"] && resolve(headers["grpc-status"]));
-      stream.on("trailers", (trailers) => resolve(trailers["grpc-status"]));
-      stream.on("error", reject);
-      stream.resume();
-    });
-    session.destroy();
-    expect(Number(seen)).toBe(status.DEADLINE_EXCEEDED);
+    const admin = plane.client();
+    const unbounded = await failure(admin.call("SystemService", "getStatus", {}));
+    expect(unbounded.code).toBe(status.DEADLINE_EXCEEDED);
+    expect(unbounded.details).toContain("set a longer deadline");
+    const bounded = admin.call("SystemService", "getStatus", {}, { deadline: Date.now() + 30_000 });
+    const another = await failure(admin.call("SystemService", "getStatus", {}));
+    expect(another.code).toBe(status.DEADLINE_EXCEEDED);
+    letAnswer();
+    expect((await bounded).store).toBe("sqlite");
   });
 
   test("AD-03 one operator's calls at once are capped", async () => {

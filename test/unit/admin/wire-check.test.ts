@@ -18,6 +18,8 @@ describe("AD-07 findWireProblem", () => {
     ["an unknown field", "GetClientRequest", text(9, "x"), "message: unknown field 9"],
     ["field zero", "GetClientRequest", [0x02, 0x00], "message: unknown field 0"],
     ["a field twice", "GetClientRequest", [...text(1, "a"), ...text(1, "b")], "id: given twice"],
+    ["two of a oneof", "Server", [...delimited(3, []), ...delimited(4, [])], "remote: given twice"],
+    ["two optionals", "ClientLimits", [0x08, 1, 0x10, 1], undefined],
     ["repeated twice", "Client", [...text(4, "a"), ...text(4, "b")], undefined],
     ["a wrong wire type", "GetClientRequest", [0x08, 1], "id: wrong wire type"],
     ["broken UTF-8", "GetClientRequest", delimited(1, [0xc3, 0x28]), "id: not valid UTF-8"],

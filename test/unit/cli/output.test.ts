@@ -48,7 +48,10 @@ test("a list is a table, times are readable, the next page is noted", () => {
 
 test("an object is lines, an empty one is done, an empty list is none", () => {
   const { output, lines, notes } = capture();
-  renderMessage({ client: { id: "ci", roles: ["a", "b"], note: "" } }, output);
+  renderMessage(
+    { client: { id: "ci", roles: ["a", "b"], note: "", limits: {}, none: [] } },
+    output,
+  );
   renderMessage({}, output);
   renderMessage({ clients: [] }, output);
   expect(lines.join("")).toBe("client:\n  id: ci\n  roles: a, b\ndone\n");

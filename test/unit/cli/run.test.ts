@@ -84,6 +84,11 @@ describe("exit codes of failures", () => {
     expect(out).toContain("servers.allowPrivateNetwork = true\n");
   });
 
+  test("0 for the defaults, printed as a file with every key", async () => {
+    const { exitCode, out } = await run("check-config", "--print-defaults");
+    expect([exitCode, out]).toEqual([0, expect.stringContaining("  port: 50051\n")]);
+  });
+
   test("1 for a token file that is not there", async () => {
     const { exitCode } = await run("client", "list", "--token-file", "/none");
     expect(exitCode).toBe(1);
