@@ -83,7 +83,7 @@ describe("ends what is open", () => {
         const ended = within(`${transport} closed`, stream.ended, reachMs);
         await end(id);
         const isSession = name.includes("session");
-        if (transport === "WebSocket") expect(await ended).toBe(isSession ? 1000 : 4401);
+        if (transport === "WebSocket") expect(await ended).toBe(isSession ? 4404 : 4401);
         else await ended;
       });
     }

@@ -43,7 +43,8 @@ function openSocket(place: StreamPlace): Promise<OpenStream> {
   });
   return new Promise((resolve, reject) => {
     socket.onerror = () => reject(new Error("the socket did not open"));
-    socket.onopen = () => resolve({ ended, [Symbol.dispose]: () => socket.close() });
+    socket.onopen = () => socket.send(JSON.stringify(initialize));
+    socket.onmessage = () => resolve({ ended, [Symbol.dispose]: () => socket.close() });
   });
 }
 
