@@ -64,6 +64,7 @@ export interface RecordView {
 export async function allRecords(
   admin: AdminClient,
   filter: AdminMessage = {},
+  includePruned = false,
 ): Promise<readonly RecordView[]> {
   const records: RecordView[] = [];
   let pageToken = "";
@@ -71,7 +72,13 @@ export async function allRecords(
     const page = await admin.call<{ records: RecordView[]; next_page_token: string }>(
       "AuditService",
       "QueryRecords",
-      { filter, order: "RECORD_ORDER_OLDEST_FIRST", page_size: 1000, page_token: pageToken },
+      {
+        filter,
+        order: "RECORD_ORDER_OLDEST_FIRST",
+        page_size: 1000,
+        page_token: pageToken,
+        include_pruned: includePruned,
+      },
     );
     records.push(...page.records);
     pageToken = page.next_page_token;
