@@ -45,6 +45,7 @@ export const generousLimits = {
 
 export interface RecordView {
   readonly seq: number;
+  readonly leaf: string;
   readonly event: string;
   readonly status: string;
   readonly correlation_id: string;
