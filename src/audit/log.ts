@@ -1,6 +1,6 @@
 /**
  * The audit log as the rest of the gateway sees it: the spool, its copy in the database, and live listeners,
- * opened, recovered and closed together. `compose.ts` opens one per process.
+ * opened, recovered and closed together. `compose/` opens one per process.
  *
  * One log per node: its id is kept in `<data dir>/node-id` and one chain runs on across restarts. A log for every
  * start, with its own signing key and a certified beginning, comes with checkpoints.

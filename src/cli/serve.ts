@@ -2,7 +2,7 @@
  * `serve`: runs the gateway until it is told to stop, then drains. Prints one JSON line when every listener is bound;
  * whoever started it reads the real addresses there.
  */
-import type { Gateway } from "../compose.ts";
+import type { Gateway } from "../compose/start-gateway.ts";
 import { loadConfig } from "../config/load.ts";
 import { type Command, exitCodes, UsageError, untilStopped } from "./command.ts";
 import { needPositionals, parseFlags, parseWholeNumber } from "./flags.ts";
@@ -22,7 +22,7 @@ ${configFlagsHelp}
       throw new UsageError("--workers: this version runs one process; leave the flag out");
     }
     const config = loadConfig(toConfigRequest(values));
-    const { startGateway } = await import("../compose.ts");
+    const { startGateway } = await import("../compose/start-gateway.ts");
     const gateway = await startGateway(config);
     output.json({ event: "listening", ...gateway.addresses });
     await untilStopped(stop);

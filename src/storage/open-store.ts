@@ -1,6 +1,6 @@
 /**
  * Opens the store: PostgreSQL where a database URL is given, the embedded SQLite otherwise; migrates it or checks
- * that its schema fits. Called by `compose.ts` and by the migrate subcommand.
+ * that its schema fits. Called by `compose/` and by the migrate subcommand.
  */
 import { sql } from "kysely";
 import type { Log } from "../telemetry/log.ts";

@@ -114,6 +114,15 @@ describe("single messages (T01)", () => {
     expect(await bad.json()).toMatchObject({ error: { code: -32700 } });
   });
 
+  test("ping is answered to those who may be here", async () => {
+    await using agents = await startAgents();
+    const allowed = await post(agents, legacyBody("ping"), { path });
+    expect(await allowed.json()).toEqual({ jsonrpc: "2.0", id: 1, result: {} });
+    const refused = await post(agents, legacyBody("ping"), { path, token: null });
+    expect(refused.status).toBe(401);
+    expect(refused.headers.get("www-authenticate")).toContain("resource_metadata=");
+  });
+
   test("a caller that reads event streams only gets one", async () => {
     await using agents = await startAgents();
     const headers = { accept: "text/event-stream" };

@@ -87,6 +87,8 @@ describe("messages", () => {
     const client = await open(agents);
     client.send(legacyBody("tools/list", undefined, "early"));
     expect(await client.answer("early")).toMatchObject({ error: { code: 40001 } });
+    client.send(legacyBody("ping", undefined, "early ping"));
+    expect(await client.answer("early ping")).toMatchObject({ result: {} });
     client.send(modernBody("tools/call", { name: "echo", arguments: { a: 1 } }, "m1"));
     expect(await client.answer("m1")).toMatchObject({ result: { resultType: "complete" } });
     client.send(initializeBody("2025-06-18"));
@@ -201,6 +203,15 @@ describe("messages", () => {
     await other.answer("other");
     expect(busy.received.length).toBeLessThan(10_000);
     await until(() => busy.received.length === 10_000);
+  });
+
+  test("I-06: a pipeline that throws fails one call, not the socket", async () => {
+    await using agents = await startAgents();
+    const client = await open(agents);
+    client.send(modernBody("tools/call", { name: "crash", arguments: {} }, 1));
+    expect(await client.answer(1)).toMatchObject({ error: { code: -32603 } });
+    client.send(modernBody("tools/list", {}, 2));
+    expect(await client.answer(2)).toMatchObject({ result: {} });
   });
 
   test("requests in flight are bounded", async () => {

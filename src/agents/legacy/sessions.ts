@@ -60,6 +60,7 @@ export interface SessionSummary {
   readonly scope: string;
   readonly revision: string;
   readonly startedAtMs: number;
+  readonly usedAtMs: number;
   readonly callsInFlight: number;
 }
 
@@ -145,12 +146,12 @@ export function createSessions(deps: {
     endAll(why) {
       for (const session of byId.values()) end(session, why);
     },
-    list: () => [...byId.values()].map(summarize),
+    list: () => [...byId.values()].map((session) => summarize(session, clock)),
     size: () => byId.size,
   };
 }
 
-function summarize(session: LegacySession): SessionSummary {
+function summarize(session: LegacySession, clock: Clock): SessionSummary {
   return {
     id: session.publicId,
     principalId: session.principal.id,
@@ -159,6 +160,7 @@ function summarize(session: LegacySession): SessionSummary {
     scope: session.scope,
     revision: session.revision,
     startedAtMs: session.startedAtMs,
+    usedAtMs: clock.nowMs() - Math.round(clock.monotonicMs() - session.usedAtMs),
     callsInFlight: session.calls.size,
   };
 }

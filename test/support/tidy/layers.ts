@@ -40,8 +40,8 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
   pipeline: [...base, ...capabilities],
   agents: [...base, "pipeline"],
   admin: [...base, ...capabilities, "config", "gen", "state", "telemetry"],
-  cli: [...base, "audit", "compose.ts", "config", "gen", "identity", "storage", "telemetry"],
-  "compose.ts": ["*"],
+  cli: [...base, "audit", "compose", "config", "gen", "identity", "storage", "telemetry"],
+  compose: ["*"],
   "main.ts": [...base, "cli", "config", "telemetry"],
   ...Object.fromEntries(capabilities.map((folder) => [folder, base])),
 };
