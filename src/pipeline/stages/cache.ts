@@ -79,14 +79,9 @@ function listPlan(
 ): CachePlan | undefined {
   const ttlMs = Math.min(...specs.map((spec) => spec.listTtlMs));
   if (specs.length === 0 || ttlMs <= 0) return undefined;
-  return {
-    identity: identityOf(
-      x,
-      request,
-      specs.every((spec) => spec.listsPublic),
-    ),
-    ttlMs,
-  };
+  // A joined list holds what this principal sees of several servers: it is never anybody else's.
+  const isPublic = x.scope?.kind === "server" && specs.every((spec) => spec.listsPublic);
+  return { identity: identityOf(x, request, isPublic), ttlMs };
 }
 
 /** What the operator said about the tool being called. */
