@@ -143,8 +143,17 @@ export function openSpoolWriter(deps: SpoolWriterDeps): SpoolWriter {
     }
     noteIntents(records, firstSeq);
     emit({ kind: "written", firstSeq, count: records.length });
-    startSync();
-    if (segment !== undefined && segment.size >= options.segmentBytesMax) roll();
+    advance();
+  }
+
+  /**
+   * Syncs what is unsynced, or ends a full segment. Never both at once: the kernel reports a failed write-back to one
+   * sync only, and the other would call durable what is lost.
+   */
+  function advance(): void {
+    if (segment === undefined || segment.isSyncing) return;
+    if (segment.size >= options.segmentBytesMax) roll();
+    else startSync(segment);
   }
 
   /** Writes all of the group or throws; nothing counts as written before its last byte is. */
@@ -188,9 +197,8 @@ export function openSpoolWriter(deps: SpoolWriterDeps): SpoolWriter {
     });
   }
 
-  function startSync(): void {
-    const syncing = segment;
-    if (syncing === undefined || syncing.isSyncing || unsynced.length === 0) return;
+  function startSync(syncing: OpenSegment): void {
+    if (unsynced.length === 0) return;
     syncing.isSyncing = true;
     const count = unsynced.length;
     const startedMs = clock.monotonicMs();
@@ -200,7 +208,7 @@ export function openSpoolWriter(deps: SpoolWriterDeps): SpoolWriter {
       else if (error !== null) poison(error);
       else {
         reportSynced(count, (clock.monotonicMs() - startedMs) / 1000);
-        startSync();
+        advance();
       }
     });
   }
@@ -238,12 +246,14 @@ export function openSpoolWriter(deps: SpoolWriterDeps): SpoolWriter {
   function remove(firstSeq: number): void {
     const segments = listSegments(dir);
     const isOld = segments.slice(0, -1).some((one) => one.firstSeq === firstSeq);
-    if (isOld) {
-      unlinkSync(segmentPath(dir, firstSeq));
+    try {
+      if (isOld) unlinkSync(segmentPath(dir, firstSeq));
       syncDir(dir);
       spoolBytes = sumBytes();
+      emit({ kind: "removed", spoolBytes });
+    } catch (error) {
+      emit({ kind: "not-removed", firstSeq, reason: reasonOf(error) });
     }
-    emit({ kind: "removed", spoolBytes });
   }
 
   function tail(on: boolean): void {
