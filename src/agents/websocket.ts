@@ -67,6 +67,8 @@ const closeCodes: Readonly<Record<SessionEnd, number>> = {
   draining: 1001,
 };
 const pingsPerBeatMax = 50;
+/** The longest Bun takes. Sockets are pinged all the while, so only one whose peer is gone ever gets there. */
+const idleSecondsMax = 960;
 const backpressureBytes = 64 * 1024 * 1024;
 
 export function createWebSocketBinding(deps: {
@@ -260,7 +262,7 @@ export function createWebSocketBinding(deps: {
       maxPayloadLength: options.bodyBytesMax,
       // Never reached: our own queue stops sending at the first sign of backpressure.
       backpressureLimit: backpressureBytes,
-      idleTimeout: options.wsIdleSeconds,
+      idleTimeout: Math.min(options.wsIdleSeconds, idleSecondsMax),
       sendPings: true,
       perMessageDeflate: false,
     },
