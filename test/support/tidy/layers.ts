@@ -80,7 +80,6 @@ export const homes: Readonly<Record<string, readonly string[]>> = {
   kysely: ["src/storage/"],
   "lru-cache": ["src/cache/", "src/identity/", "src/limits/", "src/policy/"],
   pg: ["src/storage/"],
-  "prom-client": ["src/telemetry/"],
   re2js: ["src/policy/"],
   ws: ["src/servers/"],
   zod: ["src/config/"],
