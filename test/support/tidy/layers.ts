@@ -73,7 +73,6 @@ export const homes: Readonly<Record<string, readonly string[]>> = {
   "@grpc/grpc-js": ["src/admin/", "src/cli/admin-client.ts"],
   "@grpc/proto-loader": ["src/admin/", "src/cli/admin-client.ts"],
   "@modelcontextprotocol/sdk": ["src/cli/"],
-  ajv: ["src/protocol/", "src/pipeline/stages/validate.ts"],
   // The spool's lock is an SQLite file's: the runtime has no flock.
   "bun:sqlite": ["src/storage/", "src/audit/spool-files.ts"],
   jose: ["src/identity/"],

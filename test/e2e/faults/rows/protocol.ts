@@ -98,7 +98,7 @@ export const protocolRows: readonly Row[] = [
     title: "prototype names in arguments are plain text, forwarded as they are",
     transports,
     accepted: {
-      "__proto__": kept('{"__proto__":{"isAdmin":true},"text":"x"}'),
+      __proto__: kept('{"__proto__":{"isAdmin":true},"text":"x"}'),
       constructor: kept('{"constructor":{"prototype":{"polluted":1}},"toString":1}'),
     },
   },
@@ -154,7 +154,12 @@ export const protocolRows: readonly Row[] = [
     id: "PR-07",
     title: "numbers keep their text; a fraction or an exponent is no id",
     transports,
-    refused: { "1.0": withId("1.0"), "1e2": withId("1e2"), "1.5": withId("1.5"), "-0.0": withId("-0.0") },
+    refused: {
+      "1.0": withId("1.0"),
+      "1e2": withId("1e2"),
+      "1.5": withId("1.5"),
+      "-0.0": withId("-0.0"),
+    },
     refusal: invalidRequest,
     accepted: {
       "numbers in arguments": kept(`{"a":1e400,"b":-0,"c":${"9".repeat(400)},"d":1.0}`),
@@ -267,7 +272,10 @@ export const protocolRows: readonly Row[] = [
       version: (body) => ({ body, headers: { "MCP-Protocol-Version": "2025-11-25" } }),
       "bad base64": (body) => ({ body, headers: { "Mcp-Name": "=?base64?***?=" } }),
       "sentinel in capitals": (body) => ({ body, headers: { "Mcp-Name": "=?BASE64?ZWNobw==?=" } }),
-      "base64 of another name": (body) => ({ body, headers: { "Mcp-Name": "=?base64?c2VjcmV0?=" } }),
+      "base64 of another name": (body) => ({
+        body,
+        headers: { "Mcp-Name": "=?base64?c2VjcmV0?=" },
+      }),
       "a second method": (body) => ({ body, headers: { "Mcp-Method": "tools/call, tools/call" } }),
     },
     refusal: everywhere(-32020, 400),
@@ -325,7 +333,7 @@ export const protocolRows: readonly Row[] = [
       "trailing space": withMethod("tools/call "),
       NUL: withMethod("tools/call\0"),
       toString: withMethod("toString"),
-      "__proto__": withMethod("__proto__"),
+      __proto__: withMethod("__proto__"),
       empty: withMethod(""),
       "other case": withMethod("TOOLS/CALL"),
     },
@@ -410,9 +418,16 @@ export const protocolRows: readonly Row[] = [
     title: "a tool is never found by a name that only looks like its own",
     transports,
     refused: Object.fromEntries(
-      ["\u0435cho", "\uff45cho", "ec\u200bho", "\u202eecho", "Echo", "echo ", "", "e".repeat(129)].map(
-        (name) => [JSON.stringify(name.slice(0, 9)), swap('"echo"', JSON.stringify(name))],
-      ),
+      [
+        "\u0435cho",
+        "\uff45cho",
+        "ec\u200bho",
+        "\u202eecho",
+        "Echo",
+        "echo ",
+        "",
+        "e".repeat(129),
+      ].map((name) => [JSON.stringify(name.slice(0, 9)), swap('"echo"', JSON.stringify(name))]),
     ),
     refusal: unknownTool,
   },
@@ -424,7 +439,10 @@ export const protocolRows: readonly Row[] = [
       for (const name of ["a__b", "A", "", "a_b", "-a", "a/b", "a".repeat(64), "all"]) {
         const refused = await stage.admin
           .call("ServerService", "RegisterServer", {
-            server: { name, remote: { kind: "REMOTE_KIND_STREAMABLE_HTTP", url: stage.upstream.url } },
+            server: {
+              name,
+              remote: { kind: "REMOTE_KIND_STREAMABLE_HTTP", url: stage.upstream.url },
+            },
           })
           .then(
             () => undefined,
