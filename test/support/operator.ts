@@ -57,6 +57,7 @@ export interface RecordView {
   readonly client: string;
   readonly decision: string;
   readonly durability: string;
+  readonly time_ms: number;
   readonly envelope_json: string;
   readonly details_json: string;
 }
