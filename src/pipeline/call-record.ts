@@ -2,7 +2,7 @@
  * What the log says about a call: its durability class, the facts in the hashed envelope and the personal details
  * that are only committed to. Bodies are never recorded, only their sizes and digests.
  */
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import type { AuditClass, RecordDraft } from "../audit/record.ts";
 import { catalogue } from "../errors/catalogue.ts";
 import { memberText, objectText } from "../protocol/json-view.ts";
@@ -117,5 +117,5 @@ function codeOf(outcome: Outcome): number | undefined {
 }
 
 function digest(text: string): string {
-  return createHash("sha256").update(text).digest("hex");
+  return hash("sha256", text);
 }
