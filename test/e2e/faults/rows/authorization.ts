@@ -1,7 +1,7 @@
 /** Group AZ of the catalogue: reaching for what belongs to somebody else, or to nobody. */
 import { expect } from "bun:test";
 import { until } from "../../../support/deadline.ts";
-import { everywhere, refusalOf, type Row, type Stage } from "../../../support/fault-suite.ts";
+import { everywhere, type Row, refusalOf, type Stage } from "../../../support/fault-suite.ts";
 import { allRecords, generousLimits, registerClient } from "../../../support/operator.ts";
 import {
   callText,
@@ -100,7 +100,12 @@ export const authorizationRows: readonly Row[] = [
       const other = transport === "sse" ? "http-legacy" : "sse";
       const crossed = await postTo(stage, other, session.id, stage.token);
       expect(crossed.status).toBe(404);
-      for (const id of ["x", "0".repeat(session.id.length), `${session.id}A`, session.id.slice(1)]) {
+      for (const id of [
+        "x",
+        "0".repeat(session.id.length),
+        `${session.id}A`,
+        session.id.slice(1),
+      ]) {
         expect((await postTo(stage, transport, id, stage.token)).status, id).toBe(404);
       }
       expect(Buffer.from(session.id, "base64url").length).toBeGreaterThanOrEqual(16);
@@ -187,7 +192,12 @@ export const authorizationRows: readonly Row[] = [
       const list = await wire.send(requestText(era, "resources/list"));
       expect(list.text).toContain("note:///open");
       expect(list.text).not.toContain("note:///closed");
-      for (const uri of ["note:///closed", "note:///open/../closed", "NOTE:///open", "note:///%6fpen"]) {
+      for (const uri of [
+        "note:///closed",
+        "note:///open/../closed",
+        "NOTE:///open",
+        "note:///%6fpen",
+      ]) {
         const refused = await wire.send(requestText(era, "resources/read", { uri }));
         expect(refused.code, uri).toBe(era === "modern" ? -32602 : -32002);
       }
@@ -363,7 +373,8 @@ async function openSession(
   return {
     id,
     path,
-    post: (target, own, body = pingText) => post(base + target, own, body, { "Mcp-Session-Id": id }),
+    post: (target, own, body = pingText) =>
+      post(base + target, own, body, { "Mcp-Session-Id": id }),
     leave: () => {},
   };
 }

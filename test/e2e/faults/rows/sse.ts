@@ -24,7 +24,8 @@ function endless(first: string, more: string | undefined): Response {
   return events(stream);
 }
 
-const progress = '{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":"x","progress":1}}';
+const progress =
+  '{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":"x","progress":1}}';
 const request = '{"jsonrpc":"2.0","id":99,"method":"sampling/createMessage","params":{}}';
 const twelveMiB = 12 * 1024 * 1024;
 
@@ -71,7 +72,11 @@ export const sseRows: readonly Row[] = [
     reachesServer: true,
     async run(stage, transport) {
       await using wire = await stage.open(transport);
-      const wanted = { "spoilt-fields": "spoilt", "lone-returns": "lone", "several-lines": "lines" };
+      const wanted = {
+        "spoilt-fields": "spoilt",
+        "lone-returns": "lone",
+        "several-lines": "lines",
+      };
       for (const [name, text] of Object.entries(wanted)) {
         const answer = await wire.send(callText(eraOf(transport), { name, text: secretText }));
         expect(JSON.parse(answer.text).result?.content[0].text, answer.text).toStartWith(text);
