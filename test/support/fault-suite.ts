@@ -103,15 +103,19 @@ export function runRows(title: string, rows: readonly Row[], options: SuiteOptio
     afterAll(() => cleanup.disposeAsync());
 
     for (const row of rows) {
-      test.each(row.transports)(`${row.id} ${row.title} (%s)`, async (transport) => {
-        const seenBefore = stage.upstream.seen.length;
-        if ("run" in row) await row.run(stage, transport);
-        else await runInputs(stage, row, transport);
-        const countsHere = "run" in row && row.reachesServer !== true;
-        if (countsHere) expect(stage.upstream.seen.length).toBe(seenBefore);
-        await servesGoodCall(stage);
-        if (row.audit !== undefined) await recordIsThere(stage, transport, row.audit);
-      }, testTimeoutMs);
+      test.each(row.transports)(
+        `${row.id} ${row.title} (%s)`,
+        async (transport) => {
+          const seenBefore = stage.upstream.seen.length;
+          if ("run" in row) await row.run(stage, transport);
+          else await runInputs(stage, row, transport);
+          const countsHere = "run" in row && row.reachesServer !== true;
+          if (countsHere) expect(stage.upstream.seen.length).toBe(seenBefore);
+          await servesGoodCall(stage);
+          if (row.audit !== undefined) await recordIsThere(stage, transport, row.audit);
+        },
+        testTimeoutMs,
+      );
     }
 
     test("the gateway is alive, and no token or argument is in its output", () => {

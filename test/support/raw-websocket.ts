@@ -25,11 +25,16 @@ export interface RawWebSocket extends Disposable {
   readonly socket: Socket;
 }
 
-export type Upgrade =
-  | { readonly webSocket: RawWebSocket }
-  | { readonly refusal: RawAnswer };
+export type Upgrade = { readonly webSocket: RawWebSocket } | { readonly refusal: RawAnswer };
 
-export const opcodes = { continuation: 0, text: 1, binary: 2, close: 8, ping: 9, pong: 10 } as const;
+export const opcodes = {
+  continuation: 0,
+  text: 1,
+  binary: 2,
+  close: 8,
+  ping: 9,
+  pong: 10,
+} as const;
 const noCloseFrame = 1006;
 
 export interface UpgradeOptions {
@@ -69,9 +74,7 @@ export function openRawWebSocket(options: UpgradeOptions): Promise<Upgrade> {
   };
   socket.on("data", onHead);
   socket.on("error", () => {});
-  socket.on("close", () =>
-    resolve({ refusal: { status: 0, headers: new Headers(), body: "" } }),
-  );
+  socket.on("close", () => resolve({ refusal: { status: 0, headers: new Headers(), body: "" } }));
   return within("the answer to the upgrade", promise);
 }
 
@@ -144,7 +147,8 @@ export function encodeFrame(frame: Frame): Buffer {
   if (!isMasked) return Buffer.concat([head, payload]);
   const mask = randomBytes(4);
   const masked = Buffer.from(payload);
-  for (let at = 0; at < masked.length; at += 1) masked[at] = (masked[at] ?? 0) ^ (mask[at % 4] ?? 0);
+  for (let at = 0; at < masked.length; at += 1)
+    masked[at] = (masked[at] ?? 0) ^ (mask[at % 4] ?? 0);
   return Buffer.concat([head, mask, masked]);
 }
 

@@ -262,8 +262,7 @@ async function openSocket(
     webSocket.sendText(body);
     if (more.isAnswered === false) return answerOf({ status: undefined, text: "", headers: none });
     const next = await webSocket.next();
-    if (typeof next === "string")
-      return answerOf({ status: undefined, text: next, headers: none });
+    if (typeof next === "string") return answerOf({ status: undefined, text: next, headers: none });
     return { status: undefined, closeCode: next, code: undefined, text: "", headers: none };
   };
   if (transport === "ws-legacy") {

@@ -1,7 +1,7 @@
 /** Group AN of the catalogue: credentials that must not do, on every way in. */
 import { expect } from "bun:test";
 import { until } from "../../../support/deadline.ts";
-import { refusalOf, type Row, type Stage, secretText } from "../../../support/fault-suite.ts";
+import { type Row, refusalOf, type Stage, secretText } from "../../../support/fault-suite.ts";
 import { registerClient } from "../../../support/operator.ts";
 import { rawStatus } from "../../../support/raw-http.ts";
 import {
@@ -94,7 +94,11 @@ export function authenticationRows(issuers: TokenIssuers): readonly Row[] {
       transports,
       audit: record,
       async run(stage, transport) {
-        const headers = { Cookie: `token=${stage.token}`, "X-User": "alice", "X-Api-Key": stage.token };
+        const headers = {
+          Cookie: `token=${stage.token}`,
+          "X-User": "alice",
+          "X-Api-Key": stage.token,
+        };
         for (const token of [undefined, "garbage"]) {
           const answer = await refusalOf(stage, transport, token, { headers });
           expect(answer.status).toBe(401);
@@ -322,7 +326,11 @@ export function authenticationRows(issuers: TokenIssuers): readonly Row[] {
       reachesServer: true,
       async run(stage) {
         for (const scheme of ["bearer", "BEARER"]) {
-          const bytes = postLines(stage, "/tiny/mcp", `Authorization: ${scheme} ${stage.token}\r\n`);
+          const bytes = postLines(
+            stage,
+            "/tiny/mcp",
+            `Authorization: ${scheme} ${stage.token}\r\n`,
+          );
           expect((await rawStatus(stage.gateway.agents, bytes)).status).toBe(200);
         }
       },
@@ -415,7 +423,12 @@ async function isCutOff(answer: WireAnswer, wire: Wire, transport: Transport): P
   expect(last.closeCode).toBe(4401);
 }
 
-function postLines(stage: Stage, target: string, header: string, body = callText("modern")): string {
+function postLines(
+  stage: Stage,
+  target: string,
+  header: string,
+  body = callText("modern"),
+): string {
   const lines = [
     `POST ${target} HTTP/1.1`,
     `Host: ${new URL(stage.gateway.agents).host}`,

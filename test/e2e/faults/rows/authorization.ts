@@ -1,12 +1,12 @@
 /** Group AZ of the catalogue: reaching for what belongs to somebody else, or to nobody. */
 import { expect } from "bun:test";
 import { until } from "../../../support/deadline.ts";
-import { everywhere, refusalOf, type Row, type Stage } from "../../../support/fault-suite.ts";
+import { everywhere, type Row, refusalOf, type Stage } from "../../../support/fault-suite.ts";
 import { allRecords, generousLimits, registerClient } from "../../../support/operator.ts";
 import {
   callText,
   eraOf,
-  openWire,
+  mustOpenWire,
   pathOf,
   requestText,
   type Transport,
@@ -15,6 +15,16 @@ import {
 
 const unknown = everywhere(-32602, 200, { sse: { code: -32602, status: 202 } });
 const sessions = ["http-legacy", "sse"] as const satisfies readonly Transport[];
+
+const closedSpellings = [
+  "note:///closed",
+  "NOTE:///closed",
+  "note:///%63losed",
+  "note:///open/../closed",
+  "note:///open/%2e%2e/closed",
+  "note:///open#/../closed",
+  "note:///open\0",
+];
 
 export const authorizationRows: readonly Row[] = [
   {
@@ -25,13 +35,11 @@ export const authorizationRows: readonly Row[] = [
       const kind = pathOf(transport, "");
       const scopes = [
         "nope",
-        "",
         "TINY",
         "tin",
         "tiny.",
         "%74iny",
         "tiny%00",
-        "..",
         "all%2ftiny",
         "hidden",
         "*",
@@ -61,13 +69,8 @@ export const authorizationRows: readonly Row[] = [
     title: "the merged scope hides the same tool",
     transports,
     async run(stage, transport) {
-      const opening = await openWire(transport, {
-        base: stage.gateway.agents,
-        scope: "all",
-        token: stage.token,
-      });
-      if (!("wire" in opening)) throw new Error("refused");
-      await using wire = opening.wire;
+      const own = { base: stage.gateway.agents, scope: "all", token: stage.token };
+      await using wire = await mustOpenWire(transport, own);
       const names = ["tiny__secret", "tiny__nosuch"];
       const [hidden, missing] = await textsOf(wire, transport, names);
       expect(hidden?.replaceAll("secret", "nosuch")).toBe(missing ?? "");
@@ -100,7 +103,12 @@ export const authorizationRows: readonly Row[] = [
       const other = transport === "sse" ? "http-legacy" : "sse";
       const crossed = await postTo(stage, other, session.id, stage.token);
       expect(crossed.status).toBe(404);
-      for (const id of ["x", "0".repeat(session.id.length), `${session.id}A`, session.id.slice(1)]) {
+      for (const id of [
+        "x",
+        "0".repeat(session.id.length),
+        `${session.id}A`,
+        session.id.slice(1),
+      ]) {
         expect((await postTo(stage, transport, id, stage.token)).status, id).toBe(404);
       }
       expect(Buffer.from(session.id, "base64url").length).toBeGreaterThanOrEqual(16);
@@ -118,7 +126,7 @@ export const authorizationRows: readonly Row[] = [
   },
   {
     id: "AZ-05",
-    title: "after a rotation the old token opens no session, and the new one keeps it",
+    title: "a rotation ends the sessions of the old token, for the new one as well",
     transports: ["http-legacy"],
     reachesServer: true,
     async run(stage) {
@@ -129,7 +137,7 @@ export const authorizationRows: readonly Row[] = [
         client_id: id,
       });
       expect((await session.post(session.path, old)).status).toBe(401);
-      expect((await session.post(session.path, token)).status).toBe(200);
+      expect((await session.post(session.path, token)).status).toBe(404);
     },
   },
   {
@@ -165,10 +173,12 @@ export const authorizationRows: readonly Row[] = [
   },
   {
     id: "AZ-09",
-    title: "a cursor that is not ours is refused",
+    // Within a server's own scope its cursors are its own; a merged list is one page and has none.
+    title: "a cursor nobody gave out is refused",
     transports,
     async run(stage, transport) {
-      await using wire = await stage.open(transport);
+      const own = { base: stage.gateway.agents, scope: "all", token: stage.token };
+      await using wire = await mustOpenWire(transport, own);
       for (const cursor of ["garbage", "", "MTAw", "x".repeat(5_000)]) {
         const answer = await wire.send(requestText(eraOf(transport), "tools/list", { cursor }));
         expect(answer.code, cursor.slice(0, 20)).toBe(-32602);
@@ -187,7 +197,7 @@ export const authorizationRows: readonly Row[] = [
       const list = await wire.send(requestText(era, "resources/list"));
       expect(list.text).toContain("note:///open");
       expect(list.text).not.toContain("note:///closed");
-      for (const uri of ["note:///closed", "note:///open/../closed", "NOTE:///open", "note:///%6fpen"]) {
+      for (const uri of closedSpellings) {
         const refused = await wire.send(requestText(era, "resources/read", { uri }));
         expect(refused.code, uri).toBe(era === "modern" ? -32602 : -32002);
       }
@@ -287,7 +297,7 @@ export const authorizationRows: readonly Row[] = [
       const calls = ["echo", "secret", "echo"].map((name, id) => callText("legacy", { name, id }));
       const seenBefore = stage.upstream.seen.length;
       const answer = await session.post(session.path, stage.token, `[${calls.join(",")}]`);
-      const answers: readonly { id: number; error?: { code: number } }[] = await answer.json();
+      const answers = (await answer.json()) as readonly { id: number; error?: { code: number } }[];
       const codes = answers.map(({ id, error }) => [id, error?.code]);
       expect(codes).toEqual([
         [0, undefined],
@@ -336,7 +346,7 @@ interface Session {
 /** A legacy session whose id the test gets to see. */
 async function openSession(
   stage: Stage,
-  transport: (typeof sessions)[number],
+  transport: Transport,
   token: string,
   protocolVersion = "2025-11-25",
 ): Promise<Session> {
@@ -363,7 +373,8 @@ async function openSession(
   return {
     id,
     path,
-    post: (target, own, body = pingText) => post(base + target, own, body, { "Mcp-Session-Id": id }),
+    post: (target, own, body = pingText) =>
+      post(base + target, own, body, { "Mcp-Session-Id": id }),
     leave: () => {},
   };
 }

@@ -3,8 +3,8 @@ import { expect } from "bun:test";
 import { connect } from "node:net";
 import type { Row, Stage } from "../../../support/fault-suite.ts";
 import { everywhere, secretText } from "../../../support/fault-suite.ts";
-import { openRawWebSocket } from "../../../support/raw-websocket.ts";
 import { portOf, rawHttp, rawStatus } from "../../../support/raw-http.ts";
+import { openRawWebSocket } from "../../../support/raw-websocket.ts";
 import { callText, pathOf, type Transport, transports } from "../../../support/wires.ts";
 
 const posted: readonly Transport[] = ["http-legacy", "http-modern", "sse"];
@@ -288,6 +288,7 @@ export const httpRows: readonly Row[] = [
       const kind = path.slice("/tiny".length);
       const targets = [
         `/${path}`,
+        `/${kind}`,
         `/tiny/${kind}`,
         `/tiny/..;${kind}`,
         `/%74iny${kind}`,
@@ -388,7 +389,10 @@ export const httpRows: readonly Row[] = [
     transports: ["sse"],
     async run(stage) {
       const parts = { method: "GET", target: "/tiny/sse", lines: [], body: "" };
-      const text = request(stage, parts).replace("application/json, text/event-stream", "text/html");
+      const text = request(stage, parts).replace(
+        "application/json, text/event-stream",
+        "text/html",
+      );
       expect((await rawStatus(stage.gateway.agents, text)).status).toBe(406);
     },
   },
@@ -409,7 +413,10 @@ export const httpRows: readonly Row[] = [
     refusal: everywhere(41500, 415),
     accepted: {
       "with a charset": {
-        change: (body) => ({ body, headers: { "Content-Type": "application/json; charset=utf-8" } }),
+        change: (body) => ({
+          body,
+          headers: { "Content-Type": "application/json; charset=utf-8" },
+        }),
       },
     },
   },

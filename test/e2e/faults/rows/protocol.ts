@@ -1,5 +1,6 @@
 /** Group PR of the catalogue: messages that are not what the protocol says, from agents and from servers. */
 import { expect } from "bun:test";
+import { until } from "../../../support/deadline.ts";
 import {
   type Acceptance,
   type Change,
@@ -98,7 +99,7 @@ export const protocolRows: readonly Row[] = [
     title: "prototype names in arguments are plain text, forwarded as they are",
     transports,
     accepted: {
-      "__proto__": kept('{"__proto__":{"isAdmin":true},"text":"x"}'),
+      __proto__: kept('{"__proto__":{"isAdmin":true},"text":"x"}'),
       constructor: kept('{"constructor":{"prototype":{"polluted":1}},"toString":1}'),
     },
   },
@@ -154,7 +155,12 @@ export const protocolRows: readonly Row[] = [
     id: "PR-07",
     title: "numbers keep their text; a fraction or an exponent is no id",
     transports,
-    refused: { "1.0": withId("1.0"), "1e2": withId("1e2"), "1.5": withId("1.5"), "-0.0": withId("-0.0") },
+    refused: {
+      "1.0": withId("1.0"),
+      "1e2": withId("1e2"),
+      "1.5": withId("1.5"),
+      "-0.0": withId("-0.0"),
+    },
     refusal: invalidRequest,
     accepted: {
       "numbers in arguments": kept(`{"a":1e400,"b":-0,"c":${"9".repeat(400)},"d":1.0}`),
@@ -267,7 +273,10 @@ export const protocolRows: readonly Row[] = [
       version: (body) => ({ body, headers: { "MCP-Protocol-Version": "2025-11-25" } }),
       "bad base64": (body) => ({ body, headers: { "Mcp-Name": "=?base64?***?=" } }),
       "sentinel in capitals": (body) => ({ body, headers: { "Mcp-Name": "=?BASE64?ZWNobw==?=" } }),
-      "base64 of another name": (body) => ({ body, headers: { "Mcp-Name": "=?base64?c2VjcmV0?=" } }),
+      "base64 of another name": (body) => ({
+        body,
+        headers: { "Mcp-Name": "=?base64?c2VjcmV0?=" },
+      }),
       "a second method": (body) => ({ body, headers: { "Mcp-Method": "tools/call, tools/call" } }),
     },
     refusal: everywhere(-32020, 400),
@@ -325,7 +334,7 @@ export const protocolRows: readonly Row[] = [
       "trailing space": withMethod("tools/call "),
       NUL: withMethod("tools/call\0"),
       toString: withMethod("toString"),
-      "__proto__": withMethod("__proto__"),
+      __proto__: withMethod("__proto__"),
       empty: withMethod(""),
       "other case": withMethod("TOOLS/CALL"),
     },
@@ -358,6 +367,13 @@ export const protocolRows: readonly Row[] = [
     transports: ["http-modern"],
     reachesServer: true,
     run: postOnly,
+  },
+  {
+    id: "PR-19",
+    title: "a call is cancelled by its own connection and by no other",
+    transports: ["http-legacy", "sse", "ws-legacy", "ws-modern"],
+    reachesServer: true,
+    run: cancelling,
   },
   {
     id: "PR-21",
@@ -410,9 +426,16 @@ export const protocolRows: readonly Row[] = [
     title: "a tool is never found by a name that only looks like its own",
     transports,
     refused: Object.fromEntries(
-      ["\u0435cho", "\uff45cho", "ec\u200bho", "\u202eecho", "Echo", "echo ", "", "e".repeat(129)].map(
-        (name) => [JSON.stringify(name.slice(0, 9)), swap('"echo"', JSON.stringify(name))],
-      ),
+      [
+        "\u0435cho",
+        "\uff45cho",
+        "ec\u200bho",
+        "\u202eecho",
+        "Echo",
+        "echo ",
+        "",
+        "e".repeat(129),
+      ].map((name) => [JSON.stringify(name.slice(0, 9)), swap('"echo"', JSON.stringify(name))]),
     ),
     refusal: unknownTool,
   },
@@ -424,7 +447,10 @@ export const protocolRows: readonly Row[] = [
       for (const name of ["a__b", "A", "", "a_b", "-a", "a/b", "a".repeat(64), "all"]) {
         const refused = await stage.admin
           .call("ServerService", "RegisterServer", {
-            server: { name, remote: { kind: "REMOTE_KIND_STREAMABLE_HTTP", url: stage.upstream.url } },
+            server: {
+              name,
+              remote: { kind: "REMOTE_KIND_STREAMABLE_HTTP", url: stage.upstream.url },
+            },
           })
           .then(
             () => undefined,
@@ -465,6 +491,34 @@ async function idInFlight(stage: Stage, transport: Transport): Promise<void> {
   expect(texts.filter((text) => text.includes('"first"'))).toHaveLength(1);
   expect(answers.filter((answer) => answer.code === -32600)).toHaveLength(1);
   expect(texts.join("")).not.toContain('"second"');
+}
+
+async function cancelling(stage: Stage, transport: Transport): Promise<void> {
+  await using own = await stage.open(transport);
+  await using foreign = await stage.open(transport);
+  await using other = await stage.open(transport, stage.otherToken);
+  const cancellation = JSON.stringify({
+    jsonrpc: "2.0",
+    method: "notifications/cancelled",
+    params: { requestId: 5 },
+  });
+  const call = (delayMs: number) => {
+    const params = { name: "slow", arguments: { text: "ran on", delay_ms: delayMs } };
+    return own.send(requestText(eraOf(transport), "tools/call", params, 5));
+  };
+  const seenBefore = stage.upstream.seen.length;
+  const cancelledBefore = stage.upstream.cancelled.length;
+  const first = call(300);
+  await until("the call at the server", () => stage.upstream.seen.length > seenBefore);
+  for (const wire of [foreign, other]) await wire.send(cancellation, { isAnswered: false });
+  expect((await first).text).toContain("ran on");
+  expect(stage.upstream.cancelled.length).toBe(cancelledBefore);
+
+  // What the second call comes to is nobody's any more: its wire closes with the test.
+  call(20_000).catch(() => {});
+  await until("the second call", () => stage.upstream.seen.length === seenBefore + 2);
+  await own.send(cancellation, { isAnswered: false });
+  await until("its cancellation", () => stage.upstream.cancelled.length > cancelledBefore);
 }
 
 async function postOnly(stage: Stage): Promise<void> {

@@ -6,8 +6,8 @@ import { allRecords, registerClient } from "../../../support/operator.ts";
 import {
   encodeFrame,
   type Frame,
-  openRawWebSocket,
   opcodes,
+  openRawWebSocket,
   type RawWebSocket,
 } from "../../../support/raw-websocket.ts";
 import { callText, eraOf, requestText, type Transport } from "../../../support/wires.ts";
@@ -74,7 +74,12 @@ export const websocketRows: readonly Row[] = [
     transports: sockets,
     async run(stage) {
       const bearer = { Authorization: `Bearer ${stage.token}` };
-      const cases: readonly (readonly [string, number, Readonly<Record<string, string>>, string?])[] = [
+      const cases: readonly (readonly [
+        string,
+        number,
+        Readonly<Record<string, string>>,
+        string?,
+      ])[] = [
         ["foreign origin", 403, { ...bearer, Origin: "https://evil.example" }],
         ["null origin", 403, { ...bearer, Origin: "null" }],
         ["cookie only", 401, { Cookie: `token=${stage.token}` }],
@@ -176,7 +181,10 @@ export const websocketRows: readonly Row[] = [
         webSocket.sendText(requestText(eraOf(transport), "tools/call", params, `lost-${id}`));
       }
       const cancelledBefore = stage.upstream.cancelled.length;
-      await until("the calls at the server", () => stage.upstream.seen.length === seenBefore + calls);
+      await until(
+        "the calls at the server",
+        () => stage.upstream.seen.length === seenBefore + calls,
+      );
       webSocket.socket.resetAndDestroy();
       await until(
         "their cancellation",
