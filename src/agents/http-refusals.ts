@@ -16,8 +16,11 @@ export function methodNotAllowed(arrival: Arrival, allowed = "POST, GET, DELETE"
   return faultResponse(fault, arrival.metadataUrl, { allow });
 }
 
-export function sessionsExhausted(options: Pick<AgentsOptions, "sessionsMax">): Fault {
-  const message = `Overloaded: at most ${options.sessionsMax} sessions`;
+export function sessionsExhausted(
+  options: Pick<AgentsOptions, "sessionsMax" | "sessionsPerPrincipalMax">,
+): Fault {
+  const { sessionsMax, sessionsPerPrincipalMax } = options;
+  const message = `Overloaded: at most ${sessionsMax} sessions, ${sessionsPerPrincipalMax} of one principal`;
   return createFault("overloaded", message, { retryAfterMs: 10_000 });
 }
 

@@ -128,8 +128,10 @@ export function createAgentsListener(deps: AgentsListenerDeps): AgentsListener {
         return health();
       case "resource-metadata":
         return resourceMetadata(request, endpoint.resourcePath);
-      case "http":
       case "sse":
+        if (!options.httpSse) return refused(notFound, undefined);
+        return arrive(request, running, endpoint, query, origin ?? undefined);
+      case "http":
       case "websocket":
         return arrive(request, running, endpoint, query, origin ?? undefined);
       default:

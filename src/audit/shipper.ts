@@ -2,7 +2,7 @@
  * Copies synced records from the spool to the database, in order, in batches, from the database's own head
  * onwards; sequence and leaf make it exactly once (ST-03). Never on a call's path: with the database away it waits
  * and tries again, and the spool grows (ST-01). Segments go only once the database has read them back (ST-04) and
- * they have reached their age.
+ * they have reached their age, or the spool needs the room (ST-08).
  */
 import type { Clock } from "../lib/clock.ts";
 import { type AuditRow, type AuditStore, StoreError } from "../storage/store.ts";
@@ -15,20 +15,25 @@ import { createSpoolReader } from "./spool-reader.ts";
 
 export interface ShipperOptions {
   readonly batchMax: number;
+  /** After a batch that was not full, how long records are collected for the next one. */
+  readonly lingerMs: number;
   readonly backoffMinMs: number;
   readonly backoffMaxMs: number;
   /** Age below which a shipped segment stays. */
   readonly keepShippedMs: number;
-  /** How often shipped segments are looked over. */
+  /** How often shipped segments are looked over, and how often while the spool is filling up. */
   readonly tidyIntervalMs: number;
+  readonly pressedTidyIntervalMs: number;
 }
 
 export const defaultShipperOptions: ShipperOptions = {
   batchMax: 512,
+  lingerMs: 200,
   backoffMinMs: 250,
   backoffMaxMs: 30_000,
   keepShippedMs: 24 * 60 * 60 * 1000,
   tidyIntervalMs: 60_000,
+  pressedTidyIntervalMs: 500,
 };
 
 /** Batches still shipped when the gateway stops. */
@@ -47,6 +52,8 @@ export interface ShipperDeps {
   /** Records what befalls the copy; never waits and never fails. */
   readonly record: (draft: RecordDraft) => void;
   readonly remove: (firstSeq: number) => void;
+  /** Bytes by which the spool is over what it should hold: shipped segments go before their age to free them. */
+  readonly excessBytes: () => number;
 }
 
 export interface Shipper {
@@ -73,12 +80,14 @@ export function startShipper(deps: ShipperDeps): Shipper {
   let isStopped = false;
   let isForked = false;
   let isWoken = false;
+  let isLingering = false;
   let endPause: (() => void) | undefined;
   const running = run();
   return { wake, shippedSeq: () => shipped?.seq ?? 0, stop };
 
   function wake(): void {
     isWoken = true;
+    if (isLingering && deps.syncedSeq() - (shipped?.seq ?? 0) < options.batchMax) return;
     if (downSinceMs === undefined) endPause?.();
   }
 
@@ -86,28 +95,30 @@ export function startShipper(deps: ShipperDeps): Shipper {
     while (!isStopped && !isForked) {
       try {
         isWoken = false;
-        const isIdle = !(await shipBatch());
+        const count = await shipBatch();
         noteUp();
-        if (isIdle) await tidyWhenDue();
-        if (isIdle) await pause(options.tidyIntervalMs);
+        await tidyWhenDue();
+        if (count >= options.batchMax) continue;
+        if (count > 0) await linger();
+        else await pause(tidyIntervalMs());
       } catch (error) {
         await noteFailure(error);
       }
     }
   }
 
-  /** Ships one batch; false where nothing was waiting. */
-  async function shipBatch(): Promise<boolean> {
+  /** Ships one batch and returns how many records it held. */
+  async function shipBatch(): Promise<number> {
     const from = shipped ?? (await readHead());
     shipped = from;
     const records = await reader.read(from.seq, deps.syncedSeq(), options.batchMax);
     const rows = records.map(toAuditRow).filter((row): row is AuditRow => row !== undefined);
     const last = rows.at(-1);
-    if (last === undefined) return false;
+    if (last === undefined) return 0;
     await store.append(rows);
     shipped = { seq: last.seq, leaf: last.leaf };
     deps.metrics.count("mcp_gateway_audit_shipped_total", {}, rows.length);
-    return true;
+    return rows.length;
   }
 
   async function readHead(): Promise<Head> {
@@ -122,7 +133,7 @@ export function startShipper(deps: ShipperDeps): Shipper {
 
   async function tidyWhenDue(): Promise<void> {
     const nowMs = clock.monotonicMs();
-    if (nowMs - tidiedAtMs < options.tidyIntervalMs) return;
+    if (nowMs - tidiedAtMs < tidyIntervalMs()) return;
     tidiedAtMs = nowMs;
     const head = await store.head(logId);
     if (shipped === undefined || (head?.seq === shipped.seq && head.leaf === shipped.leaf)) {
@@ -133,14 +144,20 @@ export function startShipper(deps: ShipperDeps): Shipper {
     shipped = undefined;
   }
 
+  function tidyIntervalMs(): number {
+    return deps.excessBytes() > 0 ? options.pressedTidyIntervalMs : options.tidyIntervalMs;
+  }
+
   function removeShipped(confirmedSeq: number): void {
+    let excessBytes = deps.excessBytes();
     const segments = listSegments(deps.dir);
     for (const [index, segment] of segments.entries()) {
       const next = segments[index + 1];
       if (next === undefined || next.firstSeq > confirmedSeq + 1) return;
-      const ageMs = clock.nowMs() - Bun.file(segment.path).lastModified;
-      if (ageMs < options.keepShippedMs) return;
+      const { lastModified, size } = Bun.file(segment.path);
+      if (excessBytes <= 0 && clock.nowMs() - lastModified < options.keepShippedMs) return;
       if (isDamaged(segment.path)) continue;
+      excessBytes -= size;
       deps.remove(segment.firstSeq);
     }
   }
@@ -175,6 +192,14 @@ export function startShipper(deps: ShipperDeps): Shipper {
     deps.record({ event, class: "A", timeMs: clock.nowMs(), facts, details: {} });
   }
 
+  /** Under load the database is asked for few large commits, because each costs as much as hundreds of records. */
+  async function linger(): Promise<void> {
+    isWoken = false;
+    isLingering = true;
+    await pause(options.lingerMs);
+    isLingering = false;
+  }
+
   /** Waits. New records end it early, unless the database is down: it is not to be hammered. */
   function pause(delayMs: number): Promise<void> {
     if (isStopped || (isWoken && downSinceMs === undefined)) return Promise.resolve();
@@ -195,7 +220,7 @@ export function startShipper(deps: ShipperDeps): Shipper {
     await running;
     if (downSinceMs !== undefined || isForked) return;
     try {
-      for (let left = lastBatchesMax; left > 0 && (await shipBatch()); left -= 1);
+      for (let left = lastBatchesMax; left > 0 && (await shipBatch()) > 0; left -= 1);
     } catch (error) {
       // What stays in the spool is shipped after the next start.
       log.warn("audit.not_shipped", { reason: String(error) });

@@ -12,7 +12,7 @@ import type { Metrics } from "../telemetry/metrics.ts";
 import { renderDraft } from "./envelope.ts";
 import type { DurabilityLevel, RecordDraft, RecordRef } from "./record.ts";
 import { admit } from "./spool-admission.ts";
-import { type FromSpool, type IntentMark, renderLines } from "./spool-messages.ts";
+import { type FromSpool, type RecordMark, renderLines } from "./spool-messages.ts";
 import { type StartSpoolThread, startSpoolThread } from "./spool-thread.ts";
 
 export interface SpoolOptions {
@@ -26,6 +26,8 @@ export interface SpoolOptions {
   /** Facts and details above this are kept with their texts shortened. */
   readonly recordBytesMax: number;
   readonly batchRecordsMax: number;
+  /** How often a disk that refused records is tried again. */
+  readonly probeIntervalMs: number;
   /** How long the thread may take to start and recover the spool. */
   readonly openTimeoutMs: number;
 }
@@ -37,6 +39,7 @@ export const defaultSpoolOptions: SpoolOptions = {
   queueRecordsMax: 65_536,
   recordBytesMax: 16 * 1024,
   batchRecordsMax: 1024,
+  probeIntervalMs: 500,
   openTimeoutMs: 30_000,
 };
 
@@ -49,6 +52,8 @@ export interface SpoolDeps {
   readonly options: SpoolOptions;
   /** Called after each sync, and never before. */
   readonly synced: (seq: number, frames: readonly Uint8Array[] | undefined) => void;
+  /** Called where the thread died: nothing can be recorded any more. */
+  readonly died?: (reason: string) => void;
   readonly startThread?: StartSpoolThread;
 }
 
@@ -85,6 +90,8 @@ interface Group {
 }
 
 const batchesInFlightMax = 2;
+/** How long a batch may wait for the callers that were there a moment ago. */
+const gatherMs = 1;
 
 /** Opens the spool on its own thread; rejects where it cannot be used (locked, not private, unreadable). */
 export async function openSpool(deps: SpoolDeps): Promise<Spool> {
@@ -95,6 +102,8 @@ export async function openSpool(deps: SpoolDeps): Promise<Spool> {
   let pendingLines: string[] = [];
   let pending: Entry[] = [];
   let isSendScheduled = false;
+  let gatherTimer: ReturnType<typeof setTimeout> | undefined;
+  let lastBatchRecords = 0;
   const sent: (readonly Entry[])[] = [];
   const undurable: Group[] = [];
   let flushes: { readonly untilAppended: number; readonly resolve: () => void }[] = [];
@@ -108,6 +117,12 @@ export async function openSpool(deps: SpoolDeps): Promise<Spool> {
   let syncedSeq = 0;
   let failure: string | undefined;
   let isDiskFailing = false;
+  /** Records the disk refused, not yet told in a gap record. */
+  let unwritten = 0;
+  let unwrittenReason = "";
+  let probeTimer: ReturnType<typeof setTimeout> | undefined;
+  /** Outcomes of calls that were made, which the disk refused. */
+  const owed: RecordDraft[] = [];
   let isClosing = false;
 
   const opening = Promise.withResolvers<FromSpool & { readonly kind: "opened" }>();
@@ -134,6 +149,7 @@ export async function openSpool(deps: SpoolDeps): Promise<Spool> {
       used: spoolBytes / options.spoolBytesMax,
       queued: (appended - finished) / options.queueRecordsMax,
       failure: isClosing ? "closing" : failure,
+      closesIntent: draft.event === "call.outcome" && draft.facts.intent !== undefined,
     });
     if (refusal !== undefined) return refuseAtOnce(draft, refusal);
     metrics.count("mcp_gateway_audit_records_total", { class: draft.class });
@@ -147,7 +163,8 @@ export async function openSpool(deps: SpoolDeps): Promise<Spool> {
       isSettled: level === "queued",
       isRefused: false,
     };
-    pendingLines.push(renderLines(markOf(draft), renderDraft(draft, options.recordBytesMax)));
+    const mark = markOf(draft, level);
+    pendingLines.push(renderLines(mark, renderDraft(draft, options.recordBytesMax)));
     pending.push(entry);
     appended += 1;
     scheduleSend();
@@ -173,13 +190,23 @@ export async function openSpool(deps: SpoolDeps): Promise<Spool> {
     metrics.count("mcp_gateway_audit_dropped_total");
   }
 
+  /**
+   * A batch leaves at the end of the turn of the event loop in which it became as large as the one before, or a
+   * moment later: many callers at once share a message and a sync, and one caller alone never waits.
+   */
   function scheduleSend(): void {
-    if (isSendScheduled || sent.length >= batchesInFlightMax) return;
+    if (isSendScheduled || pending.length === 0 || sent.length >= batchesInFlightMax) return;
+    if (pending.length < lastBatchRecords) {
+      gatherTimer ??= setTimeout(send, gatherMs);
+      return;
+    }
     isSendScheduled = true;
-    queueMicrotask(send);
+    setImmediate(send);
   }
 
   function send(): void {
+    clearTimeout(gatherTimer);
+    gatherTimer = undefined;
     isSendScheduled = false;
     if (pending.length === 0 || sent.length >= batchesInFlightMax) return;
     const max = options.batchRecordsMax;
@@ -187,6 +214,7 @@ export async function openSpool(deps: SpoolDeps): Promise<Spool> {
     const lines = pending.length <= max ? pendingLines : pendingLines.slice(0, max);
     pending = pending.length <= max ? [] : pending.slice(max);
     pendingLines = pendingLines.length <= max ? [] : pendingLines.slice(max);
+    lastBatchRecords = entries.length;
     sent.push(entries);
     thread.post(lines.join("\n"));
   }
@@ -217,6 +245,9 @@ export async function openSpool(deps: SpoolDeps): Promise<Spool> {
       case "removed":
         spoolBytes = message.spoolBytes;
         return;
+      case "not-removed":
+        log.warn("audit.segment_not_removed", { seq: message.firstSeq, reason: message.reason });
+        return;
       case "closed":
         closed.resolve();
         return;
@@ -226,7 +257,11 @@ export async function openSpool(deps: SpoolDeps): Promise<Spool> {
   }
 
   function noteWritten(firstSeq: number): void {
-    isDiskFailing = false;
+    if (isDiskFailing) {
+      isDiskFailing = false;
+      clearTimeout(probeTimer);
+      queueMicrotask(probeDisk);
+    }
     const entries = sent.shift() ?? [];
     entries.forEach((entry, index) => {
       entry.seq = firstSeq + index;
@@ -243,8 +278,12 @@ export async function openSpool(deps: SpoolDeps): Promise<Spool> {
     log.error("audit.unwritten", { reason, records: entries.length });
     for (const entry of entries) {
       if (entry.draft.class === "C" && !entry.isRefused) drop();
+      if (entry.draft.event === "call.outcome" && entry.draft.facts.intent !== undefined) {
+        owed.push(entry.draft);
+      }
       refuse(entry, reason);
     }
+    noteRefusedByDisk(entries, reason);
     finish(entries.length);
     scheduleSend();
   }
@@ -265,8 +304,42 @@ export async function openSpool(deps: SpoolDeps): Promise<Spool> {
     log.error("audit.unsynced", { reason, seq });
     for (const group of takeGroups(seq)) {
       for (const entry of group.entries) refuse(entry, reason);
+      noteRefusedByDisk(group.entries, reason);
       finish(group.entries.length);
     }
+  }
+
+  function noteRefusedByDisk(entries: readonly Entry[], reason: string): void {
+    unwritten += entries.filter((entry) => entry.draft.event !== "audit.gap").length;
+    unwrittenReason = reason;
+    probeTimer ??= setTimeout(probeDisk, options.probeIntervalMs);
+  }
+
+  /**
+   * Says what the disk refused as soon as it takes anything again. Tries by itself, because a gateway that says it is
+   * not ready is sent no call to find out with.
+   */
+  function probeDisk(): void {
+    probeTimer = undefined;
+    if (unwritten === 0 || failure !== undefined || isClosing) return;
+    const told = unwritten;
+    const facts = { unwritten: told, reason: unwrittenReason };
+    const gap = {
+      event: "audit.gap",
+      class: "A",
+      timeMs: clock.nowMs(),
+      facts,
+      details: {},
+    } as const;
+    append(gap, "written").then(
+      () => {
+        unwritten -= told;
+        for (const draft of owed.splice(0)) append(draft, "queued").catch(ignore);
+      },
+      () => {
+        probeTimer ??= setTimeout(probeDisk, options.probeIntervalMs);
+      },
+    );
   }
 
   function takeGroups(seq: number): readonly Group[] {
@@ -359,6 +432,7 @@ export async function openSpool(deps: SpoolDeps): Promise<Spool> {
       for (const entry of entries) refuse(entry, failure);
       finish(entries.length);
     }
+    deps.died?.(reason);
   }
 
   function remove(firstSeq: number): void {
@@ -384,13 +458,15 @@ export async function openSpool(deps: SpoolDeps): Promise<Spool> {
     await closed.promise;
     clearTimeout(timeout);
     clearTimeout(sweepTimer);
+    clearTimeout(probeTimer);
     thread.terminate();
   }
 }
 
-function markOf(draft: RecordDraft): IntentMark {
-  if (draft.event === "call.intent") return "i";
-  return typeof draft.facts.intent === "number" ? `o${draft.facts.intent}` : "";
+function markOf(draft: RecordDraft, level: DurabilityLevel): RecordMark {
+  const urgency = level === "synced" ? "!" : "";
+  if (draft.event === "call.intent") return `${urgency}i`;
+  return typeof draft.facts.intent === "number" ? `${urgency}o${draft.facts.intent}` : urgency;
 }
 
 function unavailable(reason: string): GatewayError {

@@ -63,7 +63,9 @@ export function checkedUrl(
   const [secure, plain] = schemes === "http" ? ["https:", "http:"] : ["wss:", "ws:"];
   const isAllowed = url?.protocol === secure || (allowPrivateNetwork && url?.protocol === plain);
   if (url === null || !isAllowed) {
-    const also = allowPrivateNetwork ? ` or ${plain}//` : "";
+    const also = allowPrivateNetwork
+      ? ` or ${plain}//`
+      : `, or ${plain}// where allow_private_network is set`;
     throw refusal(`a server's URL must start with ${secure}//${also}`, "egress-scheme");
   }
   if (url.username !== "" || url.password !== "") {

@@ -139,3 +139,10 @@ describe("single messages (T01)", () => {
     expect(await response.json()).toMatchObject({ result: { resultType: "complete" } });
   });
 });
+
+test("T02: switched off, the transport of 2024-11-05 does not exist", async () => {
+  await using agents = await startAgents({ httpSse: false });
+  const headers = { authorization: "Bearer good", accept: "text/event-stream" };
+  const answer = await fetch(`${agents.url}/notes/sse`, { headers });
+  expect(answer.status).toBe(404);
+});

@@ -46,11 +46,8 @@ describe("L01 L03 token buckets", () => {
     time.ms = 250;
     expect(take("a")).toMatchObject({
       allowed: false,
-      fault: {
-        name: "rate-limited",
-        retryAfterMs: 750,
-        data: { limit: 3, remaining: 0, resetSeconds: 3, policy: '"client";q=3;w=3' },
-      },
+      fault: { name: "rate-limited", retryAfterMs: 750 },
+      state: { limit: 3, remaining: 0, resetSeconds: 3, policy: '"client";q=3;w=3' },
     });
   });
 

@@ -21,7 +21,12 @@ function callerWith(token: string, scope = "notes"): Caller {
 
 test("AZ-05: the owner by the same token, the owner by a new token, and nobody else", async () => {
   const dispatch = createFakeDispatch({ old: "alice", renewed: "alice", other: "bob" });
-  const sessions = createSessions({ clock, sessionsMax: 1, sessionIdleMs: 1_000 });
+  const sessions = createSessions({
+    clock,
+    sessionsMax: 1,
+    sessionsPerPrincipalMax: 10,
+    sessionIdleMs: 1_000,
+  });
   const isValid = (principal: Principal) => dispatch.stillValid(principal);
   const access = createSessionAccess({ dispatch, sessions, conversation: { isValid } });
   const admitted = await dispatch.admit(callerWith("old"));
