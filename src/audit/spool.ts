@@ -52,13 +52,13 @@ export interface SpoolDeps {
   readonly options: SpoolOptions;
   /** Called after each sync, and never before. */
   readonly synced: (seq: number, frames: readonly Uint8Array[] | undefined) => void;
-  /** Called where the thread died: nothing can be recorded any more. */
-  readonly died?: (reason: string) => void;
   readonly startThread?: StartSpoolThread;
 }
 
 export interface Spool {
   readonly opened: FromSpool & { readonly kind: "opened" };
+  /** Resolves with the reason where the thread died: nothing can be recorded any more. */
+  readonly died: Promise<string>;
   append(draft: RecordDraft, level: DurabilityLevel): Promise<RecordRef>;
   flush(): Promise<void>;
   /** Deletes a shipped segment. */
@@ -123,6 +123,7 @@ export async function openSpool(deps: SpoolDeps): Promise<Spool> {
 
   const opening = Promise.withResolvers<FromSpool & { readonly kind: "opened" }>();
   const closed = Promise.withResolvers<void>();
+  const death = Promise.withResolvers<string>();
   const thread = (deps.startThread ?? startSpoolThread)({ received, died });
   thread.post({
     kind: "open",
@@ -137,7 +138,7 @@ export async function openSpool(deps: SpoolDeps): Promise<Spool> {
     );
   }, options.openTimeoutMs);
   const opened = await opening.promise.finally(() => clearTimeout(openTimer));
-  return { opened, append, flush, remove, tail, status, close };
+  return { opened, died: death.promise, append, flush, remove, tail, status, close };
 
   function append(draft: RecordDraft, level: DurabilityLevel): Promise<RecordRef> {
     const refusal = admit({
@@ -416,7 +417,7 @@ export async function openSpool(deps: SpoolDeps): Promise<Spool> {
       for (const entry of entries) refuse(entry, failure);
       finish(entries.length);
     }
-    deps.died?.(reason);
+    death.resolve(reason);
   }
 
   function remove(firstSeq: number): void {

@@ -4,7 +4,7 @@
  */
 import type { Gateway } from "../compose/start-gateway.ts";
 import { loadConfig } from "../config/load.ts";
-import { type Command, exitCodes, UsageError, untilStopped } from "./command.ts";
+import { type Command, CommandError, exitCodes, UsageError, untilStopped } from "./command.ts";
 import { needPositionals, parseFlags, parseWholeNumber } from "./flags.ts";
 import { configFlags, configFlagsHelp, toConfigRequest } from "./serve-flags.ts";
 
@@ -25,8 +25,9 @@ ${configFlagsHelp}
     const { startGateway } = await import("../compose/start-gateway.ts");
     const gateway = await startGateway(config);
     output.json({ event: "listening", ...gateway.addresses });
-    await untilStopped(stop);
+    const failure = await Promise.race([untilStopped(stop), gateway.failed]);
     await drainAndClose(gateway, config.drain.timeoutSeconds * 1000);
+    if (failure !== undefined) throw new CommandError(failure);
     return exitCodes.done;
   },
 };
