@@ -102,7 +102,8 @@ export function createSpoolCallers(deps: SpoolCallersDeps): SpoolCallers {
   function scheduleSend(): void {
     if (isSendScheduled || sent.length >= batchesInFlightMax) return;
     isSendScheduled = true;
-    queueMicrotask(send);
+    // At the end of this turn of the event loop, so that all who came in with it share one message and one sync.
+    setImmediate(send);
   }
 
   function send(): void {

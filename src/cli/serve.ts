@@ -4,7 +4,14 @@
  */
 import type { Gateway } from "../compose/start-gateway.ts";
 import { loadConfig } from "../config/load.ts";
-import { type Command, CommandError, exitCodes, UsageError, untilStopped } from "./command.ts";
+import {
+  type Command,
+  CommandError,
+  exitCodes,
+  messageOf,
+  UsageError,
+  untilStopped,
+} from "./command.ts";
 import { needPositionals, parseFlags, parseWholeNumber } from "./flags.ts";
 import { configFlags, configFlagsHelp, toConfigRequest } from "./serve-flags.ts";
 
@@ -23,7 +30,9 @@ ${configFlagsHelp}
     }
     const config = loadConfig(toConfigRequest(values));
     const { startGateway } = await import("../compose/start-gateway.ts");
-    const gateway = await startGateway(config);
+    const gateway = await startGateway(config).catch((error: unknown) => {
+      throw new CommandError(messageOf(error), exitCodes.failed, { cause: error });
+    });
     output.json({ event: "listening", ...gateway.addresses });
     const failure = await Promise.race([untilStopped(stop), gateway.failed]);
     await drainAndClose(gateway, config.drain.timeoutSeconds * 1000);

@@ -102,8 +102,7 @@ function renamed(request: McpRequest, name: string): McpRequest {
     const refText = objectText(withMembers(ref, { name: JSON.stringify(name) }));
     return { ...request, params: withMembers(params, { ref: refText }) };
   }
-  const given = findMember(params, "name");
-  if (given === undefined || given.end - given.start - 2 === name.length) return request;
+  if ((stringMember(params, "name") ?? name) === name) return request;
   return { ...request, params: withMembers(params, { name: JSON.stringify(name) }) };
 }
 
