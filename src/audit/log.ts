@@ -31,8 +31,6 @@ export interface AuditLogDeps {
   readonly log: Log;
   readonly metrics: Pick<Metrics, "count" | "observe" | "gauge">;
   readonly options?: Partial<SpoolOptions & ShipperOptions>;
-  /** Called where the spool's thread died: nothing can be recorded, so nothing may be done, until a new start. */
-  readonly died?: (reason: string) => void;
   readonly startThread?: StartSpoolThread;
 }
 
@@ -48,6 +46,8 @@ function chooseOptions(given: AuditLogDeps["options"]): SpoolOptions & ShipperOp
 }
 
 export interface OpenAuditLog extends AuditLog {
+  /** Resolves where the spool's thread died: nothing can be recorded, so nothing is done, until a new start. */
+  readonly died: Promise<string>;
   /** Syncs what was appended, stops shipping and releases the spool. */
   close(): Promise<void>;
 }
@@ -71,7 +71,6 @@ export async function openAuditLog(deps: AuditLogDeps): Promise<OpenAuditLog> {
         shipper?.wake();
         tail?.offer(frames);
       },
-      ...(deps.died === undefined ? {} : { died: deps.died }),
       ...(deps.startThread === undefined ? {} : { startThread: deps.startThread }),
     });
   const { logId, spool, loss } = await openOwnSpool(deps, dir, open);
@@ -100,6 +99,7 @@ export async function openAuditLog(deps: AuditLogDeps): Promise<OpenAuditLog> {
   metrics.gauge("mcp_gateway_audit_spool_bytes", () => spool.status().spoolBytes);
   metrics.gauge("mcp_gateway_audit_backlog", () => spool.status().syncedSeq - shippedSeq());
   return {
+    died: spool.died,
     append: spool.append,
     flush: spool.flush,
     tail: tail.listen,

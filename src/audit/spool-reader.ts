@@ -86,8 +86,10 @@ async function readPiece(
   const bytes = await readBytes(at.segment.path, at.offset, buffer);
   const piece = takeRecords(bytes, untilSeq, limit);
   const isFull = bytes.length === pieceBytes;
+  // Where the limit stopped it, more may follow in the same file, however short that is.
+  const isLast = !isFull && piece.records.length < limit;
   if (piece.offset > 0 || piece.isEnd || !isFull) {
-    return { ...piece, offset: at.offset + piece.offset, isEnd: piece.isEnd || !isFull };
+    return { ...piece, offset: at.offset + piece.offset, isEnd: piece.isEnd || isLast };
   }
   // One frame longer than a piece: read the longest there can be.
   const longer = takeRecords(

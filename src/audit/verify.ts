@@ -66,6 +66,8 @@ export interface Verifier {
   push(record: VerifiableRecord): Violation | undefined;
   /** Takes an order found in another log: any node may run retention. */
   pushOrder(order: PruneOrder): void;
+  /** Says that an order will name these records. Of all that are still there only their leaves are remembered. */
+  expectNamed(seqs: readonly number[]): void;
   finish(): VerifyReport;
 }
 
@@ -93,7 +95,9 @@ export function createVerifier(
   let { seq, leaf } = start;
   let records = 0;
   const pruned = new Map<number, string>();
+  /** Of records that an order may name: the deleted ones, and those it was said to name. */
   const leaves = new Map<number, string>();
+  const named = new Set<number>();
   const orders: PruneOrder[] = [];
   let violation: Violation | undefined;
 
@@ -104,7 +108,7 @@ export function createVerifier(
     records += 1;
     seq = record.seq;
     leaf = record.leaf;
-    leaves.set(seq, leaf);
+    if (record.envelope === null || named.has(seq)) leaves.set(seq, leaf);
     return undefined;
   }
 
@@ -121,7 +125,13 @@ export function createVerifier(
   }
 
   function pushOrder(order: PruneOrder): void {
-    if (order.log === logId) orders.push(order);
+    if (order.log !== logId) return;
+    orders.push(order);
+    expectNamed(order.seqs);
+  }
+
+  function expectNamed(seqs: readonly number[]): void {
+    for (const one of seqs) named.add(one);
   }
 
   function finish(): VerifyReport {
@@ -130,7 +140,7 @@ export function createVerifier(
     return { ok, logId, records, pruned: pruned.size, lastSeq: seq, lastLeaf: leaf, violation };
   }
 
-  return { push, pushOrder, finish };
+  return { push, pushOrder, expectNamed, finish };
 }
 
 function checkPlace(record: VerifiableRecord, previousSeq: number): Violation | undefined {
@@ -188,13 +198,28 @@ function bad(seq: number, kind: ViolationKind, why: string): Violation {
 
 const pageRows = 500;
 
+/** The logs the database holds records of: one a node, and one more for each time a spool was lost. */
+export async function listLogs(store: AuditStore): Promise<readonly string[]> {
+  const found: string[] = [];
+  const next = { filter: {}, limit: 1, order: "ascending", includePruned: true } as const;
+  let page = await store.scan(next);
+  for (let row = page.rows[0]; row !== undefined; row = page.rows[0]) {
+    found.push(row.logId);
+    page = await store.scan({ ...next, after: { logId: row.logId, seq: Number.MAX_SAFE_INTEGER } });
+  }
+  return found;
+}
+
 /** Verifies the database's copy of a log, page by page. */
 export async function verifyStore(store: AuditStore, logId: string): Promise<VerifyReport> {
   const verifier = createVerifier(logId);
   for await (const row of scanRows(store, { event: "retention.executed" }, undefined)) {
-    if (row.logId === logId || row.envelope === null) continue;
+    if (row.envelope === null) continue;
     const order = parseOrderText(row.envelope, row.leaf);
-    if (order !== undefined) verifier.pushOrder(order);
+    if (order?.log !== logId) continue;
+    // An order of this log counts only in its place in the chain.
+    if (row.logId === logId) verifier.expectNamed(order.seqs);
+    else verifier.pushOrder(order);
   }
   for await (const row of scanRows(store, {}, { logId, seq: 0 })) {
     if (row.logId !== logId) break;

@@ -34,8 +34,9 @@ ${configFlagsHelp}
       throw new CommandError(messageOf(error), exitCodes.failed, { cause: error });
     });
     output.json({ event: "listening", ...gateway.addresses });
-    await untilStopped(stop);
+    const failure = await Promise.race([untilStopped(stop), gateway.failed]);
     await drainAndClose(gateway, config.drain.timeoutSeconds * 1000);
+    if (failure !== undefined) throw new CommandError(failure);
     return exitCodes.done;
   },
 };

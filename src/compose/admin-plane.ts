@@ -14,7 +14,7 @@ import { createRetentionService } from "../admin/services/retention-service.ts";
 import { createServerService } from "../admin/services/server-service.ts";
 import { createSystemService } from "../admin/services/system-service.ts";
 import type { AgentsListener } from "../agents/listener.ts";
-import { type VerifyReport, verifyStore } from "../audit/verify.ts";
+import { listLogs, type VerifyReport, verifyStore } from "../audit/verify.ts";
 import type { Config } from "../config/config.ts";
 import { GatewayError } from "../errors/fault.ts";
 import { version } from "../lib/version.ts";
@@ -92,7 +92,7 @@ function createServices(parts: Parts, runtime: Runtime) {
     AuditService: createAuditService({
       store: store.audit,
       log: audit,
-      verifyLog: async () => [toVerification(await verifyStore(store.audit, audit.status().logId))],
+      verifyLog: () => verifyLogs(parts),
     }),
     CacheService: createCacheService({
       cacheStatistics: () => {
@@ -171,6 +171,14 @@ function retentionDeps({ retention, clock }: Parts) {
       return { outcomes };
     },
   };
+}
+
+/** Every log in the database: this node's, other nodes', and those that were given up (ST-16). */
+async function verifyLogs({ store, audit }: Parts): Promise<readonly LogVerification[]> {
+  const logIds = new Set([audit.status().logId, ...(await listLogs(store.audit))]);
+  const verified: LogVerification[] = [];
+  for (const logId of logIds) verified.push(toVerification(await verifyStore(store.audit, logId)));
+  return verified;
 }
 
 function toVerification(report: VerifyReport): LogVerification {

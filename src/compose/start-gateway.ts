@@ -15,6 +15,8 @@ export interface Gateway {
   readonly addresses: { readonly agents: string; readonly admin: string; readonly ops: string };
   /** Where the bootstrap administrator's token lies. */
   readonly adminTokenFile: string;
+  /** Resolves with the reason where it cannot go on: it refuses every call until it is started anew. */
+  readonly failed: Promise<string>;
   /** Takes no new work and resolves when what runs has ended. */
   drain(): Promise<void>;
   close(): Promise<void>;
@@ -57,6 +59,7 @@ export async function startGateway(config: Config): Promise<Gateway> {
   return {
     addresses: { agents: agents.url, admin: plane.address, ops: ops.url },
     adminTokenFile: plane.adminTokenFile,
+    failed: parts.audit.died.then((reason) => `the audit log's thread died: ${reason}`),
     drain,
     async close() {
       await listener.stop();
@@ -65,7 +68,10 @@ export async function startGateway(config: Config): Promise<Gateway> {
       stopRejections();
       parts.follower.stop();
       await parts.servers.close();
-      await recordLifecycle(parts, "lifecycle.stopped");
+      await recordLifecycle(parts, "lifecycle.stopped").catch((cause: unknown) => {
+        // With the disk full or the spool's thread gone, the rest is closed all the same.
+        parts.log.error("lifecycle.not_recorded", { reason: String(cause) });
+      });
       await parts.audit.close();
       await parts.store.close();
       await ops.close();

@@ -75,7 +75,9 @@ test("ST-16: a spool older than the database is found, kept aside and never writ
     kind: "rolled-back",
     log: oldLog,
   });
-  expect(await admin.call("AuditService", "VerifyLog")).toMatchObject({ ok: true });
+  const verified = await admin.call<{ logs: object[] }>("AuditService", "VerifyLog");
+  expect(verified).toMatchObject({ ok: true });
+  expect(verified.logs).toHaveLength(2);
 });
 
 async function setUp(admin: AdminClient, url: string): Promise<string> {

@@ -70,7 +70,7 @@ for (const which of ["when=1", "when=2", "when=1+3"]) {
 }
 
 test.skipIf(problem !== undefined)(
-  "ST-10: an fdatasync that takes seconds costs class A its deadline, and lists nothing",
+  "ST-10: an fdatasync that takes seconds refuses class A at its deadline and holds up no list",
   async () => {
     await using upstream = startTinyServer();
     await using gateway = await startGateway();

@@ -176,6 +176,18 @@ test.skipIf(!canMount())(
       records.some((one) => one.event === "audit.gap" && one.envelope_json.includes("ENOSPC")),
     ).toBe(true);
     expect(await admin.call("AuditService", "VerifyLog")).toMatchObject({ ok: true });
+
+    // It can also be stopped with the disk full, and started once there is room.
+    fillDisk(filler);
+    await callUntilRefused(agent, tried, "last");
+    gateway.kill("SIGTERM");
+    expect(await gateway.exited).toBe(0);
+    rmSync(filler);
+    await using next = await startGateway({ dataDir });
+    using nextAdmin = createAdminClient(next);
+    await drainedRecords(nextAdmin);
+    expect(await nextAdmin.call("AuditService", "VerifyLog")).toMatchObject({ ok: true });
+    expectNoLie(tried, upstream);
   },
   120_000,
 );

@@ -1,6 +1,6 @@
 /** The writer on a disk that fails in one chosen call: nothing acknowledged is lost, no number is used twice. */
 import { afterEach, expect, test } from "bun:test";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { listSegments } from "../../../src/audit/spool-files.ts";
@@ -145,6 +145,34 @@ test("a rolled segment's header carries the open intents, so recovery reads no o
   const second = openOn(dir);
   expect(second.messages[0]).toMatchObject({ kind: "opened", lastSeq: 3, openIntents: [1] });
   second.writer.close();
+});
+
+test("ST-09 a full segment waits for the sync under way: its failure is told to that sync alone", () => {
+  const dir = makeDir();
+  const { writer, messages, syncs } = openOn(dir, {}, 2_000);
+  writer.append(batch(1));
+  writer.append(batch(10));
+  expect(messages.some((message) => message.kind === "synced")).toBe(false);
+  syncs[0]?.(new Error("EIO"));
+  expect(messages.at(-1)).toMatchObject({ kind: "unsynced", seq: 11 });
+  expect(messages.some((message) => message.kind === "synced")).toBe(false);
+  writer.close();
+  expect(verifySpool(dir)).toMatchObject({ ok: true, records: 11 });
+});
+
+test("a segment that cannot be removed is told and costs nothing else", () => {
+  const dir = makeDir();
+  const { writer, messages, kinds } = openOn(dir, {}, 1);
+  writer.append(batch(1));
+  writer.append(batch(1));
+  rmSync(listSegments(dir)[0]?.path ?? "");
+  mkdirSync(join(dir, "0000000000000001.seg"));
+  writer.remove(1);
+  expect(messages.at(-1)).toMatchObject({ kind: "not-removed", firstSeq: 1 });
+  writer.append(batch(1));
+  expect(kinds()).not.toContain("unwritten");
+  rmdirSync(join(dir, "0000000000000001.seg"));
+  writer.close();
 });
 
 test("only older segments can be removed", () => {

@@ -135,6 +135,37 @@ for (const [used, taken] of quota) {
   });
 }
 
+test("ST-08 the outcome of a call already made is taken whatever the quota says", async () => {
+  const { spool, say, synced } = await openOnFake({ spoolBytesMax: 1000 }, 1000);
+  const intent = spool.append(draft("call.intent"), "synced").catch((cause) => cause);
+  expect(await intent).toMatchObject({ fault: { reason: "spool-full" } });
+  const outcome = { ...draft("call.outcome"), facts: { intent: 7 } };
+  const taken = spool.append(outcome, "synced");
+  await Bun.sleep(0);
+  say({ kind: "written", firstSeq: 8, count: 1 });
+  synced(8);
+  expect(await taken).toEqual({ logId: "log-1", seq: 8 });
+});
+
+test("ST-07 what a full disk refused is said once it takes records again, and outcomes are made good", async () => {
+  const { spool, posted, say } = await openOnFake({ probeIntervalMs: 1 });
+  const outcome = { ...draft("call.outcome"), facts: { intent: 7 } };
+  const refused = spool.append(outcome, "synced").catch((cause) => cause);
+  await Bun.sleep(0);
+  say({ kind: "unwritten", count: 1, reason: "ENOSPC" });
+  expect(await refused).toMatchObject({ fault: { reason: "ENOSPC" } });
+  expect(spool.status().writable).toBe(false);
+  await until("the gateway to try by itself", () => posted.length === 2);
+  expect(posted[1]).toContain('"facts":{"unwritten":1,"reason":"ENOSPC"}');
+  say({ kind: "unwritten", count: 1, reason: "ENOSPC" });
+  await until("another try", () => posted.length === 3);
+  say({ kind: "written", firstSeq: 8, count: 1 });
+  expect(spool.status().writable).toBe(true);
+  await until("the outcome", () => posted.length === 4);
+  expect(posted[3]).toContain('"intent":7');
+  await spool.close();
+});
+
 test("the queue is bounded", async () => {
   const { spool } = await openOnFake({ queueRecordsMax: 10 });
   for (let index = 0; index < 10; index += 1) spool.append(draft("admin.read"), "queued");
@@ -150,6 +181,7 @@ test("when the thread dies every caller is refused and the log is not writable",
   await expect(one).rejects.toMatchObject(unavailable);
   await expect(spool.append(draft("call.outcome"), "synced")).rejects.toMatchObject(unavailable);
   expect(spool.status().writable).toBe(false);
+  expect(await spool.died).toBe("test");
   await spool.close();
 });
 

@@ -3,7 +3,12 @@ import { expect, test } from "bun:test";
 import { genesisLeaf, leafOf, renderDraft, sealRecord } from "../../../src/audit/envelope.ts";
 import type { RecordDraft } from "../../../src/audit/record.ts";
 import { toAuditRow } from "../../../src/audit/row.ts";
-import { createVerifier, type VerifiableRecord, verifyStore } from "../../../src/audit/verify.ts";
+import {
+  createVerifier,
+  listLogs,
+  type VerifiableRecord,
+  verifyStore,
+} from "../../../src/audit/verify.ts";
 import { digestLeaves, renderSeqs } from "../../../src/lib/seqs.ts";
 import { createMemoryAuditStore } from "../../support/memory-audit-store.ts";
 
@@ -146,4 +151,32 @@ test("ST-06 a search column that does not say what the record says is found", as
     ok: false,
     violation: { kind: "columns", seq: 2 },
   });
+});
+
+test("every log in the database is listed once", async () => {
+  const store = createMemoryAuditStore();
+  expect(await listLogs(store)).toEqual([]);
+  for (const id of ["log-a", "log-b", "log-c"]) {
+    const log: VerifiableRecord[] = [];
+    for (let index = 0; index < 3; index += 1) appendTo(log, "admin.change", {}, id);
+    const rows = log.map(({ envelope, details, leaf }) =>
+      toAuditRow({ envelope: envelope ?? "", details: details ?? "", leaf }),
+    );
+    await store.append(rows.filter((row) => row !== undefined));
+  }
+  expect(await listLogs(store)).toEqual(["log-a", "log-b", "log-c"]);
+});
+
+test("an order that also names records still there is held against their leaves", async () => {
+  const store = createMemoryAuditStore();
+  const log = buildLog(4);
+  prune(log, [2], [2, 3]);
+  const sound = log[1];
+  for (const record of buildLog(4).concat(log.slice(4))) {
+    const { envelope, details, leaf } = record;
+    const row = toAuditRow({ envelope: envelope ?? "", details: details ?? "", leaf });
+    if (row !== undefined) await store.append([row]);
+  }
+  await store.prune([{ logId: "log-1", seq: sound?.seq ?? 0 }]);
+  expect(await verifyStore(store, "log-1")).toMatchObject({ ok: true, records: 5, pruned: 1 });
 });

@@ -1,0 +1,263 @@
+/**
+ * Who waits for which record, and how far it has come: posted, written, synced. Settles each caller when its level is
+ * reached, or refuses it when its deadline passes or the disk fails. Used by `spool.ts` alone, which talks to the
+ * thread and tells this what it said.
+ *
+ * Batches clock themselves: at most two are under way, and what arrives meanwhile forms the next.
+ */
+import { GatewayError } from "../errors/fault.ts";
+import type { Clock } from "../lib/clock.ts";
+import { renderDraft } from "./envelope.ts";
+import type { DurabilityLevel, RecordDraft, RecordRef } from "./record.ts";
+import { type RecordMark, renderLines } from "./spool-messages.ts";
+
+export interface SpoolCallersOptions {
+  readonly deadlineMs: number;
+  readonly recordBytesMax: number;
+  readonly batchRecordsMax: number;
+}
+
+export interface SpoolCallersDeps {
+  readonly logId: string;
+  readonly clock: Clock;
+  readonly options: SpoolCallersOptions;
+  readonly post: (batch: string) => void;
+  /** A caller of class A or B was refused. */
+  readonly refused: (draft: RecordDraft) => void;
+  /** A record stands in the log although its caller was refused. */
+  readonly standsRefused: (draft: RecordDraft, seq: number) => void;
+}
+
+export interface SpoolCallers {
+  /** What a caller gets who did not wait for a number. */
+  readonly unnumbered: RecordRef;
+  add(draft: RecordDraft, level: DurabilityLevel): Promise<RecordRef>;
+  /** Records not yet synced or given up. */
+  waiting(): number;
+  /** Resolves when everything added so far is synced or given up. */
+  flush(): Promise<void>;
+  noteWritten(firstSeq: number): void;
+  noteSynced(seq: number): void;
+  /** These two return the drafts that were refused. */
+  noteUnwritten(reason: string): readonly RecordDraft[];
+  noteUnsynced(seq: number, reason: string): readonly RecordDraft[];
+  refuseAll(reason: string): void;
+  stop(): void;
+}
+
+interface Entry {
+  readonly draft: RecordDraft;
+  readonly level: DurabilityLevel;
+  readonly untilMs: number;
+  resolve: (ref: RecordRef) => void;
+  reject: (error: GatewayError) => void;
+  seq: number;
+  isSettled: boolean;
+  isRefused: boolean;
+}
+
+interface Group {
+  readonly lastSeq: number;
+  readonly entries: readonly Entry[];
+}
+
+const batchesInFlightMax = 2;
+/** How long a batch may wait for the callers that were there a moment ago. */
+const gatherMs = 1;
+
+export function createSpoolCallers(deps: SpoolCallersDeps): SpoolCallers {
+  const { logId, clock, options } = deps;
+  const unnumbered: RecordRef = Object.freeze({ logId, seq: 0 });
+  let pendingLines: string[] = [];
+  let pending: Entry[] = [];
+  let isSendScheduled = false;
+  let gatherTimer: ReturnType<typeof setTimeout> | undefined;
+  let lastBatchRecords = 0;
+  const sent: (readonly Entry[])[] = [];
+  const undurable: Group[] = [];
+  let flushes: { readonly untilAdded: number; readonly resolve: () => void }[] = [];
+  let sweepTimer: ReturnType<typeof setTimeout> | undefined;
+  let added = 0;
+  let finished = 0;
+
+  function add(draft: RecordDraft, level: DurabilityLevel): Promise<RecordRef> {
+    const entry: Entry = {
+      draft,
+      level,
+      untilMs: clock.monotonicMs() + options.deadlineMs,
+      resolve: ignore,
+      reject: ignore,
+      seq: 0,
+      isSettled: level === "queued",
+      isRefused: false,
+    };
+    pendingLines.push(renderLines(markOf(draft, level), renderDraft(draft, options.recordBytesMax)));
+    pending.push(entry);
+    added += 1;
+    scheduleSend();
+    if (level === "queued") return Promise.resolve(unnumbered);
+    sweepTimer ??= setTimeout(sweep, options.deadlineMs);
+    return new Promise((resolve, reject) => {
+      entry.resolve = resolve;
+      entry.reject = reject;
+    });
+  }
+
+  /**
+   * A batch leaves at the end of the turn of the event loop in which it became as large as the one before, or a
+   * moment later: many callers at once share a message and a sync, and one caller alone never waits.
+   */
+  function scheduleSend(): void {
+    if (isSendScheduled || pending.length === 0 || sent.length >= batchesInFlightMax) return;
+    if (pending.length < lastBatchRecords) {
+      gatherTimer ??= setTimeout(send, gatherMs);
+      return;
+    }
+    isSendScheduled = true;
+    setImmediate(send);
+  }
+
+  function send(): void {
+    clearTimeout(gatherTimer);
+    gatherTimer = undefined;
+    isSendScheduled = false;
+    if (pending.length === 0 || sent.length >= batchesInFlightMax) return;
+    const max = options.batchRecordsMax;
+    const entries = pending.length <= max ? pending : pending.slice(0, max);
+    const lines = pending.length <= max ? pendingLines : pendingLines.slice(0, max);
+    pending = pending.length <= max ? [] : pending.slice(max);
+    pendingLines = pendingLines.length <= max ? [] : pendingLines.slice(max);
+    lastBatchRecords = entries.length;
+    sent.push(entries);
+    deps.post(lines.join("\n"));
+  }
+
+  function noteWritten(firstSeq: number): void {
+    const entries = sent.shift() ?? [];
+    entries.forEach((entry, index) => {
+      entry.seq = firstSeq + index;
+      if (entry.isRefused) deps.standsRefused(entry.draft, entry.seq);
+      else if (entry.level === "written") settle(entry);
+    });
+    undurable.push({ lastSeq: firstSeq + entries.length - 1, entries });
+    scheduleSend();
+  }
+
+  function noteUnwritten(reason: string): readonly RecordDraft[] {
+    const entries = sent.shift() ?? [];
+    refuseEach(entries, reason);
+    scheduleSend();
+    return entries.map((entry) => entry.draft);
+  }
+
+  function noteSynced(seq: number): void {
+    for (const { entries } of takeGroups(seq)) {
+      for (const entry of entries) if (!entry.isSettled) settle(entry);
+      finish(entries.length);
+    }
+  }
+
+  function noteUnsynced(seq: number, reason: string): readonly RecordDraft[] {
+    const entries = takeGroups(seq).flatMap((group) => group.entries);
+    refuseEach(entries, reason);
+    return entries.map((entry) => entry.draft);
+  }
+
+  function refuseAll(reason: string): void {
+    const groups = [
+      ...undurable.splice(0).map((group) => group.entries),
+      ...sent.splice(0),
+      pending,
+    ];
+    pending = [];
+    pendingLines = [];
+    for (const entries of groups) refuseEach(entries, reason);
+  }
+
+  function takeGroups(seq: number): readonly Group[] {
+    const count = undurable.findIndex((group) => group.lastSeq > seq);
+    return undurable.splice(0, count === -1 ? undurable.length : count);
+  }
+
+  function settle(entry: Entry): void {
+    entry.isSettled = true;
+    entry.resolve({ logId, seq: entry.seq });
+  }
+
+  function refuseEach(entries: readonly Entry[], reason: string): void {
+    for (const entry of entries) refuse(entry, reason);
+    finish(entries.length);
+  }
+
+  function refuse(entry: Entry, reason: string): void {
+    if (entry.isSettled) return;
+    entry.isSettled = true;
+    if (entry.draft.class === "C") {
+      entry.resolve(unnumbered);
+      return;
+    }
+    entry.isRefused = true;
+    deps.refused(entry.draft);
+    entry.reject(unavailable(reason));
+    if (entry.seq > 0) deps.standsRefused(entry.draft, entry.seq);
+  }
+
+  function finish(count: number): void {
+    finished += count;
+    flushes = flushes.filter((one) => {
+      if (finished < one.untilAdded) return true;
+      one.resolve();
+      return false;
+    });
+  }
+
+  /** One timer for all deadlines: entries wait in the order of their deadlines. */
+  function sweep(): void {
+    sweepTimer = undefined;
+    const nowMs = clock.monotonicMs();
+    let nextMs = Number.POSITIVE_INFINITY;
+    for (const entries of [...undurable.map((group) => group.entries), ...sent, pending]) {
+      for (const entry of entries) {
+        if (entry.isSettled) continue;
+        if (entry.untilMs <= nowMs) refuse(entry, "deadline");
+        else nextMs = Math.min(nextMs, entry.untilMs);
+      }
+    }
+    if (nextMs !== Number.POSITIVE_INFINITY) sweepTimer = setTimeout(sweep, nextMs - nowMs + 1);
+  }
+
+  function flush(): Promise<void> {
+    if (finished >= added) return Promise.resolve();
+    return new Promise((resolve) => flushes.push({ untilAdded: added, resolve }));
+  }
+
+  return {
+    unnumbered,
+    add,
+    waiting: () => added - finished,
+    flush,
+    noteWritten,
+    noteSynced,
+    noteUnwritten,
+    noteUnsynced,
+    refuseAll,
+    stop: () => {
+      clearTimeout(sweepTimer);
+      clearTimeout(gatherTimer);
+    },
+  };
+}
+
+function markOf(draft: RecordDraft, level: DurabilityLevel): RecordMark {
+  const urgency = level === "synced" ? "!" : "";
+  if (draft.event === "call.intent") return `${urgency}i`;
+  return typeof draft.facts.intent === "number" ? `${urgency}o${draft.facts.intent}` : urgency;
+}
+
+/** The refusal of a caller whose record cannot be made durable. */
+export function unavailable(reason: string): GatewayError {
+  const message = "The call could not be recorded, so it is refused.";
+  return new GatewayError("audit-unavailable", message, { reason });
+}
+
+function ignore(): void {}
