@@ -91,7 +91,9 @@ export function createSpoolCallers(deps: SpoolCallersDeps): SpoolCallers {
       isSettled: level === "queued",
       isRefused: false,
     };
-    pendingLines.push(renderLines(markOf(draft, level), renderDraft(draft, options.recordBytesMax)));
+    pendingLines.push(
+      renderLines(markOf(draft, level), renderDraft(draft, options.recordBytesMax)),
+    );
     pending.push(entry);
     added += 1;
     scheduleSend();

@@ -25,8 +25,16 @@ interface Cursor {
   readonly seq: number;
 }
 
+interface Wanted {
+  readonly afterSeq: number;
+  readonly untilSeq: number;
+  readonly limit: number;
+}
+
 interface Piece {
   readonly records: readonly SpoolRecord[];
+  /** The last record before `offset`, wanted or not; 0 where there is none. */
+  readonly lastSeq: number;
   readonly offset: number;
   /** Whether the segment holds no further whole frame. */
   readonly isEnd: boolean;
@@ -46,9 +54,10 @@ export function createSpoolReader(dir: string): SpoolReader {
     while (at !== undefined && found.length < limit) {
       const next = nextSegment(dir, at.segment);
       const until = Math.min(untilSeq, (next?.firstSeq ?? Number.POSITIVE_INFINITY) - 1);
-      const piece = await readPiece(at, until, limit - found.length, buffer);
-      found.push(...piece.records.filter((record) => record.seq > afterSeq));
-      const seq = piece.records.at(-1)?.seq ?? at.seq;
+      const wanted = { afterSeq, untilSeq: until, limit: limit - found.length };
+      const piece = await readPiece(at, wanted, buffer);
+      found.push(...piece.records);
+      const seq = Math.max(at.seq, piece.lastSeq);
       at = { segment: at.segment, offset: piece.offset, seq };
       if (!piece.isEnd) continue;
       if (next === undefined || next.firstSeq > untilSeq) break;
@@ -77,48 +86,45 @@ function nextSegment(dir: string, segment: SegmentFile): SegmentFile | undefined
   return listSegments(dir).find((one) => one.firstSeq > segment.firstSeq);
 }
 
-async function readPiece(
-  at: Cursor,
-  untilSeq: number,
-  limit: number,
-  buffer: Buffer,
-): Promise<Piece> {
+async function readPiece(at: Cursor, wanted: Wanted, buffer: Buffer): Promise<Piece> {
   const bytes = await readBytes(at.segment.path, at.offset, buffer);
-  const piece = takeRecords(bytes, untilSeq, limit);
+  const piece = takeRecords(bytes, wanted);
   const isFull = bytes.length === pieceBytes;
   // Where the limit stopped it, more may follow in the same file, however short that is.
-  const isLast = !isFull && piece.records.length < limit;
+  const isLast = !isFull && piece.records.length < wanted.limit;
   if (piece.offset > 0 || piece.isEnd || !isFull) {
     return { ...piece, offset: at.offset + piece.offset, isEnd: piece.isEnd || isLast };
   }
   // One frame longer than a piece: read the longest there can be.
   const longer = takeRecords(
     await readBytes(at.segment.path, at.offset, Buffer.allocUnsafe(frameBytesMax + pieceBytes)),
-    untilSeq,
-    limit,
+    wanted,
   );
   return { ...longer, offset: at.offset + longer.offset, isEnd: longer.offset === 0 };
 }
 
-function takeRecords(bytes: Buffer, untilSeq: number, limit: number): Piece {
+/** Records before the wanted ones are stepped over and do not count: the way to a log's end may be long. */
+function takeRecords(bytes: Buffer, { afterSeq, untilSeq, limit }: Wanted): Piece {
   const records: SpoolRecord[] = [];
+  let lastSeq = 0;
   let offset = 0;
   while (records.length < limit) {
     const decoded = decodeFrame(bytes, offset);
     if (decoded.kind === "short" || decoded.kind === "bad") {
       const next = findNextFrame(bytes, offset);
-      if (next === undefined) return { records, offset, isEnd: false };
+      if (next === undefined) return { records, lastSeq, offset, isEnd: false };
       offset = next;
       continue;
     }
     if (decoded.kind === "record") {
       const seq = seqOf(decoded.record.envelope);
-      if (seq > untilSeq) return { records, offset, isEnd: true };
-      records.push({ ...decoded.record, seq });
+      if (seq > untilSeq) return { records, lastSeq, offset, isEnd: true };
+      lastSeq = seq;
+      if (seq > afterSeq) records.push({ ...decoded.record, seq });
     }
     offset = decoded.end;
   }
-  return { records, offset, isEnd: false };
+  return { records, lastSeq, offset, isEnd: false };
 }
 
 async function readBytes(path: string, offset: number, into: Buffer): Promise<Buffer> {
