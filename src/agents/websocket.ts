@@ -55,6 +55,8 @@ const closeCodes: Readonly<Record<SessionEnd, number | undefined>> = {
   draining: catalogue.draining.close,
 };
 const pingsPerBeatMax = 50;
+/** The longest Bun takes. Sockets are pinged all the while, so only one whose peer is gone ever gets there. */
+const idleSecondsMax = 960;
 const backpressureBytes = 64 * 1024 * 1024;
 
 export function createWebSocketBinding(deps: {
@@ -257,7 +259,7 @@ export function createWebSocketBinding(deps: {
       maxPayloadLength: options.bodyBytesMax,
       // Never reached: our own queue stops sending at the first sign of backpressure.
       backpressureLimit: backpressureBytes,
-      idleTimeout: options.wsIdleSeconds,
+      idleTimeout: Math.min(options.wsIdleSeconds, idleSecondsMax),
       sendPings: true,
       perMessageDeflate: false,
     },

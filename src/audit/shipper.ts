@@ -15,6 +15,8 @@ import { createSpoolReader } from "./spool-reader.ts";
 
 export interface ShipperOptions {
   readonly batchMax: number;
+  /** After a batch that was not full, how long records are collected for the next one. */
+  readonly lingerMs: number;
   readonly backoffMinMs: number;
   readonly backoffMaxMs: number;
   /** Age below which a shipped segment stays. */
@@ -26,6 +28,7 @@ export interface ShipperOptions {
 
 export const defaultShipperOptions: ShipperOptions = {
   batchMax: 512,
+  lingerMs: 200,
   backoffMinMs: 250,
   backoffMaxMs: 30_000,
   keepShippedMs: 24 * 60 * 60 * 1000,
@@ -77,12 +80,14 @@ export function startShipper(deps: ShipperDeps): Shipper {
   let isStopped = false;
   let isForked = false;
   let isWoken = false;
+  let isLingering = false;
   let endPause: (() => void) | undefined;
   const running = run();
   return { wake, shippedSeq: () => shipped?.seq ?? 0, stop };
 
   function wake(): void {
     isWoken = true;
+    if (isLingering && deps.syncedSeq() - (shipped?.seq ?? 0) < options.batchMax) return;
     if (downSinceMs === undefined) endPause?.();
   }
 
@@ -90,28 +95,30 @@ export function startShipper(deps: ShipperDeps): Shipper {
     while (!isStopped && !isForked) {
       try {
         isWoken = false;
-        const isIdle = !(await shipBatch());
+        const count = await shipBatch();
         noteUp();
         await tidyWhenDue();
-        if (isIdle) await pause(tidyIntervalMs());
+        if (count >= options.batchMax) continue;
+        if (count > 0) await linger();
+        else await pause(tidyIntervalMs());
       } catch (error) {
         await noteFailure(error);
       }
     }
   }
 
-  /** Ships one batch; false where nothing was waiting. */
-  async function shipBatch(): Promise<boolean> {
+  /** Ships one batch and returns how many records it held. */
+  async function shipBatch(): Promise<number> {
     const from = shipped ?? (await readHead());
     shipped = from;
     const records = await reader.read(from.seq, deps.syncedSeq(), options.batchMax);
     const rows = records.map(toAuditRow).filter((row): row is AuditRow => row !== undefined);
     const last = rows.at(-1);
-    if (last === undefined) return false;
+    if (last === undefined) return 0;
     await store.append(rows);
     shipped = { seq: last.seq, leaf: last.leaf };
     deps.metrics.count("mcp_gateway_audit_shipped_total", {}, rows.length);
-    return true;
+    return rows.length;
   }
 
   async function readHead(): Promise<Head> {
@@ -185,6 +192,14 @@ export function startShipper(deps: ShipperDeps): Shipper {
     deps.record({ event, class: "A", timeMs: clock.nowMs(), facts, details: {} });
   }
 
+  /** Under load the database is asked for few large commits, because each costs as much as hundreds of records. */
+  async function linger(): Promise<void> {
+    isWoken = false;
+    isLingering = true;
+    await pause(options.lingerMs);
+    isLingering = false;
+  }
+
   /** Waits. New records end it early, unless the database is down: it is not to be hammered. */
   function pause(delayMs: number): Promise<void> {
     if (isStopped || (isWoken && downSinceMs === undefined)) return Promise.resolve();
@@ -205,7 +220,7 @@ export function startShipper(deps: ShipperDeps): Shipper {
     await running;
     if (downSinceMs !== undefined || isForked) return;
     try {
-      for (let left = lastBatchesMax; left > 0 && (await shipBatch()); left -= 1);
+      for (let left = lastBatchesMax; left > 0 && (await shipBatch()) > 0; left -= 1);
     } catch (error) {
       // What stays in the spool is shipped after the next start.
       log.warn("audit.not_shipped", { reason: String(error) });

@@ -188,7 +188,8 @@ export async function openSpool(deps: SpoolDeps): Promise<Spool> {
   function scheduleSend(): void {
     if (isSendScheduled || sent.length >= batchesInFlightMax) return;
     isSendScheduled = true;
-    queueMicrotask(send);
+    // At the end of this turn of the event loop, so that all who came in with it share one message and one sync.
+    setImmediate(send);
   }
 
   function send(): void {

@@ -22,6 +22,30 @@ export const prunedColumns = {
   data_class: null,
 } as const satisfies Partial<AuditRecordsTable>;
 
+/** Stands for every row where only the shape of a statement matters. */
+export const anyRow: AuditRow = Object.freeze({
+  logId: "",
+  seq: 0,
+  leaf: "",
+  envelope: "",
+  details: "",
+  timeMs: 0,
+  event: "",
+  durability: "A",
+  principal: "",
+  client: "",
+  tool: "",
+  server: "",
+  scope: "",
+  method: "",
+  status: "",
+  decision: "",
+  session: "",
+  correlationId: "",
+  dataClass: "",
+});
+
+/** The members stand in the order of the insert's columns. */
 export function toAuditTable(row: AuditRow): AuditRecordsTable {
   return {
     log_id: row.logId,

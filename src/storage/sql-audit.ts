@@ -2,13 +2,13 @@
  * The audit copy over SQL: append with fork detection, scan by key, prune down to the leaf. Part of `sql-store.ts`.
  * What a filter means is in `audit-filter.ts`, how a row is laid out in `audit-row.ts`.
  */
-import type { Kysely, Transaction } from "kysely";
+import { CompiledQuery, type Kysely, type Transaction } from "kysely";
 import { livePrunable, matching } from "./audit-filter.ts";
-import { fromAuditTable, prunedColumns, toAuditTable } from "./audit-row.ts";
-import { chunksOf } from "./chunks.ts";
+import { anyRow, fromAuditTable, prunedColumns, toAuditTable } from "./audit-row.ts";
+import { chunksOf, powerOfTwoChunks } from "./chunks.ts";
 import type { SqlDialect } from "./dialect.ts";
 import type { Tables } from "./schema.ts";
-import type { Guard, SqlStoreLimits } from "./sql-store.ts";
+import type { Guard, SqlStoreLimits } from "./sql-part.ts";
 import { type AuditRow, type AuditStore, StoreError } from "./store.ts";
 
 interface Place {
@@ -21,10 +21,13 @@ export function createAuditStore(
   guard: Guard,
   limits: SqlStoreLimits,
 ): AuditStore {
+  const textFor = createInsertTexts(db);
   return {
     async append(rows) {
       for (const batch of chunksOf(rows, limits.rowsPerStatementMax)) {
-        await guard(() => db.transaction().execute((transaction) => insert(transaction, batch)));
+        await guard(() =>
+          db.transaction().execute((transaction) => insert(transaction, batch, textFor)),
+        );
       }
     },
     head: (logId) =>
@@ -71,15 +74,43 @@ export function createAuditStore(
   };
 }
 
+type InsertText = (rowCount: number) => string;
+
+/**
+ * The insert for so many rows. Building it costs more than running it, and each new text is prepared anew by the
+ * database, so batches are cut to sizes that are powers of two and each size has one text.
+ */
+function createInsertTexts(db: Kysely<Tables>): InsertText {
+  const texts = new Map<number, string>();
+  return (rowCount) => {
+    const known = texts.get(rowCount);
+    if (known !== undefined) return known;
+    const values = Array.from({ length: rowCount }, () => toAuditTable(anyRow));
+    const { sql } = db
+      .insertInto("audit_records")
+      .values(values)
+      .onConflict((conflict) => conflict.columns(["log_id", "seq"]).doNothing())
+      .compile();
+    texts.set(rowCount, sql);
+    return sql;
+  };
+}
+
 /** Commit status is unknown after a lost connection, so callers send batches again: same leaf, no matter (ST-03). */
-async function insert(db: Transaction<Tables>, rows: readonly AuditRow[]): Promise<void> {
-  const { numInsertedOrUpdatedRows } = await db
-    .insertInto("audit_records")
-    .values(rows.map(toAuditTable))
-    .onConflict((conflict) => conflict.columns(["log_id", "seq"]).doNothing())
-    .executeTakeFirstOrThrow();
-  if (numInsertedOrUpdatedRows === BigInt(rows.length)) return;
-  await refuseFork(db, rows);
+async function insert(
+  db: Transaction<Tables>,
+  rows: readonly AuditRow[],
+  textFor: InsertText,
+): Promise<void> {
+  let inserted = 0n;
+  for (const some of powerOfTwoChunks(rows)) {
+    const parameters = some.flatMap((row) => Object.values(toAuditTable(row)));
+    const { numAffectedRows } = await db.executeQuery(
+      CompiledQuery.raw(textFor(some.length), parameters),
+    );
+    inserted += numAffectedRows ?? 0n;
+  }
+  if (inserted !== BigInt(rows.length)) await refuseFork(db, rows);
 }
 
 async function refuseFork(db: Transaction<Tables>, rows: readonly AuditRow[]): Promise<void> {

@@ -2,7 +2,14 @@
  * Every metric the gateway exports: one table of names, help and labels. Label values come from fixed or
  * operator-controlled sets (server names, binding names, outcomes), never from agents' input.
  */
-import { Counter, Gauge, Histogram, Registry } from "prom-client";
+import {
+  createCounter,
+  createHistogram,
+  type Labels,
+  type Metric,
+  renderGauge,
+  type Sample,
+} from "./instruments.ts";
 
 const counters = {
   mcp_gateway_calls_total: [
@@ -66,14 +73,21 @@ const gauges = {
 export type CounterName = keyof typeof counters;
 export type HistogramName = keyof typeof histograms;
 export type GaugeName = keyof typeof gauges;
-export type Labels = Readonly<Record<string, string>>;
+type GaugeReader = () => number | readonly Sample[];
+
+const noLabels: Labels = Object.freeze({});
+
+/** Upper bounds of the buckets, from a hundred microseconds to ten seconds. */
+const secondsBounds = [
+  0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10,
+];
 
 export interface Metrics {
   count(name: CounterName, labels?: Labels, by?: number): void;
   /** Seconds. */
   observe(name: HistogramName, seconds: number, labels?: Labels): void;
   /** Sets a gauge from a function read at each scrape. */
-  gauge(name: GaugeName, read: () => number | readonly { labels: Labels; value: number }[]): void;
+  gauge(name: GaugeName, read: GaugeReader): void;
   /** Prometheus text format. */
   render(): Promise<string>;
   /** Sum of a counter over all its labels, for /metrics/security and tests. */
@@ -81,49 +95,38 @@ export interface Metrics {
 }
 
 export function createMetrics(): Metrics {
-  const registry = new Registry();
-  const made = {
-    counters: new Map<string, Counter>(),
-    histograms: new Map<string, Histogram>(),
-  };
-  for (const [name, [help, labelNames]] of Object.entries(counters)) {
-    made.counters.set(
-      name,
-      new Counter({ name, help, labelNames: [...labelNames], registers: [registry] }),
-    );
-  }
-  for (const [name, [help, labelNames]] of Object.entries(histograms)) {
-    const buckets = [
-      0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10,
-    ];
-    made.histograms.set(
-      name,
-      new Histogram({ name, help, labelNames: [...labelNames], buckets, registers: [registry] }),
-    );
-  }
+  const counting = mapTable(counters, createCounter);
+  const timing = mapTable(histograms, (metric) => createHistogram(metric, secondsBounds));
+  const reading = new Map<GaugeName, GaugeReader>();
+
   return {
-    count: (name, labels = {}, by = 1) => made.counters.get(name)?.inc(labels, by),
-    observe: (name, seconds, labels = {}) => made.histograms.get(name)?.observe(labels, seconds),
-    gauge: (name, read) => {
-      const [help, labelNames] = gauges[name];
-      registry.registerMetric(
-        new Gauge({
-          name,
-          help,
-          labelNames: [...labelNames],
-          registers: [],
-          collect() {
-            const value = read();
-            if (typeof value === "number") this.set(value);
-            else for (const one of value) this.set(one.labels, one.value);
-          },
-        }),
+    count: (name, labels = noLabels, by = 1) => counting[name].add(labels, by),
+    observe: (name, seconds, labels = noLabels) => timing[name].observe(labels, seconds),
+    gauge: (name, read) => void reading.set(name, read),
+    async render() {
+      const texts = [...Object.values(counting), ...Object.values(timing)].map((one) =>
+        one.render(),
       );
+      for (const [name, read] of reading) {
+        const [help, labelNames] = gauges[name];
+        texts.push(renderGauge({ name, help, labelNames }, samplesOf(read())));
+      }
+      return texts.join("\n");
     },
-    render: () => registry.metrics(),
-    total: async (name) => {
-      const values = (await made.counters.get(name)?.get())?.values ?? [];
-      return values.reduce((sum, one) => sum + one.value, 0);
-    },
+    total: async (name) => counting[name].total(),
   };
+}
+
+function samplesOf(value: ReturnType<GaugeReader>): readonly Sample[] {
+  return typeof value === "number" ? [{ labels: noLabels, value }] : value;
+}
+
+/** One instrument for each row of a table, under the row's name. */
+function mapTable<Name extends string, Instrument>(
+  table: Readonly<Record<Name, readonly [string, readonly string[]]>>,
+  create: (metric: Metric) => Instrument,
+): Readonly<Record<Name, Instrument>> {
+  const rows = Object.entries<readonly [string, readonly string[]]>(table);
+  const made = rows.map(([name, [help, labelNames]]) => [name, create({ name, help, labelNames })]);
+  return Object.fromEntries(made) as Record<Name, Instrument>;
 }

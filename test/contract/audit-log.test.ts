@@ -239,7 +239,7 @@ test("ST-17 a second opener is refused, in this process and in another", async (
 
 test("ST-01 with the database away calls go on; the backlog drains, and both ends are recorded", async () => {
   const store = createMemoryAuditStore();
-  const log = await openLog(makeDir(), store);
+  const log = await openLog(makeDir(), store, { lingerMs: 0 });
   await log.append(draft("admin.change"), "synced");
   await until(() => log.status().shippedSeq === 1);
   store.isDown = true;

@@ -8,7 +8,6 @@ import { type JsonObject, readObject } from "../../protocol/json-view.ts";
 import type { McpRequest, Outcome, RelayedMessage } from "../../protocol/messages.ts";
 import { concatPages, mergeDiscovery, nextCursorOf, type ServerSelf } from "../../route/merge.ts";
 import type { CallContext, Servers } from "../../servers/client.ts";
-import type { Metrics } from "../../telemetry/metrics.ts";
 import {
   type Answer,
   answer,
@@ -24,7 +23,6 @@ import type { Stage } from "../stage.ts";
 export interface ForwardDeps {
   readonly servers: Servers;
   readonly clock: Clock;
-  readonly metrics: Metrics;
   /** Passes a streamed message outward, through the stages to the agent. */
   readonly relay: (x: Exchange, message: RelayedMessage) => void;
   readonly gateway: { readonly name: string; readonly version: string };
@@ -70,16 +68,7 @@ async function callOne(deps: ForwardDeps, x: Exchange, forwarding: Forwarding): 
     return { kind: "fault", fault: createFault("upstream-unreachable", "Server unreachable") };
   const began = deps.clock.monotonicMs();
   const timeoutMs = Math.min(client.spec.callTimeoutMs, x.deadlineMs - began);
-  const outcome = await client.call(request, contextOf(x, timeoutMs), (message) =>
-    deps.relay(x, message),
-  );
-  deps.metrics.observe("mcp_gateway_upstream_seconds", (deps.clock.monotonicMs() - began) / 1000, {
-    server,
-  });
-  if (outcome.kind === "fault") {
-    deps.metrics.count("mcp_gateway_upstream_errors_total", { server, error: outcome.fault.name });
-  }
-  return outcome;
+  return client.call(request, contextOf(x, timeoutMs), (message) => deps.relay(x, message));
 }
 
 /** A merged list is one page for the agent, so every page of each server is fetched, up to a bound. */

@@ -1,0 +1,129 @@
+/**
+ * Counters, histograms and gauges in memory, and the Prometheus text format (version 0.0.4). Counting is on every
+ * call's path, so a series is one look-up in a plain map, by its label values. `metrics.ts` says which there are.
+ */
+export type Labels = Readonly<Record<string, string>>;
+
+export interface Metric {
+  readonly name: string;
+  readonly help: string;
+  readonly labelNames: readonly string[];
+}
+
+export interface Sample {
+  readonly labels: Labels;
+  readonly value: number;
+}
+
+export interface Counter {
+  add(labels: Labels, by: number): void;
+  total(): number;
+  render(): string;
+}
+
+export interface Histogram {
+  observe(labels: Labels, value: number): void;
+  render(): string;
+}
+
+export function createCounter(metric: Metric): Counter {
+  const series = createSeries(metric, () => ({ value: 0 }));
+  return {
+    add(labels, by) {
+      series.find(labels).value += by;
+    },
+    total: () => series.all().reduce((sum, one) => sum + one.kept.value, 0),
+    render: () =>
+      renderMetric(
+        metric,
+        "counter",
+        series
+          .all()
+          .map(({ labelText, kept }) => `${metric.name}${braced(labelText)} ${kept.value}`),
+      ),
+  };
+}
+
+/** `bounds` are the buckets' upper bounds, rising; one without a bound is added. */
+export function createHistogram(metric: Metric, bounds: readonly number[]): Histogram {
+  const series = createSeries(metric, () => ({
+    sum: 0,
+    /** How many values fell into each bucket; the last has no bound. */
+    counts: new Array<number>(bounds.length + 1).fill(0),
+  }));
+  return {
+    observe(labels, value) {
+      const kept = series.find(labels);
+      let bucket = 0;
+      while (bucket < bounds.length && value > (bounds[bucket] ?? 0)) bucket += 1;
+      kept.counts[bucket] = (kept.counts[bucket] ?? 0) + 1;
+      kept.sum += value;
+    },
+    render: () =>
+      renderMetric(
+        metric,
+        "histogram",
+        series.all().flatMap(({ labelText, kept }) => {
+          let below = 0;
+          const lines = kept.counts.map((count, bucket) => {
+            below += count;
+            const bound = `le="${bounds[bucket] ?? "+Inf"}"`;
+            const all = labelText === "" ? bound : `${labelText},${bound}`;
+            return `${metric.name}_bucket{${all}} ${below}`;
+          });
+          const sum = `${metric.name}_sum${braced(labelText)} ${kept.sum}`;
+          return [...lines, sum, `${metric.name}_count${braced(labelText)} ${below}`];
+        }),
+      ),
+  };
+}
+
+export function renderGauge(metric: Metric, samples: readonly Sample[]): string {
+  const lines = samples.map(
+    ({ labels, value }) => `${metric.name}${braced(labelTextOf(metric, labels))} ${value}`,
+  );
+  return renderMetric(metric, "gauge", lines);
+}
+
+interface Series<T> {
+  readonly labelText: string;
+  readonly kept: T;
+}
+
+/** What is kept for each set of label values. A metric without labels has its one series from the start. */
+function createSeries<T>(metric: Metric, create: () => T) {
+  const { labelNames } = metric;
+  const byKey = new Map<string, Series<T>>();
+  const find = (labels: Labels): T => {
+    let key = "";
+    for (const name of labelNames) key += `${labels[name] ?? ""}\0`;
+    const known = byKey.get(key);
+    if (known !== undefined) return known.kept;
+    const made = { labelText: labelTextOf(metric, labels), kept: create() };
+    byKey.set(key, made);
+    return made.kept;
+  };
+  if (labelNames.length === 0) find({});
+  return { find, all: (): readonly Series<T>[] => [...byKey.values()] };
+}
+
+function renderMetric({ name, help }: Metric, type: string, lines: readonly string[]): string {
+  const head = `# HELP ${name} ${escapeHelp(help)}\n# TYPE ${name} ${type}\n`;
+  return head + lines.map((line) => `${line}\n`).join("");
+}
+
+function labelTextOf({ labelNames }: Metric, labels: Labels): string {
+  return labelNames.map((name) => `${name}="${escapeValue(labels[name] ?? "")}"`).join(",");
+}
+
+function braced(labelText: string): string {
+  return labelText === "" ? "" : `{${labelText}}`;
+}
+
+function escapeHelp(text: string): string {
+  return text.replaceAll("\\", "\\\\").replaceAll("\n", "\\n");
+}
+
+function escapeValue(text: string): string {
+  return escapeHelp(text).replaceAll('"', '\\"');
+}
