@@ -188,6 +188,31 @@ function bad(seq: number, kind: ViolationKind, why: string): Violation {
 
 const pageRows = 500;
 
+/** Every log in the database: this gateway's own, whatever is left of it, and those of the others that share it. */
+export async function verifyLogs(
+  store: AuditStore,
+  ownLogId: string,
+): Promise<readonly VerifyReport[]> {
+  const reports = [await verifyStore(store, ownLogId)];
+  for await (const logId of listLogs(store)) {
+    if (logId !== ownLogId) reports.push(await verifyStore(store, logId));
+  }
+  return reports;
+}
+
+/** One look-up a log: each continues behind the last record that the log before could have. */
+async function* listLogs(store: AuditStore): AsyncGenerator<string> {
+  const query = { filter: {}, limit: 1, order: "ascending", includePruned: true } as const;
+  let page = await store.scan(query);
+  for (let row = page.rows[0]; row !== undefined; row = page.rows[0]) {
+    yield row.logId;
+    page = await store.scan({
+      ...query,
+      after: { logId: row.logId, seq: Number.MAX_SAFE_INTEGER },
+    });
+  }
+}
+
 /** Verifies the database's copy of a log, page by page. */
 export async function verifyStore(store: AuditStore, logId: string): Promise<VerifyReport> {
   const verifier = createVerifier(logId);

@@ -14,7 +14,7 @@ import { createRetentionService } from "../admin/services/retention-service.ts";
 import { createServerService } from "../admin/services/server-service.ts";
 import { createSystemService } from "../admin/services/system-service.ts";
 import type { AgentsListener } from "../agents/listener.ts";
-import { type VerifyReport, verifyStore } from "../audit/verify.ts";
+import { type VerifyReport, verifyLogs } from "../audit/verify.ts";
 import type { Config } from "../config/config.ts";
 import { GatewayError } from "../errors/fault.ts";
 import { version } from "../lib/version.ts";
@@ -92,7 +92,8 @@ function createServices(parts: Parts, runtime: Runtime) {
     AuditService: createAuditService({
       store: store.audit,
       log: audit,
-      verifyLog: async () => [toVerification(await verifyStore(store.audit, audit.status().logId))],
+      verifyLog: async () =>
+        (await verifyLogs(store.audit, audit.status().logId)).map(toVerification),
     }),
     CacheService: createCacheService({
       cacheStatistics: () => {
