@@ -144,4 +144,18 @@ test("each gateway keeps a log of its own; both are seen and verified from eithe
     expect(verified.ok).toBe(true);
     expect(verified.logs).toHaveLength(2);
   }
+  // What is changed in one gateway's log is found by the other.
+  const database = new Client({ connectionString: postgres.url });
+  await database.connect();
+  const changed = await database.query(
+    "UPDATE audit_records SET status = 'error' WHERE correlation_id = 'request-there' AND status = 'success'",
+  );
+  await database.end();
+  expect(changed.rowCount).toBe(1);
+  const found = await adminHere.call<{ logs: { ok: boolean; problem: string }[] }>(
+    "AuditService",
+    "VerifyLog",
+  );
+  expect(found.logs.map(({ ok }) => ok)).toEqual([true, false]);
+  expect(found.logs[1]?.problem).toContain("status");
 });
