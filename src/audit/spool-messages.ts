@@ -49,22 +49,32 @@ export type FromSpool =
   | { readonly kind: "not-removed"; readonly firstSeq: number; readonly reason: string }
   | { readonly kind: "closed" };
 
-/** `i` opens an intent, `o<seq>` closes one, nothing does neither. */
-export type IntentMark = "i" | "" | `o${number}`;
+/** `i` opens an intent, `o<seq>` closes one, nothing does neither; `!` before it: somebody waits for the sync. */
+export type RecordMark = `${"!" | ""}${"i" | "" | `o${number}`}`;
 
-export function renderLines(mark: IntentMark, draft: RenderedDraft): string {
+export interface BatchRecord {
+  readonly isUrgent: boolean;
+  readonly opensIntent: boolean;
+  readonly closesIntent: number | undefined;
+  readonly draft: RenderedDraft;
+}
+
+export function renderLines(mark: RecordMark, draft: RenderedDraft): string {
   return `${mark}\n${draft.body}\n${draft.values}`;
 }
 
 /** The records of a batch: what `renderLines` made, joined by line breaks. */
-export function parseBatch(
-  batch: string,
-): readonly { readonly mark: string; readonly draft: RenderedDraft }[] {
+export function parseBatch(batch: string): readonly BatchRecord[] {
   const lines = batch.split("\n");
-  const records: { mark: string; draft: RenderedDraft }[] = [];
+  const records: BatchRecord[] = [];
   for (let at = 0; at + 2 < lines.length; at += 3) {
+    const line = lines[at] ?? "";
+    const isUrgent = line.startsWith("!");
+    const mark = isUrgent ? line.slice(1) : line;
     records.push({
-      mark: lines[at] ?? "",
+      isUrgent,
+      opensIntent: mark === "i",
+      closesIntent: mark.startsWith("o") ? Number(mark.slice(1)) : undefined,
       draft: { body: lines[at + 1] ?? "", values: lines[at + 2] ?? "" },
     });
   }

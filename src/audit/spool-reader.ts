@@ -36,6 +36,8 @@ const pieceBytes = 512 * 1024;
 
 export function createSpoolReader(dir: string): SpoolReader {
   let cursor: Cursor | undefined;
+  /** Reused by every read, of which there is one at a time: what is found in it is copied out as text. */
+  const buffer = Buffer.allocUnsafeSlow(pieceBytes);
 
   async function read(afterSeq: number, untilSeq: number, limit: number) {
     if (afterSeq >= untilSeq) return [];
@@ -44,7 +46,7 @@ export function createSpoolReader(dir: string): SpoolReader {
     while (at !== undefined && found.length < limit) {
       const next = nextSegment(dir, at.segment);
       const until = Math.min(untilSeq, (next?.firstSeq ?? Number.POSITIVE_INFINITY) - 1);
-      const piece = await readPiece(at, until, limit - found.length);
+      const piece = await readPiece(at, until, limit - found.length, buffer);
       found.push(...piece.records.filter((record) => record.seq > afterSeq));
       const seq = piece.records.at(-1)?.seq ?? at.seq;
       at = { segment: at.segment, offset: piece.offset, seq };
@@ -75,8 +77,13 @@ function nextSegment(dir: string, segment: SegmentFile): SegmentFile | undefined
   return listSegments(dir).find((one) => one.firstSeq > segment.firstSeq);
 }
 
-async function readPiece(at: Cursor, untilSeq: number, limit: number): Promise<Piece> {
-  const bytes = await readBytes(at.segment.path, at.offset, pieceBytes);
+async function readPiece(
+  at: Cursor,
+  untilSeq: number,
+  limit: number,
+  buffer: Buffer,
+): Promise<Piece> {
+  const bytes = await readBytes(at.segment.path, at.offset, buffer);
   const piece = takeRecords(bytes, untilSeq, limit);
   const isFull = bytes.length === pieceBytes;
   if (piece.offset > 0 || piece.isEnd || !isFull) {
@@ -84,7 +91,7 @@ async function readPiece(at: Cursor, untilSeq: number, limit: number): Promise<P
   }
   // One frame longer than a piece: read the longest there can be.
   const longer = takeRecords(
-    await readBytes(at.segment.path, at.offset, frameBytesMax + pieceBytes),
+    await readBytes(at.segment.path, at.offset, Buffer.allocUnsafe(frameBytesMax + pieceBytes)),
     untilSeq,
     limit,
   );
@@ -112,12 +119,11 @@ function takeRecords(bytes: Buffer, untilSeq: number, limit: number): Piece {
   return { records, offset, isEnd: false };
 }
 
-async function readBytes(path: string, offset: number, length: number): Promise<Buffer> {
+async function readBytes(path: string, offset: number, into: Buffer): Promise<Buffer> {
   const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW);
   try {
-    const bytes = Buffer.allocUnsafe(length);
-    const { bytesRead } = await file.read(bytes, 0, length, offset);
-    return bytes.subarray(0, bytesRead);
+    const { bytesRead } = await file.read(into, 0, into.length, offset);
+    return into.subarray(0, bytesRead);
   } finally {
     await file.close();
   }

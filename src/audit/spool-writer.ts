@@ -19,7 +19,12 @@ import {
   syncDir,
 } from "./spool-files.ts";
 import { encodeHeader, recordFrameBytesMax, writeRecord } from "./spool-format.ts";
-import { type FromSpool, parseBatch, type SpoolWriterOptions } from "./spool-messages.ts";
+import {
+  type BatchRecord,
+  type FromSpool,
+  parseBatch,
+  type SpoolWriterOptions,
+} from "./spool-messages.ts";
 import { recoverSpool } from "./spool-recover.ts";
 import {
   createSegment,
@@ -60,6 +65,8 @@ interface Chunk {
 }
 
 const scratchBytes = 256 * 1024;
+/** Longest time a record lies unsynced that only had to be written. */
+const lazySyncMs = 20;
 
 /** Opens the spool, recovers it and reports `opened`. Throws where it cannot be used. */
 export function openSpoolWriter(deps: SpoolWriterDeps): SpoolWriter {
@@ -79,6 +86,9 @@ export function openSpoolWriter(deps: SpoolWriterDeps): SpoolWriter {
   let segment: OpenSegment | undefined;
   let spoolBytes = sumBytes();
   let isTailed = false;
+  /** Somebody waits for what is unsynced. */
+  let isSyncWanted = false;
+  let lazySync: ReturnType<typeof setTimeout> | undefined;
 
   openFirst();
   emit({
@@ -143,21 +153,23 @@ export function openSpoolWriter(deps: SpoolWriterDeps): SpoolWriter {
     }
     noteIntents(records, firstSeq);
     emit({ kind: "written", firstSeq, count: records.length });
+    if (records.some((record) => record.isUrgent)) isSyncWanted = true;
+    else lazySync ??= setTimeout(syncLazily, lazySyncMs);
     advance();
   }
 
   /**
-   * Syncs what is unsynced, or ends a full segment. Never both at once: the kernel reports a failed write-back to one
-   * sync only, and the other would call durable what is lost.
+   * Syncs what somebody waits for, or ends a full segment. Never both at once: the kernel reports a failed write-back
+   * to one sync only, and the other would call durable what is lost.
    */
   function advance(): void {
     if (segment === undefined || segment.isSyncing) return;
     if (segment.size >= options.segmentBytesMax) roll();
-    else startSync(segment);
+    else if (isSyncWanted) startSync(segment);
   }
 
   /** Writes all of the group or throws; nothing counts as written before its last byte is. */
-  function writeGroup(records: ReturnType<typeof parseBatch>): void {
+  function writeGroup(records: readonly BatchRecord[]): void {
     const into = segment ?? openSegment();
     const group = encodeGroup(records);
     writeFully(disk, into, scratch, group.end);
@@ -166,7 +178,7 @@ export function openSpoolWriter(deps: SpoolWriterDeps): SpoolWriter {
     last = group.last;
   }
 
-  function encodeGroup(records: ReturnType<typeof parseBatch>): { end: number; last: Place } {
+  function encodeGroup(records: readonly BatchRecord[]): { end: number; last: Place } {
     let end = 0;
     let { seq, leaf } = last;
     for (const { draft } of records) {
@@ -190,14 +202,24 @@ export function openSpoolWriter(deps: SpoolWriterDeps): SpoolWriter {
     return randoms.subarray(randomOffset - randomBytesPerRecord, randomOffset);
   }
 
-  function noteIntents(records: ReturnType<typeof parseBatch>, firstSeq: number): void {
-    records.forEach(({ mark }, index) => {
-      if (mark === "i") openIntents.add(firstSeq + index);
-      else if (mark !== "") openIntents.delete(Number(mark.slice(1)));
+  function noteIntents(records: readonly BatchRecord[], firstSeq: number): void {
+    records.forEach(({ opensIntent, closesIntent }, index) => {
+      if (opensIntent) openIntents.add(firstSeq + index);
+      else if (closesIntent !== undefined) openIntents.delete(closesIntent);
     });
   }
 
+  /** For what nobody waits for; the next sync that somebody wants takes it along. */
+  function syncLazily(): void {
+    lazySync = undefined;
+    isSyncWanted = true;
+    advance();
+  }
+
   function startSync(syncing: OpenSegment): void {
+    clearTimeout(lazySync);
+    lazySync = undefined;
+    isSyncWanted = false;
     if (unsynced.length === 0) return;
     syncing.isSyncing = true;
     const count = unsynced.length;
@@ -261,6 +283,7 @@ export function openSpoolWriter(deps: SpoolWriterDeps): SpoolWriter {
   }
 
   function close(): void {
+    clearTimeout(lazySync);
     try {
       if (segment === undefined && unsynced.length > 0) openSegment();
     } catch (error) {

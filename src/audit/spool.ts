@@ -12,7 +12,7 @@ import type { Metrics } from "../telemetry/metrics.ts";
 import { renderDraft } from "./envelope.ts";
 import type { DurabilityLevel, RecordDraft, RecordRef } from "./record.ts";
 import { admit } from "./spool-admission.ts";
-import { type FromSpool, type IntentMark, renderLines } from "./spool-messages.ts";
+import { type FromSpool, type RecordMark, renderLines } from "./spool-messages.ts";
 import { type StartSpoolThread, startSpoolThread } from "./spool-thread.ts";
 
 export interface SpoolOptions {
@@ -90,6 +90,8 @@ interface Group {
 }
 
 const batchesInFlightMax = 2;
+/** How long a batch may wait for the callers that were there a moment ago. */
+const gatherMs = 1;
 
 /** Opens the spool on its own thread; rejects where it cannot be used (locked, not private, unreadable). */
 export async function openSpool(deps: SpoolDeps): Promise<Spool> {
@@ -100,6 +102,8 @@ export async function openSpool(deps: SpoolDeps): Promise<Spool> {
   let pendingLines: string[] = [];
   let pending: Entry[] = [];
   let isSendScheduled = false;
+  let gatherTimer: ReturnType<typeof setTimeout> | undefined;
+  let lastBatchRecords = 0;
   const sent: (readonly Entry[])[] = [];
   const undurable: Group[] = [];
   let flushes: { readonly untilAppended: number; readonly resolve: () => void }[] = [];
@@ -159,7 +163,8 @@ export async function openSpool(deps: SpoolDeps): Promise<Spool> {
       isSettled: level === "queued",
       isRefused: false,
     };
-    pendingLines.push(renderLines(markOf(draft), renderDraft(draft, options.recordBytesMax)));
+    const mark = markOf(draft, level);
+    pendingLines.push(renderLines(mark, renderDraft(draft, options.recordBytesMax)));
     pending.push(entry);
     appended += 1;
     scheduleSend();
@@ -185,14 +190,23 @@ export async function openSpool(deps: SpoolDeps): Promise<Spool> {
     metrics.count("mcp_gateway_audit_dropped_total");
   }
 
+  /**
+   * A batch leaves at the end of the turn of the event loop in which it became as large as the one before, or a
+   * moment later: many callers at once share a message and a sync, and one caller alone never waits.
+   */
   function scheduleSend(): void {
-    if (isSendScheduled || sent.length >= batchesInFlightMax) return;
+    if (isSendScheduled || pending.length === 0 || sent.length >= batchesInFlightMax) return;
+    if (pending.length < lastBatchRecords) {
+      gatherTimer ??= setTimeout(send, gatherMs);
+      return;
+    }
     isSendScheduled = true;
-    // At the end of this turn of the event loop, so that all who came in with it share one message and one sync.
     setImmediate(send);
   }
 
   function send(): void {
+    clearTimeout(gatherTimer);
+    gatherTimer = undefined;
     isSendScheduled = false;
     if (pending.length === 0 || sent.length >= batchesInFlightMax) return;
     const max = options.batchRecordsMax;
@@ -200,6 +214,7 @@ export async function openSpool(deps: SpoolDeps): Promise<Spool> {
     const lines = pending.length <= max ? pendingLines : pendingLines.slice(0, max);
     pending = pending.length <= max ? [] : pending.slice(max);
     pendingLines = pendingLines.length <= max ? [] : pendingLines.slice(max);
+    lastBatchRecords = entries.length;
     sent.push(entries);
     thread.post(lines.join("\n"));
   }
@@ -448,9 +463,10 @@ export async function openSpool(deps: SpoolDeps): Promise<Spool> {
   }
 }
 
-function markOf(draft: RecordDraft): IntentMark {
-  if (draft.event === "call.intent") return "i";
-  return typeof draft.facts.intent === "number" ? `o${draft.facts.intent}` : "";
+function markOf(draft: RecordDraft, level: DurabilityLevel): RecordMark {
+  const urgency = level === "synced" ? "!" : "";
+  if (draft.event === "call.intent") return `${urgency}i`;
+  return typeof draft.facts.intent === "number" ? `${urgency}o${draft.facts.intent}` : urgency;
 }
 
 function unavailable(reason: string): GatewayError {

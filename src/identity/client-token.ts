@@ -2,7 +2,6 @@
  * Client tokens: `mcpgw_` and 256 random bits. Only their keyed hash is ever stored, so a stolen database cannot be
  * used to guess or to present one. The admin plane mints them, the authenticator hashes what it is shown.
  */
-import { createHmac } from "node:crypto";
 import { randomSecret } from "../lib/id.ts";
 
 export const clientTokenPrefix = "mcpgw_";
@@ -21,5 +20,5 @@ export function isClientToken(token: string): boolean {
 
 /** Hashes credentials under the node's token key: hex HMAC-SHA-256. */
 export function createTokenHasher(key: Buffer): TokenHasher {
-  return (token) => createHmac("sha256", key).update(token).digest("hex");
+  return (token) => new Bun.CryptoHasher("sha256", key).update(token).digest("hex");
 }

@@ -2,12 +2,12 @@
  * What the log says about a call: its durability class, the facts in the hashed envelope and the personal details
  * that are only committed to. Bodies are never recorded, only their sizes and digests.
  */
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import type { AuditClass, RecordDraft } from "../audit/record.ts";
 import { catalogue } from "../errors/catalogue.ts";
 import { memberText, objectText } from "../protocol/json-view.ts";
 import type { Outcome } from "../protocol/messages.ts";
-import type { Exchange } from "./exchange.ts";
+import type { CallRecord, Exchange } from "./exchange.ts";
 import { settingOf } from "./stages/cache.ts";
 
 /**
@@ -22,8 +22,13 @@ export function classOf(x: Exchange): AuditClass {
   return "B";
 }
 
-/** Facts known before the call: what is asked of whom, under which state. */
-export function callFacts(x: Exchange): RecordDraft["facts"] {
+/** What is known before the call and said in both of its records. */
+export function callRecord(x: Exchange): CallRecord {
+  return { facts: callFacts(x), details: callDetails(x) };
+}
+
+/** What is asked of whom, under which state. */
+function callFacts(x: Exchange): RecordDraft["facts"] {
   return {
     correlationId: x.id,
     binding: x.incoming.binding,
@@ -38,7 +43,7 @@ export function callFacts(x: Exchange): RecordDraft["facts"] {
   };
 }
 
-export function callDetails(x: Exchange): RecordDraft["details"] {
+function callDetails(x: Exchange): RecordDraft["details"] {
   const argumentsText = x.request?.params && memberText(x.request.params, "arguments");
   return {
     principal: x.principal?.id,
@@ -117,5 +122,5 @@ function codeOf(outcome: Outcome): number | undefined {
 }
 
 function digest(text: string): string {
-  return createHash("sha256").update(text).digest("hex");
+  return hash("sha256", text);
 }

@@ -99,6 +99,7 @@ function createExchange(deps: DispatchDeps, incoming: Incoming, sink: Sink): Exc
     cached: false,
     cachePlan: undefined,
     redactions: 0,
+    recorded: undefined,
     intentSeq: undefined,
     forwarded: false,
     answers: [],

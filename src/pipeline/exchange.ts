@@ -2,6 +2,7 @@
  * One message on its way through the pipeline. Read-only facts set by dispatch, then fields written by exactly one
  * stage each, named beside them. There is no open bag of values: a stage that needs a field adds it here.
  */
+import type { RecordDraft } from "../audit/record.ts";
 import type { CacheIdentity } from "../cache/cache-key.ts";
 import type { Fault } from "../errors/fault.ts";
 import type { Principal } from "../identity/principal.ts";
@@ -33,6 +34,9 @@ export interface CachePlan {
   readonly identity: CacheIdentity;
   readonly ttlMs: number;
 }
+
+/** What both records of a call have in common. */
+export type CallRecord = Pick<RecordDraft, "facts" | "details">;
 
 /** What one of several servers answered. */
 export interface Answer {
@@ -72,7 +76,8 @@ export interface Exchange {
   cachePlan: CachePlan | undefined;
   /** Written by sanitize: values masked. */
   redactions: number;
-  /** Written by intent: sequence number of the intent record, where one was made. */
+  /** Written by intent: what the record says of the call itself, and the intent record's number, where one was made. */
+  recorded: CallRecord | undefined;
   intentSeq: number | undefined;
   /** Written by forward: the servers were asked (so a failed record is `outcome-unrecorded`). */
   forwarded: boolean;

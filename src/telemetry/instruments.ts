@@ -93,10 +93,12 @@ interface Series<T> {
 /** What is kept for each set of label values. A metric without labels has its one series from the start. */
 function createSeries<T>(metric: Metric, create: () => T) {
   const { labelNames } = metric;
+  const only = labelNames.length === 1 ? labelNames[0] : undefined;
   const byKey = new Map<string, Series<T>>();
   const find = (labels: Labels): T => {
-    let key = "";
-    for (const name of labelNames) key += `${labels[name] ?? ""}\0`;
+    // Of one label the value itself is the key: joining strings costs more than the look-up.
+    let key = only === undefined ? "" : (labels[only] ?? "");
+    if (only === undefined) for (const name of labelNames) key += `${labels[name] ?? ""}\0`;
     const known = byKey.get(key);
     if (known !== undefined) return known.kept;
     const made = { labelText: labelTextOf(metric, labels), kept: create() };

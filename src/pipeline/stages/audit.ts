@@ -9,14 +9,7 @@ import { createFault, type Fault, GatewayError } from "../../errors/fault.ts";
 import type { Clock } from "../../lib/clock.ts";
 import type { Outcome } from "../../protocol/messages.ts";
 import type { Metrics } from "../../telemetry/metrics.ts";
-import {
-  callDetails,
-  callFacts,
-  classOf,
-  outcomeFacts,
-  resultDetails,
-  statusOf,
-} from "../call-record.ts";
+import { callRecord, classOf, outcomeFacts, resultDetails, statusOf } from "../call-record.ts";
 import type { Exchange } from "../exchange.ts";
 import type { Stage } from "../stage.ts";
 
@@ -53,12 +46,13 @@ function record(deps: AuditDeps, x: Exchange, outcome: Outcome): void | Promise<
   const durationMs = deps.clock.monotonicMs() - x.startedMonotonicMs;
   const isDenial = outcome.kind === "fault" && statusOf(outcome) === "denied";
   const auditClass = isDenial ? "B" : classOf(x);
+  const { facts, details } = x.recorded ?? callRecord(x);
   const draft = {
     event: "call.outcome",
     class: auditClass,
     timeMs: deps.clock.nowMs(),
-    facts: { ...callFacts(x), ...outcomeFacts(x, outcome, durationMs) },
-    details: { ...callDetails(x), ...resultDetails(outcome) },
+    facts: { ...facts, ...outcomeFacts(x, outcome, durationMs) },
+    details: { ...details, ...resultDetails(outcome) },
   } as const;
   if (auditClass === "C") {
     void deps.audit.append(draft, "queued");

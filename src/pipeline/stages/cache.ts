@@ -98,8 +98,10 @@ function identityOf(x: Exchange, request: McpRequest, isPublic: boolean): CacheI
     method: request.method,
     target: x.resolved?.name,
     stateRevision: x.snapshot.stateRevision,
-    // Lists may vary with what the agent says it can do.
+    // Lists may vary with what the agent says it can do. A private reply belongs to the credential it was made
+    // for: another token of the same principal may carry other roles.
     variant: [
+      isPublic ? "" : (x.principal?.credentialDigest ?? ""),
       x.incoming.scope,
       x.incoming.revision,
       request.envelope.clientCapabilitiesText,

@@ -4,7 +4,7 @@
  */
 import type { AuditLog } from "../../audit/record.ts";
 import { GatewayError } from "../../errors/fault.ts";
-import { callDetails, callFacts, classOf } from "../call-record.ts";
+import { callRecord, classOf } from "../call-record.ts";
 import { type Exchange, proceed, refuse, type Verdict } from "../exchange.ts";
 import type { Stage } from "../stage.ts";
 
@@ -26,14 +26,15 @@ export function createIntentStage(deps: IntentDeps): Stage {
 }
 
 async function record(deps: IntentDeps, x: Exchange, auditClass: "A" | "B"): Promise<Verdict> {
+  const recorded = callRecord(x);
+  x.recorded = recorded;
   try {
     const ref = await deps.audit.append(
       {
         event: "call.intent",
         class: auditClass,
         timeMs: x.receivedAtMs,
-        facts: callFacts(x),
-        details: callDetails(x),
+        ...recorded,
       },
       auditClass === "A" ? "synced" : "written",
     );

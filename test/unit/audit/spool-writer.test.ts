@@ -4,10 +4,11 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { listSegments } from "../../../src/audit/spool-files.ts";
-import { type FromSpool, renderLines } from "../../../src/audit/spool-messages.ts";
+import { type FromSpool, type RecordMark, renderLines } from "../../../src/audit/spool-messages.ts";
 import { realDisk, type SpoolDisk } from "../../../src/audit/spool-segment.ts";
 import { openSpoolWriter } from "../../../src/audit/spool-writer.ts";
 import { verifySpool } from "../../../src/audit/verify.ts";
+import { until } from "../../support/deadline.ts";
 
 const cleanups: (() => void)[] = [];
 afterEach(() => {
@@ -40,7 +41,7 @@ function openOn(dir: string, broken: Partial<SpoolDisk> = {}, segmentBytesMax = 
   return { writer, messages, kinds, syncs };
 }
 
-function batch(count: number, mark: "i" | "" = ""): string {
+function batch(count: number, mark: RecordMark = "!"): string {
   const body = '"time":1,"event":"admin.change","class":"A","facts":{}';
   const lines = renderLines(mark, { body, values: "{}" });
   return Array.from({ length: count }, () => lines).join("\n");
@@ -137,7 +138,7 @@ test("a new segment that cannot be made refuses the batch and is tried again", (
 test("a rolled segment's header carries the open intents, so recovery reads no older one", () => {
   const dir = makeDir();
   const first = openOn(dir, {}, 1);
-  first.writer.append(batch(1, "i"));
+  first.writer.append(batch(1, "!i"));
   first.writer.append(batch(1));
   first.writer.append(batch(1));
   first.writer.close();
@@ -155,4 +156,18 @@ test("only older segments can be removed", () => {
   writer.remove(1);
   writer.close();
   expect(listSegments(dir).map((one) => one.firstSeq)).toEqual([2]);
+});
+
+test("what only had to be written is synced with what somebody waits for, or a moment later by itself", async () => {
+  const { writer, kinds, syncs } = openOn(makeDir());
+  writer.append(batch(1, "i"));
+  expect(kinds()).toEqual(["opened", "written"]);
+  expect(syncs).toHaveLength(0);
+  writer.append(batch(1));
+  expect(syncs).toHaveLength(1);
+  syncs[0]?.(null);
+  writer.append(batch(1, ""));
+  expect(syncs).toHaveLength(1);
+  await until("a sync of its own", () => syncs.length === 2);
+  writer.close();
 });

@@ -7,6 +7,7 @@ import type { SpoolThreadEvents } from "../../../src/audit/spool-thread.ts";
 import { systemClock } from "../../../src/lib/clock.ts";
 import { silentLog } from "../../../src/telemetry/log.ts";
 import { createMetrics } from "../../../src/telemetry/metrics.ts";
+import { until } from "../../support/deadline.ts";
 
 async function openOnFake(options: Partial<SpoolOptions> = {}, spoolBytes = 0) {
   const posted: string[] = [];
@@ -85,9 +86,9 @@ test("an intent refused by its deadline and written later is closed as not execu
   const { spool, posted, say } = await openOnFake({ deadlineMs: 10 });
   await expect(spool.append(draft("call.intent"), "synced")).rejects.toMatchObject(unavailable);
   say({ kind: "written", firstSeq: 9, count: 1 });
-  await Bun.sleep(0);
+  await until("the second batch", () => posted[1] !== undefined);
   const [closing] = parseBatch(posted[1] ?? "");
-  expect(closing?.mark).toBe("o9");
+  expect(closing).toMatchObject({ closesIntent: 9, isUrgent: false });
   expect(closing?.draft.body).toContain('"facts":{"tool":"t","intent":9,"status":"not_executed"}');
 });
 
@@ -101,7 +102,7 @@ test("ST-07 records the disk refused reject; dropped ones are counted and a gap 
   await dropped;
   expect(spool.status().dropped).toBe(1);
   synced(0);
-  await Bun.sleep(0);
+  await until("the gap record", () => posted[1] !== undefined);
   expect(posted[1]).toContain('"event":"audit.gap","class":"B","facts":{"dropped":1}');
   expect(await metrics.total("mcp_gateway_audit_dropped_total")).toBe(1);
 });
@@ -164,4 +165,20 @@ test("a thread that never starts is an error that names the cause", async () => 
     startThread: () => ({ post: () => {}, terminate: () => {} }),
   });
   await expect(opening).rejects.toThrow("src/audit/spool-worker.ts");
+});
+
+test("a lone caller's record leaves in its own turn; one of many waits for as many as before", async () => {
+  const { spool, posted, say } = await openOnFake();
+  const append = () => void spool.append(draft("call.outcome"), "queued");
+  const turn = () => new Promise((resolve) => setImmediate(resolve));
+  append();
+  await turn();
+  expect(posted.map((batch) => parseBatch(batch).length)).toEqual([1]);
+  for (let index = 0; index < 3; index += 1) append();
+  await turn();
+  say({ kind: "written", firstSeq: 1, count: 1 });
+  say({ kind: "written", firstSeq: 2, count: 3 });
+  append();
+  await until("the one that nobody joined", () => posted.length === 3);
+  expect(posted.map((batch) => parseBatch(batch).length)).toEqual([1, 3, 1]);
 });
