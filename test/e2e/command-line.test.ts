@@ -213,3 +213,13 @@ test("--version, --help and every command's own help", async () => {
   }
   expect((await runGateway([])).exitCode).toBe(2);
 });
+
+test("demo --once: a tour on real servers, told step by step, with everything put away after it", async () => {
+  const { exitCode, stdout } = await runGateway(["demo", "--once"]);
+  expect(exitCode).toBe(0);
+  for (const transport of ["Streamable HTTP", "HTTP+SSE", "WebSocket"]) {
+    expect(stdout).toContain(transport);
+  }
+  expect(stdout).toMatch(/allowed/i);
+  expect(stdout).toMatch(/refused/i);
+});
