@@ -175,12 +175,11 @@ test("a group in the token leads to a role by a binding, over every transport", 
 test("CA-01 AZ-14: another token of the same principal is not answered from the first one's memory", async () => {
   const listed = async (roles: readonly string[]) => {
     const token = await sign(signers.PS256, { sub: "changing", roles });
-    const { result } = await modernCall({
+    await using agent = await needKind("SDK v2, 2026-07-28").connect({
       base: sample.gateway.agents,
       token,
-      method: "tools/list",
     });
-    return (result?.tools as readonly { name: string }[]).map(({ name }) => name.split("__")[0]);
+    return (await agent.listTools()).map(({ name }) => name.split("__")[0]);
   };
   expect(new Set(await listed(["adder"]))).toEqual(new Set(["calculator"]));
   expect(new Set(await listed(["reader"]))).toEqual(new Set(["notes"]));
