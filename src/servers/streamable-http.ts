@@ -18,6 +18,7 @@ import {
   unreachable,
 } from "./faults.ts";
 import { type HttpPool, operatorHeaders, pushChunk } from "./http.ts";
+import { mediaType, retryAfterMs } from "./response-headers.ts";
 import { answerServerRequest } from "./server-requests.ts";
 import type { ServerSpec } from "./spec.ts";
 import type { Wire, WireAnswer, WireEvents, WireRequest } from "./wire.ts";
@@ -112,6 +113,7 @@ export function openStreamableHttp(options: StreamableHttpOptions): Wire {
         end,
         isSettled: () => isSettled,
         stop: () => stop?.(),
+        hadStray: false,
       };
       try {
         stop = pool.start("POST", path, headersFor(wireRequest.headers, text), text, {
@@ -173,12 +175,9 @@ export function openStreamableHttp(options: StreamableHttpOptions): Wire {
 
   function readEvents(response: IncomingMessage, reply: Reply): void {
     const decoder = new TextDecoder("utf-8", { fatal: true });
-    let hadStray = false;
     const parser = createEventParser({
       lineBytesMax: spec.responseBytesMax,
-      onEvent: (event) => {
-        if (takeEvent(event.text, reply) === "stray") hadStray = true;
-      },
+      onEvent: (event) => takeEvent(event.text, reply),
     });
     response.on("data", (chunk: Buffer) => {
       const fault = pushChunk(parser, decoder, chunk, spec);
@@ -190,38 +189,37 @@ export function openStreamableHttp(options: StreamableHttpOptions): Wire {
     });
     // Nothing but answers to what was never asked: the server did answer, only not usably.
     response.on("end", () => {
-      if (hadStray) reply.end(invalidAnswer(server, "unknown-id"), true, 200);
+      if (reply.hadStray) reply.end(invalidAnswer(server, "unknown-id"), true, 200);
     });
   }
 
   /** The first final answer wins; what follows it, and answers to anything else, are dropped and counted. */
-  function takeEvent(text: string, reply: Reply): "stray" | undefined {
-    if (text === "") return undefined;
+  function takeEvent(text: string, reply: Reply): void {
+    if (text === "") return;
     if (reply.isSettled()) {
       countStray();
-      return "stray";
+      return;
     }
     const message = parseMessage(text, scanLimits);
     switch (message.kind) {
       case "response":
         if (message.idText === String(reply.wireRequest.id)) {
           reply.settle(toAnswer(server, message, 200));
-          return undefined;
+          break;
         }
         countStray();
-        return "stray";
+        reply.hadStray = true;
+        break;
       case "notification":
         takeNotification(message, reply.wireRequest, events);
-        return undefined;
+        break;
       case "request":
         void post(answerServerRequest(message), reply.wireRequest.headers);
-        return undefined;
+        break;
       case "malformed":
         countStray();
         reply.end(invalidAnswer(server, "malformed-message"), true, 200);
-        return undefined;
-      default:
-        return message satisfies never;
+        break;
     }
   }
 
@@ -272,6 +270,8 @@ interface Reply {
   readonly end: (fault: Fault, mayHaveRun: boolean, status?: number) => void;
   readonly isSettled: () => boolean;
   readonly stop: () => void;
+  /** An answer to something never asked came on its stream. */
+  hadStray: boolean;
 }
 
 function takeNotification(
@@ -297,16 +297,4 @@ function linger(response: IncomingMessage, reply: Reply): void {
 function misfit(message: AnyMessage | undefined): string {
   if (message === undefined) return "not-utf8";
   return message.kind === "response" ? "unknown-id" : "malformed-message";
-}
-
-function mediaType(header: string | undefined): string | undefined {
-  if (header === undefined || header === "application/json") return header;
-  const end = header.indexOf(";");
-  return (end === -1 ? header : header.slice(0, end)).trim().toLowerCase();
-}
-
-/** `Retry-After` in seconds; dates and nonsense are ignored, the fault clamps the rest. */
-function retryAfterMs(header: string | undefined): number | undefined {
-  if (header === undefined || !/^[0-9]{1,10}$/.test(header)) return undefined;
-  return Number(header) * 1_000;
 }

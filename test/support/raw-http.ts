@@ -32,7 +32,7 @@ export function rawHttp(
       socket.destroy();
       reject(new Error(`no answer within ${patienceMs} ms, only: ${received.toString("latin1")}`));
     }, patienceMs);
-    socket.on("data", (chunk) => {
+    socket.on("data", (chunk: Buffer) => {
       received = Buffer.concat([received, chunk]);
       if (readAnswers(received).length >= answersWanted) socket.destroy();
     });

@@ -288,6 +288,7 @@ export const httpRows: readonly Row[] = [
       const kind = path.slice("/tiny".length);
       const targets = [
         `/${path}`,
+        `/${kind}`,
         `/tiny/${kind}`,
         `/tiny/..;${kind}`,
         `/%74iny${kind}`,

@@ -1,5 +1,6 @@
 /** Group PR of the catalogue: messages that are not what the protocol says, from agents and from servers. */
 import { expect } from "bun:test";
+import { until } from "../../../support/deadline.ts";
 import {
   type Acceptance,
   type Change,
@@ -368,6 +369,13 @@ export const protocolRows: readonly Row[] = [
     run: postOnly,
   },
   {
+    id: "PR-19",
+    title: "a call is cancelled by its own connection and by no other",
+    transports: ["http-legacy", "sse", "ws-legacy", "ws-modern"],
+    reachesServer: true,
+    run: cancelling,
+  },
+  {
     id: "PR-21",
     title: "4 MiB is read whole, one byte more not at all",
     transports,
@@ -483,6 +491,34 @@ async function idInFlight(stage: Stage, transport: Transport): Promise<void> {
   expect(texts.filter((text) => text.includes('"first"'))).toHaveLength(1);
   expect(answers.filter((answer) => answer.code === -32600)).toHaveLength(1);
   expect(texts.join("")).not.toContain('"second"');
+}
+
+async function cancelling(stage: Stage, transport: Transport): Promise<void> {
+  await using own = await stage.open(transport);
+  await using foreign = await stage.open(transport);
+  await using other = await stage.open(transport, stage.otherToken);
+  const cancellation = JSON.stringify({
+    jsonrpc: "2.0",
+    method: "notifications/cancelled",
+    params: { requestId: 5 },
+  });
+  const call = (delayMs: number) => {
+    const params = { name: "slow", arguments: { text: "ran on", delay_ms: delayMs } };
+    return own.send(requestText(eraOf(transport), "tools/call", params, 5));
+  };
+  const seenBefore = stage.upstream.seen.length;
+  const cancelledBefore = stage.upstream.cancelled.length;
+  const first = call(300);
+  await until("the call at the server", () => stage.upstream.seen.length > seenBefore);
+  for (const wire of [foreign, other]) await wire.send(cancellation, { isAnswered: false });
+  expect((await first).text).toContain("ran on");
+  expect(stage.upstream.cancelled.length).toBe(cancelledBefore);
+
+  // What the second call comes to is nobody's any more: its wire closes with the test.
+  call(20_000).catch(() => {});
+  await until("the second call", () => stage.upstream.seen.length === seenBefore + 2);
+  await own.send(cancellation, { isAnswered: false });
+  await until("its cancellation", () => stage.upstream.cancelled.length > cancelledBefore);
 }
 
 async function postOnly(stage: Stage): Promise<void> {

@@ -7,7 +7,7 @@ import { callText, eraOf, transports } from "../../../support/wires.ts";
 const meta = '"resultType":"complete"';
 const resultOf = (id: string | number, text: string) =>
   `{"jsonrpc":"2.0","id":${JSON.stringify(id)},"result":{"content":[{"type":"text","text":${JSON.stringify(text)}}],${meta}}}`;
-const events = (body: BodyInit) =>
+const events = (body: string | ReadableStream) =>
   new Response(body, { headers: { "Content-Type": "text/event-stream" } });
 
 /** A stream that begins and never ends; what is left of it is dropped with its caller. */
@@ -44,6 +44,7 @@ export const streamScripts: Readonly<Record<string, Script>> = {
   "no-newline": () => events("d".repeat(twelveMiB)),
   "no-answer": () => events(": only a comment\n\n"),
   "broken-json": () => events("data: {not json\n\n"),
+  "strays-only": () => events(`data: ${resultOf("never-asked", "stray")}\n\n`),
   silent: () => endless(": hello\n\n", undefined),
   "only-comments": () => endless(": hello\n\n", ": still here\n\n"),
   "foreign-traffic": (id) =>
@@ -85,13 +86,21 @@ export const sseRows: readonly Row[] = [
   },
   {
     id: "TS-03",
-    title: "a line without end, or a stream without an answer, is a bad answer",
+    title: "a line without end, or a line that is no message, is a bad answer",
     transports,
     reachesServer: true,
     refused: Object.fromEntries(
-      ["huge-line", "no-newline", "no-answer", "broken-json"].map((name) => [name, tool(name)]),
+      ["huge-line", "no-newline", "broken-json", "strays-only"].map((name) => [name, tool(name)]),
     ),
     refusal: badAnswer,
+  },
+  {
+    id: "TS-03",
+    title: "a stream that ends without an answer is a lost server",
+    transports,
+    reachesServer: true,
+    refused: { "no answer": tool("no-answer") },
+    refusal: everywhere(50202, 502, { sse: { code: 50202, status: 202 } }),
   },
   {
     id: "TS-04",

@@ -1,0 +1,47 @@
+/** Holds the suite to its manifest: nothing listed is missing, nothing is run that is not listed. */
+import { afterAll, expect, test } from "bun:test";
+import { temporaryFolder } from "../../support/temporary-folder.ts";
+import { createTokenIssuers } from "../../support/token-issuers.ts";
+import { covered, groups, uncovered } from "./manifest.ts";
+import { authenticationRows } from "./rows/authentication.ts";
+import { authorizationRows } from "./rows/authorization.ts";
+import { httpRows } from "./rows/http.ts";
+import { protocolRows } from "./rows/protocol.ts";
+import { sseRows } from "./rows/sse.ts";
+import { websocketRows } from "./rows/websocket.ts";
+
+const folder = temporaryFolder("coverage");
+afterAll(() => folder[Symbol.asyncDispose]());
+
+const rows = [
+  ...protocolRows,
+  ...httpRows,
+  ...sseRows,
+  ...websocketRows,
+  ...authenticationRows(createTokenIssuers(folder.path)),
+  ...authorizationRows,
+];
+const wantedRows = 70;
+
+/** `PR-01 http-legacy`, one for each row and transport. */
+function pairsOf(entries: Iterable<readonly [string, readonly string[]]>): readonly string[] {
+  const pairs = [...entries].flatMap(([id, on]) => on.map((transport) => `${id} ${transport}`));
+  return [...new Set(pairs)].sort();
+}
+
+test("every row and transport of the manifest has a test, and no test is outside it", () => {
+  const run = pairsOf(rows.map((row) => [row.id, row.transports] as const));
+  expect(run).toEqual([...pairsOf(Object.entries(covered))]);
+});
+
+test("every row of the six groups is run, or says why not", () => {
+  const ids = Object.entries(groups).flatMap(([group, count]) =>
+    Array.from({ length: count }, (_, at) => `${group}-${String(at + 1).padStart(2, "0")}`),
+  );
+  const listed = [...Object.keys(covered), ...Object.keys(uncovered)];
+  expect(listed.sort()).toEqual(ids.sort());
+});
+
+test(`at least ${wantedRows} rows are run`, () => {
+  expect(Object.keys(covered).length).toBeGreaterThanOrEqual(wantedRows);
+});
