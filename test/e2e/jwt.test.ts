@@ -172,6 +172,21 @@ test("a group in the token leads to a role by a binding, over every transport", 
   }
 });
 
+test("CA-01 AZ-14: another token of the same principal is not answered from the first one's memory", async () => {
+  const listed = async (roles: readonly string[]) => {
+    const token = await sign(signers.PS256, { sub: "changing", roles });
+    await using agent = await needKind("SDK v2, 2026-07-28").connect({
+      base: sample.gateway.agents,
+      token,
+    });
+    return (await agent.listTools()).map(({ name }) => name.split("__")[0]);
+  };
+  expect(new Set(await listed(["adder"]))).toEqual(new Set(["calculator"]));
+  expect(new Set(await listed(["reader"]))).toEqual(new Set(["notes"]));
+  expect(new Set(await listed(["adder", "reader"]))).toEqual(new Set(["calculator", "notes"]));
+  expect(await listed([])).toEqual([]);
+});
+
 test("keys from a URL are fetched once, not for every call", async () => {
   for (let call = 0; call < 5; call += 1) {
     expect((await add(await sign(signers.ES384, { jti: String(call) }))).status).toBe(200);

@@ -196,7 +196,7 @@ describe("a restart", () => {
     test(`CF-07 R-01: after ${signal} clients, tokens, servers and policy are as before`, async () => {
       await using folder = temporaryFolder("restart");
       await using upstream = startTinyServer();
-      const first = await startGateway({ dataDir: folder.path });
+      await using first = await startGateway({ dataDir: folder.path });
       let token = "";
       {
         using admin = createAdminClient(first);

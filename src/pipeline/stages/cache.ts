@@ -88,6 +88,11 @@ export function settingOf(x: Exchange) {
     ?.toolSettings.find((setting) => setting.tool === resolved.name);
 }
 
+/** A principal's next token may carry other roles, and a joined list holds only what its maker could see. */
+function rightsOf({ principal }: Exchange): string {
+  return JSON.stringify([principal?.roles, principal?.groups]);
+}
+
 function identityOf(x: Exchange, request: McpRequest, isPublic: boolean): CacheIdentity {
   const { params } = request;
   const own = (name: string) => (params === undefined ? undefined : memberText(params, name));
@@ -106,6 +111,7 @@ function identityOf(x: Exchange, request: McpRequest, isPublic: boolean): CacheI
       x.incoming.revision,
       request.envelope.clientCapabilitiesText,
       own("cursor") ?? "",
+      isPublic ? "" : rightsOf(x),
     ],
     argumentsText: own("arguments"),
   };
