@@ -47,7 +47,11 @@ describe("checkLayers", () => {
     ["sideways", "src/policy/a.ts", `import { b } from "../cache/b.ts"; b();`],
     ["sideways, by type", "src/policy/a.ts", `import type { B } from "../cache/b.ts";`],
     ["one edge to the other", "src/agents/a.ts", `import { b } from "../servers/pool.ts"; b();`],
-    ["compose from below", "src/admin/a.ts", `import { b } from "../compose.ts"; b();`],
+    [
+      "compose from below",
+      "src/admin/a.ts",
+      `import { b } from "../compose/start-gateway.ts"; b();`,
+    ],
     [
       "behaviour of a shape's file",
       "src/agents/a.ts",
@@ -72,8 +76,16 @@ describe("checkLayers", () => {
       "src/audit/a.ts",
       `import { B } from "../storage/store.ts"; B();`,
     ],
-    ["compose, anything", "src/compose.ts", `import { b } from "./agents/listener.ts"; b();`],
-    ["the command line to compose", "src/cli/serve.ts", `import { b } from "../compose.ts"; b();`],
+    [
+      "compose, anything",
+      "src/compose/start-gateway.ts",
+      `import { b } from "../agents/listener.ts"; b();`,
+    ],
+    [
+      "the command line to compose",
+      "src/cli/serve.ts",
+      `import { b } from "../compose/start-gateway.ts"; b();`,
+    ],
   ])("allows: %s", (_name, path, text) => expect(layers(path, text)).toEqual([]));
 });
 

@@ -65,23 +65,20 @@ async function recordTwice<T>(
   use: RpcUse,
   work: () => Promise<T>,
 ): Promise<T> {
-  const isWrite = use.kind === "write";
-  const event = isWrite ? "admin.change" : "admin.export";
-  const auditClass = isWrite ? "A" : "B";
-  const level = isWrite ? "synced" : "written";
+  const event = use.kind === "write" ? "admin.change" : "admin.export";
   const intent = await deps.audit.append(
-    draft(deps, use, event, auditClass, { phase: "intent" }),
-    level,
+    draft(deps, use, event, "A", { phase: "intent" }),
+    "synced",
   );
   const close = (status: string) =>
     deps.audit.append(
-      draft(deps, use, event, auditClass, {
+      draft(deps, use, event, "A", {
         phase: "outcome",
         intent: intent.seq,
         status,
         ...use.noted(),
       }),
-      level,
+      "synced",
     );
   let result: T;
   try {

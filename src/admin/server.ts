@@ -1,6 +1,6 @@
 /**
  * The gRPC listener of the admin plane: limits, TLS, the services, reflection and health. The one dynamic import
- * point: `compose.ts` loads this file and the services lazily, because grpc-js costs memory and start-up time.
+ * point: `compose/` loads this file and the services lazily, because grpc-js costs memory and start-up time.
  */
 import { Server, ServerCredentials } from "@grpc/grpc-js";
 import descriptorSet from "../gen/file-descriptor-set.json";

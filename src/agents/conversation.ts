@@ -1,28 +1,22 @@
 /**
- * What one message from an agent comes to, whatever carried it: dispatched as it is (modern), under its session's
- * envelope (legacy), answered here (`ping`, `logging/setLevel`), or refused through dispatch so that the refusal is
- * recorded. The bindings call it and turn what it returns into bytes; it knows no transport.
+ * What one message from an agent comes to, whatever carried it: dispatched, or refused through dispatch so that the
+ * refusal is recorded. The bindings call it and turn what it returns into bytes; it knows no transport. What the
+ * older revisions need beyond this is in `legacy/conversation.ts`.
  */
 import { createFault, type Fault } from "../errors/fault.ts";
-import { renderResult } from "../errors/render.ts";
 import type { Credential, Principal } from "../identity/principal.ts";
 import type { Clock } from "../lib/clock.ts";
+import { newId } from "../lib/id.ts";
 import type { BindingName, Dispatch, Incoming, Peer, Reply } from "../pipeline/incoming.ts";
 import { readEnvelope, unsupportedVersion } from "../protocol/envelope.ts";
-import { type JsonObject, memberText, stringMember } from "../protocol/json-view.ts";
+import { type JsonObject, memberText } from "../protocol/json-view.ts";
 import type { MalformedMessage, McpNotification, McpRequest } from "../protocol/messages.ts";
-import { type AnyMessage, withEnvelope } from "../protocol/parse-message.ts";
+import type { AnyMessage } from "../protocol/parse-message.ts";
 import { type Era, newestLegacyRevision, newestModernRevision } from "../protocol/revisions.ts";
+import type { Log } from "../telemetry/log.ts";
 import type { Admission } from "./admission.ts";
 import type { Calls, LegacySession } from "./legacy/sessions.ts";
-import {
-  type Handshake,
-  logLevels,
-  readInitialize,
-  sessionEnvelope,
-  toInitializeResult,
-} from "./legacy/to-modern.ts";
-import { renderAnswer, renderRelayed, statusOf } from "./render-answer.ts";
+import { type Asked, renderAnswer, renderRelayed, statusOf } from "./render-answer.ts";
 
 /** Who speaks, as far as a binding can tell. */
 export interface Caller {
@@ -35,11 +29,18 @@ export interface Caller {
   readonly traceparent: string | undefined;
 }
 
+/** One message with its size in bytes. */
+export interface Received<M> {
+  readonly message: M;
+  readonly bytes: number;
+}
+
 export type Spoken =
   | {
       readonly kind: "answer";
       readonly text: string;
       readonly status: number;
+      /** Undefined where the edge answered by itself. */
       readonly reply: Reply | undefined;
     }
   /** A notification or a response: there is nothing to say. */
@@ -47,73 +48,53 @@ export type Spoken =
   /** The agent withdrew its request: nobody waits for an answer. */
   | { readonly kind: "cancelled" };
 
-export interface Opened {
-  readonly spoken: Spoken;
-  /** Present where the handshake succeeded. */
-  readonly handshake?: Handshake;
-}
-
+/** Takes rendered messages that go out before the answer. */
 export type RelayText = (text: string) => void;
 
-/** One message with its size; the same for every function below. */
-export interface Received<M> {
-  readonly message: M;
-  readonly bytes: number;
+/** A message on its way to dispatch. */
+export interface Asking<M> {
+  readonly caller: Caller;
+  readonly era: Era;
+  readonly received: Received<M>;
+  readonly relay: RelayText;
+  readonly session?: LegacySession;
 }
 
 export interface Conversation {
-  /** A modern message; `calls` where the connection must know its requests (WebSocket). */
+  /** A modern message; `calls` where the connection knows its requests (WebSocket), else `signal` alone cancels. */
   modern(
-    caller: Caller,
-    received: Received<McpRequest | McpNotification>,
+    asking: Omit<Asking<McpRequest | McpNotification>, "era">,
     signal: AbortSignal,
-    relay: RelayText,
     calls?: Calls,
   ): Promise<Spoken>;
-  /** A message within a legacy session. */
-  legacy(
-    caller: Caller,
-    session: LegacySession,
-    received: Received<AnyMessage>,
-    relay: RelayText,
-  ): Promise<Spoken>;
-  /** A legacy request without a session, on the one endpoint that allows it. */
-  sessionless(
-    caller: Caller,
-    received: Received<McpRequest>,
-    relay: RelayText,
-    signal: AbortSignal,
-  ): Promise<Spoken>;
-  /** `initialize`; opening the session is the binding's part. */
-  initialize(caller: Caller, received: Received<McpRequest>): Promise<Opened>;
+  /** A request that a later message on the same session or socket may cancel (PR-08, PR-19). */
+  tracked(asking: Asking<McpRequest>, calls: Calls): Promise<Spoken>;
+  /** Dispatches and renders nothing. */
+  run(asking: Asking<Incoming["message"]>, signal: AbortSignal): Promise<Reply>;
   /** Answers with a fault, through dispatch: the caller is authenticated first and the refusal recorded. */
-  refuse(caller: Caller, era: Era, received: Received<MalformedMessage>): Promise<Spoken>;
+  refuse(asking: Omit<Asking<MalformedMessage>, "relay">): Promise<Spoken>;
+  render(asked: Asked, reply: Reply): Spoken;
   /** True while new calls may use what this principal opened. */
   isValid(principal: Principal): boolean;
 }
 
-const accepted: Spoken = Object.freeze({ kind: "accepted" });
+export const accepted: Spoken = Object.freeze({ kind: "accepted" });
+export const neverAborts = new AbortController().signal;
 const cancelled: Spoken = Object.freeze({ kind: "cancelled" });
-const neverAborts = new AbortController().signal;
 
 export function createConversation(deps: {
   readonly dispatch: Dispatch;
-  readonly admission: Admission;
+  readonly admission: Pick<Admission, "callStarted" | "callEnded">;
   readonly clock: Clock;
+  readonly log: Log;
   readonly callsPerConnectionMax: number;
   /** Source text of the gateway's `Implementation` object. */
   readonly serverInfoText: string;
 }): Conversation {
-  const { dispatch, admission, clock, serverInfoText } = deps;
+  const { dispatch, admission, clock } = deps;
 
-  async function run(
-    caller: Caller,
-    era: Era,
-    received: Received<Incoming["message"]>,
-    signal: AbortSignal,
-    relay: RelayText,
-    session?: LegacySession,
-  ): Promise<Reply> {
+  async function run(asking: Asking<Incoming["message"]>, signal: AbortSignal): Promise<Reply> {
+    const { caller, era, received, relay } = asking;
     const { message } = received;
     const defaultRevision = era === "modern" ? newestModernRevision : newestLegacyRevision;
     admission.callStarted();
@@ -128,7 +109,7 @@ export function createConversation(deps: {
           peer: caller.peer,
           origin: caller.origin,
           requestId: caller.requestId,
-          sessionId: session?.publicId,
+          sessionId: asking.session?.publicId,
           traceparent: caller.traceparent,
           bodyBytes: received.bytes,
           message,
@@ -136,164 +117,79 @@ export function createConversation(deps: {
         },
         { relay: (relayed) => relay(renderRelayed(relayed)) },
       );
+    } catch (cause) {
+      // Dispatch does not reject. If it ever does, one call fails, not the process.
+      deps.log.error("agents.dispatch-threw", { binding: caller.binding, cause: String(cause) });
+      return toReply(caller, createFault("internal", "Internal error"));
     } finally {
       admission.callEnded();
     }
   }
 
-  async function refuse(
-    caller: Caller,
-    era: Era,
-    received: Received<MalformedMessage>,
-    session?: LegacySession,
-  ): Promise<Spoken> {
-    const { idText } = received.message;
-    const reply = await run(caller, era, received, neverAborts, ignore, session);
-    return answered({ idText, method: "", era }, reply);
-  }
-
-  function answered(asked: Parameters<typeof renderAnswer>[0], reply: Reply): Spoken {
-    const text = renderAnswer(asked, reply, serverInfoText);
+  function render(asked: Asked, reply: Reply): Spoken {
+    const text = renderAnswer(asked, reply, deps.serverInfoText);
     return { kind: "answer", text, status: statusOf(reply.outcome, asked.era), reply };
   }
 
-  /** Runs a request that a later message on the same session or socket may cancel (PR-08, PR-19). */
-  async function runTracked(
-    caller: Caller,
-    era: Era,
-    received: Received<McpRequest>,
-    calls: Calls,
-    relay: RelayText,
-    session?: LegacySession,
-  ): Promise<Spoken> {
-    const { message: request, bytes } = received;
-    const refusal = checkCalls(calls, request.idText);
+  async function refuse(asking: Omit<Asking<MalformedMessage>, "relay">): Promise<Spoken> {
+    const { era, received } = asking;
+    const reply = await run({ ...asking, relay: ignore }, neverAborts);
+    return render({ idText: received.message.idText, method: "", era }, reply);
+  }
+
+  async function tracked(asking: Asking<McpRequest>, calls: Calls): Promise<Spoken> {
+    const { message: request, bytes } = asking.received;
+    const { idText, method } = request;
+    const refusal = checkCalls(calls, idText);
     if (refusal !== undefined) {
       // Echoing a repeated id would answer the first request, which is still running.
-      const message = malformed(calls.has(request.idText) ? undefined : request, refusal);
-      return refuse(caller, era, { message, bytes }, session);
+      const message = malformed(calls.has(idText) ? undefined : request, refusal);
+      return refuse({ ...asking, received: { message, bytes } });
     }
     const call = new AbortController();
-    calls.set(request.idText, call);
+    calls.set(idText, call);
     try {
-      const reply = await run(caller, era, received, call.signal, relay, session);
-      if (call.signal.aborted) return cancelled;
-      return answered({ idText: request.idText, method: request.method, era }, reply);
+      const reply = await run(asking, call.signal);
+      return call.signal.aborted ? cancelled : render({ idText, method, era: asking.era }, reply);
     } finally {
-      calls.delete(request.idText);
+      calls.delete(idText);
     }
   }
 
   function checkCalls(calls: Calls, idText: string): Fault | undefined {
     if (calls.has(idText)) {
-      return createFault(
-        "invalid-request",
-        "Invalid request: this id belongs to a request in flight",
-      );
+      const message = "Invalid request: this id belongs to a request in flight";
+      return createFault("invalid-request", message);
     }
     if (calls.size < deps.callsPerConnectionMax) return undefined;
     const message = `Too many requests in flight: at most ${deps.callsPerConnectionMax} here`;
     return createFault("too-many-in-flight", message, { retryAfterMs: 1_000 });
   }
 
-  async function legacyRequest(
-    caller: Caller,
-    session: LegacySession,
-    received: Received<McpRequest>,
-    relay: RelayText,
-  ): Promise<Spoken> {
-    const { message: request, bytes } = received;
-    switch (request.method) {
-      case "ping":
-        return local(request, "{}");
-      case "logging/setLevel": {
-        const level = request.params && stringMember(request.params, "level");
-        if (level === undefined || !(logLevels as readonly string[]).includes(level)) {
-          const text = `Invalid params: level must be one of ${logLevels.join(", ")}`;
-          const message = malformed(request, createFault("invalid-params", text));
-          return refuse(caller, "legacy", { message, bytes }, session);
-        }
-        session.logLevel = level;
-        return local(request, "{}");
-      }
-      case "initialize": {
-        const fault = createFault("invalid-request", "Invalid request: already initialized");
-        return refuse(caller, "legacy", { message: malformed(request, fault), bytes }, session);
-      }
-      default: {
-        const message = withEnvelope(request, sessionEnvelope(session));
-        return runTracked(caller, "legacy", { message, bytes }, session.calls, relay, session);
-      }
-    }
-  }
-
-  async function initialize(caller: Caller, received: Received<McpRequest>): Promise<Opened> {
-    const { message: request, bytes } = received;
-    const handshake = readInitialize(request);
-    if ("fault" in handshake) {
-      const message = malformed(request, handshake.fault);
-      return { spoken: await refuse(caller, "legacy", { message, bytes }) };
-    }
-    const asked = { message: handshake.discover, bytes };
-    const reply = await run(caller, "modern", asked, neverAborts, ignore);
-    if (reply.outcome.kind !== "result") {
-      const spoken = answered(
-        { idText: request.idText, method: "initialize", era: "legacy" },
-        reply,
-      );
-      return { spoken };
-    }
-    const result = toInitializeResult(reply.outcome.result, handshake.revision, serverInfoText);
-    const text = renderResult(request.idText, result);
-    return { spoken: { kind: "answer", text, status: 200, reply }, handshake };
-  }
-
   return {
-    async modern(caller, received, signal, relay, calls) {
+    async modern(asking, signal, calls) {
+      const { caller, received, relay } = asking;
       const { message, bytes } = received;
+      const era = "modern";
       if (message.kind === "request") {
-        if (calls !== undefined) {
-          return runTracked(caller, "modern", { message, bytes }, calls, relay);
-        }
-        const reply = await run(caller, "modern", received, signal, relay);
-        return answered({ idText: message.idText, method: message.method, era: "modern" }, reply);
+        const request = { caller, era, received: { message, bytes }, relay } as const;
+        if (calls !== undefined) return tracked(request, calls);
+        const reply = await run(request, signal);
+        return render({ idText: message.idText, method: message.method, era }, reply);
       }
       if (message.method === "notifications/cancelled" && calls !== undefined) {
-        cancel(calls, message.params);
+        cancelCall(calls, message.params);
         return accepted;
       }
-      const reply = await run(caller, "modern", received, signal, relay);
+      const reply = await run({ caller, era, received: { message, bytes }, relay }, signal);
       // A refused notification has a status on HTTP; an accepted one has no answer at all.
       if (reply.outcome.kind !== "fault") return accepted;
-      return answered({ idText: undefined, method: message.method, era: "modern" }, reply);
+      return render({ idText: undefined, method: message.method, era }, reply);
     },
-    async legacy(caller, session, received, relay) {
-      const { message, bytes } = received;
-      session.usedAtMs = clock.monotonicMs();
-      switch (message.kind) {
-        case "request":
-          return legacyRequest(caller, session, { message, bytes }, relay);
-        case "malformed":
-          return refuse(caller, "legacy", { message, bytes }, session);
-        case "notification":
-          if (message.method === "notifications/cancelled") cancel(session.calls, message.params);
-          if (message.method === "notifications/initialized") session.isInitialized = true;
-          // Roots and progress have nobody to go to until `client-requests.ts` asks for them.
-          return accepted;
-        case "response":
-          return accepted;
-        default:
-          return message satisfies never;
-      }
-    },
-    async sessionless(caller, received, relay, signal) {
-      const { message: request } = received;
-      if (request.method === "initialize") return (await initialize(caller, received)).spoken;
-      const reply = await run(caller, "legacy", received, signal, relay);
-      return answered({ idText: request.idText, method: request.method, era: "legacy" }, reply);
-    },
-    initialize,
-    refuse: (caller, era, received) => refuse(caller, era, received),
+    tracked,
+    run,
+    refuse,
+    render,
     isValid(principal) {
       const { expiresAtMs } = principal;
       if (expiresAtMs !== undefined && expiresAtMs <= clock.nowMs()) return false;
@@ -309,29 +205,16 @@ export function malformed(message: AnyMessage | undefined, fault: Fault): Malfor
   return { kind: "malformed", idText, fault };
 }
 
-/** The era of a message by its body alone, as on a WebSocket: the envelope says modern, its absence legacy. */
-export function classifyBody(
-  request: McpRequest,
-):
-  | { readonly era: "legacy" }
-  | { readonly era: "modern"; readonly request: McpRequest }
-  | { readonly era: "refused"; readonly fault: Fault } {
-  const reading = readEnvelope(request);
-  switch (reading.kind) {
-    case "none":
-      return { era: "legacy" };
-    case "fault":
-      return { era: "refused", fault: reading.fault };
-    case "modern": {
-      const { envelope } = reading;
-      if (envelope === undefined) {
-        return { era: "refused", fault: unsupportedVersion(reading.version) };
-      }
-      return { era: "modern", request: { ...request, envelope } };
-    }
-    default:
-      return reading satisfies never;
-  }
+/** A reply of our own making, for what never reached dispatch or never came back. */
+export function toReply(caller: Caller, fault: Fault): Reply {
+  const outcome = { kind: "fault", fault } as const;
+  return { outcome, requestId: caller.requestId ?? newId(), limit: undefined };
+}
+
+/** An id that is not in flight here is somebody else's or finished: nothing happens (PR-19). */
+export function cancelCall(calls: Calls, params: JsonObject | undefined): void {
+  const idText = params === undefined ? undefined : memberText(params, "requestId");
+  if (idText !== undefined) calls.get(idText)?.abort();
 }
 
 /** The fault of an answer whose caller's credential does not hold. */
@@ -341,19 +224,27 @@ export function isUnauthenticated(spoken: Spoken): boolean {
   return outcome.kind === "fault" && outcome.fault.name === "unauthenticated";
 }
 
-function local(request: McpRequest, resultText: string): Spoken {
-  return {
-    kind: "answer",
-    text: renderResult(request.idText, resultText),
-    status: 200,
-    reply: undefined,
-  };
+export type BodyClass =
+  | { readonly era: "legacy" }
+  | { readonly era: "modern"; readonly request: McpRequest }
+  | { readonly era: "refused"; readonly fault: Fault };
+
+/** The era of a request by its body alone, as on a WebSocket: the envelope says modern, its absence legacy. */
+export function classifyBody(request: McpRequest): BodyClass {
+  const reading = readEnvelope(request);
+  switch (reading.kind) {
+    case "none":
+      return { era: "legacy" };
+    case "fault":
+      return { era: "refused", fault: reading.fault };
+    case "modern": {
+      const { envelope } = reading;
+      if (envelope !== undefined) return { era: "modern", request: { ...request, envelope } };
+      return { era: "refused", fault: unsupportedVersion(reading.version) };
+    }
+    default:
+      return reading satisfies never;
+  }
 }
 
-/** An id that is not in flight here is somebody else's or finished: nothing happens (PR-19). */
-function cancel(calls: Calls, params: JsonObject | undefined): void {
-  const idText = params === undefined ? undefined : memberText(params, "requestId");
-  if (idText !== undefined) calls.get(idText)?.abort();
-}
-
-function ignore(): void {}
+export function ignore(): void {}

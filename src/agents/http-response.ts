@@ -37,15 +37,16 @@ export function jsonResponse(
   return new Response(text, { status, headers });
 }
 
-/** An error the edge found itself, before a message existed. */
+/** An error the edge found itself; with the request's id where one had been read. */
 export function faultResponse(
   fault: Fault,
   metadataUrl: string,
   more: HeaderFields = {},
+  idText?: string,
 ): Response {
   const headers = { ...securityHeaders, "content-type": "application/json", ...more };
   addFault(headers, fault, metadataUrl);
-  return new Response(renderJsonRpcError(undefined, fault), {
+  return new Response(renderJsonRpcError(idText, fault), {
     status: httpStatusOf(fault),
     headers,
   });
@@ -92,9 +93,9 @@ export function preflightResponse(): Response {
 function addLimit(headers: HeaderFields, reply: Reply): void {
   const { limit } = reply;
   if (limit === undefined) return;
-  const policy = limit.policy.replace(/[^\x20-\x7e]|["\\]/g, "_");
-  headers["ratelimit-policy"] = `"${policy}";q=${limit.limit}`;
-  headers.ratelimit = `"${policy}";r=${limit.remaining};t=${limit.resetSeconds}`;
+  const [name] = limit.policy.split(";", 1);
+  headers["ratelimit-policy"] = limit.policy;
+  headers.ratelimit = `${name};r=${limit.remaining};t=${limit.resetSeconds}`;
 }
 
 function addFault(headers: HeaderFields, fault: Fault, metadataUrl: string): void {

@@ -17,18 +17,14 @@ import { checkBodyHeaders, readAccept, readBody } from "./body.ts";
 import { type Caller, malformed, type RelayText, type Spoken } from "./conversation.ts";
 import type { EventChannel } from "./event-channel.ts";
 import { answerCall, toResponse } from "./http-call.ts";
+import { methodNotAllowed, sessionsExhausted } from "./http-refusals.ts";
 import { emptyResponse, faultResponse, streamResponse } from "./http-response.ts";
 import { digestOf } from "./legacy/session-access.ts";
 import type { LegacySession } from "./legacy/sessions.ts";
-import {
-  type HttpBinding,
-  type HttpBindingDeps,
-  methodNotAllowed,
-  sessionsExhausted,
-} from "./streamable-http.ts";
+import type { HttpBinding, HttpBindingDeps } from "./streamable-http.ts";
 
 export function createHttpSse(deps: HttpBindingDeps): HttpBinding {
-  const { options, dispatch, conversation, sessions, access, streams } = deps;
+  const { options, dispatch, conversation, legacy, sessions, access, streams } = deps;
   const channels = new Map<LegacySession, EventChannel>();
 
   async function get(arrival: Arrival): Promise<Response> {
@@ -84,7 +80,10 @@ export function createHttpSse(deps: HttpBindingDeps): HttpBinding {
     const { caller, metadataUrl } = arrival;
     const found = await access.find(caller, sessionId);
     if ("fault" in found) {
-      if (found.isRecorded) return faultResponse(found.fault, metadataUrl);
+      if (found.isRecorded) {
+        const { idText } = malformed(message, found.fault);
+        return faultResponse(found.fault, metadataUrl, {}, idText);
+      }
       return refuse(arrival, found.fault, bytes, message);
     }
     if (message.kind === "malformed") return refuse(arrival, message.fault, bytes, message);
@@ -101,8 +100,14 @@ export function createHttpSse(deps: HttpBindingDeps): HttpBinding {
   ): Promise<void> {
     const tell = (text: string) =>
       channels.get(session)?.push(renderEvent({ type: "message", text }));
-    const spoken = await speak(caller, session, message, bytes, tell);
-    if (spoken.kind === "answer") tell(spoken.text);
+    try {
+      const spoken = await speak(caller, session, message, bytes, tell);
+      if (spoken.kind === "answer") tell(spoken.text);
+    } catch (cause) {
+      // A bug costs its session, never the process.
+      deps.log.error("agents.unexpected", { binding: "sse", cause: String(cause) });
+      sessions.end(session, "deleted");
+    }
   }
 
   async function speak(
@@ -115,9 +120,9 @@ export function createHttpSse(deps: HttpBindingDeps): HttpBinding {
     const isOpening = message.kind === "request" && message.method === "initialize";
     // The placeholder client info stands until the handshake: a session is opened once.
     if (!isOpening || session.clientInfoText !== undefined) {
-      return conversation.legacy(caller, session, { message, bytes }, relay);
+      return legacy.inSession(caller, session, { message, bytes }, relay);
     }
-    const { spoken, handshake } = await conversation.initialize(caller, { message, bytes });
+    const { spoken, handshake } = await legacy.initialize(caller, { message, bytes });
     if (handshake !== undefined) {
       session.revision = handshake.revision;
       session.clientInfoText = handshake.clientInfoText;
@@ -144,10 +149,10 @@ export function createHttpSse(deps: HttpBindingDeps): HttpBinding {
     const work = async (relay: RelayText): Promise<Spoken> => {
       if (verdict.era === "modern") {
         const received = { message: verdict.message, bytes };
-        return conversation.modern(caller, received, request.signal, relay);
+        return conversation.modern({ caller, received, relay }, request.signal);
       }
       if (message.kind !== "request") return { kind: "accepted" };
-      return conversation.sessionless(caller, { message, bytes }, relay, request.signal);
+      return legacy.alone(caller, { message, bytes }, relay, request.signal);
     };
     return answerCall(
       { arrival, canStream: accepts.stream, streamOnly: !accepts.json, work },
@@ -162,7 +167,10 @@ export function createHttpSse(deps: HttpBindingDeps): HttpBinding {
     message?: AnyMessage,
   ): Promise<Response> {
     const received = { message: malformed(message, fault), bytes };
-    return toResponse(await conversation.refuse(arrival.caller, "legacy", received), arrival);
+    return toResponse(
+      await conversation.refuse({ caller: arrival.caller, era: "legacy", received }),
+      arrival,
+    );
   }
 
   return {

@@ -13,17 +13,20 @@ import type { Arrival } from "./arrival.ts";
 import { createBeat } from "./beat.ts";
 import { createConversation } from "./conversation.ts";
 import { readCredential } from "./credential.ts";
+import { checkFraming } from "./framing.ts";
 import { addCors, documentResponse, faultResponse, preflightResponse } from "./http-response.ts";
 import { createHttpSse } from "./http-sse.ts";
+import { createLegacyConversation } from "./legacy/conversation.ts";
 import { createSessionAccess } from "./legacy/session-access.ts";
 import { createSessions, type SessionSummary } from "./legacy/sessions.ts";
 import type { AgentsOptions } from "./options.ts";
 import { createOriginCheck } from "./origin.ts";
 import { type Endpoint, matchPath, metadataPathOf, readTarget } from "./paths.ts";
 import { createPeerAddress } from "./peer-address.ts";
+import type { SocketState } from "./socket-state.ts";
 import { createStreamableHttp, type HttpBinding } from "./streamable-http.ts";
 import { createStreams } from "./streams.ts";
-import { createWebSocketBinding, type SocketState } from "./websocket.ts";
+import { createWebSocketBinding } from "./websocket.ts";
 
 export interface AgentsListenerDeps {
   readonly options: AgentsOptions;
@@ -76,11 +79,13 @@ export function createAgentsListener(deps: AgentsListenerDeps): AgentsListener {
     dispatch,
     admission,
     clock,
+    log,
     serverInfoText,
   });
+  const legacy = createLegacyConversation({ dispatch, conversation, clock, serverInfoText });
   const access = createSessionAccess({ dispatch, sessions, conversation });
   const streams = createStreams({ options, clock, beat, admission, metrics });
-  const shared = { options, dispatch, conversation, sessions, access, streams };
+  const shared = { options, dispatch, conversation, legacy, sessions, access, streams, log };
   const websocket = createWebSocketBinding({ ...shared, admission, beat, clock, metrics });
   const bindings: Readonly<Record<"http" | "sse", HttpBinding>> = {
     http: createStreamableHttp(shared),
@@ -123,8 +128,10 @@ export function createAgentsListener(deps: AgentsListenerDeps): AgentsListener {
         return health();
       case "resource-metadata":
         return resourceMetadata(request, endpoint.resourcePath);
-      case "http":
       case "sse":
+        if (!options.httpSse) return refused(notFound, undefined);
+        return arrive(request, running, endpoint, query, origin ?? undefined);
+      case "http":
       case "websocket":
         return arrive(request, running, endpoint, query, origin ?? undefined);
       default:
@@ -249,7 +256,7 @@ export function createAgentsListener(deps: AgentsListenerDeps): AgentsListener {
     },
     async drain(graceMs) {
       const drained = admission.drain();
-      websocket.closeAll(1001, "going away", true);
+      websocket.leaveAll(true);
       let timer: ReturnType<typeof setTimeout> | undefined;
       const patience = new Promise<void>((resolve) => {
         timer = setTimeout(resolve, graceMs);
@@ -259,13 +266,13 @@ export function createAgentsListener(deps: AgentsListenerDeps): AgentsListener {
       // The last answers are on their way: let them leave before their sockets close.
       await new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
       sessions.endAll("draining");
-      websocket.closeAll(1001, "going away");
+      websocket.leaveAll();
     },
     async stop() {
       stopWatching?.();
       beat.stop();
       sessions.endAll("draining");
-      websocket.closeAll(1001, "going away");
+      websocket.leaveAll();
       await server?.stop(true);
       server = undefined;
     },
@@ -276,18 +283,6 @@ export function createAgentsListener(deps: AgentsListenerDeps): AgentsListener {
 
 const notFound = createFault("scope-unknown", "Not found");
 const getOnly = createFault("method-not-allowed", "Method not allowed: GET is, here");
-
-/** What an HTTP/1.1 parser lets through and another one in front may read differently (TH-04, TH-10). */
-function checkFraming(request: Request): Fault | undefined {
-  const { method } = request;
-  if (method === "POST") return undefined;
-  if (!["GET", "DELETE", "OPTIONS", "HEAD"].includes(method)) {
-    return createFault("method-not-allowed", "Method not allowed: POST, GET and DELETE are, here");
-  }
-  const length = request.headers.get("content-length");
-  if (length === null || length === "0") return undefined;
-  return createFault("invalid-request", `Invalid request: ${method} carries no body`);
-}
 
 function wellFormed(value: string | null, pattern: RegExp): string | undefined {
   return value !== null && pattern.test(value) ? value : undefined;

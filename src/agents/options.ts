@@ -17,6 +17,8 @@ export interface AgentsOptions {
   /** Addresses whose `X-Forwarded-For` is believed: an address, or a prefix in CIDR form. */
   readonly trustedProxies: readonly string[];
   readonly tls: { readonly cert: string; readonly key: string } | undefined;
+  /** Serve HTTP+SSE, the transport of 2024-11-05; off, its paths do not exist. */
+  readonly httpSse: boolean;
   readonly scan: ScanLimits;
   readonly bodyBytesMax: number;
   readonly batchMessagesMax: number;
@@ -26,6 +28,7 @@ export interface AgentsOptions {
   /** Seconds without a byte after which an idle or half-sent request is cut. */
   readonly idleSeconds: number;
   readonly sessionsMax: number;
+  readonly sessionsPerPrincipalMax: number;
   readonly sessionIdleMs: number;
   /** Requests in flight of one legacy session or one WebSocket. */
   readonly callsPerConnectionMax: number;
@@ -49,6 +52,7 @@ export const defaultAgentsOptions: AgentsOptions = Object.freeze({
   allowedOrigins: [],
   trustedProxies: [],
   tls: undefined,
+  httpSse: true,
   scan: defaultScanLimits,
   bodyBytesMax: 4 * 1024 * 1024,
   batchMessagesMax: 100,
@@ -56,6 +60,7 @@ export const defaultAgentsOptions: AgentsOptions = Object.freeze({
   connectionsPerPeerMax: 1_000,
   idleSeconds: 15,
   sessionsMax: 10_000,
+  sessionsPerPrincipalMax: 1_000,
   sessionIdleMs: 30 * 60 * 1000,
   callsPerConnectionMax: 128,
   sseAfterMs: 2_000,

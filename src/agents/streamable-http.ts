@@ -16,17 +16,20 @@ import {
   splitBatch,
   undecodableMessage,
 } from "../protocol/parse-message.ts";
-import {
-  type Era,
-  isLegacyRevision,
-  isModernRevision,
-  legacyRevisions,
-} from "../protocol/revisions.ts";
+import { type Era, isModernRevision } from "../protocol/revisions.ts";
+import type { Log } from "../telemetry/log.ts";
 import type { Arrival } from "./arrival.ts";
 import { type Accepts, checkBodyHeaders, notAcceptable, readAccept, readBody } from "./body.ts";
 import { type Conversation, malformed, type Spoken } from "./conversation.ts";
 import { answerCall, toResponse } from "./http-call.ts";
+import {
+  checkVersion,
+  methodNotAllowed,
+  sessionRequired,
+  sessionsExhausted,
+} from "./http-refusals.ts";
 import { emptyResponse, faultResponse, streamResponse } from "./http-response.ts";
+import type { LegacyConversation } from "./legacy/conversation.ts";
 import { digestOf, type SessionAccess } from "./legacy/session-access.ts";
 import type { LegacySession, Sessions } from "./legacy/sessions.ts";
 import type { AgentsOptions } from "./options.ts";
@@ -40,13 +43,15 @@ export interface HttpBindingDeps {
   readonly options: AgentsOptions;
   readonly dispatch: Dispatch;
   readonly conversation: Conversation;
+  readonly legacy: LegacyConversation;
   readonly sessions: Sessions;
   readonly access: SessionAccess;
   readonly streams: Streams;
+  readonly log: Pick<Log, "error">;
 }
 
 export function createStreamableHttp(deps: HttpBindingDeps): HttpBinding {
-  const { options, dispatch, conversation, sessions, access, streams } = deps;
+  const { options, dispatch, conversation, legacy, sessions, access, streams } = deps;
   const calls = { streams, sseAfterMs: options.sseAfterMs };
 
   async function post(arrival: Arrival): Promise<Response> {
@@ -85,10 +90,8 @@ export function createStreamableHttp(deps: HttpBindingDeps): HttpBinding {
             // Going away is how a modern agent cancels.
             work: (relay) =>
               conversation.modern(
-                caller,
-                { message: verdict.message, bytes },
+                { caller, received: { message: verdict.message, bytes }, relay },
                 request.signal,
-                relay,
               ),
           },
           calls,
@@ -119,8 +122,10 @@ export function createStreamableHttp(deps: HttpBindingDeps): HttpBinding {
     }
     arrival.keepOpen();
     const admitted = await dispatch.admit(caller);
-    if ("fault" in admitted) return faultResponse(admitted.fault, arrival.metadataUrl);
-    const { spoken, handshake } = await conversation.initialize(caller, {
+    if ("fault" in admitted) {
+      return faultResponse(admitted.fault, arrival.metadataUrl, {}, request.idText);
+    }
+    const { spoken, handshake } = await legacy.initialize(caller, {
       message: request,
       bytes,
     });
@@ -151,7 +156,7 @@ export function createStreamableHttp(deps: HttpBindingDeps): HttpBinding {
       {
         arrival,
         canStream: accepts.stream,
-        work: (relay) => conversation.legacy(caller, session, { message, bytes }, relay),
+        work: (relay) => legacy.inSession(caller, session, { message, bytes }, relay),
       },
       calls,
     );
@@ -179,7 +184,7 @@ export function createStreamableHttp(deps: HttpBindingDeps): HttpBinding {
     const work = (relay: (text: string) => void): Promise<readonly Spoken[]> =>
       Promise.all(
         messages.map((message, at) =>
-          conversation.legacy(
+          legacy.inSession(
             caller,
             session,
             { message, bytes: batch.texts[at]?.length ?? 0 },
@@ -203,7 +208,10 @@ export function createStreamableHttp(deps: HttpBindingDeps): HttpBinding {
     if (versionFault !== undefined) return refuse(arrival, versionFault, bytes, message);
     const found = await access.find(arrival.caller, id);
     if ("session" in found) return found.session;
-    if (found.isRecorded) return faultResponse(found.fault, arrival.metadataUrl);
+    if (found.isRecorded) {
+      const { idText } = malformed(message, found.fault);
+      return faultResponse(found.fault, arrival.metadataUrl, {}, idText);
+    }
     return refuse(arrival, found.fault, bytes, message);
   }
 
@@ -256,7 +264,7 @@ export function createStreamableHttp(deps: HttpBindingDeps): HttpBinding {
   ): Promise<Response> {
     const era = claimedEra(arrival);
     const received = { message: malformed(message, fault), bytes };
-    const spoken = await conversation.refuse(arrival.caller, era, received);
+    const spoken = await conversation.refuse({ caller: arrival.caller, era, received });
     const response = toResponse(spoken, arrival);
     // What is left of a body that is too large is not read.
     if (fault.name === "payload-too-large") response.headers.set("connection", "close");
@@ -277,35 +285,6 @@ export function createStreamableHttp(deps: HttpBindingDeps): HttpBinding {
       }
     },
   };
-}
-
-export function methodNotAllowed(arrival: Arrival, allowed = "POST, GET, DELETE"): Response {
-  const { method } = arrival.request;
-  const fault = createFault("method-not-allowed", `Method not allowed: ${allowed} are, here`);
-  const version = arrival.request.headers.get("mcp-protocol-version");
-  const isModern = version !== null && isModernRevision(version.trim());
-  const allow = isModern && (method === "GET" || method === "DELETE") ? "POST" : allowed;
-  return faultResponse(fault, arrival.metadataUrl, { allow });
-}
-
-export function sessionsExhausted(options: Pick<AgentsOptions, "sessionsMax">): Fault {
-  const message = `Overloaded: at most ${options.sessionsMax} sessions`;
-  return createFault("overloaded", message, { retryAfterMs: 10_000 });
-}
-
-const sessionRequired = createFault(
-  "session-required",
-  "Session required: send initialize first, then its Mcp-Session-Id with every request",
-);
-
-/** Some clients send a list; its first element that we speak counts. */
-function checkVersion(header: string | null): Fault | undefined {
-  if (header === null) return undefined;
-  if (header.split(",").some((version) => isLegacyRevision(version.trim()))) return undefined;
-  return createFault(
-    "invalid-request",
-    `Invalid request: MCP-Protocol-Version must be one of ${legacyRevisions.join(", ")} in a session`,
-  );
 }
 
 function claimedEra(arrival: Arrival): Era {

@@ -3,49 +3,36 @@
  * with an envelope is modern; `initialize` opens a legacy session that lives as long as the socket. Admission comes
  * before the upgrade, every message is authorised on its own, and a lost socket cancels what it had in flight.
  */
-import { createFault, type Fault } from "../errors/fault.ts";
+import { catalogue } from "../errors/catalogue.ts";
+import { createFault } from "../errors/fault.ts";
 import { renderJsonRpcError } from "../errors/render.ts";
-import type { Principal } from "../identity/principal.ts";
 import type { Clock } from "../lib/clock.ts";
-import { createYielder } from "../lib/yielding.ts";
 import type { Dispatch } from "../pipeline/incoming.ts";
 import type { McpRequest } from "../protocol/messages.ts";
 import { type AnyMessage, parseMessage } from "../protocol/parse-message.ts";
+import type { Log } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import { type Admission, drainingFault } from "./admission.ts";
 import type { Arrival } from "./arrival.ts";
 import type { Beat } from "./beat.ts";
 import {
-  type Caller,
   type Conversation,
   classifyBody,
   isUnauthenticated,
   malformed,
+  neverAborts,
   type RelayText,
   type Spoken,
 } from "./conversation.ts";
+import { checkUpgrade } from "./framing.ts";
+import { sessionsExhausted } from "./http-refusals.ts";
 import { emptyResponse, faultResponse } from "./http-response.ts";
+import { answerHere, type LegacyConversation } from "./legacy/conversation.ts";
 import { digestOf } from "./legacy/session-access.ts";
-import type { Calls, LegacySession, SessionEnd, Sessions } from "./legacy/sessions.ts";
+import type { SessionEnd, Sessions } from "./legacy/sessions.ts";
 import type { AgentsOptions } from "./options.ts";
-import { createSendQueue, type SendQueue } from "./send-queue.ts";
-import { sessionsExhausted } from "./streamable-http.ts";
-
-/** What Bun keeps with each socket. */
-export interface SocketState {
-  readonly caller: Caller;
-  readonly principal: Principal;
-  readonly calls: Calls;
-  readonly inbox: string[];
-  readonly yieldNow: () => Promise<void> | undefined;
-  queue: SendQueue | undefined;
-  session: LegacySession | undefined;
-  leaveBeat: (() => void) | undefined;
-  /** Messages being answered. */
-  pending: number;
-  isServing: boolean;
-  pings: number;
-}
+import { createSendQueue } from "./send-queue.ts";
+import { createSocketState, type SocketState } from "./socket-state.ts";
 
 type Socket = Bun.ServerWebSocket<SocketState>;
 
@@ -55,16 +42,17 @@ export interface WebSocketBinding {
   readonly bunOptions: Bun.WebSocketHandler<SocketState>;
   /** Closes sockets whose credential no longer holds. */
   sweep(): void;
-  closeAll(code: number, reason: string, onlyIdle?: boolean): void;
+  /** Closes sockets because the gateway goes away; with `onlyIdle`, those that wait for no answer. */
+  leaveAll(onlyIdle?: boolean): void;
   size(): number;
 }
 
-const closeCodes: Readonly<Record<SessionEnd, number>> = {
+const closeCodes: Readonly<Record<SessionEnd, number | undefined>> = {
   deleted: 1000,
   idle: 1000,
-  revoked: 4401,
-  "ended-by-operator": 4404,
-  draining: 1001,
+  revoked: catalogue.unauthenticated.close,
+  "ended-by-operator": catalogue["session-unknown"].close,
+  draining: catalogue.draining.close,
 };
 const pingsPerBeatMax = 50;
 /** The longest Bun takes. Sockets are pinged all the while, so only one whose peer is gone ever gets there. */
@@ -75,13 +63,15 @@ export function createWebSocketBinding(deps: {
   readonly options: AgentsOptions;
   readonly dispatch: Dispatch;
   readonly conversation: Conversation;
+  readonly legacy: LegacyConversation;
   readonly sessions: Sessions;
   readonly admission: Admission;
   readonly beat: Beat;
   readonly clock: Clock;
+  readonly log: Pick<Log, "error">;
   readonly metrics: Pick<Metrics, "count">;
 }): WebSocketBinding {
-  const { options, dispatch, conversation, sessions, admission } = deps;
+  const { options, dispatch, conversation, legacy, sessions, admission } = deps;
   const sockets = new Set<Socket>();
 
   async function upgrade(
@@ -97,7 +87,7 @@ export function createWebSocketBinding(deps: {
     if ("fault" in admitted) return faultResponse(admitted.fault, metadataUrl);
     const offersProtocol = request.headers.has("sec-websocket-protocol");
     const isUpgraded = server.upgrade(request, {
-      data: createState(caller, admitted.principal),
+      data: createSocketState(caller, admitted.principal),
       ...(offersProtocol ? { headers: { "sec-websocket-protocol": "mcp" } } : {}),
     });
     if (!isUpgraded) return emptyResponse(400);
@@ -114,7 +104,7 @@ export function createWebSocketBinding(deps: {
       clock: deps.clock,
       onTooSlow() {
         deps.metrics.count("mcp_gateway_slow_consumers_total", { binding: "websocket" });
-        socket.close(1013, "reading too slowly");
+        socket.close(catalogue["client-too-slow"].close, "reading too slowly");
       },
     });
     state.queue = queue;
@@ -129,6 +119,7 @@ export function createWebSocketBinding(deps: {
     sockets.delete(socket);
     state.leaveBeat?.();
     admission.leave(state.caller.peer.address);
+    state.inbox.length = 0;
     for (const call of state.calls.values()) call.abort();
     if (state.session === undefined) return;
     state.session.onEnd = undefined;
@@ -168,7 +159,11 @@ export function createWebSocketBinding(deps: {
       const spoken = await speak(socket, message, Buffer.byteLength(frame), relay);
       if (spoken.kind !== "answer") return;
       state.queue?.send(spoken.text);
-      if (isUnauthenticated(spoken)) socket.close(4401, "credential no longer valid");
+      if (isUnauthenticated(spoken)) socket.close(closeCodes.revoked, "credential no longer valid");
+    } catch (cause) {
+      // A bug costs its socket, never the process.
+      deps.log.error("agents.unexpected", { binding: "websocket", cause: String(cause) });
+      socket.close(catalogue.internal.close, "internal error");
     } finally {
       state.pending -= 1;
       if (!state.isServing && state.inbox.length > 0) void serve(socket);
@@ -184,18 +179,19 @@ export function createWebSocketBinding(deps: {
     const { caller, session, calls } = socket.data;
     switch (message.kind) {
       case "malformed":
-        return conversation.refuse(caller, "legacy", { message, bytes });
+        return conversation.refuse({ caller, era: "legacy", received: { message, bytes } });
       case "request":
         return request(socket, message, bytes, relay);
       case "notification":
         return session === undefined
-          ? conversation.modern(caller, { message, bytes }, neverAborts, relay, calls)
-          : conversation.legacy(caller, session, { message, bytes }, relay);
+          ? conversation.modern({ caller, received: { message, bytes }, relay }, neverAborts, calls)
+          : legacy.inSession(caller, session, { message, bytes }, relay);
       case "response":
         if (session !== undefined) return { kind: "accepted" };
-        return conversation.refuse(caller, "modern", {
-          message: malformed(undefined, unaskedResponse),
-          bytes,
+        return conversation.refuse({
+          caller,
+          era: "modern",
+          received: { message: malformed(undefined, unaskedResponse), bytes },
         });
       default:
         return message satisfies never;
@@ -213,23 +209,24 @@ export function createWebSocketBinding(deps: {
     const verdict = classifyBody(message);
     if (verdict.era === "refused") {
       const received = { message: malformed(message, verdict.fault), bytes };
-      return conversation.refuse(caller, "modern", received);
+      return conversation.refuse({ caller, era: "modern", received });
     }
     if (verdict.era === "modern") {
       const received = { message: verdict.request, bytes };
-      return conversation.modern(caller, received, neverAborts, relay, calls);
+      return conversation.modern({ caller, received, relay }, neverAborts, calls);
     }
     if (session !== undefined) {
-      return conversation.legacy(caller, session, { message, bytes }, relay);
+      return legacy.inSession(caller, session, { message, bytes }, relay);
     }
     if (message.method === "initialize") return initialize(socket, message, bytes);
+    if (message.method === "ping") return answerHere(message, "{}");
     const received = { message: malformed(message, initializeFirst), bytes };
-    return conversation.refuse(caller, "legacy", received);
+    return conversation.refuse({ caller, era: "legacy", received });
   }
 
   async function initialize(socket: Socket, message: McpRequest, bytes: number): Promise<Spoken> {
     const { data: state } = socket;
-    const { spoken, handshake } = await conversation.initialize(state.caller, { message, bytes });
+    const { spoken, handshake } = await legacy.initialize(state.caller, { message, bytes });
     if (handshake === undefined || !sockets.has(socket)) return spoken;
     const session = sessions.open({
       ...handshake,
@@ -241,7 +238,7 @@ export function createWebSocketBinding(deps: {
     });
     if (session === undefined) {
       const received = { message: malformed(message, sessionsExhausted(options)), bytes };
-      return conversation.refuse(state.caller, "legacy", received);
+      return conversation.refuse({ caller: state.caller, era: "legacy", received });
     }
     state.session = session;
     session.onEnd = (why) => socket.close(closeCodes[why], why);
@@ -272,16 +269,15 @@ export function createWebSocketBinding(deps: {
         socket.close(closeCodes.revoked, "credential no longer valid");
       }
     },
-    closeAll(code, reason, onlyIdle = false) {
+    leaveAll(onlyIdle = false) {
       for (const socket of sockets) {
-        if (!onlyIdle || socket.data.pending === 0) socket.close(code, reason);
+        if (onlyIdle && socket.data.pending > 0) continue;
+        socket.close(closeCodes.draining, "going away");
       }
     },
     size: () => sockets.size,
   };
 }
-
-const neverAborts = new AbortController().signal;
 
 const initializeFirst = createFault(
   "session-required",
@@ -291,34 +287,6 @@ const unaskedResponse = createFault(
   "invalid-request",
   "Invalid request: a response to nothing that was asked",
 );
-
-function createState(caller: Caller, principal: Principal): SocketState {
-  return {
-    caller,
-    principal,
-    calls: new Map(),
-    inbox: [],
-    yieldNow: createYielder(),
-    queue: undefined,
-    session: undefined,
-    leaveBeat: undefined,
-    pending: 0,
-    isServing: false,
-    pings: 0,
-  };
-}
-
-function checkUpgrade(request: Request): Fault | undefined {
-  const { headers, method } = request;
-  if (method !== "GET" || headers.get("upgrade")?.toLowerCase() !== "websocket") {
-    return createFault("method-not-allowed", "Method not allowed: this path is a WebSocket's");
-  }
-  const offered = headers.get("sec-websocket-protocol");
-  if (offered === null || offered.split(",").some((name) => name.trim() === "mcp")) {
-    return undefined;
-  }
-  return createFault("invalid-request", "Invalid request: the WebSocket subprotocol must be mcp");
-}
 
 function drainingAnswer(message: McpRequest): Spoken {
   const text = renderJsonRpcError(message.idText, drainingFault);

@@ -1,12 +1,12 @@
 /**
  * The audit log as the rest of the gateway sees it: the spool, its copy in the database, and live listeners,
- * opened, recovered and closed together. `compose.ts` opens one per process.
+ * opened, recovered and closed together. `compose/` opens one per process.
  *
  * One log per node: its id is kept in `<data dir>/node-id` and one chain runs on across restarts. A log for every
  * start, with its own signing key and a certified beginning, comes with checkpoints.
  */
-import { constants, existsSync } from "node:fs";
-import { mkdir, open, readFile, rm } from "node:fs/promises";
+import { constants } from "node:fs";
+import { mkdir, open, readFile, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Clock } from "../lib/clock.ts";
 import { newId } from "../lib/id.ts";
@@ -21,9 +21,8 @@ import {
   startShipper,
 } from "./shipper.ts";
 import { defaultSpoolOptions, openSpool, type Spool, type SpoolOptions } from "./spool.ts";
-import { listSegments } from "./spool-files.ts";
 import type { StartSpoolThread } from "./spool-thread.ts";
-import { createTail } from "./tail.ts";
+import { createTail, type Tail } from "./tail.ts";
 
 export interface AuditLogDeps {
   readonly dataDir: string;
@@ -32,7 +31,20 @@ export interface AuditLogDeps {
   readonly log: Log;
   readonly metrics: Pick<Metrics, "count" | "observe" | "gauge">;
   readonly options?: Partial<SpoolOptions & ShipperOptions>;
+  /** Called where the spool's thread died: nothing can be recorded, so nothing may be done, until a new start. */
+  readonly died?: (reason: string) => void;
   readonly startThread?: StartSpoolThread;
+}
+
+/** Share of the quota from which on shipped segments go before their age. */
+const wantedShare = 0.5;
+/** Segments in a full quota, at least: room is freed a segment at a time, and the one being written stays. */
+const segmentsInQuotaMin = 8;
+
+function chooseOptions(given: AuditLogDeps["options"]): SpoolOptions & ShipperOptions {
+  const options = { ...defaultSpoolOptions, ...defaultShipperOptions, ...given };
+  const segmentBytesMax = Math.ceil(options.spoolBytesMax / segmentsInQuotaMin);
+  return { ...options, segmentBytesMax: Math.min(options.segmentBytesMax, segmentBytesMax) };
 }
 
 export interface OpenAuditLog extends AuditLog {
@@ -43,31 +55,34 @@ export interface OpenAuditLog extends AuditLog {
 /** Opens the log; rejects where the spool is in use, not private or unreadable. */
 export async function openAuditLog(deps: AuditLogDeps): Promise<OpenAuditLog> {
   const { clock, log, metrics } = deps;
-  const options = { ...defaultSpoolOptions, ...defaultShipperOptions, ...deps.options };
+  const options = chooseOptions(deps.options);
   const dir = join(deps.dataDir, "spool");
-  const { logId, lost } = await chooseLogId(deps, dir);
-  const tail = createTail((on) => spool.tail(on));
   let shipper: Shipper | undefined;
-  const spool: Spool = await openSpool({
-    dir,
-    logId,
-    clock,
-    log,
-    metrics,
-    options,
-    synced: (_seq, frames) => {
-      shipper?.wake();
-      tail.offer(frames);
-    },
-    ...(deps.startThread === undefined ? {} : { startThread: deps.startThread }),
-  });
+  let tail: Tail | undefined;
+  const open = (logId: string) =>
+    openSpool({
+      dir,
+      logId,
+      clock,
+      log,
+      metrics,
+      options,
+      synced: (_seq, frames) => {
+        shipper?.wake();
+        tail?.offer(frames);
+      },
+      ...(deps.died === undefined ? {} : { died: deps.died }),
+      ...(deps.startThread === undefined ? {} : { startThread: deps.startThread }),
+    });
+  const { logId, spool, loss } = await openOwnSpool(deps, dir, open);
+  tail = createTail({ switched: spool.tail, metrics });
   const record = (draft: RecordDraft) => {
     spool.append(draft, "synced").catch((cause) => {
       log.error("audit.own_record_lost", { event: draft.event, reason: String(cause) });
     });
   };
   recordRecovery(spool, clock, record);
-  if (lost !== undefined) record(renderLoss(lost, clock));
+  if (loss !== undefined) record(renderLoss(loss, clock));
   shipper = startShipper({
     dir,
     logId,
@@ -79,6 +94,7 @@ export async function openAuditLog(deps: AuditLogDeps): Promise<OpenAuditLog> {
     syncedSeq: () => spool.status().syncedSeq,
     record,
     remove: spool.remove,
+    excessBytes: () => spool.status().spoolBytes - options.spoolBytesMax * wantedShare,
   });
   const shippedSeq = () => shipper?.shippedSeq() ?? 0;
   metrics.gauge("mcp_gateway_audit_spool_bytes", () => spool.status().spoolBytes);
@@ -112,30 +128,59 @@ function recordRecovery(spool: Spool, clock: Clock, record: (draft: RecordDraft)
   }
 }
 
-interface LostLog {
+interface OwnSpool {
   readonly logId: string;
-  readonly seq: number;
+  readonly spool: Spool;
+  readonly loss: Loss | undefined;
+}
+
+interface Loss {
+  readonly kind: "spool-lost" | "rolled-back";
+  readonly logId: string;
+  /** The last record in the spool, and in the database. */
+  readonly lastSeq: number;
+  readonly lastSeqInStore: number;
 }
 
 /**
- * The node's log id; a new one where the spool is empty although the database holds records of this log (ST-15,
- * ST-16). Going on under the old id would give numbers a second time.
+ * The spool under this node's log id; under a new one where the database holds records of this log which the spool
+ * does not (ST-15, ST-16). Going on under the old id would give numbers a second time. What was found is kept beside.
  */
-async function chooseLogId(
+async function openOwnSpool(
   deps: AuditLogDeps,
   dir: string,
-): Promise<{ readonly logId: string; readonly lost: LostLog | undefined }> {
+  open: (logId: string) => Promise<Spool>,
+): Promise<OwnSpool> {
   const logId = await loadNodeId(deps.dataDir);
-  if (existsSync(dir) && listSegments(dir).length > 0) return { logId, lost: undefined };
-  const head = await deps.store.audit.head(logId).catch(() => undefined);
-  if (head === undefined) return { logId, lost: undefined };
-  deps.log.error("audit.spool_lost", { logId, seq: head.seq });
+  const spool = await open(logId);
+  const loss = await findLoss(deps, logId, spool.opened);
+  if (loss === undefined) return { logId, spool, loss };
+  await spool.close();
+  const keptAs = `${dir}-${logId}`;
+  deps.log.error(loss.kind === "rolled-back" ? "audit.rolled_back" : "audit.spool_lost", {
+    ...loss,
+    keptAs,
+    advice: "The spool is older than the database: was a copy restored? A new log is begun.",
+  });
+  await rename(dir, keptAs);
   await rm(join(deps.dataDir, "node-id"));
-  return { logId: await loadNodeId(deps.dataDir), lost: { logId, seq: head.seq } };
+  const newLogId = await loadNodeId(deps.dataDir);
+  return { logId: newLogId, spool: await open(newLogId), loss };
 }
 
-function renderLoss(lost: LostLog, clock: Clock): RecordDraft {
-  const facts = { kind: "spool-lost", log: lost.logId, lastSeqInStore: lost.seq };
+async function findLoss(
+  deps: AuditLogDeps,
+  logId: string,
+  { lastSeq }: Spool["opened"],
+): Promise<Loss | undefined> {
+  const head = await deps.store.audit.head(logId).catch(() => undefined);
+  if (head === undefined || head.seq <= lastSeq) return undefined;
+  const kind = lastSeq === 0 ? "spool-lost" : "rolled-back";
+  return { kind, logId, lastSeq, lastSeqInStore: head.seq };
+}
+
+function renderLoss({ kind, logId, lastSeq, lastSeqInStore }: Loss, clock: Clock): RecordDraft {
+  const facts = { kind, log: logId, lastSeq, lastSeqInStore };
   const own = { event: "integrity.violation", class: "A", details: {} } as const;
   return { ...own, timeMs: clock.nowMs(), facts };
 }

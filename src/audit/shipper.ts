@@ -2,7 +2,7 @@
  * Copies synced records from the spool to the database, in order, in batches, from the database's own head
  * onwards; sequence and leaf make it exactly once (ST-03). Never on a call's path: with the database away it waits
  * and tries again, and the spool grows (ST-01). Segments go only once the database has read them back (ST-04) and
- * they have reached their age.
+ * they have reached their age, or the spool needs the room (ST-08).
  */
 import type { Clock } from "../lib/clock.ts";
 import { type AuditRow, type AuditStore, StoreError } from "../storage/store.ts";
@@ -21,8 +21,9 @@ export interface ShipperOptions {
   readonly backoffMaxMs: number;
   /** Age below which a shipped segment stays. */
   readonly keepShippedMs: number;
-  /** How often shipped segments are looked over. */
+  /** How often shipped segments are looked over, and how often while the spool is filling up. */
   readonly tidyIntervalMs: number;
+  readonly pressedTidyIntervalMs: number;
 }
 
 export const defaultShipperOptions: ShipperOptions = {
@@ -32,6 +33,7 @@ export const defaultShipperOptions: ShipperOptions = {
   backoffMaxMs: 30_000,
   keepShippedMs: 24 * 60 * 60 * 1000,
   tidyIntervalMs: 60_000,
+  pressedTidyIntervalMs: 500,
 };
 
 /** Batches still shipped when the gateway stops. */
@@ -50,6 +52,8 @@ export interface ShipperDeps {
   /** Records what befalls the copy; never waits and never fails. */
   readonly record: (draft: RecordDraft) => void;
   readonly remove: (firstSeq: number) => void;
+  /** Bytes by which the spool is over what it should hold: shipped segments go before their age to free them. */
+  readonly excessBytes: () => number;
 }
 
 export interface Shipper {
@@ -93,13 +97,10 @@ export function startShipper(deps: ShipperDeps): Shipper {
         isWoken = false;
         const count = await shipBatch();
         noteUp();
-        if (count >= options.batchMax) continue;
-        if (count > 0) {
-          await linger();
-          continue;
-        }
         await tidyWhenDue();
-        await pause(options.tidyIntervalMs);
+        if (count >= options.batchMax) continue;
+        if (count > 0) await linger();
+        else await pause(tidyIntervalMs());
       } catch (error) {
         await noteFailure(error);
       }
@@ -132,7 +133,7 @@ export function startShipper(deps: ShipperDeps): Shipper {
 
   async function tidyWhenDue(): Promise<void> {
     const nowMs = clock.monotonicMs();
-    if (nowMs - tidiedAtMs < options.tidyIntervalMs) return;
+    if (nowMs - tidiedAtMs < tidyIntervalMs()) return;
     tidiedAtMs = nowMs;
     const head = await store.head(logId);
     if (shipped === undefined || (head?.seq === shipped.seq && head.leaf === shipped.leaf)) {
@@ -143,14 +144,20 @@ export function startShipper(deps: ShipperDeps): Shipper {
     shipped = undefined;
   }
 
+  function tidyIntervalMs(): number {
+    return deps.excessBytes() > 0 ? options.pressedTidyIntervalMs : options.tidyIntervalMs;
+  }
+
   function removeShipped(confirmedSeq: number): void {
+    let excessBytes = deps.excessBytes();
     const segments = listSegments(deps.dir);
     for (const [index, segment] of segments.entries()) {
       const next = segments[index + 1];
       if (next === undefined || next.firstSeq > confirmedSeq + 1) return;
-      const ageMs = clock.nowMs() - Bun.file(segment.path).lastModified;
-      if (ageMs < options.keepShippedMs) return;
+      const { lastModified, size } = Bun.file(segment.path);
+      if (excessBytes <= 0 && clock.nowMs() - lastModified < options.keepShippedMs) return;
       if (isDamaged(segment.path)) continue;
+      excessBytes -= size;
       deps.remove(segment.firstSeq);
     }
   }

@@ -15,8 +15,11 @@ export function admit(request: {
   /** Share of the queue in use. */
   readonly queued: number;
   readonly failure: string | undefined;
+  /** The outcome of a call already made: always taken, and never more of them than there are calls in flight. */
+  readonly closesIntent: boolean;
 }): string | undefined {
   if (request.failure !== undefined) return request.failure;
+  if (request.closesIntent) return undefined;
   const limit = limitByClass[request.class];
   if (request.used >= limit) return "spool-full";
   return request.queued >= limit ? "queue-full" : undefined;

@@ -46,6 +46,7 @@ export type FromSpool =
   /** A sync failed: nothing up to `seq` that was not synced before may be called durable. */
   | { readonly kind: "unsynced"; readonly seq: number; readonly reason: string }
   | { readonly kind: "removed"; readonly spoolBytes: number }
+  | { readonly kind: "not-removed"; readonly firstSeq: number; readonly reason: string }
   | { readonly kind: "closed" };
 
 /** `i` opens an intent, `o<seq>` closes one, nothing does neither; `!` before it: somebody waits for the sync. */

@@ -6,10 +6,10 @@
  * A failed sync poisons its segment: nothing is ever synced there again (ST-09). Records already written keep
  * their numbers, because somebody may hold them, and open the next segment; so the chain has no hole and no fork.
  */
-import { randomFillSync } from "node:crypto";
 import { statSync, unlinkSync } from "node:fs";
 import type { Clock } from "../lib/clock.ts";
 import { randomBytesPerRecord, sealRecord } from "./envelope.ts";
+import { createRandomPool } from "./random-pool.ts";
 import {
   listSegments,
   lockSpool,
@@ -74,8 +74,7 @@ export function openSpoolWriter(deps: SpoolWriterDeps): SpoolWriter {
   prepareSpoolDir(dir);
   const unlock = lockSpool(dir);
   let scratch: Buffer = Buffer.allocUnsafeSlow(scratchBytes);
-  const randoms = Buffer.allocUnsafeSlow(1024 * randomBytesPerRecord);
-  let randomOffset = randoms.length;
+  const nextRandom = createRandomPool(randomBytesPerRecord);
 
   const recovered = recoverOrUnlock();
   const openIntents = new Set(recovered.openIntents);
@@ -153,11 +152,26 @@ export function openSpoolWriter(deps: SpoolWriterDeps): SpoolWriter {
     }
     noteIntents(records, firstSeq);
     emit({ kind: "written", firstSeq, count: records.length });
-    if (records.some((record) => record.isUrgent)) {
-      isSyncWanted = true;
-      startSync();
-    } else lazySync ??= setTimeout(syncLazily, lazySyncMs);
-    if (segment !== undefined && segment.size >= options.segmentBytesMax) roll();
+    if (records.some((record) => record.isUrgent)) isSyncWanted = true;
+    else lazySync ??= setTimeout(syncLazily, lazySyncMs);
+    advance();
+  }
+
+  /** For what nobody waits for; the next sync that somebody wants takes it along. */
+  function syncLazily(): void {
+    lazySync = undefined;
+    isSyncWanted = true;
+    advance();
+  }
+
+  /**
+   * Syncs what is unsynced and wanted, or ends a full segment. Never both at once: the kernel reports a failed
+   * write-back to one sync only, and the other would call durable what is lost.
+   */
+  function advance(): void {
+    if (segment === undefined || segment.isSyncing) return;
+    if (segment.size >= options.segmentBytesMax) roll();
+    else if (isSyncWanted) startSync(segment);
   }
 
   /** Writes all of the group or throws; nothing counts as written before its last byte is. */
@@ -185,15 +199,6 @@ export function openSpoolWriter(deps: SpoolWriterDeps): SpoolWriter {
     return { end, last: { seq, leaf } };
   }
 
-  function nextRandom(): Uint8Array {
-    if (randomOffset === randoms.length) {
-      randomFillSync(randoms);
-      randomOffset = 0;
-    }
-    randomOffset += randomBytesPerRecord;
-    return randoms.subarray(randomOffset - randomBytesPerRecord, randomOffset);
-  }
-
   function noteIntents(records: readonly BatchRecord[], firstSeq: number): void {
     records.forEach(({ opensIntent, closesIntent }, index) => {
       if (opensIntent) openIntents.add(firstSeq + index);
@@ -201,16 +206,7 @@ export function openSpoolWriter(deps: SpoolWriterDeps): SpoolWriter {
     });
   }
 
-  /** For what nobody waits for; the next sync that somebody wants takes it along. */
-  function syncLazily(): void {
-    lazySync = undefined;
-    isSyncWanted = true;
-    startSync();
-  }
-
-  function startSync(): void {
-    const syncing = segment;
-    if (!isSyncWanted || syncing === undefined || syncing.isSyncing) return;
+  function startSync(syncing: OpenSegment): void {
     clearTimeout(lazySync);
     lazySync = undefined;
     isSyncWanted = false;
@@ -224,7 +220,7 @@ export function openSpoolWriter(deps: SpoolWriterDeps): SpoolWriter {
       else if (error !== null) poison(error);
       else {
         reportSynced(count, (clock.monotonicMs() - startedMs) / 1000);
-        startSync();
+        advance();
       }
     });
   }
@@ -262,12 +258,14 @@ export function openSpoolWriter(deps: SpoolWriterDeps): SpoolWriter {
   function remove(firstSeq: number): void {
     const segments = listSegments(dir);
     const isOld = segments.slice(0, -1).some((one) => one.firstSeq === firstSeq);
-    if (isOld) {
-      unlinkSync(segmentPath(dir, firstSeq));
+    try {
+      if (isOld) unlinkSync(segmentPath(dir, firstSeq));
       syncDir(dir);
       spoolBytes = sumBytes();
+      emit({ kind: "removed", spoolBytes });
+    } catch (error) {
+      emit({ kind: "not-removed", firstSeq, reason: reasonOf(error) });
     }
-    emit({ kind: "removed", spoolBytes });
   }
 
   function tail(on: boolean): void {

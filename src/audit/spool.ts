@@ -26,6 +26,8 @@ export interface SpoolOptions {
   /** Facts and details above this are kept with their texts shortened. */
   readonly recordBytesMax: number;
   readonly batchRecordsMax: number;
+  /** How often a disk that refused records is tried again. */
+  readonly probeIntervalMs: number;
   /** How long the thread may take to start and recover the spool. */
   readonly openTimeoutMs: number;
 }
@@ -37,6 +39,7 @@ export const defaultSpoolOptions: SpoolOptions = {
   queueRecordsMax: 65_536,
   recordBytesMax: 16 * 1024,
   batchRecordsMax: 1024,
+  probeIntervalMs: 500,
   openTimeoutMs: 30_000,
 };
 
@@ -49,6 +52,8 @@ export interface SpoolDeps {
   readonly options: SpoolOptions;
   /** Called after each sync, and never before. */
   readonly synced: (seq: number, frames: readonly Uint8Array[] | undefined) => void;
+  /** Called where the thread died: nothing can be recorded any more. */
+  readonly died?: (reason: string) => void;
   readonly startThread?: StartSpoolThread;
 }
 
@@ -112,6 +117,12 @@ export async function openSpool(deps: SpoolDeps): Promise<Spool> {
   let syncedSeq = 0;
   let failure: string | undefined;
   let isDiskFailing = false;
+  /** Records the disk refused, not yet told in a gap record. */
+  let unwritten = 0;
+  let unwrittenReason = "";
+  let probeTimer: ReturnType<typeof setTimeout> | undefined;
+  /** Outcomes of calls that were made, which the disk refused. */
+  const owed: RecordDraft[] = [];
   let isClosing = false;
 
   const opening = Promise.withResolvers<FromSpool & { readonly kind: "opened" }>();
@@ -138,6 +149,7 @@ export async function openSpool(deps: SpoolDeps): Promise<Spool> {
       used: spoolBytes / options.spoolBytesMax,
       queued: (appended - finished) / options.queueRecordsMax,
       failure: isClosing ? "closing" : failure,
+      closesIntent: draft.event === "call.outcome" && draft.facts.intent !== undefined,
     });
     if (refusal !== undefined) return refuseAtOnce(draft, refusal);
     metrics.count("mcp_gateway_audit_records_total", { class: draft.class });
@@ -233,6 +245,9 @@ export async function openSpool(deps: SpoolDeps): Promise<Spool> {
       case "removed":
         spoolBytes = message.spoolBytes;
         return;
+      case "not-removed":
+        log.warn("audit.segment_not_removed", { seq: message.firstSeq, reason: message.reason });
+        return;
       case "closed":
         closed.resolve();
         return;
@@ -242,7 +257,11 @@ export async function openSpool(deps: SpoolDeps): Promise<Spool> {
   }
 
   function noteWritten(firstSeq: number): void {
-    isDiskFailing = false;
+    if (isDiskFailing) {
+      isDiskFailing = false;
+      clearTimeout(probeTimer);
+      queueMicrotask(probeDisk);
+    }
     const entries = sent.shift() ?? [];
     entries.forEach((entry, index) => {
       entry.seq = firstSeq + index;
@@ -259,8 +278,12 @@ export async function openSpool(deps: SpoolDeps): Promise<Spool> {
     log.error("audit.unwritten", { reason, records: entries.length });
     for (const entry of entries) {
       if (entry.draft.class === "C" && !entry.isRefused) drop();
+      if (entry.draft.event === "call.outcome" && entry.draft.facts.intent !== undefined) {
+        owed.push(entry.draft);
+      }
       refuse(entry, reason);
     }
+    noteRefusedByDisk(entries, reason);
     finish(entries.length);
     scheduleSend();
   }
@@ -281,8 +304,42 @@ export async function openSpool(deps: SpoolDeps): Promise<Spool> {
     log.error("audit.unsynced", { reason, seq });
     for (const group of takeGroups(seq)) {
       for (const entry of group.entries) refuse(entry, reason);
+      noteRefusedByDisk(group.entries, reason);
       finish(group.entries.length);
     }
+  }
+
+  function noteRefusedByDisk(entries: readonly Entry[], reason: string): void {
+    unwritten += entries.filter((entry) => entry.draft.event !== "audit.gap").length;
+    unwrittenReason = reason;
+    probeTimer ??= setTimeout(probeDisk, options.probeIntervalMs);
+  }
+
+  /**
+   * Says what the disk refused as soon as it takes anything again. Tries by itself, because a gateway that says it is
+   * not ready is sent no call to find out with.
+   */
+  function probeDisk(): void {
+    probeTimer = undefined;
+    if (unwritten === 0 || failure !== undefined || isClosing) return;
+    const told = unwritten;
+    const facts = { unwritten: told, reason: unwrittenReason };
+    const gap = {
+      event: "audit.gap",
+      class: "A",
+      timeMs: clock.nowMs(),
+      facts,
+      details: {},
+    } as const;
+    append(gap, "written").then(
+      () => {
+        unwritten -= told;
+        for (const draft of owed.splice(0)) append(draft, "queued").catch(ignore);
+      },
+      () => {
+        probeTimer ??= setTimeout(probeDisk, options.probeIntervalMs);
+      },
+    );
   }
 
   function takeGroups(seq: number): readonly Group[] {
@@ -375,6 +432,7 @@ export async function openSpool(deps: SpoolDeps): Promise<Spool> {
       for (const entry of entries) refuse(entry, failure);
       finish(entries.length);
     }
+    deps.died?.(reason);
   }
 
   function remove(firstSeq: number): void {
@@ -400,6 +458,7 @@ export async function openSpool(deps: SpoolDeps): Promise<Spool> {
     await closed.promise;
     clearTimeout(timeout);
     clearTimeout(sweepTimer);
+    clearTimeout(probeTimer);
     thread.terminate();
   }
 }

@@ -1,11 +1,12 @@
 /**
  * Live records for whoever watches: decodes the frames of each sync and hands their rows to the listeners. Costs
  * nothing while nobody listens. What a listener cannot take in time is its own to drop and count; here a burst
- * above the bound is cut, so a watcher can never hold up the calls.
+ * above the bound is cut and counted, so a watcher can never hold up the calls.
  */
 import type { AuditRow } from "../storage/store.ts";
+import type { Metrics } from "../telemetry/metrics.ts";
 import { toAuditRow } from "./row.ts";
-import { decodeFrame } from "./spool-format.ts";
+import { decodeFrame, frameHeadBytes } from "./spool-format.ts";
 
 export type TailListener = (row: AuditRow) => void;
 
@@ -17,38 +18,52 @@ export interface Tail {
   offer(frames: readonly Uint8Array[] | undefined): void;
 }
 
-/** `switched` is told when the first listener comes and the last one goes. */
-export function createTail(switched: (on: boolean) => void): Tail {
+export function createTail(deps: {
+  /** Told when the first listener comes and the last one goes. */
+  readonly switched: (on: boolean) => void;
+  readonly metrics: Pick<Metrics, "count">;
+}): Tail {
   const listeners = new Set<TailListener>();
 
   function listen(listener: TailListener): () => void {
-    if (listeners.size === 0) switched(true);
+    if (listeners.size === 0) deps.switched(true);
     listeners.add(listener);
     return () => {
-      if (listeners.delete(listener) && listeners.size === 0) switched(false);
+      if (listeners.delete(listener) && listeners.size === 0) deps.switched(false);
     };
   }
 
   function offer(frames: readonly Uint8Array[] | undefined): void {
     if (frames === undefined || listeners.size === 0) return;
-    for (const row of toRows(frames)) for (const listener of listeners) listener(row);
+    const { rows, cut } = toRows(frames);
+    if (cut > 0) deps.metrics.count("mcp_gateway_audit_tail_dropped_total", {}, cut);
+    for (const row of rows) for (const listener of listeners) listener(row);
   }
 
   return { listen, offer };
 }
 
-function toRows(frames: readonly Uint8Array[]): readonly AuditRow[] {
+function toRows(frames: readonly Uint8Array[]): {
+  readonly rows: readonly AuditRow[];
+  readonly cut: number;
+} {
   const rows: AuditRow[] = [];
+  let cut = 0;
   for (const frame of frames) {
     const bytes = Buffer.from(frame.buffer, frame.byteOffset, frame.byteLength);
     let offset = 0;
-    while (offset < bytes.length && rows.length < rowsPerSyncMax) {
+    while (offset < bytes.length) {
+      if (rows.length === rowsPerSyncMax) {
+        cut += 1;
+        offset += frameHeadBytes + bytes.readUInt32LE(offset);
+        continue;
+      }
       const decoded = decodeFrame(bytes, offset);
       if (decoded.kind !== "record") break;
+      offset = decoded.end;
       const row = toAuditRow(decoded.record);
       if (row !== undefined) rows.push(row);
-      offset = decoded.end;
     }
   }
-  return rows;
+  return { rows, cut };
 }

@@ -3,6 +3,8 @@
  * client like any other and uses nothing of the gateway's inside.
  */
 import { readFileSync } from "node:fs";
+import { isIP } from "node:net";
+import { checkServerIdentity, type PeerCertificate } from "node:tls";
 import * as grpc from "@grpc/grpc-js";
 import { fromJSON, type MethodDefinition } from "@grpc/proto-loader";
 import descriptor from "../gen/descriptor.json" with { type: "json" };
@@ -44,8 +46,9 @@ const responseBytesMax = 64 * 1024 * 1024;
 
 export function createAdminClient(options: AdminClientOptions): AdminClient {
   const { address, token, deadlineMs = 30_000 } = options;
-  const channel = new grpc.Client(address, createCredentials(options.tls), {
+  const channel = new grpc.Client(address, createCredentials(address, options.tls), {
     "grpc.max_receive_message_length": responseBytesMax,
+    ...(addressIn(address) === undefined ? {} : { "grpc.ssl_target_name_override": "localhost" }),
   });
   // A copy, because the loader keeps and changes what it is given.
   const definitions: Parameters<typeof fromJSON>[0] = JSON.parse(JSON.stringify(descriptor));
@@ -111,10 +114,36 @@ function deadlineAfter(ms: number): Date {
   return new Date(systemClock.nowMs() + ms);
 }
 
-function createCredentials(tls: AdminClientOptions["tls"]): grpc.ChannelCredentials {
+/**
+ * TLS knows server names and no addresses, and grpc-js would send the address as a name. So one is sent that nobody
+ * looks at, and the certificate must be for the address itself.
+ */
+function createCredentials(
+  address: string,
+  tls: AdminClientOptions["tls"],
+): grpc.ChannelCredentials {
   if (tls === undefined) return grpc.credentials.createInsecure();
   const read = (path: string | undefined) => (path === undefined ? null : readFileSync(path));
-  return grpc.credentials.createSsl(read(tls.caFile), read(tls.keyFile), read(tls.certificateFile));
+  const ip = addressIn(address);
+  const verify =
+    ip === undefined
+      ? {}
+      : {
+          checkServerIdentity: (_name: string, certificate: PeerCertificate) =>
+            checkServerIdentity(ip, certificate),
+        };
+  return grpc.credentials.createSsl(
+    read(tls.caFile),
+    read(tls.keyFile),
+    read(tls.certificateFile),
+    verify,
+  );
+}
+
+/** The IP address in `address`, undefined where it has a name. */
+function addressIn(address: string): string | undefined {
+  const host = address.replace(/:\d+$/, "").replace(/^\[|\]$/g, "");
+  return isIP(host) === 0 ? undefined : host;
 }
 
 /** Nobody answered, or somebody answered no: two exit codes. */

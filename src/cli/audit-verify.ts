@@ -9,7 +9,7 @@ import { readClientEnvironment } from "../config/load.ts";
 import { type Command, CommandError, exitCodes } from "./command.ts";
 import { needPositionals, parseFlags } from "./flags.ts";
 
-/** Where `compose.ts` puts the spool below the data folder. */
+/** Where `compose/` puts the spool below the data folder. */
 const spoolFolder = "spool";
 
 export const auditVerify: Command = {

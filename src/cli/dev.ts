@@ -12,7 +12,7 @@ import {
 } from "./command.ts";
 import { parseFlags, parseWholeNumber } from "./flags.ts";
 import { type LocalGateway, startLocalGateway } from "./local-gateway.ts";
-import { renderDesktop, renderOwn } from "./snippets.ts";
+import { renderDesktop, renderDirect, renderOwn } from "./snippets.ts";
 
 export const dev: Command = {
   usage: "[--port N] [--admin-port N] [--ops-port N] [--data-dir DIR] -- COMMAND [ARG…]",
@@ -39,8 +39,8 @@ lines a client needs. Ports are free ones and state is temporary unless given. C
     });
     try {
       const name = toServerName(command);
-      const tokenFile = await register(gateway, name, command, rest);
-      await printAddresses(gateway, name, tokenFile, context);
+      const token = await register(gateway, name, command, rest);
+      await printAddresses(gateway, name, token, context);
       await untilStopped(context.stop);
       return exitCodes.done;
     } finally {
@@ -59,12 +59,18 @@ export function toServerName(command: string): string {
   return name === "" || name === "all" ? "server" : name;
 }
 
+/** The token of this run's one client. It is shown: it is good on this machine and for this run only. */
+interface DevToken {
+  readonly token: string;
+  readonly file: string;
+}
+
 async function register(
   gateway: LocalGateway,
   name: string,
   command: string,
   args: readonly string[],
-): Promise<string> {
+): Promise<DevToken> {
   const stdio = { command, args, working_directory: process.cwd() };
   const server = { name, description: [command, ...args].join(" "), stdio, enabled: true };
   await gateway.admin("ServerService", "RegisterServer", { server });
@@ -76,14 +82,15 @@ async function register(
     allowed_resources: ["*"],
     allowed_prompts: ["*"],
   };
-  const { token } = await gateway.admin("ClientService", "RegisterClient", { client });
-  return gateway.keepSecret("dev.token", String(token));
+  const answer = await gateway.admin("ClientService", "RegisterClient", { client });
+  const token = String(answer.token);
+  return { token, file: gateway.keepSecret("dev.token", token) };
 }
 
 async function printAddresses(
   gateway: LocalGateway,
   name: string,
-  tokenFile: string,
+  token: DevToken,
   { output }: CommandContext,
 ): Promise<void> {
   const { tools } = await gateway
@@ -93,15 +100,20 @@ async function printAddresses(
       return { tools: [] };
     });
   const count = Array.isArray(tools) ? tools.length : 0;
-  const facts = { ...gateway, tokenFile };
+  const facts = { ...gateway, tokenFile: token.file };
   const websocketUrl = gateway.agentsUrl.replace(/^http/, "ws");
   output.line(`${output.paint("bold", name)} is behind the gateway with ${count} tools.\n`);
   output.line(`  Streamable HTTP  ${gateway.agentsUrl}/${name}/mcp`);
   output.line(`  HTTP+SSE         ${gateway.agentsUrl}/${name}/sse`);
   output.line(`  WebSocket        ${websocketUrl}/${name}/ws`);
-  output.line(`  token            ${tokenFile}`);
+  output.line(`  token            ${token.token}`);
+  output.line(`                   also in ${token.file}`);
   output.line(`  admin, ops       ${gateway.adminAddress}, ${gateway.opsUrl}\n`);
   output.line(`${output.paint("dim", "try it:")}\n${renderOwn(facts)}\n`);
-  output.line(`${output.paint("dim", "a desktop client:")}\n${renderDesktop(facts)}\n`);
+  const direct = renderDirect(`${gateway.agentsUrl}/${name}/mcp`, token.token);
+  output.line(`${output.paint("dim", "a client that speaks HTTP:")}\n${direct}\n`);
+  output.line(
+    `${output.paint("dim", "a client that starts a program:")}\n${renderDesktop(facts)}\n`,
+  );
   output.note("Ctrl-C stops.");
 }

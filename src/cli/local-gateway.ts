@@ -47,7 +47,7 @@ export async function startLocalGateway(options: LocalGatewayOptions): Promise<L
       "log.level": "error",
     }),
   });
-  const { startGateway } = await import("../compose.ts");
+  const { startGateway } = await import("../compose/start-gateway.ts");
   const gateway = await startGateway(config);
   const address = toHostPort(gateway.addresses.admin);
   const token = readFileSync(gateway.adminTokenFile, "utf8").trim();

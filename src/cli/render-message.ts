@@ -7,6 +7,7 @@ import { clean, type Output } from "./output.ts";
 type Message = Readonly<Record<string, unknown>>;
 
 const columnsMax = 7;
+const pageFields = new Set(["next_page_token", "state_revision"]);
 
 /** Columns worth their width, for the lists whose objects have too many. */
 const preferredColumns: Readonly<Record<string, readonly string[]>> = {
@@ -17,7 +18,7 @@ const preferredColumns: Readonly<Record<string, readonly string[]>> = {
 
 export function renderMessage(message: Message, output: Output): void {
   const entries = Object.entries(message);
-  const list = entries.find(([, value]) => Array.isArray(value) && value.every(isMessage));
+  const list = findList(entries);
   if (list === undefined) {
     const lines = renderLines(message, "");
     for (const line of lines.length === 0 ? ["done"] : lines) output.line(line);
@@ -29,6 +30,14 @@ export function renderMessage(message: Message, output: Output): void {
   for (const [name, value] of entries) {
     if (name === "next_page_token" && value) output.note(`more: --page-token ${String(value)}`);
   }
+}
+
+/** The list of a page of objects: whatever else the answer holds only says where the page stands. */
+function findList(entries: readonly (readonly [string, unknown])[]) {
+  const others = entries.filter(([name]) => !pageFields.has(name));
+  const [only] = others;
+  if (only === undefined || others.length > 1) return undefined;
+  return Array.isArray(only[1]) && only[1].every(isMessage) ? only : undefined;
 }
 
 function renderRows(list: string, rows: readonly Message[], output: Output): void {

@@ -2,9 +2,16 @@
  * `serve`: runs the gateway until it is told to stop, then drains. Prints one JSON line when every listener is bound;
  * whoever started it reads the real addresses there.
  */
-import type { Gateway } from "../compose.ts";
+import type { Gateway } from "../compose/start-gateway.ts";
 import { loadConfig } from "../config/load.ts";
-import { type Command, exitCodes, UsageError, untilStopped } from "./command.ts";
+import {
+  type Command,
+  CommandError,
+  exitCodes,
+  messageOf,
+  UsageError,
+  untilStopped,
+} from "./command.ts";
 import { needPositionals, parseFlags, parseWholeNumber } from "./flags.ts";
 import { configFlags, configFlagsHelp, toConfigRequest } from "./serve-flags.ts";
 
@@ -22,8 +29,10 @@ ${configFlagsHelp}
       throw new UsageError("--workers: this version runs one process; leave the flag out");
     }
     const config = loadConfig(toConfigRequest(values));
-    const { startGateway } = await import("../compose.ts");
-    const gateway = await startGateway(config);
+    const { startGateway } = await import("../compose/start-gateway.ts");
+    const gateway = await startGateway(config).catch((error: unknown) => {
+      throw new CommandError(messageOf(error), exitCodes.failed, { cause: error });
+    });
     output.json({ event: "listening", ...gateway.addresses });
     await untilStopped(stop);
     await drainAndClose(gateway, config.drain.timeoutSeconds * 1000);

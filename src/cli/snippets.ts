@@ -57,6 +57,12 @@ export function renderDesktop({ agentsUrl, tokenFile }: SnippetFacts): string {
   );
 }
 
+/** For clients that reach a server by URL and can send a header. */
+export function renderDirect(url: string, token: string): string {
+  const headers = { Authorization: `Bearer ${token}` };
+  return JSON.stringify({ mcpServers: { gateway: { type: "http", url, headers } } }, null, 2);
+}
+
 /** The same gateway, asked by this program. */
 export function renderOwn({ agentsUrl, tokenFile }: SnippetFacts): string {
   return `${selfCommand.join(" ")} list-tools all --url ${agentsUrl} --token-file ${tokenFile}`;

@@ -1,6 +1,6 @@
 /**
  * The configuration as the rest of the program sees it: camelCase, complete, deeply frozen, secrets wrapped.
- * `load.ts` makes it; `compose.ts` hands each part to whoever needs it.
+ * `load.ts` makes it; `compose/` hands each part to whoever needs it.
  */
 import type { PresetName } from "./presets.ts";
 import type { ConfigValues } from "./schema.ts";

@@ -7,7 +7,7 @@ import type { Outcome, ServerErrorBody } from "../protocol/messages.ts";
 import { catalogue } from "./catalogue.ts";
 import type { Fault } from "./fault.ts";
 
-/** The tightest limit, as told in `error.data.limit` on every transport. */
+/** The tightest limit; whoever hits it is told it as `error.data.limit` on every transport. */
 export interface LimitState {
   readonly limit: number;
   readonly remaining: number;
@@ -33,7 +33,7 @@ export function faultToErrorBody(fault: Fault, limit?: LimitState): ServerErrorB
   const members = {
     ...(fault.name === "target-hidden" ? {} : { name: fault.name }),
     ...(fault.retryAfterMs === undefined ? {} : { retryAfterMs: fault.retryAfterMs }),
-    ...(limit === undefined || row.http !== 429 ? {} : { limit }),
+    ...(limit === undefined || fault.name !== "rate-limited" ? {} : { limit }),
     ...fault.data,
   };
   const dataText = Object.keys(members).length === 0 ? undefined : JSON.stringify(members);

@@ -162,7 +162,7 @@ export type ClientService<Caller> = {
 export interface Client {
   readonly id: string;
   readonly display_name: string;
-  readonly enabled: boolean;
+  readonly enabled?: boolean | undefined;
   readonly allowed_tools: readonly string[];
   readonly allowed_resources: readonly string[];
   readonly allowed_prompts: readonly string[];
@@ -377,7 +377,7 @@ export interface Rule {
   readonly effect: RuleEffect;
   readonly priority: number;
   readonly condition?: RuleCondition | null | undefined;
-  readonly enabled: boolean;
+  readonly enabled?: boolean | undefined;
   readonly metadata?: ResourceMetadata | null | undefined;
 }
 
@@ -548,6 +548,9 @@ export interface ExplainResponse {
   readonly allowed: boolean;
   readonly reason: string;
   readonly decided_by: string;
+  readonly roles: readonly string[];
+  readonly denied_by: readonly string[];
+  readonly granted_by: readonly string[];
   readonly state_revision: number;
 }
 
@@ -580,7 +583,7 @@ export interface RetentionRule {
   readonly event: string;
   readonly client_id: string;
   readonly priority: number;
-  readonly enabled: boolean;
+  readonly enabled?: boolean | undefined;
   readonly metadata?: ResourceMetadata | null | undefined;
 }
 
@@ -722,15 +725,15 @@ export interface Server {
   readonly stdio?: StdioTransport | null | undefined;
   readonly remote?: RemoteTransport | null | undefined;
   readonly era: ServerEra;
-  readonly enabled: boolean;
+  readonly enabled?: boolean | undefined;
   readonly connect_timeout_ms: number;
   readonly call_timeout_ms: number;
   readonly response_bytes_max: number;
   readonly max_in_flight: number;
-  readonly list_ttl_ms: number;
+  readonly list_ttl_ms?: number | undefined;
   readonly lists_public: boolean;
   readonly tool_settings: readonly ToolSetting[];
-  readonly allow_private_network: boolean;
+  readonly allow_private_network?: boolean | undefined;
   readonly metadata?: ResourceMetadata | null | undefined;
 }
 
@@ -764,7 +767,7 @@ export interface BundledResource {
 export interface VirtualServer {
   readonly name: string;
   readonly description: string;
-  readonly enabled: boolean;
+  readonly enabled?: boolean | undefined;
   readonly tools: readonly BundledName[];
   readonly prompts: readonly BundledName[];
   readonly resources: readonly BundledResource[];

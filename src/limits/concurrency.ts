@@ -66,5 +66,5 @@ export function createConcurrency(deps: ConcurrencyDeps): Concurrency {
 
 function tooMany(limit: number): Fault {
   const message = `At most ${limit} requests may be in flight at once`;
-  return createFault("too-many-in-flight", message, { retryAfterMs, data: { limit } });
+  return createFault("too-many-in-flight", message, { retryAfterMs, data: { maxInFlight: limit } });
 }

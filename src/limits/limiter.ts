@@ -90,7 +90,6 @@ export function createLimiter({
     const state = stateOf(filled);
     const fault = createFault("rate-limited", `Rate limited by the ${filled.name} limit`, {
       retryAfterMs: Math.ceil(waitMs(filled.bucket, filled.limit, 1)),
-      data: { ...state },
       reason: `${filled.name}-rate`,
     });
     return { allowed: false, state, fault };

@@ -46,7 +46,7 @@ export interface Reply {
   readonly outcome: Outcome;
   /** The correlation id, echoed in `X-Request-ID`. */
   readonly requestId: string;
-  /** State of the tightest limit, for the RateLimit headers. */
+  /** State of the tightest limit, for the RateLimit headers; `policy` is a whole item: `"client";q=60;w=60`. */
   readonly limit:
     | {
         readonly limit: number;

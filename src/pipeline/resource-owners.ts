@@ -4,14 +4,12 @@
  * What was learnt is remembered for a while, bounded.
  */
 import type { Clock } from "../lib/clock.ts";
-import { arrayMember, type JsonObject, readObject, stringMember } from "../protocol/json-view.ts";
-import type { McpRequest } from "../protocol/messages.ts";
-import { newestLegacyRevision } from "../protocol/revisions.ts";
-import { includesUri, nextCursorOf } from "../route/merge.ts";
+import { includesUri } from "../route/merge.ts";
 import { serversOf } from "../route/names.ts";
 import { matchesUri } from "../route/uri-pattern.ts";
 import type { Servers } from "../servers/client.ts";
 import type { Scope, Snapshot } from "../state/snapshot.ts";
+import { readList } from "./server-lists.ts";
 
 export interface OwnerQuestion {
   readonly scope: Scope;
@@ -32,9 +30,6 @@ interface KnownResources {
   /** Templates as patterns: each `{…}` stands for any run of characters. */
   readonly patterns: readonly string[];
 }
-
-const pagesMax = 50;
-const listTimeoutMs = 5_000;
 
 interface Learnt {
   readonly untilMs: number;
@@ -96,58 +91,5 @@ async function readResources(servers: Servers, server: string): Promise<KnownRes
   return {
     uris: new Set(uris),
     patterns: templates.map((template) => template.replaceAll(/\{[^}]*\}/g, "*")),
-  };
-}
-
-/** One member of every element of a list, over all pages; what cannot be read is left out. */
-async function readList(
-  servers: Servers,
-  server: string,
-  method: string,
-  listMember: string,
-  member: string,
-): Promise<readonly string[]> {
-  const client = servers.get(server);
-  if (client === undefined) return [];
-  const values: string[] = [];
-  let cursor: string | undefined;
-  for (let page = 0; page < pagesMax; page += 1) {
-    const context = {
-      signal: AbortSignal.timeout(listTimeoutMs),
-      timeoutMs: listTimeoutMs,
-      headers: {},
-    };
-    const outcome = await client.call(listRequest(method, cursor), context, () => {});
-    if (outcome.kind !== "result") break;
-    values.push(...membersOf(outcome.result, listMember, member));
-    cursor = nextCursorOf(outcome.result);
-    if (cursor === undefined) break;
-  }
-  return values;
-}
-
-function membersOf(result: JsonObject, listMember: string, member: string): readonly string[] {
-  return (arrayMember(result, listMember) ?? []).flatMap((span) => {
-    if (result.text[span.start] !== "{") return [];
-    const value = stringMember(readObject(result.text, span.start), member);
-    return value === undefined ? [] : [value];
-  });
-}
-
-/** A list request of the gateway's own. */
-export function listRequest(method: string, cursor: string | undefined): McpRequest {
-  const params = cursor === undefined ? undefined : readObject(JSON.stringify({ cursor }));
-  return {
-    kind: "request",
-    idText: "0",
-    method,
-    params,
-    envelope: {
-      revision: newestLegacyRevision,
-      clientInfoText: undefined,
-      clientCapabilitiesText: "{}",
-      logLevel: undefined,
-      progressTokenText: undefined,
-    },
   };
 }

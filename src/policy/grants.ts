@@ -7,6 +7,9 @@ import type { TargetKind } from "../protocol/methods.ts";
 import type { ClientGrants, Role } from "./rule.ts";
 import { canonicalPattern, canonicalUri, matchesGlob } from "./uri.ts";
 
+/** How much of a refused entry its error repeats. */
+const shownCharsMax = 128;
+
 /** Everything one client or role grants. */
 export interface Grants {
   has(kind: TargetKind, server: string, target: string): boolean;
@@ -118,5 +121,6 @@ function mentions(set: TargetSet, server: string): boolean {
 }
 
 function refuse(where: string, found: string, allowed: string): never {
-  throw new GatewayError("invalid-params", `${where}: "${found}" is not ${allowed}`);
+  const shown = found.length > shownCharsMax ? `${found.slice(0, shownCharsMax)}…` : found;
+  throw new GatewayError("invalid-params", `${where}: "${shown}" is not ${allowed}`);
 }

@@ -62,8 +62,8 @@ function classifyBare(message: McpRequest, isModernHeader: boolean): HttpClass {
   }
   const text =
     "Invalid params: this revision needs _meta with protocolVersion and clientCapabilities";
-  const data = { envelope: "io.modelcontextprotocol/protocolVersion" };
-  return refused(createFault("invalid-envelope", text, { data }));
+  const missing = { envelope: "io.modelcontextprotocol/protocolVersion" };
+  return refused(createFault("invalid-envelope", text, { data: missing }));
 }
 
 function versionMismatch(header: string | undefined, body: string): Fault | undefined {

@@ -6,6 +6,7 @@
 import { lookup as resolveName } from "node:dns";
 import { BlockList, isIP, type LookupFunction } from "node:net";
 import { GatewayError } from "../errors/fault.ts";
+import type { ServerSpec } from "./spec.ts";
 
 const refusedV4: readonly (readonly [string, number, string])[] = [
   ["0.0.0.0", 8, "unspecified"],
@@ -62,7 +63,9 @@ export function checkedUrl(
   const [secure, plain] = schemes === "http" ? ["https:", "http:"] : ["wss:", "ws:"];
   const isAllowed = url?.protocol === secure || (allowPrivateNetwork && url?.protocol === plain);
   if (url === null || !isAllowed) {
-    const also = allowPrivateNetwork ? ` or ${plain}//` : "";
+    const also = allowPrivateNetwork
+      ? ` or ${plain}//`
+      : `, or ${plain}// where allow_private_network is set`;
     throw refusal(`a server's URL must start with ${secure}//${also}`, "egress-scheme");
   }
   if (url.username !== "" || url.password !== "") {
@@ -73,6 +76,13 @@ export function checkedUrl(
   if (why !== undefined)
     throw refusal(`a server's address must be public; this one is ${why}`, "egress-address");
   return url;
+}
+
+/** Refuses a registration that could never be dialled (UP-01). Throws `invalid-params`. */
+export function checkTransport({ transport, allowPrivateNetwork }: ServerSpec): void {
+  if (transport.kind === "stdio") return;
+  const schemes = transport.kind === "websocket" ? "websocket" : "http";
+  checkedUrl(transport.url, schemes, allowPrivateNetwork);
 }
 
 /** The URL's host without the brackets of an IPv6 literal. */

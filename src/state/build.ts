@@ -5,6 +5,7 @@
  */
 import { GatewayError } from "../errors/fault.ts";
 import type { CompiledPolicy } from "../policy/compile.ts";
+import type { PolicyInput } from "../policy/rule.ts";
 import type { ServerSpec } from "../servers/spec.ts";
 import type { StoredResource } from "../storage/store.ts";
 import { refuseField, type Shape } from "./body-shape.ts";
@@ -21,13 +22,6 @@ import {
   type VirtualServerResource,
 } from "./resources.ts";
 import type { Scope, Snapshot } from "./snapshot.ts";
-
-export interface PolicyInput {
-  readonly clients: readonly ClientResource[];
-  readonly roles: readonly RoleResource[];
-  readonly bindings: readonly BindingResource[];
-  readonly rules: readonly RuleResource[];
-}
 
 /** `policy/compile`'s function; throws GatewayError invalid-params for a bad pattern. */
 export type CompilePolicy = (input: PolicyInput) => CompiledPolicy;
@@ -50,18 +44,20 @@ export function buildSnapshot(
 ): Snapshot {
   const parsed = parseResources(resources);
   checkReferences(parsed);
+  const policyInput: PolicyInput = {
+    clients: [...parsed.clients.values()],
+    roles: [...parsed.roles.values()],
+    bindings: [...parsed.bindings.values()],
+    rules: [...parsed.rules.values()],
+  };
   return Object.freeze({
     stateRevision,
     clients: parsed.clients,
     tokens: byDigest(parsed.tokens),
     servers: enabledOnly(parsed.servers),
     scopes: buildScopes(parsed),
-    policy: compile({
-      clients: [...parsed.clients.values()],
-      roles: [...parsed.roles.values()],
-      bindings: [...parsed.bindings.values()],
-      rules: [...parsed.rules.values()],
-    }),
+    policy: compile(policyInput),
+    policyInput,
     retentionRules: [...parsed.retentionRules.values()],
   });
 }

@@ -3,6 +3,7 @@
  * Immutable. `build.ts` makes it from the store's resources, `current.ts` holds the one that new calls get.
  */
 import type { CompiledPolicy } from "../policy/compile.ts";
+import type { PolicyInput } from "../policy/rule.ts";
 import type { ServerSpec } from "../servers/spec.ts";
 import type {
   ClientResource,
@@ -26,6 +27,8 @@ export interface Snapshot {
   readonly servers: ReadonlyMap<string, ServerSpec>;
   readonly scopes: ReadonlyMap<string, Scope>;
   readonly policy: CompiledPolicy;
+  /** What the policy was compiled from, to explain its decisions. */
+  readonly policyInput: PolicyInput;
   readonly retentionRules: readonly RetentionRuleResource[];
 }
 

@@ -1,6 +1,6 @@
 /**
  * Opens the store: PostgreSQL where a database URL is given, the embedded SQLite otherwise; migrates it or checks
- * that its schema fits. Called by `compose.ts` and by the migrate subcommand.
+ * that its schema fits. Called by `compose/` and by the migrate subcommand.
  */
 import { sql } from "kysely";
 import type { Log } from "../telemetry/log.ts";
@@ -41,7 +41,11 @@ export async function openStore(options: OpenStoreOptions): Promise<Store> {
     try {
       return await openOnce(options);
     } catch (error) {
-      const isPassing = error instanceof StoreError && error.kind === "unavailable";
+      // Only a server may still be on its way; a folder that cannot be opened stays so.
+      const isPassing =
+        options.databaseUrl !== undefined &&
+        error instanceof StoreError &&
+        error.kind === "unavailable";
       if (!isPassing || !options.waitMs || giveUp.aborted) throw error;
       options.log.warn("storage.waiting", { reason: error.message });
       await new Promise((resolve) => setTimeout(resolve, retryAfterMs));

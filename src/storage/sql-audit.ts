@@ -8,7 +8,7 @@ import { anyRow, fromAuditTable, prunedColumns, toAuditTable } from "./audit-row
 import { chunksOf, powerOfTwoChunks } from "./chunks.ts";
 import type { SqlDialect } from "./dialect.ts";
 import type { Tables } from "./schema.ts";
-import type { Guard, SqlStoreLimits } from "./sql-store.ts";
+import type { Guard, SqlStoreLimits } from "./sql-part.ts";
 import { type AuditRow, type AuditStore, StoreError } from "./store.ts";
 
 interface Place {

@@ -7,7 +7,7 @@ import { createYielder } from "../lib/yielding.ts";
 import { chunksOf } from "./chunks.ts";
 import type { SqlDialect } from "./dialect.ts";
 import type { ResourcesTable, Tables } from "./schema.ts";
-import type { Guard, SqlStoreLimits } from "./sql-store.ts";
+import type { Guard, SqlStoreLimits } from "./sql-part.ts";
 import {
   type ResourceChange,
   type ResourceStore,

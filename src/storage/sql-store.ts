@@ -5,23 +5,9 @@
 import { sql } from "kysely";
 import type { SqlDialect } from "./dialect.ts";
 import { createAuditStore } from "./sql-audit.ts";
+import { defaultSqlStoreLimits, type Guard, type SqlStoreLimits } from "./sql-part.ts";
 import { createResourceStore } from "./sql-resources.ts";
 import type { Store } from "./store.ts";
-
-export interface SqlStoreLimits {
-  /** Rows written by one statement. PostgreSQL takes 65,535 parameters in one, SQLite 32,766. */
-  readonly rowsPerStatementMax: number;
-  /** Rows returned by one scan; callers continue with `next`. */
-  readonly scanRowsMax: number;
-}
-
-export const defaultSqlStoreLimits: SqlStoreLimits = {
-  rowsPerStatementMax: 512,
-  scanRowsMax: 10_000,
-};
-
-/** Runs one operation; whatever it throws becomes a `StoreError`. */
-export type Guard = <T>(work: () => Promise<T>) => Promise<T>;
 
 /** A store on an open, migrated database. Closing it closes the dialect. */
 export function createSqlStore(

@@ -36,6 +36,7 @@ const counters = {
     "Appends that did not reach their level in time, by class.",
     ["class"],
   ],
+  mcp_gateway_audit_tail_dropped_total: ["Records a live listener was not shown.", []],
   mcp_gateway_audit_shipped_total: ["Records copied to the database.", []],
   mcp_gateway_slow_consumers_total: [
     "Connections cut for reading too slowly, by binding.",

@@ -1,6 +1,6 @@
 /**
  * Health and metrics over plain HTTP, on a listener of its own that agents do not reach. It only reads: GET and HEAD,
- * no credentials, nothing personal. `compose.ts` starts it first, so that probes see the gateway come up.
+ * no credentials, nothing personal. `compose/` starts it first, so that probes see the gateway come up.
  */
 import type { Health, HealthReport } from "./health.ts";
 import type { CounterName, Metrics } from "./metrics.ts";

@@ -189,7 +189,10 @@ describe("what is malformed", () => {
   test("AD-04 a message just below the limit passes, and a list of megabytes comes back", async () => {
     await using plane = await startAdminPlane();
     const admin = plane.client();
-    const allowed_resources = Array.from({ length: 3000 }, (_, i) => `${i}${"r".repeat(1000)}`);
+    const allowed_resources = Array.from(
+      { length: 3000 },
+      (_, i) => `note://${i}/${"r".repeat(1000)}`,
+    );
     await admin.call("ClientService", "registerClient", {
       client: { id: "big", allowed_resources },
     });

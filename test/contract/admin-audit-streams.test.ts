@@ -72,7 +72,7 @@ describe("AuditService", () => {
       const lines = text.trimEnd().split("\n");
       expect(lines).toHaveLength(format === "EXPORT_FORMAT_CSV" ? 1201 : 1200);
       await until(() => plane.records.length === 2);
-      expect(plane.events).toEqual(["admin.export:intent:written", "admin.export:outcome:written"]);
+      expect(plane.events).toEqual(["admin.export:intent:synced", "admin.export:outcome:synced"]);
       expect(plane.records[1]?.facts).toMatchObject({ rows: 1200, status: "OK" });
     },
   );

@@ -224,9 +224,27 @@ describe("PolicyService", () => {
     const explain = { server: "calc", target: "add", action: "POLICY_ACTION_INVOKE_TOOL" as const };
     const no = await admin.call("PolicyService", "explain", { ...explain, principal: "client:ci" });
     expect(no).toMatchObject({ allowed: false, decided_by: "default" });
-    const roles = ["analyst"];
-    const yes = await admin.call("PolicyService", "explain", { ...explain, principal: "u", roles });
-    expect(yes.allowed).toBe(true);
+    const permissions = [
+      { resource: "mcp:calc:*", actions: ["POLICY_ACTION_INVOKE_TOOL" as const] },
+    ];
+    await admin.call("PolicyService", "createRole", { role: { name: "reader", permissions } });
+    const asked = { ...explain, principal: "u", roles: ["reader"] };
+    const yes = await admin.call("PolicyService", "explain", asked);
+    expect(yes).toMatchObject({ allowed: true, roles: ["reader"], granted_by: ["role:reader"] });
+    const rule = {
+      name: "frozen",
+      effect: "RULE_EFFECT_DENY" as const,
+      condition: { server: "calc" },
+    };
+    await admin.call("PolicyService", "createRule", { rule });
+    const denied = await admin.call("PolicyService", "explain", asked);
+    expect(denied).toMatchObject({
+      allowed: false,
+      decided_by: "rule:frozen",
+      denied_by: ["rule:frozen"],
+      granted_by: ["role:reader"],
+    });
+    await admin.call("PolicyService", "deleteRule", { name: "frozen" });
     const ghost = admin.call("PolicyService", "explain", { ...explain, principal: "client:no" });
     expect((await failure(ghost)).code).toBe(status.NOT_FOUND);
   });

@@ -160,7 +160,7 @@ describe("modern requests", () => {
     expect(limited.status).toBe(429);
     expect(limited.headers.get("retry-after")).toBe("2");
     expect(limited.headers.get("ratelimit")).toBe('"per-client";r=0;t=7');
-    expect(limited.headers.get("ratelimit-policy")).toBe('"per-client";q=10');
+    expect(limited.headers.get("ratelimit-policy")).toBe('"per-client";q=10;w=60');
     expect(await limited.json()).toMatchObject({
       error: {
         code: 42901,
@@ -225,7 +225,7 @@ describe("legacy sessions", () => {
       result: { content: [{ type: "text", text: "{}" }] },
     });
     expect(agents.dispatch.seen.map((one) => [one.era, one.message])).toMatchObject([
-      ["modern", { method: "server/discover" }],
+      ["legacy", { method: "server/discover", envelope: { revision: "2025-06-18" } }],
       ["legacy", { method: "tools/call", envelope: { revision: "2025-06-18" } }],
     ]);
   });

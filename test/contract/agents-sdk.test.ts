@@ -69,7 +69,7 @@ for (const [name, createTransport] of Object.entries(transports)) {
 }
 
 describe("SDK v2 over streamable http", () => {
-  for (const mode of ["legacy", { pin: "2026-07-28" }] as const) {
+  for (const mode of ["legacy", "auto", { pin: "2026-07-28" }] as const) {
     test(`connects, lists, calls, reports progress, cancels: ${JSON.stringify(mode)}`, async () => {
       await using agents = await startAgents();
       const client = new ModernClient(identity, { versionNegotiation: { mode } });

@@ -114,6 +114,15 @@ describe("single messages (T01)", () => {
     expect(await bad.json()).toMatchObject({ error: { code: -32700 } });
   });
 
+  test("ping is answered to those who may be here", async () => {
+    await using agents = await startAgents();
+    const allowed = await post(agents, legacyBody("ping"), { path });
+    expect(await allowed.json()).toEqual({ jsonrpc: "2.0", id: 1, result: {} });
+    const refused = await post(agents, legacyBody("ping"), { path, token: null });
+    expect(refused.status).toBe(401);
+    expect(refused.headers.get("www-authenticate")).toContain("resource_metadata=");
+  });
+
   test("a caller that reads event streams only gets one", async () => {
     await using agents = await startAgents();
     const headers = { accept: "text/event-stream" };
@@ -129,4 +138,11 @@ describe("single messages (T01)", () => {
     const response = await post(agents, modernBody("tools/list"), { path, headers });
     expect(await response.json()).toMatchObject({ result: { resultType: "complete" } });
   });
+});
+
+test("T02: switched off, the transport of 2024-11-05 does not exist", async () => {
+  await using agents = await startAgents({ httpSse: false });
+  const headers = { authorization: "Bearer good", accept: "text/event-stream" };
+  const answer = await fetch(`${agents.url}/notes/sse`, { headers });
+  expect(answer.status).toBe(404);
 });

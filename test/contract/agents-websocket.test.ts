@@ -87,6 +87,8 @@ describe("messages", () => {
     const client = await open(agents);
     client.send(legacyBody("tools/list", undefined, "early"));
     expect(await client.answer("early")).toMatchObject({ error: { code: 40001 } });
+    client.send(legacyBody("ping", undefined, "early ping"));
+    expect(await client.answer("early ping")).toMatchObject({ result: {} });
     client.send(modernBody("tools/call", { name: "echo", arguments: { a: 1 } }, "m1"));
     expect(await client.answer("m1")).toMatchObject({ result: { resultType: "complete" } });
     client.send(initializeBody("2025-06-18"));
@@ -203,6 +205,15 @@ describe("messages", () => {
     await until(() => busy.received.length === 10_000);
   });
 
+  test("I-06: a pipeline that throws fails one call, not the socket", async () => {
+    await using agents = await startAgents();
+    const client = await open(agents);
+    client.send(modernBody("tools/call", { name: "crash", arguments: {} }, 1));
+    expect(await client.answer(1)).toMatchObject({ error: { code: -32603 } });
+    client.send(modernBody("tools/list", {}, 2));
+    expect(await client.answer(2)).toMatchObject({ result: {} });
+  });
+
   test("requests in flight are bounded", async () => {
     await using agents = await startAgents({ callsPerConnectionMax: 2 });
     const client = await open(agents);
@@ -218,4 +229,9 @@ describe("messages", () => {
     for (let at = 0; at < 500; at += 1) client.socket.ping();
     expect((await client.closed).code).toBe(1008);
   });
+});
+
+test("an idle timeout longer than the runtime keeps a socket does not stop the listener from starting", async () => {
+  await using agents = await startAgents({ wsIdleSeconds: 3_600 });
+  expect(agents.port).toBeGreaterThan(0);
 });

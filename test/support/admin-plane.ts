@@ -2,6 +2,7 @@
  * A whole admin plane on a loopback port: the real server and services over an in-memory store, and a real grpc-js
  * client. No assertions.
  */
+
 import { createHmac } from "node:crypto";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -34,7 +35,9 @@ import { createSystemService } from "../../src/admin/services/system-service.ts"
 import type { RecordDraft } from "../../src/audit/record.ts";
 import type * as api from "../../src/gen/types.ts";
 import { systemClock } from "../../src/lib/clock.ts";
-import { buildSnapshot, type CompilePolicy } from "../../src/state/build.ts";
+import { compilePolicy } from "../../src/policy/compile.ts";
+import { checkTransport } from "../../src/servers/egress.ts";
+import { buildSnapshot } from "../../src/state/build.ts";
 import { createCurrentSnapshot, type SwappableSnapshot } from "../../src/state/current.ts";
 import type { AuditRow } from "../../src/storage/store.ts";
 import { silentLog } from "../../src/telemetry/log.ts";
@@ -43,15 +46,6 @@ import {
   createMemoryResourceStore,
   type MemoryResourceStore,
 } from "./memory-store.ts";
-
-export const compileNothing: CompilePolicy = () => ({
-  decide: (asker, question) => ({
-    allowed: asker.roles.includes("analyst"),
-    reason: `stub policy for ${question.target}`,
-    ruleId: "default",
-  }),
-  seesServer: () => false,
-});
 
 export const digestOfToken = (token: string): string =>
   createHmac("sha256", "test-key").update(token).digest("hex");
@@ -86,12 +80,12 @@ export async function startAdminPlane(options: AdminPlaneOptions = {}): Promise<
   const operators = createOperators({ dataDir, operators: options.operators ?? [] });
   const token = readFileSync(operators.tokenPath, "utf8").trim();
   const store = createMemoryResourceStore();
-  const current = createCurrentSnapshot(buildSnapshot(0, [], compileNothing));
+  const current = createCurrentSnapshot(buildSnapshot(0, [], compilePolicy));
   const records: RecordDraft[] = [];
   const events: string[] = [];
   const rows = [...(options.rows ?? [])];
   const listeners = new Set<(row: AuditRow) => void>();
-  const state = changeState({ store, current, compile: compileNothing, clock: systemClock });
+  const state = changeState({ store, current, compile: compilePolicy, clock: systemClock });
   const services: AdminServices = {
     ClientService: createClientService({
       state,
@@ -112,6 +106,15 @@ export async function startAdminPlane(options: AdminPlaneOptions = {}): Promise<
     }),
     ServerService: createServerService({
       state,
+      defaults: {
+        connectTimeoutMs: 10_000,
+        callTimeoutMs: 60_000,
+        responseBytesMax: 8_388_608,
+        maxInFlight: 256,
+        listTtlMs: 5_000,
+        allowPrivateNetwork: true,
+      },
+      checkTransport,
       listTools: async () => new Map([["add", { name: "add", text: '{"name":"add"}' }]]),
       checkServer: async (name) => statusOf(name),
       serverStatus: statusOf,

@@ -27,7 +27,7 @@ export interface FakeDispatch extends Dispatch {
 
 const toolNames = ["echo", "progress", "wait", "refuse", "limited", "hidden", "flood", "crash"];
 const tools = toolNames.map((name) => ({ name, inputSchema: { type: "object" } }));
-const limit = { limit: 10, remaining: 0, resetSeconds: 7, policy: "per-client" };
+const limit = { limit: 10, remaining: 0, resetSeconds: 7, policy: '"per-client";q=10;w=60' };
 const floodMessages = 4_000;
 
 export function createFakeDispatch(tokens: Readonly<Record<string, string>>): FakeDispatch {

@@ -45,6 +45,7 @@ export const generousLimits = {
 
 export interface RecordView {
   readonly seq: number;
+  readonly leaf: string;
   readonly event: string;
   readonly status: string;
   readonly correlation_id: string;
@@ -56,6 +57,7 @@ export interface RecordView {
   readonly client: string;
   readonly decision: string;
   readonly durability: string;
+  readonly time_ms: number;
   readonly envelope_json: string;
   readonly details_json: string;
 }
@@ -64,6 +66,7 @@ export interface RecordView {
 export async function allRecords(
   admin: AdminClient,
   filter: AdminMessage = {},
+  includePruned = false,
 ): Promise<readonly RecordView[]> {
   const records: RecordView[] = [];
   let pageToken = "";
@@ -71,7 +74,13 @@ export async function allRecords(
     const page = await admin.call<{ records: RecordView[]; next_page_token: string }>(
       "AuditService",
       "QueryRecords",
-      { filter, order: "RECORD_ORDER_OLDEST_FIRST", page_size: 1000, page_token: pageToken },
+      {
+        filter,
+        order: "RECORD_ORDER_OLDEST_FIRST",
+        page_size: 1000,
+        page_token: pageToken,
+        include_pruned: includePruned,
+      },
     );
     records.push(...page.records);
     pageToken = page.next_page_token;

@@ -6,6 +6,8 @@ export interface TinyServer extends AsyncDisposable {
   readonly url: string;
   /** `X-Request-ID` of every tools/call seen, in order. */
   readonly seen: readonly string[];
+  /** The text of every tools/call seen, in order. */
+  readonly texts: readonly string[];
 }
 
 const tools = ["echo", "slow"].map((name) => ({
@@ -28,6 +30,7 @@ interface TinyRequest {
 
 export function startTinyServer(): TinyServer {
   const seen: string[] = [];
+  const texts: string[] = [];
   const server = Bun.serve({
     hostname: "127.0.0.1",
     port: 0,
@@ -35,7 +38,10 @@ export function startTinyServer(): TinyServer {
       if (request.method !== "POST") return new Response(null, { status: 405 });
       const message = (await request.json()) as TinyRequest;
       if (message.id === undefined) return new Response(null, { status: 202 });
-      if (message.method === "tools/call") seen.push(request.headers.get("x-request-id") ?? "");
+      if (message.method === "tools/call") {
+        seen.push(request.headers.get("x-request-id") ?? "");
+        texts.push(message.params?.arguments?.text ?? "");
+      }
       const delayMs =
         message.params?.name === "slow" ? (message.params.arguments?.delay_ms ?? 100) : 0;
       if (delayMs > 0) await Bun.sleep(delayMs);
@@ -45,6 +51,7 @@ export function startTinyServer(): TinyServer {
   return {
     url: `http://127.0.0.1:${server.port}/mcp`,
     seen,
+    texts,
     [Symbol.asyncDispose]: async () => {
       await server.stop(true);
     },

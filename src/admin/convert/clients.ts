@@ -11,7 +11,7 @@ export function toClientResource(message: Client): ClientResource {
   return {
     id: message.id,
     displayName: message.display_name,
-    enabled: message.enabled,
+    enabled: message.enabled ?? true,
     allowedTools: message.allowed_tools,
     allowedResources: message.allowed_resources,
     allowedPrompts: message.allowed_prompts,

@@ -63,7 +63,7 @@ export function toRuleResource(message: Rule): RuleResource {
       principal: orUndefined(condition?.principal ?? ""),
       action: action === "POLICY_ACTION_UNSPECIFIED" ? undefined : actions[action],
     },
-    enabled: message.enabled,
+    enabled: message.enabled ?? true,
   };
 }
 

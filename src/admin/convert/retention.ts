@@ -28,7 +28,7 @@ export function toRetentionRuleResource(message: RetentionRule): RetentionRuleRe
     event: orUndefined(message.event),
     clientId: orUndefined(message.client_id),
     priority: message.priority,
-    enabled: message.enabled,
+    enabled: message.enabled ?? true,
   };
 }
 

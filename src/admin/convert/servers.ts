@@ -39,10 +39,22 @@ const states = {
   SERVER_STATE_DISABLED: "disabled",
 } as const satisfies Partial<Record<ServerState, ServerStatus["state"]>>;
 
+/** What a registration that leaves a field unset gets; from the configuration. */
+export type ServerDefaults = Pick<
+  ServerResource,
+  | "connectTimeoutMs"
+  | "callTimeoutMs"
+  | "responseBytesMax"
+  | "maxInFlight"
+  | "listTtlMs"
+  | "allowPrivateNetwork"
+>;
+
 /** `previous` lends its secrets where the message holds "[redacted]". */
 export function toServerResource(
   message: Server,
   previous: StoredResource | undefined,
+  defaults: ServerDefaults,
 ): ServerResource {
   const before = previous && serverShape(previous.body, "server").transport;
   return {
@@ -50,12 +62,12 @@ export function toServerResource(
     description: message.description,
     transport: toTransport(message, before),
     era: message.era === "SERVER_ERA_UNSPECIFIED" ? "auto" : eras[message.era],
-    enabled: message.enabled,
-    connectTimeoutMs: orDefault(message.connect_timeout_ms, 10_000),
-    callTimeoutMs: orDefault(message.call_timeout_ms, 60_000),
-    responseBytesMax: orDefault(message.response_bytes_max, 16 * 1024 * 1024),
-    maxInFlight: orDefault(message.max_in_flight, 64),
-    listTtlMs: message.list_ttl_ms,
+    enabled: message.enabled ?? true,
+    connectTimeoutMs: orDefault(message.connect_timeout_ms, defaults.connectTimeoutMs),
+    callTimeoutMs: orDefault(message.call_timeout_ms, defaults.callTimeoutMs),
+    responseBytesMax: orDefault(message.response_bytes_max, defaults.responseBytesMax),
+    maxInFlight: orDefault(message.max_in_flight, defaults.maxInFlight),
+    listTtlMs: message.list_ttl_ms ?? defaults.listTtlMs,
     listsPublic: message.lists_public,
     toolSettings: message.tool_settings.map((setting) => ({
       tool: setting.tool,
@@ -63,7 +75,7 @@ export function toServerResource(
       cacheTtlMs: setting.cache_ttl_ms,
       cachePublic: setting.cache_public,
     })),
-    allowPrivateNetwork: message.allow_private_network,
+    allowPrivateNetwork: message.allow_private_network ?? defaults.allowPrivateNetwork,
   };
 }
 
@@ -96,7 +108,7 @@ export function toVirtualServerResource(message: VirtualServer): VirtualServerRe
   return {
     name: message.name,
     description: message.description,
-    enabled: message.enabled,
+    enabled: message.enabled ?? true,
     tools: message.tools.map(toBundled),
     prompts: message.prompts.map(toBundled),
     resources: message.resources.map(({ server, uri_pattern }) => ({

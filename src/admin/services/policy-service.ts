@@ -4,6 +4,7 @@
  */
 import { GatewayError } from "../../errors/fault.ts";
 import type { ExplainRequest, PolicyService } from "../../gen/types.ts";
+import { explain } from "../../policy/explain.ts";
 import type { Asker, Question } from "../../policy/rule.ts";
 import type { CurrentSnapshot, Snapshot } from "../../state/snapshot.ts";
 import type { Caller } from "../caller.ts";
@@ -47,11 +48,19 @@ export function createPolicyService({ state, current }: PolicyServiceDeps): Poli
     async explain(request) {
       const snapshot = current.get();
       const question = toQuestion(request);
-      const decision = snapshot.policy.decide(toAsker(request, snapshot), question);
+      const asker = toAsker(request, snapshot);
+      const { decision, roles, deniedBy, grantedBy } = explain(
+        snapshot.policyInput,
+        asker,
+        question,
+      );
       return {
         allowed: decision.allowed,
         reason: decision.reason,
         decided_by: decision.ruleId,
+        roles,
+        denied_by: deniedBy,
+        granted_by: grantedBy,
         state_revision: snapshot.stateRevision,
       };
     },

@@ -4,6 +4,7 @@
  */
 import type { ServerService, Tool } from "../../gen/types.ts";
 import type { CatalogueTool, ServerStatus } from "../../servers/client.ts";
+import type { ServerSpec } from "../../servers/spec.ts";
 import type { Caller } from "../caller.ts";
 import type { StateWriter } from "../change-state.ts";
 import { needMessage } from "../convert/common.ts";
@@ -11,6 +12,7 @@ import {
   fromServer,
   fromStatus,
   fromVirtualServer,
+  type ServerDefaults,
   toServerResource,
   toVirtualServerResource,
 } from "../convert/servers.ts";
@@ -18,6 +20,9 @@ import { createResourceCrud } from "../resource-crud.ts";
 
 export interface ServerServiceDeps {
   readonly state: StateWriter;
+  readonly defaults: ServerDefaults;
+  /** Throws invalid-params for a transport that may not be dialled; asked again at each connection. */
+  readonly checkTransport: (server: ServerSpec) => void;
   /** The server's tools; `refresh` asks it again. Rejects with GatewayError upstream-*. */
   readonly listTools: (
     server: string,
@@ -34,7 +39,11 @@ export function createServerService(deps: ServerServiceDeps): ServerService<Call
     kind: "server",
     noun: "server",
     nameOf: (server) => server.name,
-    toResource: toServerResource,
+    toResource: (message, previous) => {
+      const server = toServerResource(message, previous, deps.defaults);
+      deps.checkTransport(server);
+      return server;
+    },
     fromStored: fromServer,
   });
   const tools = async (server: string, refresh: boolean, signal: AbortSignal) => {

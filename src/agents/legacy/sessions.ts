@@ -60,6 +60,7 @@ export interface SessionSummary {
   readonly scope: string;
   readonly revision: string;
   readonly startedAtMs: number;
+  readonly usedAtMs: number;
   readonly callsInFlight: number;
 }
 
@@ -79,16 +80,30 @@ export interface Sessions {
 export function createSessions(deps: {
   readonly clock: Clock;
   readonly sessionsMax: number;
+  readonly sessionsPerPrincipalMax: number;
   readonly sessionIdleMs: number;
 }): Sessions {
   const { clock } = deps;
   const byId = new Map<string, LegacySession>();
+  const countByPrincipal = new Map<string, number>();
 
   function end(session: LegacySession, why: SessionEnd): void {
     if (!byId.delete(session.id)) return;
+    addToCount(session.principal.id, -1);
     for (const call of session.calls.values()) call.abort();
     session.onEnd?.(why);
     session.onEnd = undefined;
+  }
+
+  function addToCount(principalId: string, by: 1 | -1): void {
+    const count = (countByPrincipal.get(principalId) ?? 0) + by;
+    if (count === 0) countByPrincipal.delete(principalId);
+    else countByPrincipal.set(principalId, count);
+  }
+
+  function isFull(principalId: string): boolean {
+    const own = countByPrincipal.get(principalId) ?? 0;
+    return byId.size >= deps.sessionsMax || own >= deps.sessionsPerPrincipalMax;
   }
 
   function isIdle(session: LegacySession): boolean {
@@ -102,8 +117,8 @@ export function createSessions(deps: {
 
   return {
     open(opening) {
-      if (byId.size >= deps.sessionsMax) endIdle();
-      if (byId.size >= deps.sessionsMax) return undefined;
+      if (isFull(opening.principal.id)) endIdle();
+      if (isFull(opening.principal.id)) return undefined;
       const id = randomSecret();
       const session: LegacySession = {
         ...opening,
@@ -117,6 +132,7 @@ export function createSessions(deps: {
         onEnd: undefined,
       };
       byId.set(id, session);
+      addToCount(session.principal.id, 1);
       return session;
     },
     find(id, binding, scope) {
@@ -145,12 +161,12 @@ export function createSessions(deps: {
     endAll(why) {
       for (const session of byId.values()) end(session, why);
     },
-    list: () => [...byId.values()].map(summarize),
+    list: () => [...byId.values()].map((session) => summarize(session, clock)),
     size: () => byId.size,
   };
 }
 
-function summarize(session: LegacySession): SessionSummary {
+function summarize(session: LegacySession, clock: Clock): SessionSummary {
   return {
     id: session.publicId,
     principalId: session.principal.id,
@@ -159,6 +175,7 @@ function summarize(session: LegacySession): SessionSummary {
     scope: session.scope,
     revision: session.revision,
     startedAtMs: session.startedAtMs,
+    usedAtMs: clock.nowMs() - Math.round(clock.monotonicMs() - session.usedAtMs),
     callsInFlight: session.calls.size,
   };
 }

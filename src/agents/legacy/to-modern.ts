@@ -19,7 +19,6 @@ import {
   type LegacyRevision,
   legacyRevisions,
   newestLegacyRevision,
-  newestModernRevision,
 } from "../../protocol/revisions.ts";
 import type { LegacySession } from "./sessions.ts";
 
@@ -56,8 +55,9 @@ export function readInitialize(request: McpRequest): Handshake | { readonly faul
     return wrong("clientInfo must be an object with the strings name and version");
   }
   const clientInfoText = memberText(params, "clientInfo");
+  const revision = isLegacyRevision(asked) ? asked : newestLegacyRevision;
   return {
-    revision: isLegacyRevision(asked) ? asked : newestLegacyRevision,
+    revision,
     clientInfoText,
     capabilitiesText: objectText(capabilities),
     discover: {
@@ -66,7 +66,7 @@ export function readInitialize(request: McpRequest): Handshake | { readonly faul
       method: "server/discover",
       params: readObject("{}"),
       envelope: {
-        revision: newestModernRevision,
+        revision,
         clientInfoText,
         clientCapabilitiesText: "{}",
         logLevel: undefined,

@@ -10,13 +10,11 @@ import { memberText, objectText, readObject, stringMember } from "../../protocol
 import type { McpRequest } from "../../protocol/messages.ts";
 import { serversOf } from "../../route/names.ts";
 import type { ServerSpec } from "../../servers/spec.ts";
-import type { Metrics } from "../../telemetry/metrics.ts";
 import { answerWith, type CachePlan, type Exchange, proceed, type Verdict } from "../exchange.ts";
 import type { Stage } from "../stage.ts";
 
 export interface CacheDeps {
   readonly cache: ReplyCache;
-  readonly metrics: Metrics;
 }
 
 export function createCacheStage(deps: CacheDeps): Stage {
@@ -25,14 +23,11 @@ export function createCacheStage(deps: CacheDeps): Stage {
     enter(x: Exchange): Verdict {
       const plan = planOf(x);
       if (plan === undefined) return proceed;
-      const kind = x.method?.method ?? "other";
       const found = deps.cache.get(plan.identity);
       if (found === undefined) {
-        deps.metrics.count("mcp_gateway_cache_misses_total", { kind });
         x.cachePlan = plan;
         return proceed;
       }
-      deps.metrics.count("mcp_gateway_cache_hits_total", { kind });
       x.cached = true;
       return answerWith(readObject(found));
     },
@@ -79,14 +74,9 @@ function listPlan(
 ): CachePlan | undefined {
   const ttlMs = Math.min(...specs.map((spec) => spec.listTtlMs));
   if (specs.length === 0 || ttlMs <= 0) return undefined;
-  return {
-    identity: identityOf(
-      x,
-      request,
-      specs.every((spec) => spec.listsPublic),
-    ),
-    ttlMs,
-  };
+  // A joined list holds what this principal sees of several servers: it is never anybody else's.
+  const isPublic = x.scope?.kind === "server" && specs.every((spec) => spec.listsPublic);
+  return { identity: identityOf(x, request, isPublic), ttlMs };
 }
 
 /** What the operator said about the tool being called. */

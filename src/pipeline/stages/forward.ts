@@ -17,7 +17,7 @@ import {
   refuse,
   type Verdict,
 } from "../exchange.ts";
-import { listRequest } from "../resource-owners.ts";
+import { listRequest } from "../server-lists.ts";
 import type { Stage } from "../stage.ts";
 
 export interface ForwardDeps {

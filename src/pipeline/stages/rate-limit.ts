@@ -56,9 +56,16 @@ function limitsOf(
 ): RateLimitDeps["defaults"] {
   const own: Partial<ClientLimits> | undefined =
     principal.clientId === undefined ? undefined : snapshot.clients.get(principal.clientId)?.limits;
-  return own === undefined || Object.keys(own).length === 0
-    ? deps.defaults
-    : { ...deps.defaults, ...own };
+  if (own === undefined) return deps.defaults;
+  const { defaults } = deps;
+  return {
+    requestsPerMinute: own.requestsPerMinute ?? defaults.requestsPerMinute,
+    burst: own.burst ?? defaults.burst,
+    toolRequestsPerMinute: own.toolRequestsPerMinute ?? defaults.toolRequestsPerMinute,
+    toolBurst: own.toolBurst ?? defaults.toolBurst,
+    maxInFlight: own.maxInFlight ?? defaults.maxInFlight,
+    requestBytesMax: own.requestBytesMax ?? defaults.requestBytesMax,
+  };
 }
 
 function toolName(x: Exchange): string | undefined {

@@ -12,7 +12,7 @@ import {
 } from "../../protocol/json-view.ts";
 import type { McpRequest, Outcome } from "../../protocol/messages.ts";
 import type { MethodFacts } from "../../protocol/methods.ts";
-import { mergeLists } from "../../route/merge.ts";
+import { filterList, mergeLists } from "../../route/merge.ts";
 import { serversOf } from "../../route/names.ts";
 import type { Servers } from "../../servers/client.ts";
 import type { Scope } from "../../state/snapshot.ts";
@@ -24,6 +24,7 @@ import {
   refuse,
   type Verdict,
 } from "../exchange.ts";
+import { readList } from "../server-lists.ts";
 import type { Stage } from "../stage.ts";
 import { targetHidden } from "./authorize.ts";
 
@@ -66,10 +67,11 @@ export function createRouteStage(deps: RouteDeps): Stage {
         return refuse(createFault("method-not-found", "Method not found"));
       return routeList(x, request, visible);
     },
-    leave(x: Exchange): void {
+    leave(x: Exchange): void | Promise<void> {
       const list = x.method?.listMember;
+      if (x.outcome?.kind === "error") return hideUnknown(deps, x, x.outcome.error.code);
       if (list === undefined || x.scope === undefined || x.target?.kind !== "merge") return;
-      if (x.outcome?.kind === "result") x.outcome = joinAnswers(x.scope, list, x.answers);
+      if (x.outcome?.kind === "result") x.outcome = joinAnswers(x.scope, list, readableAnswers(x));
     },
   };
 }
@@ -100,8 +102,7 @@ function renamed(request: McpRequest, name: string): McpRequest {
     const refText = objectText(withMembers(ref, { name: JSON.stringify(name) }));
     return { ...request, params: withMembers(params, { ref: refText }) };
   }
-  const given = findMember(params, "name");
-  if (given === undefined || given.end - given.start - 2 === name.length) return request;
+  if ((stringMember(params, "name") ?? name) === name) return request;
   return { ...request, params: withMembers(params, { name: JSON.stringify(name) }) };
 }
 
@@ -135,6 +136,50 @@ async function confirmListed(
   const { request } = x;
   const given = request?.params && stringMember(request.params, "name");
   return refuse(targetHidden("tool", given ?? "", "not-listed"));
+}
+
+const invalidParamsCode = -32602;
+
+/**
+ * A server's own words for a resource or prompt it does not have become the gateway's, so that a denied name cannot
+ * be told from a missing one (I-09). A prompt that exists keeps the server's error: it is about its arguments.
+ */
+function hideUnknown(deps: RouteDeps, x: Exchange, code: number): void | Promise<void> {
+  const { request, resolved, method } = x;
+  if (code !== invalidParamsCode || resolved === undefined || request?.params === undefined) return;
+  const given = stringMember(request.params, method?.nameMember ?? "name") ?? "";
+  if (method?.method === "resources/read") {
+    x.outcome = { kind: "fault", fault: targetHidden("resource", given, "not-found") };
+    return;
+  }
+  if (method?.method !== "prompts/get") return;
+  return readList(deps.servers, resolved.server, "prompts/list", "prompts", "name").then(
+    (names) => {
+      if (names.includes(resolved.name)) return;
+      x.outcome = { kind: "fault", fault: targetHidden("prompt", given, "not-listed") };
+    },
+  );
+}
+
+/**
+ * Resources do not say whose they are once lists are joined, so what each server lists is filtered by what the
+ * principal may read from that very server (P23).
+ */
+function readableAnswers(x: Exchange): readonly Answer[] {
+  const { principal, snapshot, method } = x;
+  const list = method?.listMember;
+  if (principal === undefined || list === undefined || method?.target !== "resource")
+    return x.answers;
+  const member = list === "resources" ? "uri" : "uriTemplate";
+  return x.answers.map(({ server, outcome }) => {
+    if (outcome.kind !== "result") return { server, outcome };
+    const result = filterList(outcome.result, list, (element) => {
+      const target = stringMember(element, member) ?? "";
+      const asked = { server, kind: "resource", target, action: "read_resource" } as const;
+      return snapshot.policy.decide(principal, asked).allowed;
+    });
+    return { server, outcome: { kind: "result", result } };
+  });
 }
 
 /** One down server never breaks the list of the others; only when all failed does the list fail. */

@@ -36,8 +36,8 @@ export function modernError(error: ServerErrorBody): ServerErrorBody {
   }
   if (error.code <= -32020 && error.code >= -32099) return { ...error, code: -32603 };
   if (error.code <= -32000 && error.code >= -32019) {
-    const data = error.dataText === undefined ? "" : `,"data":${error.dataText}`;
-    return { ...error, code: -32603, dataText: `{"originalCode":${error.code}${data}}` };
+    const dataMember = error.dataText === undefined ? "" : `,"data":${error.dataText}`;
+    return { ...error, code: -32603, dataText: `{"originalCode":${error.code}${dataMember}}` };
   }
   return error;
 }

@@ -40,8 +40,8 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
   pipeline: [...base, ...capabilities],
   agents: [...base, "pipeline"],
   admin: [...base, ...capabilities, "config", "gen", "state", "telemetry"],
-  cli: [...base, "audit", "compose.ts", "config", "gen", "identity", "storage", "telemetry"],
-  "compose.ts": ["*"],
+  cli: [...base, "audit", "compose", "config", "gen", "identity", "storage", "telemetry"],
+  compose: ["*"],
   "main.ts": [...base, "cli", "config", "telemetry"],
   ...Object.fromEntries(capabilities.map((folder) => [folder, base])),
 };
@@ -73,7 +73,6 @@ export const homes: Readonly<Record<string, readonly string[]>> = {
   "@grpc/grpc-js": ["src/admin/", "src/cli/admin-client.ts"],
   "@grpc/proto-loader": ["src/admin/", "src/cli/admin-client.ts"],
   "@modelcontextprotocol/sdk": ["src/cli/"],
-  ajv: ["src/protocol/", "src/pipeline/stages/validate.ts"],
   // The spool's lock is an SQLite file's: the runtime has no flock.
   "bun:sqlite": ["src/storage/", "src/audit/spool-files.ts"],
   jose: ["src/identity/"],

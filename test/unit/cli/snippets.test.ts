@@ -1,4 +1,4 @@
-/** Lines to paste name the real addresses and files, and never a token itself. */
+/** Lines to paste name the real addresses; the token itself is only in the one that cannot read a file. */
 import { expect, test } from "bun:test";
 import * as snippets from "../../../src/cli/snippets.ts";
 
@@ -24,4 +24,15 @@ test("the desktop client's JSON starts the bridge", () => {
     "--token-file",
     "/d/client.token",
   ]);
+});
+
+test("a client that speaks HTTP gets the URL and the token as a header", () => {
+  const { mcpServers } = JSON.parse(
+    snippets.renderDirect("http://127.0.0.1:8000/x/mcp", "mcpgw_t"),
+  );
+  expect(mcpServers.gateway).toEqual({
+    type: "http",
+    url: "http://127.0.0.1:8000/x/mcp",
+    headers: { Authorization: "Bearer mcpgw_t" },
+  });
 });

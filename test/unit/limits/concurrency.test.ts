@@ -10,7 +10,7 @@ test("L08 caps a client, not its neighbour; releasing twice frees one place", ()
   concurrency.enter("a");
   expect(concurrency.enter("a")).toMatchObject({
     allowed: false,
-    fault: { name: "too-many-in-flight", retryAfterMs: 1000, data: { limit: 2 } },
+    fault: { name: "too-many-in-flight", retryAfterMs: 1000, data: { maxInFlight: 2 } },
   });
   expect(concurrency.enter("b").allowed).toBe(true);
   if (first.allowed) {

@@ -1,7 +1,8 @@
 /** What makes a snapshot, and every way of not making one. */
 import { describe, expect, test } from "bun:test";
 import { GatewayError } from "../../../src/errors/fault.ts";
-import { buildSnapshot, type PolicyInput } from "../../../src/state/build.ts";
+import type { PolicyInput } from "../../../src/policy/rule.ts";
+import { buildSnapshot } from "../../../src/state/build.ts";
 import type { StoredResource } from "../../../src/storage/store.ts";
 
 const policy = {

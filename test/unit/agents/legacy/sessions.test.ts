@@ -24,10 +24,15 @@ const opening: SessionOpening = {
   tokenDigest: "t",
 };
 
-function createTestSessions(sessionsMax = 2) {
+function createTestSessions(sessionsMax = 2, sessionsPerPrincipalMax = 10) {
   let nowMs = 0;
   const clock = { nowMs: () => nowMs, monotonicMs: () => nowMs };
-  const sessions = createSessions({ clock, sessionsMax, sessionIdleMs: 100 });
+  const sessions = createSessions({
+    clock,
+    sessionsMax,
+    sessionsPerPrincipalMax,
+    sessionIdleMs: 100,
+  });
   return { sessions, pass: (ms: number) => (nowMs += ms) };
 }
 
@@ -53,6 +58,18 @@ test("full is full, until an idle one can go", () => {
   first.calls.clear();
   expect(sessions.open(opening)).toBeDefined();
   expect(sessions.size()).toBe(1);
+});
+
+test("A10: one principal cannot take every session, and an ended one frees its place", () => {
+  const { sessions } = createTestSessions(10, 1);
+  const bob = { ...opening, principal: { ...alice, id: "client:bob" } };
+  const first = sessions.open(opening)!;
+  expect(sessions.open(opening)).toBeUndefined();
+  expect(sessions.open(bob)).toBeDefined();
+  sessions.end(first, "deleted");
+  sessions.end(first, "deleted");
+  expect(sessions.open(opening)).toBeDefined();
+  expect(sessions.open(opening)).toBeUndefined();
 });
 
 test("an ended session aborts its calls and closes its stream once", () => {

@@ -1,11 +1,11 @@
 /**
  * The configuration in the words of the folders it configures. Pure; used by compose alone.
  */
-import { type AgentsOptions, defaultAgentsOptions } from "./agents/options.ts";
-import type { Config, IssuerConfig } from "./config/config.ts";
-import type { JwtIssuerConfig } from "./identity/jwt-issuer.ts";
-import type { LimitSettings } from "./limits/limiter.ts";
-import { defaultScanLimits } from "./protocol/scan.ts";
+import { type AgentsOptions, defaultAgentsOptions } from "../agents/options.ts";
+import type { Config, IssuerConfig } from "../config/config.ts";
+import type { JwtIssuerConfig } from "../identity/jwt-issuer.ts";
+import type { LimitSettings } from "../limits/limiter.ts";
+import { defaultScanLimits } from "../protocol/scan.ts";
 
 export function toAgentsOptions({ agents }: Config): AgentsOptions {
   return {
@@ -25,7 +25,9 @@ export function toAgentsOptions({ agents }: Config): AgentsOptions {
     bodyBytesMax: agents.bodyBytesMax,
     connectionsMax: agents.connectionsMax,
     connectionsPerPeerMax: agents.connectionsPerPeerMax,
+    httpSse: agents.httpSse,
     sessionsMax: agents.sessionsMax,
+    sessionsPerPrincipalMax: agents.sessionsPerPrincipalMax,
     sessionIdleMs: agents.sessionIdleSeconds * 1000,
     sseAfterMs: agents.sseAfterMs,
     keepAliveMs: agents.keepAliveSeconds * 1000,

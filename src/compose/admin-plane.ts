@@ -3,24 +3,25 @@
  * lazily by compose, because grpc-js costs start-up time and memory.
  */
 import { readFileSync } from "node:fs";
-import { changeState } from "./admin/change-state.ts";
-import { createOperators } from "./admin/operators.ts";
-import { createAdminServer } from "./admin/server.ts";
-import { createAuditService, type LogVerification } from "./admin/services/audit-service.ts";
-import { createCacheService } from "./admin/services/cache-service.ts";
-import { createClientService } from "./admin/services/client-service.ts";
-import { createPolicyService } from "./admin/services/policy-service.ts";
-import { createRetentionService } from "./admin/services/retention-service.ts";
-import { createServerService } from "./admin/services/server-service.ts";
-import { createSystemService } from "./admin/services/system-service.ts";
-import type { AgentsListener } from "./agents/listener.ts";
-import { type VerifyReport, verifyStore } from "./audit/verify.ts";
-import type { Parts } from "./compose.ts";
-import type { Config } from "./config/config.ts";
-import { GatewayError } from "./errors/fault.ts";
-import { version } from "./lib/version.ts";
-import { compilePolicy } from "./policy/compile.ts";
-import type { ServerStatus } from "./servers/client.ts";
+import { changeState } from "../admin/change-state.ts";
+import { createOperators } from "../admin/operators.ts";
+import { createAdminServer } from "../admin/server.ts";
+import { createAuditService, type LogVerification } from "../admin/services/audit-service.ts";
+import { createCacheService } from "../admin/services/cache-service.ts";
+import { createClientService } from "../admin/services/client-service.ts";
+import { createPolicyService } from "../admin/services/policy-service.ts";
+import { createRetentionService } from "../admin/services/retention-service.ts";
+import { createServerService } from "../admin/services/server-service.ts";
+import { createSystemService } from "../admin/services/system-service.ts";
+import type { AgentsListener } from "../agents/listener.ts";
+import { type VerifyReport, verifyStore } from "../audit/verify.ts";
+import type { Config } from "../config/config.ts";
+import { GatewayError } from "../errors/fault.ts";
+import { version } from "../lib/version.ts";
+import { compilePolicy } from "../policy/compile.ts";
+import type { ServerStatus } from "../servers/client.ts";
+import { checkTransport } from "../servers/egress.ts";
+import type { Parts } from "./parts.ts";
 
 export interface AdminPlane {
   /** `host:port` */
@@ -77,6 +78,11 @@ function createServices(parts: Parts, runtime: Runtime) {
     }),
     ServerService: createServerService({
       state,
+      defaults: {
+        ...config.servers,
+        listTtlMs: config.cache.listTtlSeconds * 1000,
+      },
+      checkTransport,
       listTools: (server, options) => servers.tools(server, options),
       checkServer: (server, signal) => checkServer(parts, server, signal),
       serverStatus: (server) => servers.status(server),
@@ -123,7 +129,7 @@ function listSessions(runtime: Runtime) {
     binding: session.binding,
     scope: session.scope,
     openedAtMs: session.startedAtMs,
-    lastUsedAtMs: session.startedAtMs,
+    lastUsedAtMs: session.usedAtMs,
   }));
 }
 

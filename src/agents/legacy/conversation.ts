@@ -1,0 +1,173 @@
+/**
+ * What the older revisions add to a conversation: the handshake, the session's envelope under each request, and the
+ * messages that are answered here (`ping`, `logging/setLevel`, notifications about the session itself). Everything
+ * else goes the modern way. Requests from servers to the client will be matched with its responses here, by
+ * `client-requests.ts`.
+ */
+import { createFault, type Fault } from "../../errors/fault.ts";
+import { renderResult } from "../../errors/render.ts";
+import type { Clock } from "../../lib/clock.ts";
+import type { Dispatch } from "../../pipeline/incoming.ts";
+import { stringMember } from "../../protocol/json-view.ts";
+import type { McpRequest } from "../../protocol/messages.ts";
+import { type AnyMessage, withEnvelope } from "../../protocol/parse-message.ts";
+import {
+  type Asking,
+  accepted,
+  type Caller,
+  type Conversation,
+  cancelCall,
+  ignore,
+  malformed,
+  neverAborts,
+  type Received,
+  type RelayText,
+  type Spoken,
+  toReply,
+} from "../conversation.ts";
+import type { LegacySession } from "./sessions.ts";
+import {
+  type Handshake,
+  logLevels,
+  readInitialize,
+  sessionEnvelope,
+  toInitializeResult,
+} from "./to-modern.ts";
+
+export interface Opened {
+  readonly spoken: Spoken;
+  /** Present where the handshake succeeded. */
+  readonly handshake?: Handshake;
+}
+
+export interface LegacyConversation {
+  /** A message within a session. */
+  inSession(
+    caller: Caller,
+    session: LegacySession,
+    received: Received<AnyMessage>,
+    relay: RelayText,
+  ): Promise<Spoken>;
+  /** A request without a session, on the one endpoint that allows it. */
+  alone(
+    caller: Caller,
+    received: Received<McpRequest>,
+    relay: RelayText,
+    signal: AbortSignal,
+  ): Promise<Spoken>;
+  /** `initialize`; opening the session is the binding's part. */
+  initialize(caller: Caller, received: Received<McpRequest>): Promise<Opened>;
+}
+
+export function createLegacyConversation(deps: {
+  readonly dispatch: Pick<Dispatch, "admit">;
+  readonly conversation: Conversation;
+  readonly clock: Clock;
+  readonly serverInfoText: string;
+}): LegacyConversation {
+  const { conversation, clock, serverInfoText } = deps;
+  const era = "legacy";
+
+  function refuse(
+    caller: Caller,
+    received: Received<AnyMessage>,
+    fault: Fault,
+    session?: LegacySession,
+  ): Promise<Spoken> {
+    const message = malformed(received.message, fault);
+    const asking = { caller, era, received: { message, bytes: received.bytes } } as const;
+    return conversation.refuse(session === undefined ? asking : { ...asking, session });
+  }
+
+  async function requestInSession(asking: Asking<McpRequest>, session: LegacySession) {
+    const { caller, received } = asking;
+    const { message: request, bytes } = received;
+    switch (request.method) {
+      case "ping":
+        return answerHere(request, "{}");
+      case "logging/setLevel": {
+        const level = request.params && stringMember(request.params, "level");
+        if (!logLevels.some((known) => known === level)) {
+          const text = `Invalid params: level must be one of ${logLevels.join(", ")}`;
+          return refuse(caller, received, createFault("invalid-params", text), session);
+        }
+        session.logLevel = level;
+        return answerHere(request, "{}");
+      }
+      case "initialize": {
+        const fault = createFault("invalid-request", "Invalid request: already initialized");
+        return refuse(caller, received, fault, session);
+      }
+      default: {
+        const message = withEnvelope(request, sessionEnvelope(session));
+        return conversation.tracked({ ...asking, received: { message, bytes } }, session.calls);
+      }
+    }
+  }
+
+  async function initialize(caller: Caller, received: Received<McpRequest>): Promise<Opened> {
+    const { message: request, bytes } = received;
+    const handshake = readInitialize(request);
+    if ("fault" in handshake) return { spoken: await refuse(caller, received, handshake.fault) };
+    // To everything inside this is a discovery like any other: authenticated, limited, recorded.
+    const question = { message: handshake.discover, bytes };
+    const asking = { caller, era, received: question, relay: ignore } as const;
+    const reply = await conversation.run(asking, neverAborts);
+    if (reply.outcome.kind !== "result") {
+      const asked = { idText: request.idText, method: request.method, era } as const;
+      return { spoken: conversation.render(asked, reply) };
+    }
+    const result = toInitializeResult(reply.outcome.result, handshake.revision, serverInfoText);
+    const text = renderResult(request.idText, result);
+    return { spoken: { kind: "answer", text, status: 200, reply }, handshake };
+  }
+
+  /** Even this answer is for callers who may be here. */
+  async function pingAlone(caller: Caller, request: McpRequest): Promise<Spoken> {
+    const admitted = await deps.dispatch.admit(caller);
+    if (!("fault" in admitted)) return answerHere(request, "{}");
+    const asked = { idText: request.idText, method: request.method, era } as const;
+    return conversation.render(asked, toReply(caller, admitted.fault));
+  }
+
+  return {
+    async inSession(caller, session, received, relay) {
+      const { message, bytes } = received;
+      session.usedAtMs = clock.monotonicMs();
+      switch (message.kind) {
+        case "request": {
+          const asking = { caller, era, received: { message, bytes }, relay, session } as const;
+          return requestInSession(asking, session);
+        }
+        case "malformed":
+          return refuse(caller, received, message.fault, session);
+        case "notification":
+          if (message.method === "notifications/cancelled") {
+            cancelCall(session.calls, message.params);
+          }
+          if (message.method === "notifications/initialized") session.isInitialized = true;
+          // Roots and progress have nobody to go to until `client-requests.ts` asks for them.
+          return accepted;
+        case "response":
+          return accepted;
+        default:
+          return message satisfies never;
+      }
+    },
+    async alone(caller, received, relay, signal) {
+      const { message: request } = received;
+      if (request.method === "initialize") return (await initialize(caller, received)).spoken;
+      if (request.method === "ping") return pingAlone(caller, request);
+      const reply = await conversation.run({ caller, era, received, relay }, signal);
+      const asked = { idText: request.idText, method: request.method, era } as const;
+      return conversation.render(asked, reply);
+    },
+    initialize,
+  };
+}
+
+/** An answer that needs nobody else. */
+export function answerHere(request: McpRequest, resultText: string): Spoken {
+  const text = renderResult(request.idText, resultText);
+  return { kind: "answer", text, status: 200, reply: undefined };
+}

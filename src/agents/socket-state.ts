@@ -1,0 +1,40 @@
+/**
+ * What one WebSocket carries with it from upgrade to close. The binding alone reads and writes it.
+ */
+import type { Principal } from "../identity/principal.ts";
+import { createYielder } from "../lib/yielding.ts";
+import type { Caller } from "./conversation.ts";
+import type { Calls, LegacySession } from "./legacy/sessions.ts";
+import type { SendQueue } from "./send-queue.ts";
+
+/** What Bun keeps with each socket. */
+export interface SocketState {
+  readonly caller: Caller;
+  readonly principal: Principal;
+  readonly calls: Calls;
+  readonly inbox: string[];
+  readonly yieldNow: () => Promise<void> | undefined;
+  queue: SendQueue | undefined;
+  session: LegacySession | undefined;
+  leaveBeat: (() => void) | undefined;
+  /** Messages being answered. */
+  pending: number;
+  isServing: boolean;
+  pings: number;
+}
+
+export function createSocketState(caller: Caller, principal: Principal): SocketState {
+  return {
+    caller,
+    principal,
+    calls: new Map(),
+    inbox: [],
+    yieldNow: createYielder(),
+    queue: undefined,
+    session: undefined,
+    leaveBeat: undefined,
+    pending: 0,
+    isServing: false,
+    pings: 0,
+  };
+}

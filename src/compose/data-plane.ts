@@ -1,0 +1,110 @@
+/**
+ * The agents' side: the pipeline's stages with what they need, and the listener in front of them.
+ */
+import { type AgentsListener, createAgentsListener } from "../agents/listener.ts";
+import { createRejections } from "../audit/rejections.ts";
+import { createAuthenticator } from "../identity/authenticator.ts";
+import { createJwtVerifier } from "../identity/jwt.ts";
+import { buildResourceMetadata } from "../identity/resource-metadata.ts";
+import { version } from "../lib/version.ts";
+import { createConcurrency } from "../limits/concurrency.ts";
+import { createLimiter } from "../limits/limiter.ts";
+import { createSourceLimit } from "../limits/source-limit.ts";
+import { createDispatch } from "../pipeline/dispatch.ts";
+import { createResourceOwners } from "../pipeline/resource-owners.ts";
+import { createRedactor } from "../sanitize/redact.ts";
+import { checkedUrl } from "../servers/egress.ts";
+import { toAgentsOptions, toIssuers, toLimitDefaults } from "./options.ts";
+import type { Parts } from "./parts.ts";
+
+export type GatewayDispatch = ReturnType<typeof createGatewayDispatch>;
+
+const rejectionKeysMax = 1_000;
+/** Longest one server may take while others wait for it in a merged list. */
+const mergeTimeoutMs = 5_000;
+/** A key withdrawn by its issuer stops working within this time. */
+const jwksFreshMs = 60_000;
+
+export function createGatewayDispatch(parts: Parts) {
+  const { config, clock, log, metrics, audit, current, servers, cache } = parts;
+  const { limits, identity } = config;
+  const defaults = toLimitDefaults(config);
+  const issuers = toIssuers(identity.jwt.issuers);
+  const jwt =
+    issuers.length === 0
+      ? undefined
+      : createJwtVerifier({
+          issuers,
+          allowUrl: (url) => mayFetch(url, config.servers.allowPrivateNetwork),
+          jwksFreshMs,
+          clock,
+        });
+  const rejections = createRejections({ audit, keysMax: rejectionKeysMax });
+  const dispatch = createDispatch({
+    audit,
+    classBOnFailure: config.audit.classBOnFailure,
+    rejections,
+    clock,
+    log,
+    metrics,
+    current,
+    servers,
+    cache,
+    redact: createRedactor({
+      isEnabled: config.sanitize.enabled,
+      extraFields: config.sanitize.extraFields,
+      excludedFields: config.sanitize.excludedFields,
+    }),
+    sourceLimit: createSourceLimit({
+      requestsPerMinute: limits.sourceRequestsPerMinute,
+      burst: limits.sourceRequestsPerMinute,
+      failuresFree: limits.failedAuthPerMinute,
+      clock,
+      metrics,
+    }),
+    authenticator: createAuthenticator({
+      hashToken: parts.tokenDigest,
+      jwt,
+      allowAnonymous: identity.anonymous,
+      clock,
+      metrics,
+    }),
+    limiter: createLimiter({ defaults, clock, metrics }),
+    concurrency: createConcurrency({
+      perClientMax: limits.maxInFlight,
+      totalMax: config.agents.inFlightMax,
+      metrics,
+    }),
+    defaults,
+    owners: createResourceOwners({ servers, clock, ttlMs: config.cache.listTtlSeconds * 1000 }),
+    gateway: { name: "mcp-gateway", version },
+    mergeTimeoutMs,
+    callTimeoutMs: config.call.timeoutSeconds * 1000,
+  });
+  return { ...dispatch, rejections };
+}
+
+/** Keys are fetched only from where servers may be. */
+function mayFetch(url: string, allowPrivateNetwork: boolean): boolean {
+  try {
+    checkedUrl(url, "http", allowPrivateNetwork);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+export function createListener(parts: Parts, dispatch: GatewayDispatch): AgentsListener {
+  const { config, log, metrics, clock, current } = parts;
+  const issuers = config.identity.jwt.issuers.map((issuer) => issuer.issuer);
+  return createAgentsListener({
+    options: toAgentsOptions(config),
+    dispatch,
+    log,
+    metrics,
+    clock,
+    snapshotChanges: (changed) => current.subscribe(() => changed()),
+    resourceMetadata: (resource) => buildResourceMetadata({ resource, issuers }),
+    version,
+  });
+}

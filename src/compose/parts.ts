@@ -1,0 +1,121 @@
+/**
+ * What is made before any listener, in the order it depends on each other: database, audit log, state, servers,
+ * cache, retention. Decides nothing.
+ */
+import { type OpenAuditLog, openAuditLog } from "../audit/log.ts";
+import { createReplyCache, type ReplyCache } from "../cache/reply-cache.ts";
+import type { Config } from "../config/config.ts";
+import { createTokenHasher, type TokenHasher } from "../identity/client-token.ts";
+import { loadTokenKey } from "../identity/token-key.ts";
+import { type Clock, systemClock } from "../lib/clock.ts";
+import { version } from "../lib/version.ts";
+import { compilePolicy } from "../policy/compile.ts";
+import { createRetention, type Retention } from "../retention/run.ts";
+import type { Servers } from "../servers/client.ts";
+import { createServers } from "../servers/pool.ts";
+import { buildSnapshot } from "../state/build.ts";
+import {
+  createCurrentSnapshot,
+  followStore,
+  type StoreFollower,
+  type SwappableSnapshot,
+} from "../state/current.ts";
+import { openStore } from "../storage/open-store.ts";
+import type { Store } from "../storage/store.ts";
+import { createLog, type Log } from "../telemetry/log.ts";
+import { createMetrics, type Metrics } from "../telemetry/metrics.ts";
+
+/** Everything that is made before the listeners; each listener takes what it needs. */
+export interface Parts {
+  readonly config: Config;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  readonly store: Store;
+  readonly audit: OpenAuditLog;
+  readonly current: SwappableSnapshot;
+  /** Reloads the state when another node wrote. */
+  readonly follower: StoreFollower;
+  readonly servers: Servers;
+  readonly cache: ReplyCache;
+  readonly retention: Retention;
+  readonly tokenDigest: TokenHasher;
+  readonly startedAtMs: number;
+}
+
+/** How long a start waits for a database that is not there yet. */
+const databaseWaitMs = 15_000;
+
+export async function createParts(config: Config): Promise<Parts> {
+  const clock = systemClock;
+  const log = createLog(config.log.level, clock);
+  for (const warning of config.warnings) log.warn("config.warning", { warning });
+  const metrics = createMetrics();
+  const store = await openStore({
+    ...(config.database.url === undefined ? {} : { databaseUrl: config.database.url.reveal() }),
+    dataDir: config.dataDir,
+    log,
+    deadlineMs: config.database.deadlineMs,
+    migrate: true,
+    waitMs: databaseWaitMs,
+  });
+  const audit = await openAuditLog({
+    dataDir: config.dataDir,
+    store,
+    clock,
+    log,
+    metrics,
+    options: {
+      segmentBytesMax: config.audit.segmentBytesMax,
+      spoolBytesMax: config.audit.spoolBytesMax,
+      deadlineMs: config.audit.deadlineMs,
+      keepShippedMs: config.audit.keepShippedHours * 3_600_000,
+    },
+  });
+  const tokenDigest = createTokenHasher(await loadTokenKey(config.dataDir));
+  const { stateRevision, resources } = await store.resources.load();
+  const current = createCurrentSnapshot(buildSnapshot(stateRevision, resources, compilePolicy));
+  const servers = createServers({
+    specs: current.get().servers,
+    inheritedEnvironment: config.stdioEnvironment,
+    gatewayVersion: version,
+    clock,
+    log,
+    metrics,
+    limits: { drainTimeoutMs: config.drain.timeoutSeconds * 1000 },
+  });
+  current.subscribe((next) => servers.apply(next.servers));
+  const follower = followStore({ store: store.resources, current, compile: compilePolicy, log });
+  const cache = createReplyCache({
+    bytesMax: config.cache.enabled ? config.cache.bytesMax : 1,
+    entriesMax: config.cache.entriesMax,
+    ttlMsMax: config.cache.ttlSecondsMax * 1000,
+    clock,
+    metrics,
+  });
+  const retention = createRetention({
+    store,
+    audit,
+    rules: () => current.get().retentionRules,
+    clock,
+    log,
+    metrics,
+    options: { intervalMs: config.retention.intervalMinutes * 60_000, batchMax: 500 },
+  });
+  const startedAtMs = clock.nowMs();
+  return {
+    config,
+    clock,
+    log,
+    metrics,
+    store,
+    audit,
+    current,
+    follower,
+    servers,
+    cache,
+    retention,
+    tokenDigest,
+    startedAtMs,
+  };
+}

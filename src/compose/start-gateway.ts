@@ -1,0 +1,127 @@
+/**
+ * Builds and connects everything once; decides nothing. Opens what must outlast calls first (store, log, state),
+ * then the pipeline, then the listeners; closes in reverse. The admin plane is loaded last and lazily.
+ */
+import type { createRejections } from "../audit/rejections.ts";
+import type { Config } from "../config/config.ts";
+import { version } from "../lib/version.ts";
+import { createHealth, type Health } from "../telemetry/health.ts";
+import { createOpsServer } from "../telemetry/ops-server.ts";
+import { createGatewayDispatch, createListener } from "./data-plane.ts";
+import { createParts, type Parts } from "./parts.ts";
+
+export interface Gateway {
+  /** Real addresses: `http://host:port` for agents and ops, `host:port` for the admin plane. */
+  readonly addresses: { readonly agents: string; readonly admin: string; readonly ops: string };
+  /** Where the bootstrap administrator's token lies. */
+  readonly adminTokenFile: string;
+  /** Takes no new work and resolves when what runs has ended. */
+  drain(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** How long refusals are counted before their aggregate is recorded. */
+const rejectionPeriodMs = 60_000;
+
+export async function startGateway(config: Config): Promise<Gateway> {
+  const parts = await createParts(config);
+  const dispatch = createGatewayDispatch(parts);
+  const listener = createListener(parts, dispatch);
+  const health = createGatewayHealth(parts);
+  let isDraining = false;
+  let draining: Promise<void> | undefined;
+  const graceMs = config.drain.timeoutSeconds * 1000;
+
+  function drain(): Promise<void> {
+    isDraining = true;
+    health.startDraining();
+    draining ??= listener.drain(graceMs);
+    return draining;
+  }
+
+  const { startAdminPlane } = await import("./admin-plane.ts");
+  const plane = await startAdminPlane(parts, {
+    sessions: listener.sessions,
+    connections: listener.connections,
+    inFlight: dispatch.inFlight,
+    isDraining: () => isDraining,
+    isReady: async () => (await health.report()).ready,
+    drain: () => void drain(),
+  });
+  const ops = createOpsServer({ ...config.ops, health, metrics: parts.metrics, version });
+  const agents = await listener.start();
+  parts.retention.start();
+  addGauges(parts, dispatch.inFlight);
+  const stopRejections = startRejections(parts, dispatch.rejections);
+  await recordLifecycle(parts, "lifecycle.started");
+  return {
+    addresses: { agents: agents.url, admin: plane.address, ops: ops.url },
+    adminTokenFile: plane.adminTokenFile,
+    drain,
+    async close() {
+      await listener.stop();
+      await plane.stop();
+      await parts.retention.stop();
+      stopRejections();
+      parts.follower.stop();
+      await parts.servers.close();
+      await recordLifecycle(parts, "lifecycle.stopped");
+      await parts.audit.close();
+      await parts.store.close();
+      await ops.close();
+    },
+  };
+}
+
+function createGatewayHealth({ clock, store, audit }: Parts): Health {
+  return createHealth({
+    clock,
+    checks: [
+      {
+        name: "audit",
+        required: true,
+        run: async () => {
+          const { writable, syncedSeq, shippedSeq } = audit.status();
+          if (!writable) throw new Error("the spool takes no records");
+          return `${syncedSeq - shippedSeq} records not yet in the database`;
+        },
+      },
+      // Not required: calls go on from the spool while the database is away.
+      {
+        name: "database",
+        required: false,
+        run: async () => {
+          await store.ping();
+          return store.description.kind;
+        },
+      },
+    ],
+  });
+}
+
+function startRejections(
+  { clock }: Parts,
+  rejections: ReturnType<typeof createRejections>,
+): () => void {
+  const timer = setInterval(() => rejections.flush(clock.nowMs()), rejectionPeriodMs);
+  timer.unref();
+  return () => {
+    clearInterval(timer);
+    rejections.flush(clock.nowMs());
+  };
+}
+
+function addGauges({ metrics, cache, current }: Parts, inFlight: () => number): void {
+  metrics.gauge("mcp_gateway_in_flight", inFlight);
+  metrics.gauge("mcp_gateway_cache_bytes", () => cache.statistics().bytes);
+  metrics.gauge("mcp_gateway_cache_entries", () => cache.statistics().entries);
+  metrics.gauge("mcp_gateway_state_revision", () => current.get().stateRevision);
+}
+
+async function recordLifecycle(
+  { audit, clock, current }: Parts,
+  event: "lifecycle.started" | "lifecycle.stopped",
+): Promise<void> {
+  const facts = { version, stateRevision: current.get().stateRevision };
+  await audit.append({ event, class: "A", timeMs: clock.nowMs(), facts, details: {} }, "synced");
+}

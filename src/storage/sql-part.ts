@@ -1,0 +1,17 @@
+/**
+ * What `sql-store.ts` gives both halves of the store: their bounds, and the guard their operations run in.
+ */
+export interface SqlStoreLimits {
+  /** Rows written by one statement. PostgreSQL takes 65,535 parameters in one, SQLite 32,766. */
+  readonly rowsPerStatementMax: number;
+  /** Rows returned by one scan; callers continue with `next`. */
+  readonly scanRowsMax: number;
+}
+
+export const defaultSqlStoreLimits: SqlStoreLimits = {
+  rowsPerStatementMax: 512,
+  scanRowsMax: 10_000,
+};
+
+/** Runs one operation; whatever it throws becomes a `StoreError`. */
+export type Guard = <T>(work: () => Promise<T>) => Promise<T>;

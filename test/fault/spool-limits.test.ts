@@ -1,0 +1,181 @@
+/**
+ * No room for records: the spool's quota reached while the database is away, and the disk full for real. Calls are
+ * refused before they are made, nobody is told anything that did not happen, and it all comes back by itself.
+ */
+import { expect, test } from "bun:test";
+import { closeSync, openSync, rmSync, writeSync } from "node:fs";
+import { join } from "node:path";
+import { createAdminClient } from "../support/admin-client.ts";
+import { until } from "../support/deadline.ts";
+import { type EchoAgent, openModern } from "../support/echo-agents.ts";
+import { startGateway } from "../support/gateway-process.ts";
+import { generousLimits, registerClient, registerHttpServer } from "../support/operator.ts";
+import { startPostgres } from "../support/postgres.ts";
+import { temporaryFolder } from "../support/temporary-folder.ts";
+import { compareLogs, drainedRecords, noContradictions } from "../support/three-logs.ts";
+import { startTinyServer, type TinyServer } from "../support/tiny-server.ts";
+
+const auditUnavailable = 50301;
+const outcomeUnrecorded = 50302;
+const callsMax = 5_000;
+
+interface Tried {
+  readonly acknowledged: string[];
+  readonly refused: string[];
+  /** Told that they were executed and that their outcome could not be recorded. */
+  readonly executed: string[];
+}
+
+/** One call, noted by how it ended; true where it was answered. */
+async function tryCall(agent: EchoAgent, tried: Tried, text: string): Promise<boolean> {
+  const reply = await agent.call(text);
+  const isAnswered = reply.text === text;
+  if (isAnswered) tried.acknowledged.push(text);
+  else if (reply.code === auditUnavailable) tried.refused.push(text);
+  else {
+    expect(reply.code, reply.raw).toBe(outcomeUnrecorded);
+    tried.executed.push(text);
+  }
+  return isAnswered;
+}
+
+async function callUntilRefused(agent: EchoAgent, tried: Tried, name: string): Promise<void> {
+  for (let call = 0; call < callsMax; call += 1) {
+    if (!(await tryCall(agent, tried, `${name}-${call}`))) return;
+  }
+  throw new Error(`none of ${callsMax} calls was refused`);
+}
+
+/** Nobody was told of a call otherwise than it went. */
+function expectNoLie({ refused, executed }: Tried, upstream: TinyServer): void {
+  expect(refused.filter((text) => upstream.texts.includes(text))).toEqual([]);
+  expect(executed.filter((text) => !upstream.texts.includes(text))).toEqual([]);
+}
+
+test("ST-08: at its quota the spool refuses before the call, and frees itself once the database is back", async () => {
+  await using postgres = await startPostgres();
+  await using upstream = startTinyServer();
+  await using gateway = await startGateway({
+    env: { DATABASE_URL: postgres.url },
+    config: { audit: { spool_bytes_max: 256 * 1024 }, database: { deadline_ms: 1000 } },
+  });
+  using admin = createAdminClient(gateway);
+  await registerHttpServer(admin, "tiny", upstream.url);
+  const limits = generousLimits;
+  const token = await registerClient(admin, "loader", { allowed_tools: ["tiny__*"], limits });
+  using agent = await openModern({ base: gateway.agents, token });
+  const tried: Tried = { acknowledged: [], refused: [], executed: [] };
+
+  expect(await tryCall(agent, tried, "before")).toBe(true);
+  await postgres.stop();
+  await callUntilRefused(agent, tried, "fill");
+  for (let call = 0; call < 5; call += 1) {
+    expect(await tryCall(agent, tried, `full-${call}`)).toBe(false);
+  }
+  expect((await fetch(`${gateway.ops}/health/ready`)).status).toBe(503);
+  expectNoLie(tried, upstream);
+
+  // The room left is kept for outcomes: a call that was let through gets its answer.
+  expect(tried.executed).toEqual([]);
+
+  await postgres.restart();
+  let attempt = 0;
+  const again = () => tryCall(agent, tried, `again-${attempt++}`);
+  await until("calls to be taken again", again, 30_000);
+  for (let call = 0; call < 200; call += 1) await until("an answer", again);
+  expectNoLie(tried, upstream);
+  const records = await drainedRecords(admin);
+  const { acknowledged } = tried;
+  expect(compareLogs({ acknowledged, seen: upstream.texts, records })).toEqual(noContradictions);
+  expect(await admin.call("AuditService", "VerifyLog")).toMatchObject({ ok: true });
+}, 120_000);
+
+/** Mounts a small disk of its own at `path`; undefined where that is not permitted. */
+function mountSmallDisk(path: string, size: string): Disposable | undefined {
+  const mounted = Bun.spawnSync([
+    "mount",
+    "-t",
+    "tmpfs",
+    "-o",
+    `size=${size},mode=700`,
+    "tmpfs",
+    path,
+  ]);
+  if (mounted.exitCode !== 0) return undefined;
+  return {
+    [Symbol.dispose]() {
+      Bun.spawnSync(["umount", path]);
+    },
+  };
+}
+
+function canMount(): boolean {
+  const folder = temporaryFolder("mount");
+  using disk = mountSmallDisk(folder.path, "64k");
+  if (disk === undefined)
+    console.warn("SKIPPED: mount -t tmpfs is not permitted here (ST-07, R-08)");
+  return disk !== undefined;
+}
+
+/** Takes every byte the disk has left. */
+function fillDisk(path: string): void {
+  const file = openSync(path, "w");
+  try {
+    for (let bytes = 64 * 1024; bytes >= 1; ) {
+      try {
+        writeSync(file, Buffer.alloc(bytes));
+      } catch {
+        bytes = Math.floor(bytes / 2);
+      }
+    }
+  } finally {
+    closeSync(file);
+  }
+}
+
+test.skipIf(!canMount())(
+  "ST-07 R-08: with the disk full calls are refused before they are made, and taken again once there is room",
+  async () => {
+    await using folder = temporaryFolder("small-disk");
+    using _disk = mountSmallDisk(folder.path, "8m");
+    await using upstream = startTinyServer();
+    const dataDir = join(folder.path, "data");
+    await using gateway = await startGateway({ dataDir });
+    using admin = createAdminClient(gateway);
+    await registerHttpServer(admin, "tiny", upstream.url);
+    const limits = generousLimits;
+    const token = await registerClient(admin, "loader", { allowed_tools: ["tiny__*"], limits });
+    using agent = await openModern({ base: gateway.agents, token });
+    const tried: Tried = { acknowledged: [], refused: [], executed: [] };
+    const filler = join(folder.path, "filler");
+
+    for (let round = 0; round < 3; round += 1) {
+      expect(await tryCall(agent, tried, `before-${round}`)).toBe(true);
+      fillDisk(filler);
+      await callUntilRefused(agent, tried, `fill-${round}`);
+      for (let call = 0; call < 5; call += 1) {
+        expect(await tryCall(agent, tried, `full-${round}-${call}`)).toBe(false);
+      }
+      expectNoLie(tried, upstream);
+      rmSync(filler);
+      // Nobody calls: the gateway must find out by itself, or a balancer would never send it a call again.
+      const isReady = async () => (await fetch(`${gateway.ops}/health/ready`)).status === 200;
+      await until("readiness", isReady, 5_000);
+    }
+    expect(await tryCall(agent, tried, "after")).toBe(true);
+    const { acknowledged } = tried;
+    await until("the records the disk refused", async () => {
+      const records = await drainedRecords(admin);
+      return (
+        compareLogs({ acknowledged, seen: upstream.texts, records }).intentsNeverClosed.length === 0
+      );
+    });
+    const records = await drainedRecords(admin);
+    expect(compareLogs({ acknowledged, seen: upstream.texts, records })).toEqual(noContradictions);
+    expect(
+      records.some((one) => one.event === "audit.gap" && one.envelope_json.includes("ENOSPC")),
+    ).toBe(true);
+    expect(await admin.call("AuditService", "VerifyLog")).toMatchObject({ ok: true });
+  },
+  120_000,
+);

@@ -1,0 +1,90 @@
+/**
+ * An MCP server of revision 2026-07-28 that keeps every `tools/call` it saw, bytes and headers, and misbehaves by
+ * script: a tool with a script answers whatever the script says. `echo` and `secret` answer with their text.
+ */
+import { modernMeta } from "./modern-agent.ts";
+
+export interface SeenCall {
+  readonly name: string;
+  /** The body as it came over the wire. */
+  readonly body: string;
+  readonly headers: Headers;
+}
+
+export interface ScriptedServer extends AsyncDisposable {
+  readonly url: string;
+  readonly seen: readonly SeenCall[];
+  /** Calls whose caller went away before they were answered. */
+  readonly cancelled: readonly string[];
+}
+
+/** What a tool answers, given the request's id. */
+export type Script = (id: string | number) => Response | Promise<Response>;
+
+const serverInfo = { name: "scripted", version: "1" };
+const complete = {
+  resultType: "complete",
+  _meta: { "io.modelcontextprotocol/serverInfo": serverInfo },
+};
+
+export function startScriptedServer(
+  scripts: Readonly<Record<string, Script>> = {},
+): ScriptedServer {
+  const seen: SeenCall[] = [];
+  const cancelled: string[] = [];
+  const server = Bun.serve({
+    hostname: "127.0.0.1",
+    port: 0,
+    idleTimeout: 120,
+    async fetch(request) {
+      if (request.method !== "POST") return new Response(null, { status: 405 });
+      const body = await request.text();
+      const { id, method, params } = JSON.parse(body);
+      if (id === undefined) return new Response(null, { status: 202 });
+      if (method !== "tools/call") return Response.json({ jsonrpc: "2.0", id, ...answer(method) });
+      const name: string = params.name;
+      seen.push({ name, body, headers: request.headers });
+      request.signal.addEventListener("abort", () => cancelled.push(name));
+      const script = scripts[name];
+      if (script !== undefined) return script(id);
+      if (name === "slow") await Bun.sleep(params.arguments.delay_ms);
+      const { text } = params.arguments;
+      const content = [{ type: "text", text: typeof text === "string" ? text : "not a string" }];
+      return Response.json({ jsonrpc: "2.0", id, result: { content, ...complete } });
+    },
+  });
+
+  const names = ["echo", "secret", "slow", ...Object.keys(scripts)];
+  const hints = { ttlMs: 0, cacheScope: "private", ...complete };
+  const capabilities = { tools: {}, resources: {} };
+  const answers: Readonly<Record<string, object>> = {
+    "server/discover": {
+      supportedVersions: [modernMeta["io.modelcontextprotocol/protocolVersion"]],
+      capabilities,
+      ...hints,
+    },
+    "tools/list": {
+      tools: names.map((name) => ({ name, inputSchema: { type: "object" } })),
+      ...hints,
+    },
+    "resources/list": {
+      resources: ["open", "closed"].map((name) => ({ name, uri: `note:///${name}` })),
+      ...hints,
+    },
+    "resources/read": { contents: [{ uri: "note:///open", text: "read" }], ...hints },
+  };
+  function answer(method: string): object {
+    const result = answers[method];
+    if (result !== undefined) return { result };
+    return { error: { code: -32601, message: "Method not found" } };
+  }
+
+  return {
+    url: `http://127.0.0.1:${server.port}/mcp`,
+    seen,
+    cancelled,
+    [Symbol.asyncDispose]: async () => {
+      await server.stop(true);
+    },
+  };
+}

@@ -1,0 +1,57 @@
+import { expect, test } from "bun:test";
+import type { Caller } from "../../../../src/agents/conversation.ts";
+import { createSessionAccess, digestOf } from "../../../../src/agents/legacy/session-access.ts";
+import { createSessions } from "../../../../src/agents/legacy/sessions.ts";
+import type { Principal } from "../../../../src/identity/principal.ts";
+import { createFakeDispatch } from "../../../support/fake-dispatch.ts";
+
+const clock = { nowMs: () => 0, monotonicMs: () => 0 };
+
+function callerWith(token: string, scope = "notes"): Caller {
+  return {
+    binding: "http",
+    scope,
+    credential: { kind: "bearer", token },
+    peer: { address: "127.0.0.1" },
+    origin: undefined,
+    requestId: undefined,
+    traceparent: undefined,
+  };
+}
+
+test("AZ-05: the owner by the same token, the owner by a new token, and nobody else", async () => {
+  const dispatch = createFakeDispatch({ old: "alice", renewed: "alice", other: "bob" });
+  const sessions = createSessions({
+    clock,
+    sessionsMax: 1,
+    sessionsPerPrincipalMax: 10,
+    sessionIdleMs: 1_000,
+  });
+  const isValid = (principal: Principal) => dispatch.stillValid(principal);
+  const access = createSessionAccess({ dispatch, sessions, conversation: { isValid } });
+  const admitted = await dispatch.admit(callerWith("old"));
+  if ("fault" in admitted) throw new Error("alice was not admitted");
+  const session = sessions.open({
+    binding: "http",
+    scope: "notes",
+    revision: "2025-11-25",
+    clientInfoText: undefined,
+    capabilitiesText: "{}",
+    principal: admitted.principal,
+    tokenDigest: digestOf({ kind: "bearer", token: "old" }),
+  })!;
+
+  expect(await access.find(callerWith("old"), session.id)).toEqual({ session });
+  const unknown = { fault: { name: "session-unknown" }, isRecorded: false };
+  expect(await access.find(callerWith("other"), session.id)).toMatchObject(unknown);
+  expect(await access.find(callerWith("old", "all"), session.id)).toMatchObject(unknown);
+  expect(await access.find(callerWith("old"), "guess")).toMatchObject(unknown);
+  expect(await access.find(callerWith("bad"), session.id)).toMatchObject({
+    fault: { name: "unauthenticated" },
+    isRecorded: true,
+  });
+  dispatch.revoke("old");
+  expect(await access.find(callerWith("old"), session.id)).toMatchObject({ isRecorded: true });
+  expect(await access.find(callerWith("renewed"), session.id)).toEqual({ session });
+  expect(session.principal.credentialDigest).toBe("renewed");
+});
