@@ -157,16 +157,9 @@ export function openSpoolWriter(deps: SpoolWriterDeps): SpoolWriter {
     advance();
   }
 
-  /** For what nobody waits for; the next sync that somebody wants takes it along. */
-  function syncLazily(): void {
-    lazySync = undefined;
-    isSyncWanted = true;
-    advance();
-  }
-
   /**
-   * Syncs what is unsynced and wanted, or ends a full segment. Never both at once: the kernel reports a failed
-   * write-back to one sync only, and the other would call durable what is lost.
+   * Syncs what somebody waits for, or ends a full segment. Never both at once: the kernel reports a failed write-back
+   * to one sync only, and the other would call durable what is lost.
    */
   function advance(): void {
     if (segment === undefined || segment.isSyncing) return;
@@ -204,6 +197,13 @@ export function openSpoolWriter(deps: SpoolWriterDeps): SpoolWriter {
       if (opensIntent) openIntents.add(firstSeq + index);
       else if (closesIntent !== undefined) openIntents.delete(closesIntent);
     });
+  }
+
+  /** For what nobody waits for; the next sync that somebody wants takes it along. */
+  function syncLazily(): void {
+    lazySync = undefined;
+    isSyncWanted = true;
+    advance();
   }
 
   function startSync(syncing: OpenSegment): void {

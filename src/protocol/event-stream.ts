@@ -50,6 +50,8 @@ export function createEventParser(options: {
   let pending: string[] = [];
   let pendingChars = 0;
   let isStart = true;
+  // The last chunk ended in a CR, which ended its line; a LF that comes next belongs to it.
+  let skipsFeed = false;
   let type = "";
   let lines: string[] = [];
   let collected = 0;
@@ -94,20 +96,21 @@ export function createEventParser(options: {
     let from = 0;
     for (;;) {
       const at = nextBreak(text, from);
-      // A CR at the very end may be half of a CRLF: it waits for the next chunk.
-      if (at === -1 || (text[at] === "\r" && at + 1 === text.length)) return text.slice(from);
+      if (at === -1) return text.slice(from);
       takeLine(text.slice(from, at));
+      skipsFeed = text[at] === "\r" && at + 1 === text.length;
       from = text[at] === "\r" && text[at + 1] === "\n" ? at + 2 : at + 1;
     }
   }
 
   return {
-    push(chunk) {
-      const lastPending = pending[pending.length - 1];
-      const endsInReturn = lastPending?.endsWith("\r") ?? false;
+    push(received) {
+      if (received === "") return;
+      const chunk = skipsFeed && received.startsWith("\n") ? received.slice(1) : received;
+      skipsFeed = false;
       pendingChars += chunk.length;
-      if (chunk !== "") pending.push(chunk);
-      if (endsInReturn || nextBreak(chunk, 0) !== -1) {
+      pending.push(chunk);
+      if (nextBreak(chunk, 0) !== -1) {
         const rest = takeLines(pending.join(""));
         pending = rest === "" ? [] : [rest];
         pendingChars = rest.length;

@@ -173,9 +173,12 @@ export function openStreamableHttp(options: StreamableHttpOptions): Wire {
 
   function readEvents(response: IncomingMessage, reply: Reply): void {
     const decoder = new TextDecoder("utf-8", { fatal: true });
+    let hadStray = false;
     const parser = createEventParser({
       lineBytesMax: spec.responseBytesMax,
-      onEvent: (event) => takeEvent(event.text, reply),
+      onEvent: (event) => {
+        if (takeEvent(event.text, reply) === "stray") hadStray = true;
+      },
     });
     response.on("data", (chunk: Buffer) => {
       const fault = pushChunk(parser, decoder, chunk, spec);
@@ -185,35 +188,40 @@ export function openStreamableHttp(options: StreamableHttpOptions): Wire {
       }
       if (reply.isSettled()) linger(response, reply);
     });
+    // Nothing but answers to what was never asked: the server did answer, only not usably.
+    response.on("end", () => {
+      if (hadStray) reply.end(invalidAnswer(server, "unknown-id"), true, 200);
+    });
   }
 
   /** The first final answer wins; what follows it, and answers to anything else, are dropped and counted. */
-  function takeEvent(text: string, reply: Reply): void {
-    if (text === "") return;
+  function takeEvent(text: string, reply: Reply): "stray" | undefined {
+    if (text === "") return undefined;
     if (reply.isSettled()) {
       countStray();
-      return;
+      return "stray";
     }
     const message = parseMessage(text, scanLimits);
     switch (message.kind) {
       case "response":
         if (message.idText === String(reply.wireRequest.id)) {
           reply.settle(toAnswer(server, message, 200));
-          break;
+          return undefined;
         }
         countStray();
-        reply.end(invalidAnswer(server, "unknown-id"), true, 200);
-        break;
+        return "stray";
       case "notification":
         takeNotification(message, reply.wireRequest, events);
-        break;
+        return undefined;
       case "request":
         void post(answerServerRequest(message), reply.wireRequest.headers);
-        break;
+        return undefined;
       case "malformed":
         countStray();
         reply.end(invalidAnswer(server, "malformed-message"), true, 200);
-        break;
+        return undefined;
+      default:
+        return message satisfies never;
     }
   }
 

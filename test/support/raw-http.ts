@@ -25,7 +25,9 @@ export function rawHttp(
 ): Promise<readonly RawAnswer[]> {
   return new Promise((resolve, reject) => {
     let received = Buffer.alloc(0);
-    const socket = connect(portOf(base), "127.0.0.1", () => socket.write(bytes));
+    const socket = connect(portOf(base), "127.0.0.1", () => {
+      socket.write(typeof bytes === "string" ? Buffer.from(bytes, "latin1") : bytes);
+    });
     const deadline = setTimeout(() => {
       socket.destroy();
       reject(new Error(`no answer within ${patienceMs} ms, only: ${received.toString("latin1")}`));

@@ -37,6 +37,11 @@ describe("event stream", () => {
     expect(parseAll([...stream]).events).toEqual(expected);
   });
 
+  test("TS-03: an event whose last line ends in a lone CR does not wait for more", () => {
+    const { events } = parseAll(["data: a\r\r"]);
+    expect(events).toEqual([{ type: "message", text: "a", id: undefined }]);
+  });
+
   test("TS-03: a line or an event over the bound is an error", () => {
     expect(() => parseAll(["data: ", "x".repeat(600), "y".repeat(600)])).toThrow(EventStreamError);
     expect(() => parseAll([`data: ${"x".repeat(700)}\n`.repeat(2)])).toThrow(EventStreamError);
