@@ -6,10 +6,10 @@
  * A failed sync poisons its segment: nothing is ever synced there again (ST-09). Records already written keep
  * their numbers, because somebody may hold them, and open the next segment; so the chain has no hole and no fork.
  */
-import { randomFillSync } from "node:crypto";
 import { statSync, unlinkSync } from "node:fs";
 import type { Clock } from "../lib/clock.ts";
 import { randomBytesPerRecord, sealRecord } from "./envelope.ts";
+import { createRandomPool } from "./random-pool.ts";
 import {
   listSegments,
   lockSpool,
@@ -74,8 +74,7 @@ export function openSpoolWriter(deps: SpoolWriterDeps): SpoolWriter {
   prepareSpoolDir(dir);
   const unlock = lockSpool(dir);
   let scratch: Buffer = Buffer.allocUnsafeSlow(scratchBytes);
-  const randoms = Buffer.allocUnsafeSlow(1024 * randomBytesPerRecord);
-  let randomOffset = randoms.length;
+  const nextRandom = createRandomPool(randomBytesPerRecord);
 
   const recovered = recoverOrUnlock();
   const openIntents = new Set(recovered.openIntents);
@@ -191,15 +190,6 @@ export function openSpoolWriter(deps: SpoolWriterDeps): SpoolWriter {
       leaf = written.leaf;
     }
     return { end, last: { seq, leaf } };
-  }
-
-  function nextRandom(): Uint8Array {
-    if (randomOffset === randoms.length) {
-      randomFillSync(randoms);
-      randomOffset = 0;
-    }
-    randomOffset += randomBytesPerRecord;
-    return randoms.subarray(randomOffset - randomBytesPerRecord, randomOffset);
   }
 
   function noteIntents(records: readonly BatchRecord[], firstSeq: number): void {

@@ -230,3 +230,8 @@ describe("messages", () => {
     expect((await client.closed).code).toBe(1008);
   });
 });
+
+test("an idle timeout longer than the runtime keeps a socket does not stop the listener from starting", async () => {
+  await using agents = await startAgents({ wsIdleSeconds: 3_600 });
+  expect(agents.port).toBeGreaterThan(0);
+});
