@@ -13,6 +13,7 @@ import { newId } from "../lib/id.ts";
 import type { Store } from "../storage/store.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
+import { type Copier, createCopier } from "./copier.ts";
 import type { AuditLog, RecordDraft } from "./record.ts";
 import {
   defaultShipperOptions,
@@ -32,6 +33,8 @@ export interface AuditLogDeps {
   readonly metrics: Pick<Metrics, "count" | "observe" | "gauge">;
   readonly options?: Partial<SpoolOptions & ShipperOptions>;
   readonly startThread?: StartSpoolThread;
+  /** Copies on a thread of its own; by default records are copied on this one, to `store`. */
+  readonly startCopier?: (spool: { readonly dir: string; readonly logId: string }) => Copier;
 }
 
 /** Share of the quota from which on shipped segments go before their age. */
@@ -82,10 +85,13 @@ export async function openAuditLog(deps: AuditLogDeps): Promise<OpenAuditLog> {
   };
   recordRecovery(spool, clock, record);
   if (loss !== undefined) record(renderLoss(loss, clock));
+  const store = deps.store.audit;
+  const copier = deps.startCopier?.({ dir, logId }) ?? createCopier({ dir, logId, store });
   shipper = startShipper({
     dir,
     logId,
-    store: deps.store.audit,
+    copier,
+    store,
     clock,
     log,
     metrics,
@@ -107,6 +113,7 @@ export async function openAuditLog(deps: AuditLogDeps): Promise<OpenAuditLog> {
     close: async () => {
       await Promise.race([spool.flush(), Bun.sleep(options.deadlineMs)]);
       await shipper?.stop();
+      await copier.close();
       await spool.close();
     },
   };

@@ -1,17 +1,16 @@
 /**
- * Copies synced records from the spool to the database, in order, in batches, from the database's own head
- * onwards; sequence and leaf make it exactly once (ST-03). Never on a call's path: with the database away it waits
- * and tries again, and the spool grows (ST-01). Segments go only once the database has read them back (ST-04) and
+ * Has synced records copied from the spool to the database (`copier.ts`), in order, in batches, from the database's
+ * own head onwards; sequence and leaf make it exactly once (ST-03). Never on a call's path: with the database away it
+ * waits and tries again, and the spool grows (ST-01). Segments go only once the database has read them back (ST-04) and
  * they have reached their age, or the spool needs the room (ST-08).
  */
 import type { Clock } from "../lib/clock.ts";
-import { type AuditRow, type AuditStore, StoreError } from "../storage/store.ts";
+import { type AuditStore, StoreError } from "../storage/store.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
+import type { Copier, CopyPlace } from "./copier.ts";
 import type { RecordDraft } from "./record.ts";
-import { toAuditRow } from "./row.ts";
 import { isDamaged, listSegments } from "./spool-files.ts";
-import { createSpoolReader } from "./spool-reader.ts";
 
 export interface ShipperOptions {
   readonly batchMax: number;
@@ -42,7 +41,9 @@ const lastBatchesMax = 20;
 export interface ShipperDeps {
   readonly dir: string;
   readonly logId: string;
-  readonly store: AuditStore;
+  readonly copier: Copier;
+  /** Asked for what it holds before a segment is removed. */
+  readonly store: Pick<AuditStore, "head">;
   readonly clock: Clock;
   readonly log: Log;
   readonly metrics: Pick<Metrics, "count">;
@@ -64,16 +65,10 @@ export interface Shipper {
   stop(): Promise<void>;
 }
 
-interface Head {
-  readonly seq: number;
-  readonly leaf: string;
-}
-
 export function startShipper(deps: ShipperDeps): Shipper {
-  const { store, clock, log, logId, options } = deps;
-  const reader = createSpoolReader(deps.dir);
+  const { copier, store, clock, log, logId, options } = deps;
   /** What was shipped last; undefined until the database was asked. */
-  let shipped: Head | undefined;
+  let shipped: CopyPlace | undefined;
   let downSinceMs: number | undefined;
   let backoffMs = options.backoffMinMs;
   let tidiedAtMs = clock.monotonicMs();
@@ -109,26 +104,18 @@ export function startShipper(deps: ShipperDeps): Shipper {
 
   /** Ships one batch and returns how many records it held. */
   async function shipBatch(): Promise<number> {
-    const from = shipped ?? (await readHead());
-    shipped = from;
-    const records = await reader.read(from.seq, deps.syncedSeq(), options.batchMax);
-    const rows = records.map(toAuditRow).filter((row): row is AuditRow => row !== undefined);
-    const last = rows.at(-1);
-    if (last === undefined) return 0;
-    await store.append(rows);
-    shipped = { seq: last.seq, leaf: last.leaf };
-    deps.metrics.count("mcp_gateway_audit_shipped_total", {}, rows.length);
-    return rows.length;
-  }
-
-  async function readHead(): Promise<Head> {
-    const head = (await store.head(logId)) ?? { seq: 0, leaf: "" };
-    const [own] = await reader.read(head.seq - 1, Math.min(head.seq, deps.syncedSeq()), 1);
-    const isAhead = head.seq > deps.syncedSeq();
-    if (isAhead || (own !== undefined && own.seq === head.seq && own.leaf !== head.leaf)) {
-      throw new StoreError("corrupt", `the database holds another record ${head.seq} of this log`);
-    }
-    return head;
+    const untilSeq = deps.syncedSeq();
+    shipped ??= await copier.head(untilSeq);
+    if (shipped.seq >= untilSeq) return 0;
+    const copied = await copier.copy({
+      afterSeq: shipped.seq,
+      untilSeq,
+      limit: options.batchMax,
+    });
+    if (copied === undefined) return 0;
+    shipped = copied;
+    deps.metrics.count("mcp_gateway_audit_shipped_total", {}, copied.count);
+    return copied.count;
   }
 
   async function tidyWhenDue(): Promise<void> {

@@ -24,6 +24,7 @@ import { openStore } from "../storage/open-store.ts";
 import type { Store } from "../storage/store.ts";
 import { createLog, type Log } from "../telemetry/log.ts";
 import { createMetrics, type Metrics } from "../telemetry/metrics.ts";
+import { startCopyThread } from "./copy-thread.ts";
 
 /** Everything that is made before the listeners; each listener takes what it needs. */
 export interface Parts {
@@ -51,20 +52,19 @@ export async function createParts(config: Config): Promise<Parts> {
   const log = createLog(config.log.level, clock);
   for (const warning of config.warnings) log.warn("config.warning", { warning });
   const metrics = createMetrics();
-  const store = await openStore({
+  const database = {
     ...(config.database.url === undefined ? {} : { databaseUrl: config.database.url.reveal() }),
     dataDir: config.dataDir,
-    log,
     deadlineMs: config.database.deadlineMs,
-    migrate: true,
-    waitMs: databaseWaitMs,
-  });
+  };
+  const store = await openStore({ ...database, log, migrate: true, waitMs: databaseWaitMs });
   const audit = await openAuditLog({
     dataDir: config.dataDir,
     store,
     clock,
     log,
     metrics,
+    startCopier: (spool) => startCopyThread({ ...spool, store: database }),
     options: {
       segmentBytesMax: config.audit.segmentBytesMax,
       spoolBytesMax: config.audit.spoolBytesMax,

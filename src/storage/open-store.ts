@@ -26,6 +26,8 @@ export interface OpenStoreOptions {
   readonly migrateDeadlineMs?: number;
   /** Connections to PostgreSQL. */
   readonly connectionsMax?: number;
+  /** SQLite on the calling thread, for a caller that is a thread of its own. */
+  readonly isDirect?: boolean;
 }
 
 const retryAfterMs = 250;
@@ -84,7 +86,7 @@ async function usingDialect(
 }
 
 function createDialect(options: OpenStoreOptions, deadlineMs: number): SqlDialect {
-  const { databaseUrl, dataDir, log, connectionsMax = 8 } = options;
-  if (databaseUrl === undefined) return createSqliteDialect({ dataDir, deadlineMs, log });
+  const { databaseUrl, dataDir, log, connectionsMax = 8, isDirect = false } = options;
+  if (databaseUrl === undefined) return createSqliteDialect({ dataDir, deadlineMs, log, isDirect });
   return createPostgresDialect({ url: databaseUrl, deadlineMs, connectionsMax, log });
 }

@@ -1,10 +1,18 @@
 /**
- * Messages to and from the SQLite thread, matched by number. If the thread dies, what waits on it fails and the next
- * request starts another. Used by `sqlite.ts`, which sees to it that transactions do not interleave.
+ * The way to the embedded database: messages to and from its thread, matched by number, or plain calls where the
+ * caller is a thread of its own. If the database's thread dies, what waits on it fails and the next request starts
+ * another. Used by `sqlite.ts`, which sees to it that transactions do not interleave.
  */
 import { startWorker } from "../lib/worker.ts";
 import type { Log } from "../telemetry/log.ts";
-import type { SqliteReply, SqliteRequest, SqliteResult } from "./sqlite-worker.ts";
+import {
+  codeOf,
+  createSqliteDatabase,
+  type SqliteAnswer,
+  type SqliteRequest,
+  type SqliteResult,
+} from "./sqlite-database.ts";
+import type { SqliteReply } from "./sqlite-worker.ts";
 import { StoreError } from "./store.ts";
 
 export interface SqliteConnection {
@@ -67,6 +75,29 @@ export function createSqliteConnection(options: SqliteConnectionOptions): Sqlite
       failAll(running, "the database is closed");
       running.worker.terminate();
     },
+  };
+}
+
+/** The database on the calling thread, opened at the first request: nothing is copied between threads. */
+export function createDirectSqliteConnection(options: SqliteConnectionOptions): SqliteConnection {
+  const { path, busyTimeoutMs } = options;
+  let answer: SqliteAnswer | undefined;
+  const open = (): SqliteAnswer => {
+    const opened = createSqliteDatabase();
+    opened({ op: "open", path, busyTimeoutMs });
+    return opened;
+  };
+  return {
+    async ask(request) {
+      try {
+        answer ??= open();
+        return answer(request);
+      } catch (error) {
+        const message = error instanceof Error ? error.message : String(error);
+        throw toSqliteStoreError(message, codeOf(error));
+      }
+    },
+    close() {},
   };
 }
 

@@ -17,8 +17,12 @@ import type { Log } from "../telemetry/log.ts";
 import { createDeadline } from "./deadline.ts";
 import type { SqlDialect } from "./dialect.ts";
 import type { Tables } from "./schema.ts";
-import { createSqliteConnection, type SqliteConnection } from "./sqlite-connection.ts";
-import type { SqliteRequest, SqliteResult, SqliteValue } from "./sqlite-worker.ts";
+import {
+  createDirectSqliteConnection,
+  createSqliteConnection,
+  type SqliteConnection,
+} from "./sqlite-connection.ts";
+import type { SqliteRequest, SqliteResult, SqliteValue } from "./sqlite-database.ts";
 import { StoreError } from "./store.ts";
 import { createTurns } from "./turns.ts";
 
@@ -28,6 +32,8 @@ export interface SqliteOptions {
   readonly deadlineMs: number;
   /** Operations that may wait for the connection. */
   readonly waitersMax?: number;
+  /** Without a thread of its own: for a caller that is one, and has nobody to hold up. */
+  readonly isDirect?: boolean;
   readonly log: Log;
 }
 
@@ -38,7 +44,8 @@ export function createSqliteDialect(options: SqliteOptions): SqlDialect {
   const path = join(dataDir, "gateway.sqlite");
   // Another process may hold the file; give up before our own deadline does, to say so.
   const busyTimeoutMs = deadlineMs * 0.8;
-  const connection = createSqliteConnection({ path, busyTimeoutMs, log });
+  const connect = options.isDirect ? createDirectSqliteConnection : createSqliteConnection;
+  const connection = connect({ path, busyTimeoutMs, log });
   const driver = createDriver(connection, deadlineMs, options.waitersMax ?? 1000);
   const db = new Kysely<Tables>({
     dialect: {

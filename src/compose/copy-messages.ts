@@ -1,0 +1,26 @@
+/**
+ * What is said to the copying thread and what it answers, one request at a time. Between `copy-thread.ts` and
+ * `copy-worker.ts`: a few numbers each way, never a record.
+ */
+import type { Copied, CopyPlace, CopyRange } from "../audit/copier.ts";
+import type { StoreError } from "../storage/store.ts";
+
+export interface CopySpec {
+  readonly dir: string;
+  readonly logId: string;
+  readonly store: {
+    readonly databaseUrl?: string;
+    readonly dataDir: string;
+    readonly deadlineMs: number;
+  };
+}
+
+export type ToCopier =
+  | { readonly op: "begin"; readonly spec: CopySpec }
+  | { readonly op: "head"; readonly syncedSeq: number }
+  | ({ readonly op: "copy" } & CopyRange)
+  | { readonly op: "close" };
+
+export type FromCopier =
+  | { readonly result: CopyPlace | Copied | undefined }
+  | { readonly error: { readonly kind: StoreError["kind"]; readonly message: string } };
