@@ -3,6 +3,7 @@
  * always parameters and never patterns, so `%`, `$1` or a quote match themselves (AD-13). Used by `sql-audit.ts`.
  */
 import { type Expression, expressionBuilder, type SqlBool, sql } from "kysely";
+import { inIndex, isUncommon } from "./audit-index.ts";
 import type { AuditRecordsTable, Tables } from "./schema.ts";
 import { toSearchValue } from "./search-value.ts";
 import type { AuditFilter } from "./store.ts";
@@ -30,7 +31,9 @@ export function matching(filter: AuditFilter): Expression<SqlBool> {
   const conditions: Expression<SqlBool>[] = [];
   for (const [member, column] of Object.entries(columns) as [keyof typeof columns, Column][]) {
     const wanted = filter[member];
-    if (wanted !== undefined) conditions.push(eb(column, "=", toSearchValue(wanted)));
+    if (wanted === undefined) continue;
+    conditions.push(eb(column, "=", toSearchValue(wanted)));
+    if (isUncommon(column, wanted)) conditions.push(inIndex(column));
   }
   if (filter.fromMs !== undefined) conditions.push(eb("time_ms", ">=", filter.fromMs));
   if (filter.untilMs !== undefined) conditions.push(eb("time_ms", "<", filter.untilMs));

@@ -46,9 +46,9 @@ export const anyRow: AuditRow = Object.freeze({
 });
 
 /** The members stand in the order of the insert's columns. */
-export function toAuditTable(row: AuditRow): AuditRecordsTable {
+export function toAuditTable(row: AuditRow, log: number): AuditRecordsTable {
   return {
-    log_id: row.logId,
+    log,
     seq: row.seq,
     leaf: row.leaf,
     envelope: row.envelope,
@@ -70,9 +70,9 @@ export function toAuditTable(row: AuditRow): AuditRecordsTable {
   };
 }
 
-export function fromAuditTable(row: AuditRecordsTable): AuditRow {
+export function fromAuditTable(row: AuditRecordsTable, logId: string): AuditRow {
   return {
-    logId: row.log_id,
+    logId,
     seq: row.seq,
     leaf: row.leaf,
     envelope: row.envelope,

@@ -12,6 +12,8 @@ export interface SqlDialect {
   readonly db: Kysely<Tables>;
   /** The type of text columns: compared byte by byte, so both databases order alike. */
   readonly textType: string;
+  /** The type of a key that the database counts up by itself. */
+  readonly counterType: string;
   toStoreError(error: unknown): StoreError;
   /** Waits for other processes that migrate; held until the transaction ends. */
   lockMigrations(transaction: Transaction<Tables>): Promise<void>;

@@ -3,33 +3,21 @@
  * respect. A database newer than this program is refused, because an older program would misread it (CF-07).
  */
 import { type Kysely, type SqlBool, sql, type Transaction } from "kysely";
+import { auditIndexes, type IndexedColumn, inIndex } from "./audit-index.ts";
 import type { SqlDialect } from "./dialect.ts";
-import type { AuditRecordsTable, Tables } from "./schema.ts";
+import type { Tables } from "./schema.ts";
 import { StoreError } from "./store.ts";
+
+type ColumnTypes = Pick<SqlDialect, "textType" | "counterType">;
 
 interface Migration {
   readonly version: number;
   readonly name: string;
-  up(db: Transaction<Tables>, textType: string): Promise<void>;
+  up(db: Transaction<Tables>, types: ColumnTypes): Promise<void>;
 }
 
 const migrations: readonly Migration[] = [{ version: 1, name: "first tables", up: createTables }];
 export const schemaVersion = migrations.length;
-
-/** Columns that audit queries filter by. */
-const indexedColumns = [
-  "principal",
-  "client",
-  "tool",
-  "server",
-  "scope",
-  "event",
-  "status",
-  "decision",
-  "session",
-  "correlation_id",
-  "data_class",
-] as const satisfies readonly (keyof AuditRecordsTable)[];
 
 /** Brings the schema up to `schemaVersion` and returns the version it found. */
 export async function migrateSchema(dialect: SqlDialect): Promise<number> {
@@ -44,7 +32,7 @@ export async function migrateSchema(dialect: SqlDialect): Promise<number> {
     const found = await readSchemaVersion(db);
     refuseNewer(found);
     for (const { version, name, up } of migrations.slice(found)) {
-      await up(db, dialect.textType);
+      await up(db, dialect);
       await db.insertInto("schema_migrations").values({ version, name }).execute();
     }
     return found;
@@ -84,8 +72,8 @@ function refuseNewer(found: number): void {
   );
 }
 
-async function createTables(db: Transaction<Tables>, textType: string): Promise<void> {
-  const text = sql.raw(textType);
+async function createTables(db: Transaction<Tables>, types: ColumnTypes): Promise<void> {
+  const text = sql.raw(types.textType);
   await db.schema
     .createTable("state")
     .addColumn("id", "bigint", (column) => column.primaryKey().check(sql`id = 1`))
@@ -102,6 +90,11 @@ async function createTables(db: Transaction<Tables>, textType: string): Promise<
     .addColumn("state_revision", "bigint", (column) => column.notNull())
     .addPrimaryKeyConstraint("resources_key", ["kind", "name"])
     .execute();
+  await db.schema
+    .createTable("audit_logs")
+    .addColumn("log", sql.raw(types.counterType), (column) => column.primaryKey())
+    .addColumn("log_id", text, (column) => column.notNull().unique())
+    .execute();
   await createAuditTable(db, text);
   await createAuditIndexes(db);
 }
@@ -112,7 +105,7 @@ async function createAuditTable(
 ): Promise<void> {
   await db.schema
     .createTable("audit_records")
-    .addColumn("log_id", text, (column) => column.notNull())
+    .addColumn("log", "bigint", (column) => column.notNull())
     .addColumn("seq", "bigint", (column) => column.notNull())
     .addColumn("leaf", text, (column) => column.notNull())
     .addColumn("envelope", "text")
@@ -131,27 +124,24 @@ async function createAuditTable(
     .addColumn("session", text)
     .addColumn("correlation_id", text)
     .addColumn("data_class", text)
-    .addPrimaryKeyConstraint("audit_records_key", ["log_id", "seq"])
+    .addPrimaryKeyConstraint("audit_records_key", ["log", "seq"])
     .execute();
 }
 
-/**
- * A filter's column first, then the order of a scan, then the time, so one index answers filter, order, position
- * and time range. Rows without a value are left out: they are never found by equality.
- */
+/** A filter's column first, then the order of a scan, so one index answers filter, order and position. */
 async function createAuditIndexes(db: Transaction<Tables>): Promise<void> {
-  for (const column of indexedColumns) {
+  for (const column of Object.keys(auditIndexes) as IndexedColumn[]) {
     await db.schema
       .createIndex(`audit_records_by_${column}`)
       .on("audit_records")
-      .columns([column, "log_id", "seq", "time_ms"])
-      .where(column, "is not", null)
+      .columns([column, "log", "seq"])
+      .where(inIndex(column))
       .execute();
   }
   await db.schema
     .createIndex("audit_records_by_time")
     .on("audit_records")
-    .columns(["time_ms", "log_id", "seq"])
+    .columns(["time_ms", "log", "seq"])
     .where(sql<SqlBool>`envelope is not null`)
     .execute();
 }

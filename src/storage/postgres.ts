@@ -21,6 +21,7 @@ export function createPostgresDialect(options: PostgresOptions): SqlDialect {
     description: { kind: "postgres", location },
     db,
     textType: 'text collate "C"',
+    counterType: "bigint generated always as identity",
     toStoreError,
     async lockMigrations(transaction) {
       await sql`select pg_advisory_xact_lock(${lockKey("migrations")}::bigint)`.execute(

@@ -2,6 +2,8 @@
  * The tables as kysely sees them: one type a table, columns in snake_case. Whole numbers are bigint columns read
  * as numbers. Used by the SQL files of this folder only; what leaves the folder is `store.ts`.
  */
+import type { Generated } from "kysely";
+
 export interface StateTable {
   /** Always 1: the table has one row. */
   readonly id: number;
@@ -18,8 +20,15 @@ export interface ResourcesTable {
   readonly state_revision: number;
 }
 
-export interface AuditRecordsTable {
+/** Gives each log a short number, which stands for its id in every record and every index. */
+export interface AuditLogsTable {
+  /** Counted up by the database. */
+  readonly log: Generated<number>;
   readonly log_id: string;
+}
+
+export interface AuditRecordsTable {
+  readonly log: number;
   readonly seq: number;
   readonly leaf: string;
   /** Null once pruned; text and not a JSON column, because its exact bytes are what was hashed. */
@@ -49,6 +58,7 @@ export interface SchemaMigrationsTable {
 export interface Tables {
   readonly state: StateTable;
   readonly resources: ResourcesTable;
+  readonly audit_logs: AuditLogsTable;
   readonly audit_records: AuditRecordsTable;
   readonly schema_migrations: SchemaMigrationsTable;
 }

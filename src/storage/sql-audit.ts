@@ -34,6 +34,7 @@ export function createAuditStore(
       guard(() =>
         db
           .selectFrom("audit_records")
+          .innerJoin("audit_logs", "audit_logs.log", "audit_records.log")
           .select(["seq", "leaf"])
           .where("log_id", "=", logId)
           .orderBy("seq", "desc")
@@ -42,17 +43,19 @@ export function createAuditStore(
       ),
     scan: (query) => guard(() => scan(db, query, limits)),
     prunable: (query) =>
-      guard(() =>
-        db
+      guard(async () => {
+        const found = await db
           .selectFrom("audit_records")
-          .select(["log_id as logId", "seq", "leaf", "durability"])
+          .select(["log", "seq", "leaf", "durability"])
           .where(livePrunable(query))
           .orderBy("time_ms")
-          .orderBy("log_id")
+          .orderBy("log")
           .orderBy("seq")
           .limit(Math.min(query.limit, limits.scanRowsMax))
-          .execute(),
-      ),
+          .execute();
+        const logIds = await readLogIds(db, found);
+        return found.map(({ log, ...rest }) => ({ logId: logIds.get(log) ?? "", ...rest }));
+      }),
     countPrunable: (query) =>
       guard(async () => {
         const { live } = await db
@@ -85,11 +88,11 @@ function createInsertTexts(db: Kysely<Tables>): InsertText {
   return (rowCount) => {
     const known = texts.get(rowCount);
     if (known !== undefined) return known;
-    const values = Array.from({ length: rowCount }, () => toAuditTable(anyRow));
+    const values = Array.from({ length: rowCount }, () => toAuditTable(anyRow, 0));
     const { sql } = db
       .insertInto("audit_records")
       .values(values)
-      .onConflict((conflict) => conflict.columns(["log_id", "seq"]).doNothing())
+      .onConflict((conflict) => conflict.columns(["log", "seq"]).doNothing())
       .compile();
     texts.set(rowCount, sql);
     return sql;
@@ -102,24 +105,70 @@ async function insert(
   rows: readonly AuditRow[],
   textFor: InsertText,
 ): Promise<void> {
+  const logs = await numberLogs(db, rows);
   let inserted = 0n;
   for (const some of powerOfTwoChunks(rows)) {
-    const parameters = some.flatMap((row) => Object.values(toAuditTable(row)));
+    const parameters = some.flatMap((row) => Object.values(toAuditTable(row, numberOf(logs, row))));
     // Given to `raw`, the parameters would be frozen, which is slow for thousands of them and makes posting them slow.
     const query = { ...CompiledQuery.raw(textFor(some.length)), parameters };
     const { numAffectedRows } = await db.executeQuery(query);
     inserted += numAffectedRows ?? 0n;
   }
-  if (inserted !== BigInt(rows.length)) await refuseFork(db, rows);
+  if (inserted !== BigInt(rows.length)) await refuseFork(db, rows, logs);
 }
 
-async function refuseFork(db: Transaction<Tables>, rows: readonly AuditRow[]): Promise<void> {
+type LogNumbers = ReadonlyMap<string, number>;
+
+/** The numbers of the rows' logs; new logs get theirs. Asked anew each time, so no answer outlives its transaction. */
+async function numberLogs(db: Transaction<Tables>, rows: readonly AuditRow[]): Promise<LogNumbers> {
+  const logIds = [...new Set(rows.map((row) => row.logId))].sort();
+  const known = await readNumbers(db, logIds);
+  const added = logIds.filter((logId) => !known.has(logId));
+  if (added.length === 0) return known;
+  await db
+    .insertInto("audit_logs")
+    .values(added.map((log_id) => ({ log_id })))
+    .onConflict((conflict) => conflict.column("log_id").doNothing())
+    .execute();
+  return await readNumbers(db, logIds);
+}
+
+async function readNumbers(db: Kysely<Tables>, logIds: readonly string[]): Promise<LogNumbers> {
+  if (logIds.length === 0) return new Map();
+  const found = await db
+    .selectFrom("audit_logs")
+    .selectAll()
+    .where("log_id", "in", logIds)
+    .execute();
+  return new Map(found.map(({ log_id, log }) => [log_id, log]));
+}
+
+/** 0 where there is no such log: no record has that number. */
+function numberOf(logs: LogNumbers, { logId }: Pick<Place, "logId">): number {
+  return logs.get(logId) ?? 0;
+}
+
+async function readLogIds(
+  db: Kysely<Tables>,
+  rows: readonly { readonly log: number }[],
+): Promise<ReadonlyMap<number, string>> {
+  const wanted = [...new Set(rows.map((row) => row.log))];
+  if (wanted.length === 0) return new Map();
+  const found = await db.selectFrom("audit_logs").selectAll().where("log", "in", wanted).execute();
+  return new Map(found.map(({ log, log_id }) => [log, log_id]));
+}
+
+async function refuseFork(
+  db: Transaction<Tables>,
+  rows: readonly AuditRow[],
+  logs: LogNumbers,
+): Promise<void> {
   for (const [logId, own] of byLog(rows)) {
     const seqs = own.map((row) => row.seq);
     const stored = await db
       .selectFrom("audit_records")
       .select(["seq", "leaf"])
-      .where("log_id", "=", logId)
+      .where("log", "=", numberOf(logs, { logId }))
       .where("seq", "in", seqs)
       .execute();
     const leaves = new Map(stored.map((row) => [row.seq, row.leaf]));
@@ -143,29 +192,33 @@ async function scan(
   let select = db.selectFrom("audit_records").selectAll().where(matching(query.filter));
   if (query.includePruned !== true) select = select.where("envelope", "is not", null);
   if (after !== undefined) {
+    const log = (await readNumbers(db, [after.logId])).get(after.logId);
+    if (log === undefined) return { rows: [], next: undefined };
     select = select.where(({ eb, refTuple, tuple }) =>
-      eb(refTuple("log_id", "seq"), ascending ? ">" : "<", tuple(after.logId, after.seq)),
+      eb(refTuple("log", "seq"), ascending ? ">" : "<", tuple(log, after.seq)),
     );
   }
   // One row more than asked for tells whether there is a next page.
   const found = await select
-    .orderBy("log_id", ascending ? "asc" : "desc")
+    .orderBy("log", ascending ? "asc" : "desc")
     .orderBy("seq", ascending ? "asc" : "desc")
     .limit(limit + 1)
     .execute();
-  const rows = found.slice(0, limit).map(fromAuditTable);
+  const logIds = await readLogIds(db, found);
+  const rows = found.slice(0, limit).map((row) => fromAuditTable(row, logIds.get(row.log) ?? ""));
   const last = found.length > limit ? rows.at(-1) : undefined;
   return { rows, next: last && { logId: last.logId, seq: last.seq } };
 }
 
 async function prune(db: Transaction<Tables>, places: readonly Place[]): Promise<number> {
+  const logs = await readNumbers(db, [...new Set(places.map((place) => place.logId))]);
   let pruned = 0;
   for (const [logId, own] of byLog(places)) {
     const seqs = own.map((place) => place.seq);
     const { numUpdatedRows } = await db
       .updateTable("audit_records")
       .set(prunedColumns)
-      .where("log_id", "=", logId)
+      .where("log", "=", numberOf(logs, { logId }))
       .where("seq", "in", seqs)
       .where("envelope", "is not", null)
       .executeTakeFirstOrThrow();

@@ -67,6 +67,7 @@ export function createSqliteDialect(options: SqliteOptions): SqlDialect {
     description: { kind: "sqlite", location: path },
     db,
     textType: "text",
+    counterType: "integer",
     toStoreError,
     // A migration begins as a writer, and SQLite lets in one writer at a time, across processes.
     lockMigrations: async () => {},

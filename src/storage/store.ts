@@ -102,7 +102,10 @@ export interface AuditStore {
   append(rows: readonly AuditRow[]): Promise<void>;
   /** The highest row of a log, or undefined for an empty one. */
   head(logId: string): Promise<{ readonly seq: number; readonly leaf: string } | undefined>;
-  /** Rows in order (`ascending` by log and seq, or newest first), pruned ones included only when asked. */
+  /**
+   * Rows in order (`ascending` by log and seq, or newest first), pruned ones included only when asked. Logs stand in
+   * the order in which their first rows came. Nothing follows a place in a log that is not there.
+   */
   scan(query: {
     readonly filter: AuditFilter;
     readonly after?: { readonly logId: string; readonly seq: number };

@@ -288,6 +288,17 @@ describe.each([
     await store.close();
   });
 
+  test("audit: logs stand in the order they came, and nothing follows one that never did", async () => {
+    const store = await (await newDatabase()).open();
+    for (const logId of ["log-z", "log-a"]) await store.audit.append([row(1, { logId })]);
+    const query = { filter: {}, limit: 9, order: "ascending" } as const;
+    const { rows } = await store.audit.scan(query);
+    expect(rows.map((one) => one.logId)).toEqual(["log-z", "log-a"]);
+    const after = { logId: "log-b", seq: 0 };
+    expect(await store.audit.scan({ ...query, after })).toEqual({ rows: [], next: undefined });
+    await store.close();
+  });
+
   test("audit: each filter finds its own rows and no others", async () => {
     const store = await (await newDatabase()).open();
     const members = [
@@ -310,6 +321,10 @@ describe.each([
     for (const [index, member] of members.entries()) {
       expect(await seqsOf(store, { [member]: "wanted" })).toEqual([index + 1]);
     }
+    // Too common for their index, and found all the same.
+    await store.audit.append([row(20, { event: "call.intent" }), row(21, { status: "success" })]);
+    expect(await seqsOf(store, { event: "call.intent" })).toEqual([20]);
+    expect(await seqsOf(store, { status: "success" })).toEqual([21]);
     expect(await seqsOf(store, { tool: "wanted", client: "wanted" })).toEqual([]);
     expect(await seqsOf(store, { fromMs: 1_003, untilMs: 1_005 })).toEqual([3, 4]);
     await store.close();

@@ -36,6 +36,15 @@ describe("matching", () => {
     [{ dataClass: "d", client: "c" }, '("client" = $1 and "data_class" = $2)', ["c", "d"]],
     [{ fromMs: 1, untilMs: 2 }, '("time_ms" >= $1 and "time_ms" < $2)', [1, 2]],
     [{}, "1 = 1", []],
+    // The words of the partial index, without which the databases do not use it.
+    [{ status: "error" }, `("status" = $1 and "status" not in ('success'))`, ["error"]],
+    [{ status: "success" }, '"status" = $1', ["success"]],
+    [{ event: "call.intent" }, '"event" = $1', ["call.intent"]],
+    [
+      { event: "admin.change" },
+      `("event" = $1 and "event" not in ('call.intent', 'call.outcome'))`,
+      ["admin.change"],
+    ],
   ])("%j", (filter, text, parameters) => {
     expect(whereOf(matching(filter))).toEqual([text, parameters]);
   });
