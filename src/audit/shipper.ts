@@ -26,7 +26,7 @@ export interface ShipperOptions {
 }
 
 export const defaultShipperOptions: ShipperOptions = {
-  batchMax: 512,
+  batchMax: 2048,
   lingerMs: 200,
   backoffMinMs: 250,
   backoffMaxMs: 30_000,

@@ -5,10 +5,10 @@ export function* chunksOf<T>(all: readonly T[], size: number): Generator<readonl
   for (let start = 0; start < all.length; start += size) yield all.slice(start, start + size);
 }
 
-/** Cuts a list into pieces whose lengths are falling powers of two: few lengths, however long the list. */
-export function* powerOfTwoChunks<T>(list: readonly T[]): Generator<readonly T[]> {
+/** Cuts a list into pieces of falling powers of two, at most `max`: few lengths, however long the list. */
+export function* powerOfTwoChunks<T>(list: readonly T[], max: number): Generator<readonly T[]> {
   for (let from = 0; from < list.length; ) {
-    const length = 2 ** Math.floor(Math.log2(list.length - from));
+    const length = 2 ** Math.floor(Math.log2(Math.min(list.length - from, max)));
     yield list.slice(from, from + length);
     from += length;
   }

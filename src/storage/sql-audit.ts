@@ -24,9 +24,9 @@ export function createAuditStore(
   const textFor = createInsertTexts(db);
   return {
     async append(rows) {
-      for (const batch of chunksOf(rows, limits.rowsPerStatementMax)) {
+      for (const batch of chunksOf(rows, limits.rowsPerTransactionMax)) {
         await guard(() =>
-          db.transaction().execute((transaction) => insert(transaction, batch, textFor)),
+          db.transaction().execute((transaction) => insert(transaction, batch, textFor, limits)),
         );
       }
     },
@@ -104,10 +104,11 @@ async function insert(
   db: Transaction<Tables>,
   rows: readonly AuditRow[],
   textFor: InsertText,
+  limits: SqlStoreLimits,
 ): Promise<void> {
   const logs = await numberLogs(db, rows);
   let inserted = 0n;
-  for (const some of powerOfTwoChunks(rows)) {
+  for (const some of powerOfTwoChunks(rows, limits.rowsPerStatementMax)) {
     const parameters = some.flatMap((row) => Object.values(toAuditTable(row, numberOf(logs, row))));
     // Given to `raw`, the parameters would be frozen, which is slow for thousands of them and makes posting them slow.
     const query = { ...CompiledQuery.raw(textFor(some.length)), parameters };

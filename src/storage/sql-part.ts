@@ -4,12 +4,15 @@
 export interface SqlStoreLimits {
   /** Rows written by one statement. PostgreSQL takes 65,535 parameters in one, SQLite 32,766. */
   readonly rowsPerStatementMax: number;
+  /** Rows written by one transaction: a commit costs as much as hundreds of rows, and must end by the deadline. */
+  readonly rowsPerTransactionMax: number;
   /** Rows returned by one scan; callers continue with `next`. */
   readonly scanRowsMax: number;
 }
 
 export const defaultSqlStoreLimits: SqlStoreLimits = {
   rowsPerStatementMax: 512,
+  rowsPerTransactionMax: 2048,
   scanRowsMax: 10_000,
 };
 

@@ -93,6 +93,8 @@ function openMain(path: string, busyTimeoutMs: number): Database {
   db.run("pragma synchronous = full");
   db.run("pragma secure_delete = on");
   db.run("pragma journal_size_limit = 67108864");
+  // Room for one batch's pages: with less, pages are written and read again before their commit.
+  db.run("pragma cache_size = -16384");
   return db;
 }
 
