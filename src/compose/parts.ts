@@ -2,11 +2,12 @@
  * What is made before any listener, in the order it depends on each other: database, audit log, state, servers,
  * cache, retention. Decides nothing.
  */
+import { join } from "node:path";
 import { type OpenAuditLog, openAuditLog } from "../audit/log.ts";
 import { createReplyCache, type ReplyCache } from "../cache/reply-cache.ts";
 import type { Config } from "../config/config.ts";
 import { createTokenHasher, type TokenHasher } from "../identity/client-token.ts";
-import { loadTokenKey } from "../identity/token-key.ts";
+import { checkTokenKey, loadTokenKey, tokenKeyId } from "../identity/token-key.ts";
 import { type Clock, systemClock } from "../lib/clock.ts";
 import { version } from "../lib/version.ts";
 import { compilePolicy } from "../policy/compile.ts";
@@ -40,6 +41,7 @@ export interface Parts {
   readonly cache: ReplyCache;
   readonly retention: Retention;
   readonly tokenDigest: TokenHasher;
+  readonly tokenKeyId: string;
   readonly startedAtMs: number;
 }
 
@@ -59,6 +61,11 @@ export async function createParts(config: Config): Promise<Parts> {
     migrate: true,
     waitMs: databaseWaitMs,
   });
+  const { stateRevision, resources } = await store.resources.load();
+  const current = createCurrentSnapshot(buildSnapshot(stateRevision, resources, compilePolicy));
+  const tokenKeyPath = config.identity.tokenKeyFile ?? join(config.dataDir, "token.key");
+  const tokenKey = await loadTokenKey(tokenKeyPath);
+  checkTokenKey(tokenKey, tokenKeyPath, current.get().tokens.values());
   const audit = await openAuditLog({
     dataDir: config.dataDir,
     store,
@@ -72,9 +79,6 @@ export async function createParts(config: Config): Promise<Parts> {
       keepShippedMs: config.audit.keepShippedHours * 3_600_000,
     },
   });
-  const tokenDigest = createTokenHasher(await loadTokenKey(config.dataDir));
-  const { stateRevision, resources } = await store.resources.load();
-  const current = createCurrentSnapshot(buildSnapshot(stateRevision, resources, compilePolicy));
   const servers = createServers({
     specs: current.get().servers,
     inheritedEnvironment: config.stdioEnvironment,
@@ -87,6 +91,7 @@ export async function createParts(config: Config): Promise<Parts> {
   current.subscribe((next) => servers.apply(next.servers));
   const follower = followStore({ store: store.resources, current, compile: compilePolicy, log });
   const cache = createReplyCache({
+    // Nothing fits into one byte: switched off.
     bytesMax: config.cache.enabled ? config.cache.bytesMax : 1,
     entriesMax: config.cache.entriesMax,
     ttlMsMax: config.cache.ttlSecondsMax * 1000,
@@ -115,7 +120,8 @@ export async function createParts(config: Config): Promise<Parts> {
     servers,
     cache,
     retention,
-    tokenDigest,
+    tokenDigest: createTokenHasher(tokenKey),
+    tokenKeyId: tokenKeyId(tokenKey),
     startedAtMs,
   };
 }

@@ -92,6 +92,7 @@ export const tokenShape = object<TokenResource>({
   id: text(64, 1),
   clientId: resourceName,
   digest: matching(/^[0-9a-f]{64}$/, 64, "64 hex digits"),
+  keyId: matching(/^[0-9a-f]{16}$/, 16, "16 hex digits"),
   createdAtMs: integer(0, timeMaxMs),
   expiresAtMs: optional(integer(0, timeMaxMs)),
 });

@@ -48,6 +48,8 @@ export interface TokenResource {
   readonly clientId: string;
   /** Hex HMAC-SHA-256 of the token under the node's token key. */
   readonly digest: string;
+  /** Which key that was; see `identity/token-key.ts`. */
+  readonly keyId: string;
   readonly createdAtMs: number;
   readonly expiresAtMs: number | undefined;
 }

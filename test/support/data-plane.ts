@@ -78,7 +78,13 @@ export function clientOf(id: string, more: object = {}): StoredResource[] {
     limits: {},
     ...more,
   };
-  const token = { id: `t-${id}`, clientId: id, digest: digestOf(id), createdAtMs: 0 };
+  const token = {
+    id: `t-${id}`,
+    clientId: id,
+    digest: digestOf(id),
+    keyId: "0".repeat(16),
+    createdAtMs: 0,
+  };
   return [resource("client", id, body), resource("token", token.id, token)];
 }
 

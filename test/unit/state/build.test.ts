@@ -49,7 +49,7 @@ const server = (more: object = {}, name = "calc") =>
     ...more,
   });
 const token = (id: string, digest: string, clientId = "ci") =>
-  stored("token", id, { id, clientId, digest, createdAtMs: 0 });
+  stored("token", id, { id, clientId, digest, keyId: "0".repeat(16), createdAtMs: 0 });
 const role = stored("role", "analyst", { name: "analyst", description: "", permissions: [] });
 const virtual = (more: object = {}, name = "bundle") =>
   stored("virtual-server", name, {
