@@ -2,6 +2,7 @@
  * What is made before any listener, in the order it depends on each other: database, audit log, state, servers,
  * cache, retention. Decides nothing.
  */
+import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { type OpenAuditLog, openAuditLog } from "../audit/log.ts";
 import { createReplyCache, type ReplyCache } from "../cache/reply-cache.ts";
@@ -64,6 +65,7 @@ export async function createParts(config: Config): Promise<Parts> {
   const { stateRevision, resources } = await store.resources.load();
   const current = createCurrentSnapshot(buildSnapshot(stateRevision, resources, compilePolicy));
   const tokenKeyPath = config.identity.tokenKeyFile ?? join(config.dataDir, "token.key");
+  await mkdir(config.dataDir, { recursive: true, mode: 0o700 });
   const tokenKey = await loadTokenKey(tokenKeyPath);
   checkTokenKey(tokenKey, tokenKeyPath, current.get().tokens.values());
   const audit = await openAuditLog({
