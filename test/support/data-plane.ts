@@ -37,6 +37,7 @@ export interface FakeServer {
   readonly settings?: readonly Partial<ToolSetting>[];
   readonly listTtlMs?: number;
   readonly listsPublic?: boolean;
+  readonly dataClass?: ServerSpec["dataClass"];
   /** Answers tools/call; by default an echo of the tool's name. */
   readonly call?: (request: McpRequest) => Outcome;
 }
@@ -242,6 +243,7 @@ function specOf(fake: FakeServer): ServerSpec {
       ...setting,
     })),
     allowPrivateNetwork: false,
+    dataClass: fake.dataClass ?? "INTERNAL",
   };
 }
 

@@ -46,6 +46,7 @@ const server = (more: object = {}, name = "calc") =>
     listsPublic: false,
     toolSettings: [],
     allowPrivateNetwork: false,
+    dataClass: "INTERNAL",
     ...more,
   });
 const token = (id: string, digest: string, clientId = "ci") =>
