@@ -7,6 +7,7 @@ import type { AuditClass, RecordDraft } from "../audit/record.ts";
 import { catalogue } from "../errors/catalogue.ts";
 import { memberText, objectText } from "../protocol/json-view.ts";
 import type { Outcome } from "../protocol/messages.ts";
+import type { DataClass } from "../servers/spec.ts";
 import type { CallRecord, Exchange } from "./exchange.ts";
 import { settingOf } from "./stages/cache.ts";
 
