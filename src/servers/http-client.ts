@@ -39,6 +39,7 @@ const resolvedAddressesMax = 16;
 const idleMax = 256;
 /** A server that announces when it closes idle connections is left this much before. */
 const idleMarginMs = 1_000;
+const keepAliveMs = 1_000;
 
 export function createHttpClient(spec: ServerSpec, urlText: string): HttpClient {
   const url = checkedUrl(urlText, "http", spec.allowPrivateNetwork);
@@ -133,6 +134,8 @@ function openConnection(
   function ready(): void {
     clearTimeout(timer);
     isReady = true;
+    // A peer that vanished without a word is noticed while the connection lies idle, not by the next call.
+    socket.setKeepAlive(true, keepAliveMs);
     if (unsent !== undefined) socket.write(unsent);
     unsent = undefined;
   }
