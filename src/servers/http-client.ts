@@ -124,10 +124,12 @@ function openConnection(
     },
   });
 
+  /** Also ends an idle connection: it is out of reach at once, before its socket says that it closed. */
   function fail(code: string, kind: FailureKind): void {
     const failed = reader;
     reader = undefined;
     socket.destroy();
+    events.onClose();
     failed?.onFailure(code, isReady ? kind : "unsent");
   }
 
@@ -144,7 +146,7 @@ function openConnection(
   socket.once("encrypted" in socket ? "secureConnect" : "connect", ready);
   socket.on("data", (chunk: Buffer) => {
     // An answer to nothing: whatever the server means by it, the next request must not meet it.
-    if (reader === undefined) return void socket.destroy();
+    if (reader === undefined) return fail("unasked", "invalid");
     try {
       parser.push(chunk);
     } catch (error) {
@@ -157,12 +159,11 @@ function openConnection(
   });
   socket.on("error", (error) => fail(errorCode(error), "lost"));
   socket.on("timeout", () => {
-    if (reader === undefined) socket.destroy();
+    if (reader === undefined) fail("idle", "lost");
   });
   socket.on("close", () => {
     clearTimeout(timer);
     fail("closed", "lost");
-    events.onClose();
   });
 
   return {

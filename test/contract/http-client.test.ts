@@ -115,6 +115,25 @@ test("a connection that speaks while idle is closed before the next request", as
   expect(sockets.length).toBe(2);
 });
 
+test("a connection lies idle no longer than its server announced", async () => {
+  const text = hello.replace("\r\n", "\r\nKeep-Alive: timeout=1, max=9\r\n");
+  const { port, sockets } = await serve((socket) => socket.write(text));
+  const client = clientFor(`http://127.0.0.1:${port}/`);
+  expect(await exchange(client)).toBe("hello");
+  await until("the connection closes", () => sockets[0]?.destroyed);
+  expect(await exchange(client)).toBe("hello");
+  expect(sockets.length).toBe(2);
+});
+
+test("a connection the server closed while idle is not tried again", async () => {
+  const { port, sockets } = await serve((socket) => socket.write(hello));
+  const client = clientFor(`http://127.0.0.1:${port}/`);
+  expect(await exchange(client)).toBe("hello");
+  sockets[0]?.end();
+  await until("the connection closes", () => sockets[0]?.destroyed);
+  expect(await exchange(client)).toBe("hello");
+});
+
 test("stopping a request closes its connection and nobody else's", async () => {
   const { port, sockets } = await serve((socket, count) => {
     if (count > 1) socket.write(hello);
