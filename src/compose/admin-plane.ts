@@ -73,6 +73,7 @@ function createServices(parts: Parts, runtime: Runtime) {
       state,
       clock,
       tokenDigest: parts.tokenDigest,
+      tokenKeyId: parts.tokenKeyId,
       listSessions: () => listSessions(runtime),
       endSession: (id) => runtime.sessions.end(id),
     }),

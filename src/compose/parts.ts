@@ -2,11 +2,13 @@
  * What is made before any listener, in the order it depends on each other: database, audit log, state, servers,
  * cache, retention. Decides nothing.
  */
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
 import { type OpenAuditLog, openAuditLog } from "../audit/log.ts";
 import { createReplyCache, type ReplyCache } from "../cache/reply-cache.ts";
 import type { Config } from "../config/config.ts";
 import { createTokenHasher, type TokenHasher } from "../identity/client-token.ts";
-import { loadTokenKey } from "../identity/token-key.ts";
+import { checkTokenKey, loadTokenKey, tokenKeyId } from "../identity/token-key.ts";
 import { type Clock, systemClock } from "../lib/clock.ts";
 import { version } from "../lib/version.ts";
 import { compilePolicy } from "../policy/compile.ts";
@@ -40,6 +42,7 @@ export interface Parts {
   readonly cache: ReplyCache;
   readonly retention: Retention;
   readonly tokenDigest: TokenHasher;
+  readonly tokenKeyId: string;
   readonly startedAtMs: number;
 }
 
@@ -59,6 +62,12 @@ export async function createParts(config: Config): Promise<Parts> {
     migrate: true,
     waitMs: databaseWaitMs,
   });
+  const { stateRevision, resources } = await store.resources.load();
+  const current = createCurrentSnapshot(buildSnapshot(stateRevision, resources, compilePolicy));
+  const tokenKeyPath = config.identity.tokenKeyFile ?? join(config.dataDir, "token.key");
+  await mkdir(config.dataDir, { recursive: true, mode: 0o700 });
+  const tokenKey = await loadTokenKey(tokenKeyPath);
+  checkTokenKey(tokenKey, tokenKeyPath, current.get().tokens.values());
   const audit = await openAuditLog({
     dataDir: config.dataDir,
     store,
@@ -72,9 +81,6 @@ export async function createParts(config: Config): Promise<Parts> {
       keepShippedMs: config.audit.keepShippedHours * 3_600_000,
     },
   });
-  const tokenDigest = createTokenHasher(await loadTokenKey(config.dataDir));
-  const { stateRevision, resources } = await store.resources.load();
-  const current = createCurrentSnapshot(buildSnapshot(stateRevision, resources, compilePolicy));
   const servers = createServers({
     specs: current.get().servers,
     inheritedEnvironment: config.stdioEnvironment,
@@ -87,6 +93,7 @@ export async function createParts(config: Config): Promise<Parts> {
   current.subscribe((next) => servers.apply(next.servers));
   const follower = followStore({ store: store.resources, current, compile: compilePolicy, log });
   const cache = createReplyCache({
+    // Nothing fits into one byte: switched off.
     bytesMax: config.cache.enabled ? config.cache.bytesMax : 1,
     entriesMax: config.cache.entriesMax,
     ttlMsMax: config.cache.ttlSecondsMax * 1000,
@@ -115,7 +122,8 @@ export async function createParts(config: Config): Promise<Parts> {
     servers,
     cache,
     retention,
-    tokenDigest,
+    tokenDigest: createTokenHasher(tokenKey),
+    tokenKeyId: tokenKeyId(tokenKey),
     startedAtMs,
   };
 }

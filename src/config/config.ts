@@ -32,6 +32,7 @@ export type Config = Camel<Omit<ConfigValues, "database" | "identity">> & {
   readonly database: { readonly url: Secret | undefined; readonly deadlineMs: number };
   readonly identity: {
     readonly anonymous: boolean;
+    readonly tokenKeyFile: string | undefined;
     readonly jwt: { readonly issuers: readonly IssuerConfig[] };
   };
   readonly preset: PresetName | undefined;
@@ -59,6 +60,7 @@ export function buildConfig(
     database: { url: wrap(secrets.databaseUrl), deadlineMs: database.deadline_ms },
     identity: {
       anonymous: identity.anonymous,
+      tokenKeyFile: identity.token_key_file,
       jwt: {
         issuers: identity.jwt.issuers.map(({ secret, secret_file, ...issuer }, index) => ({
           ...toCamel(issuer),

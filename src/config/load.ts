@@ -55,13 +55,32 @@ export function loadConfig(
     }),
   );
   const authorities = envTable.findExtraAuthorities(environment);
-  if (isStrict(preset)) refuse(authorities);
+  if (isStrict(preset)) {
+    refuse(
+      authorities.map(({ where, message }) => ({
+        where,
+        message: `refused under ${preset}: ${message}; unset it`,
+      })),
+    );
+  }
   const warnings = [
     ...values.i_accept.map((risk) => `the risk "${risk}" is accepted by configuration`),
     ...authorities.map(({ where, message }) => `${where}: ${message}`),
+    ...findNameless(values),
   ];
   const stdioEnvironment = envTable.pickStdioEnvironment(environment);
   return buildConfig(values, secrets, { preset, stdioEnvironment, warnings });
+}
+
+/** On every address, yet known by no name: agents elsewhere would all be refused by their Host header. */
+function findNameless({ agents }: ConfigValues): readonly string[] {
+  const isEverywhere = agents.host === "0.0.0.0" || agents.host === "::";
+  if (!isEverywhere || agents.public_url !== undefined || agents.allowed_hosts.length > 0)
+    return [];
+  return [
+    `agents.host is ${agents.host} and neither agents.public_url nor agents.allowed_hosts names this gateway: ` +
+      "only requests for loopback names will be answered",
+  ];
 }
 
 /** For `demo` and `dev`: the environment gives nothing but what stdio servers inherit. */

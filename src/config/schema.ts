@@ -154,6 +154,9 @@ const issuer = z
 const identity = section(
   {
     anonymous: flag(false, "Let callers without a credential in, as the principal `anonymous`."),
+    token_key_file: text(
+      "File with the key of client tokens; nodes that share a database share it. Left out: token.key in data_dir.",
+    ).optional(),
     jwt: section(
       { issuers: z.array(issuer).default([]).describe("Token issuers that are believed.") },
       "Tokens of other issuers, besides the gateway's own client tokens.",

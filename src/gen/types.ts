@@ -712,6 +712,15 @@ export interface RemoteTransport {
   readonly headers: Readonly<Record<string, string>>;
 }
 
+export type DataClass =
+  | "DATA_CLASS_UNSPECIFIED"
+  | "DATA_CLASS_PUBLIC"
+  | "DATA_CLASS_INTERNAL"
+  | "DATA_CLASS_CONFIDENTIAL"
+  | "DATA_CLASS_RESTRICTED"
+  | "DATA_CLASS_PERSONAL"
+  | "DATA_CLASS_SENSITIVE_PERSONAL";
+
 export interface ToolSetting {
   readonly tool: string;
   readonly read_only: boolean;
@@ -735,6 +744,7 @@ export interface Server {
   readonly tool_settings: readonly ToolSetting[];
   readonly allow_private_network?: boolean | undefined;
   readonly metadata?: ResourceMetadata | null | undefined;
+  readonly data_class: DataClass;
 }
 
 export interface ServerStatus {

@@ -1,19 +1,40 @@
 /**
- * The key that client tokens are hashed under: 32 random bytes in `<dataDir>/token.key`, made at the first start.
- * Losing it invalidates every token; a readable or cut-off file is refused rather than repaired.
+ * The key that client tokens are hashed under: 32 random bytes, by default in `<dataDir>/token.key`, made at the
+ * first start. Nodes that share a database share it. Losing it invalidates every token; a readable or cut-off file is
+ * refused rather than repaired.
  */
-import { randomBytes } from "node:crypto";
+import { createHmac, randomBytes } from "node:crypto";
 import { link, open, unlink } from "node:fs/promises";
-import { join } from "node:path";
 import { GatewayError } from "../errors/fault.ts";
 
 const keyBytes = 32;
 const ownerOnly = 0o600;
 
 /** Reads the key, or makes it where there is none yet. */
-export async function loadTokenKey(dataDir: string): Promise<Buffer> {
-  const path = join(dataDir, "token.key");
+export async function loadTokenKey(path: string): Promise<Buffer> {
   return (await readKey(path)) ?? (await makeKey(path));
+}
+
+/** A name for a key that tells nothing about it: stored with each token, so that a node sees tokens of another key. */
+export function tokenKeyId(key: Buffer): string {
+  return createHmac("sha256", key).update("token key id").digest("hex").slice(0, 16);
+}
+
+/** Refuses a key that the stored tokens were not made under: every one of them would be a puzzling 401. */
+export function checkTokenKey(
+  key: Buffer,
+  path: string,
+  tokens: Iterable<{ readonly keyId: string; readonly clientId: string }>,
+): void {
+  const own = tokenKeyId(key);
+  for (const { keyId, clientId } of tokens) {
+    if (keyId === own) continue;
+    throw new GatewayError(
+      "internal",
+      `the token of client ${clientId} was made under key ${keyId}, but ${path} holds key ${own}: ` +
+        "nodes that share a database share one key, so copy that file or name it in identity.token_key_file",
+    );
+  }
 }
 
 async function readKey(path: string): Promise<Buffer | undefined> {

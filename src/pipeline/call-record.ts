@@ -7,19 +7,28 @@ import type { AuditClass, RecordDraft } from "../audit/record.ts";
 import { catalogue } from "../errors/catalogue.ts";
 import { memberText, objectText } from "../protocol/json-view.ts";
 import type { Outcome } from "../protocol/messages.ts";
+import type { DataClass } from "../servers/spec.ts";
 import type { CallRecord, Exchange } from "./exchange.ts";
 import { settingOf } from "./stages/cache.ts";
 
 /**
- * A: tools, unless the operator vouched that they only read. B: those, resource and prompt reads, and refusals of
+ * A: tools, unless the operator vouched that they only read harmless data. B: those, resource and prompt reads, and refusals of
  * known principals. C: lists, discovery, answers from memory, notifications.
  */
 export function classOf(x: Exchange): AuditClass {
   const method = x.method?.method;
   if (x.request === undefined || method === undefined || x.cached) return "C";
   if (x.method?.listMember !== undefined || method === "server/discover") return "C";
-  if (method === "tools/call") return settingOf(x)?.readOnly === true ? "B" : "A";
-  return "B";
+  if (method !== "tools/call") return "B";
+  return settingOf(x)?.readOnly === true && isHarmless(dataClassOf(x)) ? "B" : "A";
+}
+
+function isHarmless(dataClass: DataClass | undefined): boolean {
+  return dataClass === "PUBLIC" || dataClass === "INTERNAL";
+}
+
+function dataClassOf(x: Exchange): DataClass | undefined {
+  return x.resolved && x.snapshot.servers.get(x.resolved.server)?.dataClass;
 }
 
 /** What is known before the call and said in both of its records. */
@@ -36,6 +45,7 @@ function callFacts(x: Exchange): RecordDraft["facts"] {
     scope: x.incoming.scope,
     method: x.request?.method.slice(0, 128) ?? x.incoming.message.kind,
     server: x.resolved?.server,
+    dataClass: dataClassOf(x),
     tool: x.method?.target === "resource" ? undefined : x.resolved?.name,
     decision: x.decision?.ruleId,
     stateRevision: x.snapshot.stateRevision,

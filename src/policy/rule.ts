@@ -59,22 +59,27 @@ export interface Role {
   }[];
 }
 
+/** Gives roles to principals: by principal id or JWT subject, or to everyone in a group. */
 export interface Binding {
   readonly name: string;
   readonly roles: readonly string[];
-  /** Principal ids or JWT subjects. */
   readonly users: readonly string[];
   readonly groups: readonly string[];
 }
 
+/** Decided before grants. A deny always wins; priority says which of several matching rules is named. */
 export interface Rule {
   readonly name: string;
   readonly effect: "deny" | "allow";
   readonly priority: number;
   readonly condition: {
+    /** Exact server name; undefined = any. */
     readonly server: string | undefined;
+    /** RE2 pattern matched against the whole target name; undefined = any. */
     readonly targetPattern: string | undefined;
+    /** Match upper and lower case alike. */
     readonly ignoreCase: boolean;
+    /** Principal id, client id or subject; undefined = anybody. */
     readonly principal: string | undefined;
     readonly action: Action | "*" | undefined;
   };

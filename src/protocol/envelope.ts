@@ -10,6 +10,7 @@ import {
   objectMember,
   stringMember,
 } from "./json-view.ts";
+import { logLevels } from "./log-levels.ts";
 import type { Envelope, McpRequest } from "./messages.ts";
 import { isModernRevision, modernRevisions } from "./revisions.ts";
 
@@ -18,7 +19,6 @@ const versionKey = `${metaPrefix}protocolVersion`;
 const capabilitiesKey = `${metaPrefix}clientCapabilities`;
 const infoKey = `${metaPrefix}clientInfo`;
 const logLevelKey = `${metaPrefix}logLevel`;
-const logLevels = ["debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"];
 
 export type EnvelopeReading =
   | { readonly kind: "none" }
@@ -44,7 +44,7 @@ export function readEnvelope(request: McpRequest): EnvelopeReading {
     }
   }
   const logLevel = stringMember(meta, logLevelKey);
-  if (findMember(meta, logLevelKey) !== undefined && !logLevels.includes(logLevel ?? "")) {
+  if (findMember(meta, logLevelKey) !== undefined && !isLogLevel(logLevel)) {
     const message = `Invalid params: ${logLevelKey} must be one of ${logLevels.join(", ")}`;
     return { kind: "fault", fault: createFault("invalid-params", message) };
   }
@@ -71,6 +71,10 @@ export function unsupportedVersion(requested: string): Fault {
       data: { supported: modernRevisions, requested: requested.slice(0, 64) },
     },
   );
+}
+
+function isLogLevel(text: string | undefined): boolean {
+  return logLevels.some((level) => level === text);
 }
 
 function hasEnvelopeKey(meta: JsonObject): boolean {

@@ -3,18 +3,10 @@
  * log messages below the level it asked for dropped. Pure; `server-client.ts` calls it for each notification.
  */
 import { memberText, stringMember, withMembers } from "../protocol/json-view.ts";
+import { logLevels } from "../protocol/log-levels.ts";
 import type { Envelope, McpNotification, RelayedMessage } from "../protocol/messages.ts";
 
-const severities: readonly string[] = [
-  "debug",
-  "info",
-  "notice",
-  "warning",
-  "error",
-  "critical",
-  "alert",
-  "emergency",
-];
+const severities: readonly string[] = logLevels;
 
 /** The message to relay, or undefined where this call's agent did not ask for it. */
 export function toRelayed(

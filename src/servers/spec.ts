@@ -17,10 +17,24 @@ export type ServerTransport =
       readonly headers: Readonly<Record<string, string>>;
     };
 
+/** How sensitive what a server handles is, from harmless to worst; records carry it, retention goes by it. */
+export const dataClasses = [
+  "PUBLIC",
+  "INTERNAL",
+  "CONFIDENTIAL",
+  "RESTRICTED",
+  "PERSONAL",
+  "SENSITIVE_PERSONAL",
+] as const;
+export type DataClass = (typeof dataClasses)[number];
+
 export interface ToolSetting {
   /** The tool's own name on its server. */
   readonly tool: string;
-  /** The operator vouches that the tool changes nothing: its calls are recorded in class B instead of A. */
+  /**
+   * The operator vouches that the tool changes nothing: its calls are recorded in class B instead of A, unless the
+   * server's data is classified above INTERNAL.
+   */
   readonly readOnly: boolean;
   /** Replies may be kept this long; 0 = never cached. */
   readonly cacheTtlMs: number;
@@ -47,6 +61,7 @@ export interface ServerSpec {
   /** Lists do not depend on who asks, so their cache may be shared between principals. */
   readonly listsPublic: boolean;
   readonly toolSettings: readonly ToolSetting[];
+  readonly dataClass: DataClass;
   /** Addresses in private ranges and plain http are refused unless set. Loopback development needs it. */
   readonly allowPrivateNetwork: boolean;
 }

@@ -80,7 +80,7 @@ export function openStdioChannel(options: StdioOptions, events: ChannelEvents): 
   return new Promise((resolve, reject) => {
     child.once("spawn", () => resolve(channel));
     child.once("error", (error) => {
-      reject(errorOf(unreachable(spec.name, `spawn-${errorCode(error)}`)));
+      reject(errorOf(unreachable(spec.name, `spawn-${errorCode(error)}: ${transport.command}`)));
     });
   });
 }

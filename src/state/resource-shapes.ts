@@ -2,7 +2,7 @@
  * What a well-formed resource of each kind looks like: names, ranges and patterns, field by field. The only place
  * that states them; `build.ts` reads every stored body through this table, so nothing invalid is ever served or stored.
  */
-import type { ServerTransport, ToolSetting } from "../servers/spec.ts";
+import { dataClasses, type ServerTransport, type ToolSetting } from "../servers/spec.ts";
 import {
   flag,
   integer,
@@ -92,6 +92,7 @@ export const tokenShape = object<TokenResource>({
   id: text(64, 1),
   clientId: resourceName,
   digest: matching(/^[0-9a-f]{64}$/, 64, "64 hex digits"),
+  keyId: matching(/^[0-9a-f]{16}$/, 16, "16 hex digits"),
   createdAtMs: integer(0, timeMaxMs),
   expiresAtMs: optional(integer(0, timeMaxMs)),
 });
@@ -146,6 +147,7 @@ export const serverShape = object<ServerResource>({
   listTtlMs: integer(0, 30 * dayMs),
   listsPublic: flag,
   toolSettings: list(toolSetting, listMax),
+  dataClass: oneOf(dataClasses),
   allowPrivateNetwork: flag,
 });
 

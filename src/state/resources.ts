@@ -2,6 +2,7 @@
  * The objects an operator manages, as they lie in the store and in the snapshot. Plain JSON values; `admin/convert`
  * maps them to and from protobuf, `build.ts` checks them whole and makes a snapshot of them.
  */
+import type { Binding, Role, Rule } from "../policy/rule.ts";
 import type { ServerSpec } from "../servers/spec.ts";
 
 export const resourceKinds = [
@@ -48,6 +49,8 @@ export interface TokenResource {
   readonly clientId: string;
   /** Hex HMAC-SHA-256 of the token under the node's token key. */
   readonly digest: string;
+  /** Which key that was; see `identity/token-key.ts`. */
+  readonly keyId: string;
   readonly createdAtMs: number;
   readonly expiresAtMs: number | undefined;
 }
@@ -82,42 +85,10 @@ export const policyActions = [
 ] as const;
 export type PolicyAction = (typeof policyActions)[number];
 
-export interface RoleResource {
-  readonly name: string;
-  readonly description: string;
-  /** `resource` is `mcp:{server}:{target}`; a segment may be `*`, only as a whole. */
-  readonly permissions: readonly {
-    readonly resource: string;
-    readonly actions: readonly PolicyAction[];
-  }[];
-}
-
-/** Gives roles to principals: by principal id or JWT subject, or to everyone in a group. */
-export interface BindingResource {
-  readonly name: string;
-  readonly roles: readonly string[];
-  readonly users: readonly string[];
-  readonly groups: readonly string[];
-}
-
-/** Decided before grants. A deny always wins; priority says which of several matching rules is named. */
-export interface RuleResource {
-  readonly name: string;
-  readonly effect: "deny" | "allow";
-  readonly priority: number;
-  readonly condition: {
-    /** Exact server name; undefined = any. */
-    readonly server: string | undefined;
-    /** RE2 pattern matched against the whole target name; undefined = any. */
-    readonly targetPattern: string | undefined;
-    /** Match upper and lower case alike. */
-    readonly ignoreCase: boolean;
-    /** Principal id, client id or subject; undefined = anybody. */
-    readonly principal: string | undefined;
-    readonly action: PolicyAction | undefined;
-  };
-  readonly enabled: boolean;
-}
+/** What operators write is what policy compiles; only the description is for people alone. */
+export type RoleResource = Role & { readonly description: string };
+export type BindingResource = Binding;
+export type RuleResource = Rule;
 
 export interface RetentionRuleResource {
   readonly id: string;

@@ -37,6 +37,7 @@ const retryAfterMs = 250;
  */
 export async function openStore(options: OpenStoreOptions): Promise<Store> {
   const giveUp = AbortSignal.timeout(options.waitMs ?? 0);
+  let said: string | undefined;
   while (true) {
     try {
       return await openOnce(options);
@@ -47,7 +48,9 @@ export async function openStore(options: OpenStoreOptions): Promise<Store> {
         error instanceof StoreError &&
         error.kind === "unavailable";
       if (!isPassing || !options.waitMs || giveUp.aborted) throw error;
-      options.log.warn("storage.waiting", { reason: error.message });
+      // Once a reason, not once a try.
+      if (error.message !== said) options.log.warn("storage.waiting", { reason: error.message });
+      said = error.message;
       await new Promise((resolve) => setTimeout(resolve, retryAfterMs));
     }
   }

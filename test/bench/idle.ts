@@ -13,6 +13,24 @@ export interface IdleTarget {
 
 /** The first few pay for code that is loaded once; they are open before the counting begins. */
 const warmUp = 200;
+const sampleMs = 250;
+const quietSamples = 8;
+const samplesMax = 80;
+
+/**
+ * Resident memory once it no longer falls: what opening the connections left behind is given back only after a while,
+ * and is no part of what holding them costs.
+ */
+async function settledKilobytes(pid: number): Promise<number> {
+  let lowest = residentKilobytes(pid);
+  for (let quiet = 0, samples = 0; quiet < quietSamples && samples < samplesMax; samples += 1) {
+    await Bun.sleep(sampleMs);
+    const now = residentKilobytes(pid);
+    quiet = now < lowest ? 0 : quiet + 1;
+    lowest = Math.min(lowest, now);
+  }
+  return lowest;
+}
 
 /** Kilobytes for each of `connections` connections, all open at once. */
 export async function measureIdle(
@@ -32,9 +50,9 @@ export async function measureIdle(
     return startScript("load-client.ts", loadCore, [JSON.stringify(options)]);
   };
   const warm = await open(warmUp);
-  const beforeKb = residentKilobytes(pid);
+  const beforeKb = await settledKilobytes(pid);
   const { child, first } = await open(connections);
-  const afterKb = residentKilobytes(pid);
+  const afterKb = await settledKilobytes(pid);
   for (const one of [child, warm.child]) {
     one.stdin.end();
     await one.exited;

@@ -106,23 +106,18 @@ async function compareAllCalls(): Promise<void> {
   for (const kind of kinds) await attempt(kind, () => compareCalls(kind, [...compared, target]));
 }
 
-/** A gateway of its own, so that earlier load has left nothing behind. */
+/** A gateway of its own for each kind, so that earlier load has left nothing behind. */
 async function measureConnections(): Promise<void> {
   await using upstream = await startUpstream();
-  const { gateway, target } = await startBenchGateway(upstream);
-  await using _ends = gateway;
-  const { pid, headers, socketUrl } = target;
-  const streamUrl = `${gateway.agents}/legacy/sse`;
-  if (isWanted("idle_ws_kb")) {
-    const socket = { pid, headers, url: socketUrl };
-    await attempt("idle_ws_kb", async () => {
-      figures.idle_ws_kb = await measureIdle("idle-ws", socket, idleConnections);
-    });
-  }
-  if (isWanted("idle_sse_kb")) {
-    const stream = { pid, headers, url: streamUrl };
-    await attempt("idle_sse_kb", async () => {
-      figures.idle_sse_kb = await measureIdle("idle-sse", stream, idleConnections);
+  for (const kind of ["idle-ws", "idle-sse"] as const) {
+    const figure = kind === "idle-ws" ? "idle_ws_kb" : "idle_sse_kb";
+    if (!isWanted(figure)) continue;
+    const { gateway, target } = await startBenchGateway(upstream);
+    await using _ends = gateway;
+    const { pid, headers, socketUrl } = target;
+    const url = kind === "idle-ws" ? socketUrl : `${gateway.agents}/legacy/sse`;
+    await attempt(figure, async () => {
+      figures[figure] = await measureIdle(kind, { pid, headers, url }, idleConnections);
     });
   }
 }

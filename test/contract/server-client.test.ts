@@ -457,6 +457,7 @@ function connect(
     listsPublic: false,
     toolSettings: [],
     allowPrivateNetwork: true,
+    dataClass: "INTERNAL",
     ...changes,
   };
   const servers = createServers({

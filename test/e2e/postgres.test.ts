@@ -3,7 +3,7 @@
  * database that know of each other's changes within a second.
  */
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Client } from "pg";
 import { type AdminClient, createAdminClient } from "../support/admin-client.ts";
@@ -31,12 +31,11 @@ beforeAll(async () => {
   tiny = stack.use(startTinyServer());
   const env = { DATABASE_URL: postgres.url };
   // Tokens are hashed under a key that never enters the database: nodes are given the same one.
-  const key = crypto.getRandomValues(new Uint8Array(32));
+  const keyFile = join(stack.use(temporaryFolder("key")).path, "shared.key");
+  writeFileSync(keyFile, crypto.getRandomValues(new Uint8Array(32)), { mode: 0o600 });
   const start = async (name: string) => {
     const dataDir = join(stack.use(temporaryFolder(name)).path, "data");
-    mkdirSync(dataDir, { mode: 0o700 });
-    writeFileSync(join(dataDir, "token.key"), key, { mode: 0o600 });
-    return startGateway({ env, dataDir });
+    return startGateway({ env, dataDir, config: { identity: { token_key_file: keyFile } } });
   };
   // Together on purpose: both want to migrate an empty database.
   [here, there] = await Promise.all([start("here"), start("there")]);
@@ -93,6 +92,15 @@ test("two gateways on one database know each other's registrations within a seco
   const token = await registerClient(adminThere, "roaming", { allowed_tools: ["tiny__echo"] });
   await until("the call here", async () => (await echo(here, token)).status === 200, reachMs);
   expect((await echo(there, token)).status).toBe(200);
+});
+
+test("A02: a gateway with another token key refuses to start and says which key is missing", async () => {
+  await registerClient(adminHere, "settled");
+  const failure = await startGateway({ env: { DATABASE_URL: postgres.url } }).then(
+    () => "it started",
+    (error: Error) => error.message,
+  );
+  expect(failure).toContain("identity.token_key_file");
 });
 
 test("AN-14: a client deleted at one gateway loses its open connections at the other", async () => {

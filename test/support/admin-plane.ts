@@ -91,6 +91,7 @@ export async function startAdminPlane(options: AdminPlaneOptions = {}): Promise<
       state,
       clock: systemClock,
       tokenDigest: digestOfToken,
+      tokenKeyId: "0".repeat(16),
       listSessions: () => [
         {
           id: "s1",

@@ -37,6 +37,7 @@ export interface FakeServer {
   readonly settings?: readonly Partial<ToolSetting>[];
   readonly listTtlMs?: number;
   readonly listsPublic?: boolean;
+  readonly dataClass?: ServerSpec["dataClass"];
   /** Answers tools/call; by default an echo of the tool's name. */
   readonly call?: (request: McpRequest) => Outcome;
 }
@@ -78,7 +79,13 @@ export function clientOf(id: string, more: object = {}): StoredResource[] {
     limits: {},
     ...more,
   };
-  const token = { id: `t-${id}`, clientId: id, digest: digestOf(id), createdAtMs: 0 };
+  const token = {
+    id: `t-${id}`,
+    clientId: id,
+    digest: digestOf(id),
+    keyId: "0".repeat(16),
+    createdAtMs: 0,
+  };
   return [resource("client", id, body), resource("token", token.id, token)];
 }
 
@@ -236,6 +243,7 @@ function specOf(fake: FakeServer): ServerSpec {
       ...setting,
     })),
     allowPrivateNetwork: false,
+    dataClass: fake.dataClass ?? "INTERNAL",
   };
 }
 

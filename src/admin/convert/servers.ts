@@ -5,6 +5,7 @@
 import { GatewayError } from "../../errors/fault.ts";
 import type {
   BundledName,
+  DataClass,
   RemoteKind,
   Server,
   ServerEra,
@@ -24,6 +25,15 @@ const eras = {
   SERVER_ERA_LEGACY: "legacy",
   SERVER_ERA_MODERN: "modern",
 } as const satisfies Partial<Record<ServerEra, ServerResource["era"]>>;
+
+const dataClassNames = {
+  DATA_CLASS_PUBLIC: "PUBLIC",
+  DATA_CLASS_INTERNAL: "INTERNAL",
+  DATA_CLASS_CONFIDENTIAL: "CONFIDENTIAL",
+  DATA_CLASS_RESTRICTED: "RESTRICTED",
+  DATA_CLASS_PERSONAL: "PERSONAL",
+  DATA_CLASS_SENSITIVE_PERSONAL: "SENSITIVE_PERSONAL",
+} as const satisfies Partial<Record<DataClass, ServerResource["dataClass"]>>;
 
 const remoteKinds = {
   REMOTE_KIND_STREAMABLE_HTTP: "streamable-http",
@@ -75,6 +85,10 @@ export function toServerResource(
       cacheTtlMs: setting.cache_ttl_ms,
       cachePublic: setting.cache_public,
     })),
+    dataClass:
+      message.data_class === "DATA_CLASS_UNSPECIFIED"
+        ? "INTERNAL"
+        : dataClassNames[message.data_class],
     allowPrivateNetwork: message.allow_private_network ?? defaults.allowPrivateNetwork,
   };
 }
@@ -99,6 +113,7 @@ export function fromServer(stored: StoredResource): Server {
       cache_ttl_ms: setting.cacheTtlMs,
       cache_public: setting.cachePublic,
     })),
+    data_class: keyFor(dataClassNames, server.dataClass),
     allow_private_network: server.allowPrivateNetwork,
     metadata: toMetadata(stored),
   };

@@ -30,6 +30,8 @@ export interface ClientServiceDeps {
   readonly clock: Clock;
   /** Hex HMAC-SHA-256 under the node's token key. */
   readonly tokenDigest: (token: string) => string;
+  /** The name of that key. */
+  readonly tokenKeyId: string;
   readonly listSessions: () => Promise<readonly SessionFacts[]> | readonly SessionFacts[];
   /** Whether there was one. */
   readonly endSession: (id: string) => Promise<boolean> | boolean;
@@ -131,7 +133,7 @@ interface IssuedToken {
 }
 
 function issueToken(
-  { clock, tokenDigest }: ClientServiceDeps,
+  { clock, tokenDigest, tokenKeyId }: ClientServiceDeps,
   clientId: string,
   ttlSeconds: number | undefined,
 ): IssuedToken {
@@ -142,6 +144,7 @@ function issueToken(
     id: newId(),
     clientId,
     digest: tokenDigest(token),
+    keyId: tokenKeyId,
     createdAtMs: nowMs,
     expiresAtMs: ttlSeconds === undefined ? undefined : nowMs + ttlSeconds * 1000,
   };

@@ -9,6 +9,7 @@ import { renderResult } from "../../errors/render.ts";
 import type { Clock } from "../../lib/clock.ts";
 import type { Dispatch } from "../../pipeline/incoming.ts";
 import { stringMember } from "../../protocol/json-view.ts";
+import { logLevels } from "../../protocol/log-levels.ts";
 import type { McpRequest } from "../../protocol/messages.ts";
 import { type AnyMessage, withEnvelope } from "../../protocol/parse-message.ts";
 import {
@@ -28,7 +29,6 @@ import {
 import type { LegacySession } from "./sessions.ts";
 import {
   type Handshake,
-  logLevels,
   readInitialize,
   sessionEnvelope,
   toInitializeResult,

@@ -22,17 +22,6 @@ import {
 } from "../../protocol/revisions.ts";
 import type { LegacySession } from "./sessions.ts";
 
-export const logLevels = [
-  "debug",
-  "info",
-  "notice",
-  "warning",
-  "error",
-  "critical",
-  "alert",
-  "emergency",
-] as const;
-
 export interface Handshake {
   readonly revision: LegacyRevision;
   readonly clientInfoText: string | undefined;

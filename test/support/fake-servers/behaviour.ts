@@ -17,10 +17,12 @@ export interface ToolAnswer {
 
 export interface Behaviour {
   readonly seen: string[];
+  /** Lets the longest waiting `held` go on. */
+  release(): void;
   call(call: ToolCall): Promise<ToolAnswer>;
 }
 
-const names = ["echo", "steps", "logs", "wait", "huge", "seen", "die"];
+const names = ["echo", "steps", "held", "logs", "wait", "huge", "seen", "die"];
 
 /** `echo` mirrors an argument into a header, which modern servers insist on over HTTP. */
 const properties = { region: { type: "string", "x-mcp-header": "Region" } };
@@ -34,8 +36,10 @@ export const tools = names.map((name) => ({
 /** `die` is what the tool of that name does to the server. */
 export function createBehaviour(die: () => void): Behaviour {
   const seen: string[] = [];
+  const held: (() => void)[] = [];
   return {
     seen,
+    release: () => held.shift()?.(),
     async call({ name, arguments: args, signal, progress, log }) {
       seen.push(`call:${name}`);
       switch (name) {
@@ -43,6 +47,10 @@ export function createBehaviour(die: () => void): Behaviour {
           return text(String(args.text));
         case "steps":
           for (let step = 1; step <= 3; step += 1) await progress(step, 3);
+          return text("done");
+        case "held":
+          for (let step = 1; step <= 2; step += 1) await progress(step, 2);
+          await new Promise<void>((resolve) => held.push(resolve));
           return text("done");
         case "logs":
           await log("debug", "fine");

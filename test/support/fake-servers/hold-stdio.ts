@@ -30,6 +30,7 @@ const spec = {
   listsPublic: false,
   toolSettings: [],
   allowPrivateNetwork: true,
+  dataClass: "INTERNAL",
 } as const;
 servers.apply(new Map([["held", spec]]));
 await servers.get("held")?.facts(new AbortController().signal);

@@ -60,7 +60,7 @@ const sharedShapes: Readonly<Record<string, "types" | "types and values">> = {
   "src/policy/compile.ts": "types",
   "src/policy/rule.ts": "types",
   "src/servers/client.ts": "types",
-  "src/servers/spec.ts": "types",
+  "src/servers/spec.ts": "types and values",
   "src/state/resources.ts": "types",
   "src/state/snapshot.ts": "types",
   "src/storage/store.ts": "types and values",

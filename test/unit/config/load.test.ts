@@ -233,3 +233,9 @@ describe("files shipped in config/", () => {
     }
   });
 });
+
+test("TH-02: a gateway on every address that no name leads to says so", () => {
+  const nameless = "only requests for loopback names";
+  expect(loadConfig({ preset: "production" }, {}).warnings.join()).toContain(nameless);
+  expect(loadConfig({}, {}).warnings.join()).not.toContain(nameless);
+});

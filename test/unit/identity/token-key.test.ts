@@ -3,24 +3,22 @@ import { afterEach, beforeEach, expect, test } from "bun:test";
 import { chmod, mkdtemp, readdir, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { loadTokenKey } from "../../../src/identity/token-key.ts";
+import { checkTokenKey, loadTokenKey, tokenKeyId } from "../../../src/identity/token-key.ts";
 
 let dataDir = "";
+let path = "";
 beforeEach(async () => {
   dataDir = await mkdtemp(join(tmpdir(), "token-key-"));
+  path = join(dataDir, "token.key");
 });
 afterEach(() => rm(dataDir, { recursive: true }));
 
 test("made once with mode 600, the same for all who start together and later", async () => {
-  const keys = await Promise.all([
-    loadTokenKey(dataDir),
-    loadTokenKey(dataDir),
-    loadTokenKey(dataDir),
-  ]);
+  const keys = await Promise.all([loadTokenKey(path), loadTokenKey(path), loadTokenKey(path)]);
   const [first] = keys;
   expect(first).toHaveLength(32);
-  for (const key of [...keys, await loadTokenKey(dataDir)]) expect(key.equals(first)).toBe(true);
-  expect((await stat(join(dataDir, "token.key"))).mode & 0o777).toBe(0o600);
+  for (const key of [...keys, await loadTokenKey(path)]) expect(key.equals(first)).toBe(true);
+  expect((await stat(path)).mode & 0o777).toBe(0o600);
   expect(await readdir(dataDir)).toEqual(["token.key"]);
 });
 
@@ -29,8 +27,18 @@ test.each([
   ["31 bytes", 31, 0o600, "must be 32"],
   ["empty", 0, 0o600, "must be 32"],
 ])("%s is refused", async (_name, size, mode, message) => {
-  const path = join(dataDir, "token.key");
   await writeFile(path, Buffer.alloc(size));
   await chmod(path, mode);
-  await expect(loadTokenKey(dataDir)).rejects.toThrow(message);
+  await expect(loadTokenKey(path)).rejects.toThrow(message);
+});
+
+test("A02: a key that stored tokens were not made under is refused, naming the file and the client", () => {
+  const [own, other] = [Buffer.alloc(32, 1), Buffer.alloc(32, 2)];
+  const tokens = [{ keyId: tokenKeyId(own), clientId: "ci" }];
+  checkTokenKey(own, path, tokens);
+  checkTokenKey(other, path, []);
+  expect(() => checkTokenKey(other, path, tokens)).toThrow(
+    /client ci .*token\.key .*token_key_file/,
+  );
+  expect(own.toString("hex")).not.toContain(tokenKeyId(own));
 });

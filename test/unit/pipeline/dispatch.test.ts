@@ -268,6 +268,17 @@ describe("records", () => {
     expect(plane.records[3]?.facts).toMatchObject({ status: "denied" });
   });
 
+  test("N06: records carry the server's data class, and classified data is class A whatever is vouched", async () => {
+    const settings = [{ tool: "add", readOnly: true }];
+    const classified = { ...calc, settings, dataClass: "PERSONAL" } as const;
+    const plane = createDataPlane([classified], clientOf("ci", everything));
+    await plane.ask("ci", "tools/call", call);
+    expect(plane.records.map((record) => [record.class, record.facts.dataClass])).toEqual([
+      ["A", "PERSONAL"],
+      ["A", "PERSONAL"],
+    ]);
+  });
+
   test("I-03 ST-07: no intent, no call", async () => {
     const plane = createDataPlane([calc], clientOf("ci", everything));
     plane.failAudit("call.intent", "call.outcome");

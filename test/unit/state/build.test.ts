@@ -46,10 +46,11 @@ const server = (more: object = {}, name = "calc") =>
     listsPublic: false,
     toolSettings: [],
     allowPrivateNetwork: false,
+    dataClass: "INTERNAL",
     ...more,
   });
 const token = (id: string, digest: string, clientId = "ci") =>
-  stored("token", id, { id, clientId, digest, createdAtMs: 0 });
+  stored("token", id, { id, clientId, digest, keyId: "0".repeat(16), createdAtMs: 0 });
 const role = stored("role", "analyst", { name: "analyst", description: "", permissions: [] });
 const virtual = (more: object = {}, name = "bundle") =>
   stored("virtual-server", name, {
