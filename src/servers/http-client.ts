@@ -41,7 +41,9 @@ const idleMax = 256;
 const idleMarginMs = 1_000;
 const keepAliveMs = 1_000;
 
-export function createHttpClient(spec: ServerSpec, urlText: string): HttpClient {
+type Limits = Pick<ServerSpec, "allowPrivateNetwork" | "connectTimeoutMs" | "maxInFlight">;
+
+export function createHttpClient(spec: Limits, urlText: string): HttpClient {
   const url = checkedUrl(urlText, "http", spec.allowPrivateNetwork);
   const target = `${url.pathname}${url.search} HTTP/1.1\r\nhost: ${url.host}\r\n`;
   const dial = createDial(spec, url);
@@ -80,7 +82,7 @@ export function createHttpClient(spec: ServerSpec, urlText: string): HttpClient 
   };
 }
 
-function createDial(spec: ServerSpec, url: URL): () => Socket {
+function createDial(spec: Limits, url: URL): () => Socket {
   const host = bareHost(url);
   const isSecure = url.protocol === "https:";
   const to = {

@@ -6,7 +6,6 @@ import { afterEach, expect, test } from "bun:test";
 import { createServer, type Server, type Socket } from "node:net";
 import { createServer as createTlsServer } from "node:tls";
 import { createHttpClient, type HttpClient, headerLines } from "../../src/servers/http-client.ts";
-import type { ServerSpec } from "../../src/servers/spec.ts";
 import { createAuthority } from "../support/certificates.ts";
 import { until } from "../support/deadline.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
@@ -44,26 +43,9 @@ async function serve(
   return { port: address.port, sockets };
 }
 
-function clientFor(url: string, more: Partial<ServerSpec> = {}): HttpClient {
-  const client = createHttpClient(
-    {
-      name: "odd",
-      description: "",
-      transport: { kind: "streamable-http", url, headers: {} },
-      era: "auto",
-      enabled: true,
-      connectTimeoutMs: 2_000,
-      callTimeoutMs: 2_000,
-      responseBytesMax: 1_000_000,
-      maxInFlight: 8,
-      listTtlMs: 0,
-      listsPublic: false,
-      toolSettings: [],
-      allowPrivateNetwork: true,
-      ...more,
-    },
-    url,
-  );
+function clientFor(url: string, { allowPrivateNetwork = true } = {}): HttpClient {
+  const limits = { allowPrivateNetwork, connectTimeoutMs: 2_000, maxInFlight: 8 };
+  const client = createHttpClient(limits, url);
   ends.push(client.close);
   return client;
 }
