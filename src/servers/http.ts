@@ -1,7 +1,8 @@
 /**
  * Upstream HTTP for one server: a keep-alive pool on node:http(s), because fetch allows 256 requests in flight for the
  * whole process and follows redirects. Nothing is followed or decompressed, addresses pass the egress check, and
- * connecting has its own time limit. Knows no MCP; `streamable-http.ts` and `http-sse.ts` speak through it.
+ * connecting has its own time limit. Knows no MCP. `http-sse.ts` speaks through it: its streams are few and long, and
+ * `http-client.ts` serves the many short calls of Streamable HTTP.
  */
 import {
   type ClientRequest,

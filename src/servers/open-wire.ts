@@ -5,7 +5,8 @@
 import type { ScanLimits } from "../protocol/scan.ts";
 import type { Log } from "../telemetry/log.ts";
 import { openDuplex } from "./duplex.ts";
-import { createHttpPool, type HttpPool } from "./http.ts";
+import { createHttpPool } from "./http.ts";
+import { createHttpClient } from "./http-client.ts";
 import { openHttpSseChannel } from "./http-sse.ts";
 import type { ServerSpec } from "./spec.ts";
 import { openStdioChannel } from "./stdio.ts";
@@ -58,7 +59,7 @@ export function createBinding(options: BindingOptions): Binding {
     }
     case "http-sse": {
       const { headers } = transport;
-      const pool = lazyPool(spec, transport.url);
+      const pool = lazy(() => createHttpPool(spec, transport.url));
       return {
         open: overChannel((events, signal) =>
           openHttpSseChannel({ spec, headers, pool: pool.get() }, events, signal),
@@ -68,22 +69,22 @@ export function createBinding(options: BindingOptions): Binding {
     }
     case "streamable-http": {
       const { headers } = transport;
-      const pool = lazyPool(spec, transport.url);
+      const client = lazy(() => createHttpClient(spec, transport.url));
       return {
         open: async (events) =>
-          openStreamableHttp({ ...shared, headers, events, pool: pool.get() }),
-        closePool: pool.close,
+          openStreamableHttp({ ...shared, headers, events, http: client.get() }),
+        closePool: client.close,
       };
     }
   }
 }
 
 /** Made at the first use, so that a URL that may not be dialled fails the call and not the gateway's start. */
-function lazyPool(spec: ServerSpec, url: string): { get(): HttpPool; close(): void } {
-  let pool: HttpPool | undefined;
+function lazy<Pool extends { close(): void }>(create: () => Pool) {
+  let pool: Pool | undefined;
   return {
-    get() {
-      pool ??= createHttpPool(spec, url);
+    get(): Pool {
+      pool ??= create();
       return pool;
     },
     close: () => pool?.close(),

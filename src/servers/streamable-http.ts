@@ -2,7 +2,6 @@
  * The Streamable HTTP binding, client side, for both eras: one POST a message, answered by JSON or by an event
  * stream read event by event. Holds the session id a legacy server handed out, and knows nothing else of eras.
  */
-import type { IncomingMessage } from "node:http";
 import type { Fault } from "../errors/fault.ts";
 import { createEventParser } from "../protocol/event-stream.ts";
 import { type AnyMessage, decodeUtf8, parseMessage } from "../protocol/parse-message.ts";
@@ -17,7 +16,9 @@ import {
   timedOut,
   unreachable,
 } from "./faults.ts";
-import { type HttpPool, operatorHeaders, pushChunk } from "./http.ts";
+import { operatorHeaders, pushChunk } from "./http.ts";
+import { type AnswerReader, type HttpClient, headerLines, readAway } from "./http-client.ts";
+import type { ResponseHead } from "./http-response-parser.ts";
 import { mediaType, retryAfterMs } from "./response-headers.ts";
 import { answerServerRequest } from "./server-requests.ts";
 import type { ServerSpec } from "./spec.ts";
@@ -26,7 +27,7 @@ import type { Wire, WireAnswer, WireEvents, WireRequest } from "./wire.ts";
 export interface StreamableHttpOptions {
   readonly spec: ServerSpec;
   readonly headers: Readonly<Record<string, string>>;
-  readonly pool: HttpPool;
+  readonly http: HttpClient;
   readonly scanLimits: ScanLimits;
   readonly events: WireEvents;
   readonly countStray: () => void;
@@ -38,46 +39,30 @@ const sessionIdCharsMax = 1_024;
 const visibleAscii = /^[\x21-\x7e]+$/;
 
 export function openStreamableHttp(options: StreamableHttpOptions): Wire {
-  const { spec, pool, scanLimits, events, countStray } = options;
+  const { spec, http, scanLimits, events, countStray } = options;
   const server = spec.name;
-  const path = pool.url.pathname + pool.url.search;
-  const fixedHeaders = {
+  const fixedHeaders: Readonly<Record<string, string>> = {
     ...operatorHeaders(options.headers),
     "content-type": "application/json",
     accept: "application/json, text/event-stream",
     "accept-encoding": "identity",
   };
+  const fixedLines = headerLines(fixedHeaders);
   let lastId = 0;
   let sessionId: string | undefined;
 
-  function headersFor(headers: Readonly<Record<string, string>>, body: string) {
-    const all: Record<string, string> = { ...headers, ...fixedHeaders };
-    all["content-length"] = String(Buffer.byteLength(body));
-    if (sessionId !== undefined) all["mcp-session-id"] = sessionId;
-    return all;
+  /** Starts a POST; undefined where a header cannot be written as one. */
+  function start(text: string, headers: WireRequest["headers"], reader: AnswerReader) {
+    const own = headerLines(headers, fixedHeaders);
+    if (own === undefined || fixedLines === undefined) return undefined;
+    const session = sessionId === undefined ? "" : `mcp-session-id: ${sessionId}\r\n`;
+    const length = `content-length: ${Buffer.byteLength(text)}\r\n`;
+    return http.start("POST", fixedLines + own + session + length, text, reader);
   }
 
   /** Sends a message that expects no answer; whatever comes back is read away, within a time limit. */
-  function post(text: string, headers: Readonly<Record<string, string>>): Promise<void> {
-    return new Promise((resolve) => {
-      const finish = () => {
-        clearTimeout(timer);
-        resolve();
-      };
-      const stop = pool.start("POST", path, headersFor(headers, text), text, {
-        onResponse: (response) => {
-          response.on("end", finish);
-          response.on("close", finish);
-          response.on("error", finish);
-          response.resume();
-        },
-        onFailure: finish,
-      });
-      const timer = setTimeout(() => {
-        stop();
-        resolve();
-      }, spec.connectTimeoutMs);
-    });
+  function post(text: string, headers: WireRequest["headers"]): Promise<void> {
+    return readAway(spec.connectTimeoutMs, (reader) => start(text, headers, reader));
   }
 
   function request(wireRequest: WireRequest): Promise<WireAnswer> {
@@ -115,82 +100,100 @@ export function openStreamableHttp(options: StreamableHttpOptions): Wire {
         stop: () => stop?.(),
         hadStray: false,
       };
-      try {
-        stop = pool.start("POST", path, headersFor(wireRequest.headers, text), text, {
-          onResponse: (response) => readResponse(response, reply),
-          onFailure: (code, mayHaveRun) =>
-            end(mayHaveRun ? connectionLost(server, code) : unreachable(server, code), mayHaveRun),
-        });
-      } catch {
-        // node:http throws for a header value with a line break in it; nothing was sent.
-        end(unreachable(server, "header-refused"), false);
-      }
+      stop = start(text, wireRequest.headers, readerOf(reply));
+      if (stop === undefined) end(unreachable(server, "header-refused"), false);
     });
   }
 
-  function readResponse(response: IncomingMessage, reply: Reply): void {
-    const status = response.statusCode ?? 0;
-    response.on("error", (error) => lose(reply, error.name));
-    response.on("close", () => lose(reply, "closed"));
-    const { headers } = response;
-    const encoding = headers["content-encoding"];
-    const type = mediaType(headers["content-type"]);
-    if (reply.wireRequest.method === "initialize") keepSession(headers["mcp-session-id"]);
-    if (status >= 300 && status < 400) refuse(response, reply, "redirect-refused");
+  function readerOf(reply: Reply): AnswerReader {
+    let body: BodyReader | undefined;
+    return {
+      onHead(head) {
+        body = readHead(head, reply);
+      },
+      onChunk: (chunk) => body?.onChunk(chunk),
+      onEnd() {
+        body?.onEnd();
+        reply.end(connectionLost(server, "closed"), true);
+      },
+      onFailure(code, kind) {
+        body?.onFailure?.();
+        if (kind === "unsent") reply.end(unreachable(server, code), false);
+        else if (kind === "lost") reply.end(connectionLost(server, code), true);
+        else reply.end(invalidAnswer(server, code), true);
+      },
+    };
+  }
+
+  function readHead(head: ResponseHead, reply: Reply): BodyReader | undefined {
+    const { status, headers } = head;
+    const encoding = headers.get("content-encoding");
+    const type = mediaType(headers.get("content-type"));
+    if (reply.wireRequest.method === "initialize") keepSession(headers.get("mcp-session-id"));
+    if (status >= 300 && status < 400) refuse(head, reply, "redirect-refused");
     else if (encoding !== undefined && encoding !== "identity") {
-      refuse(response, reply, "content-encoding");
-    } else if (type === "text/event-stream" && status === 200) readEvents(response, reply);
-    else if (type === "application/json") readJson(response, status, reply);
-    else refuse(response, reply, `status-${status}`);
+      refuse(head, reply, "content-encoding");
+    } else if (type === "text/event-stream" && status === 200) return readEvents(reply);
+    else if (type === "application/json") return readJson(head, reply);
+    else refuse(head, reply, `status-${status}`);
+    return undefined;
   }
 
   /** A client error says that the request was not carried out; every other status leaves that open. */
-  function refuse(response: IncomingMessage, reply: Reply, reason: string): void {
-    const status = response.statusCode ?? 0;
-    const waitMs = retryAfterMs(response.headers["retry-after"]);
+  function refuse({ status, headers }: ResponseHead, reply: Reply, reason: string): void {
+    const waitMs = retryAfterMs(headers.get("retry-after"));
     reply.end(invalidAnswer(server, reason, waitMs), status < 400 || status >= 500, status);
   }
 
-  function readJson(response: IncomingMessage, status: number, reply: Reply): void {
+  function readJson(head: ResponseHead, reply: Reply): BodyReader {
+    const { status } = head;
     const chunks: Buffer[] = [];
     let bytes = 0;
-    response.on("data", (chunk: Buffer) => {
-      bytes += chunk.length;
-      if (bytes <= spec.responseBytesMax) chunks.push(chunk);
-      else reply.end(oversizedAnswer(server, spec.responseBytesMax), true, status);
-    });
-    response.on("end", () => {
-      const first = chunks[0];
-      const whole = chunks.length === 1 && first !== undefined ? first : Buffer.concat(chunks);
-      const text = decodeUtf8(whole);
-      const message = text === undefined ? undefined : parseMessage(text, scanLimits);
-      if (message?.kind === "response" && message.idText === String(reply.wireRequest.id)) {
-        reply.settle(toAnswer(server, message, status));
-        return;
-      }
-      if (status === 200) countStray();
-      refuse(response, reply, status === 200 ? misfit(message) : `status-${status}`);
-    });
+    return {
+      onChunk(chunk) {
+        bytes += chunk.length;
+        if (bytes <= spec.responseBytesMax) chunks.push(chunk);
+        else reply.end(oversizedAnswer(server, spec.responseBytesMax), true, status);
+      },
+      onEnd() {
+        const first = chunks[0];
+        const whole = chunks.length === 1 && first !== undefined ? first : Buffer.concat(chunks);
+        const text = decodeUtf8(whole);
+        const message = text === undefined ? undefined : parseMessage(text, scanLimits);
+        if (message?.kind === "response" && message.idText === String(reply.wireRequest.id)) {
+          reply.settle(toAnswer(server, message, status));
+          return;
+        }
+        if (status === 200) countStray();
+        refuse(head, reply, status === 200 ? misfit(message) : `status-${status}`);
+      },
+    };
   }
 
-  function readEvents(response: IncomingMessage, reply: Reply): void {
+  /** After the answer the server should end the stream; one that does not loses its connection. */
+  function readEvents(reply: Reply): BodyReader {
     const decoder = new TextDecoder("utf-8", { fatal: true });
     const parser = createEventParser({
       lineBytesMax: spec.responseBytesMax,
       onEvent: (event) => takeEvent(event.text, reply),
     });
-    response.on("data", (chunk: Buffer) => {
-      const fault = pushChunk(parser, decoder, chunk, spec);
-      if (fault !== undefined) {
-        reply.end(fault, true, 200);
-        reply.stop();
-      }
-      if (reply.isSettled()) linger(response, reply);
-    });
-    // Nothing but answers to what was never asked: the server did answer, only not usably.
-    response.on("end", () => {
-      if (reply.hadStray) reply.end(invalidAnswer(server, "unknown-id"), true, 200);
-    });
+    let lingering: ReturnType<typeof setTimeout> | undefined;
+    return {
+      onChunk(chunk) {
+        if (lingering !== undefined) return;
+        const fault = pushChunk(parser, decoder, chunk, spec);
+        if (fault !== undefined) {
+          reply.end(fault, true, 200);
+          reply.stop();
+        } else if (reply.isSettled()) lingering = setTimeout(reply.stop, lingerMs);
+      },
+      onEnd() {
+        clearTimeout(lingering);
+        // Nothing but answers to what was never asked: the server did answer, only not usably.
+        if (reply.hadStray) reply.end(invalidAnswer(server, "unknown-id"), true, 200);
+      },
+      onFailure: () => clearTimeout(lingering),
+    };
   }
 
   /** The first final answer wins; what follows it, and answers to anything else, are dropped and counted. */
@@ -223,12 +226,8 @@ export function openStreamableHttp(options: StreamableHttpOptions): Wire {
     }
   }
 
-  function lose(reply: Reply, reason: string): void {
-    reply.end(connectionLost(server, reason), true);
-  }
-
-  function keepSession(value: string | string[] | undefined): void {
-    if (typeof value !== "string" || value.length > sessionIdCharsMax) return;
+  function keepSession(value: string | undefined): void {
+    if (value === undefined || value.length > sessionIdCharsMax) return;
     if (visibleAscii.test(value)) sessionId = value;
   }
 
@@ -242,26 +241,17 @@ export function openStreamableHttp(options: StreamableHttpOptions): Wire {
 
   function endSession(): Promise<void> {
     if (sessionId === undefined) return Promise.resolve();
-    const headers = { ...operatorHeaders(options.headers), "mcp-session-id": sessionId };
+    const lines = headerLines({ ...operatorHeaders(options.headers), "mcp-session-id": sessionId });
     sessionId = undefined;
-    return new Promise((resolve) => {
-      const stop = pool.start("DELETE", path, headers, "", {
-        onResponse: (response) => {
-          response.resume();
-          finish();
-        },
-        onFailure: () => finish(),
-      });
-      const finish = () => {
-        clearTimeout(timer);
-        resolve();
-      };
-      const timer = setTimeout(() => {
-        stop();
-        finish();
-      }, lingerMs);
-    });
+    if (lines === undefined) return Promise.resolve();
+    return readAway(lingerMs, (reader) => http.start("DELETE", lines, "", reader));
   }
+}
+
+interface BodyReader {
+  onChunk(chunk: Buffer): void;
+  onEnd(): void;
+  onFailure?(): void;
 }
 
 interface Reply {
@@ -283,15 +273,6 @@ function takeNotification(
     message.method === "notifications/progress" || message.method === "notifications/message";
   if (isOfCall) wireRequest.onNotification(message);
   else events.onNotification(message);
-}
-
-/** After the answer the server should end the stream; one that does not loses its connection. */
-function linger(response: IncomingMessage, reply: Reply): void {
-  response.removeAllListeners("data");
-  response.resume();
-  const timer = setTimeout(reply.stop, lingerMs);
-  response.once("end", () => clearTimeout(timer));
-  response.once("close", () => clearTimeout(timer));
 }
 
 function misfit(message: AnyMessage | undefined): string {
