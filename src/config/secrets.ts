@@ -22,8 +22,3 @@ export function createSecret(value: string): Secret {
     [Symbol.for("nodejs.util.inspect.custom")]: show,
   });
 }
-
-/** True for values made by `createSecret`. */
-export function isSecret(value: unknown): value is Secret {
-  return typeof value === "object" && value !== null && "reveal" in value;
-}

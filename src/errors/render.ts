@@ -2,8 +2,7 @@
  * Faults and outcomes as JSON-RPC text, HTTP status and WebSocket close code: the catalogue's row, plus what the
  * fault itself says. Pure. The agents' edge calls it for every answer; nobody else writes an error to an agent.
  */
-import { objectText } from "../protocol/json-view.ts";
-import type { Outcome, ServerErrorBody } from "../protocol/messages.ts";
+import type { ServerErrorBody } from "../protocol/messages.ts";
 import { catalogue } from "./catalogue.ts";
 import type { Fault } from "./fault.ts";
 
@@ -17,11 +16,6 @@ export interface LimitState {
 
 export function httpStatusOf(fault: Fault): number {
   return catalogue[fault.name].http;
-}
-
-/** The close code of a fault that ends a WebSocket; undefined where the socket stays open. */
-export function wsCloseOf(fault: Fault): number | undefined {
-  return catalogue[fault.name].close;
 }
 
 /**
@@ -59,18 +53,4 @@ export function renderJsonRpcError(
 /** A JSON-RPC success response around the source text of a result. */
 export function renderResult(idText: string, resultText: string): string {
   return `{"jsonrpc":"2.0","id":${idText},"result":${resultText}}`;
-}
-
-/** A whole response for an outcome, its bytes untouched. */
-export function outcomeToResponseText(idText: string, outcome: Outcome): string {
-  switch (outcome.kind) {
-    case "result":
-      return renderResult(idText, objectText(outcome.result));
-    case "error":
-      return renderErrorBody(idText, outcome.error);
-    case "fault":
-      return renderJsonRpcError(idText, outcome.fault);
-    default:
-      return outcome satisfies never;
-  }
 }

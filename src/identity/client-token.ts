@@ -4,7 +4,7 @@
  */
 import { randomSecret } from "../lib/id.ts";
 
-export const clientTokenPrefix = "mcpgw_";
+const clientTokenPrefix = "mcpgw_";
 
 export type TokenHasher = (token: string) => string;
 

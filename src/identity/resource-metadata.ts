@@ -1,6 +1,6 @@
 /**
- * Tells agents where to get a token: the RFC 9728 document of one endpoint, where to find it, and the
- * `WWW-Authenticate` header that points there. Pure; used by the agents' edge.
+ * Tells agents where to get a token: the RFC 9728 document of one endpoint. Pure; the agents' edge serves it and
+ * points to it.
  */
 export interface ResourceMetadata {
   readonly resource: string;
@@ -17,8 +17,6 @@ export interface ResourceMetadataInput {
   readonly scopes?: readonly string[];
 }
 
-const wellKnown = "/.well-known/oauth-protected-resource";
-
 /** The document, or undefined where there is no issuer to name: client tokens are not had by OAuth. */
 export function buildResourceMetadata(input: ResourceMetadataInput): ResourceMetadata | undefined {
   if (input.issuers.length === 0) return undefined;
@@ -29,27 +27,4 @@ export function buildResourceMetadata(input: ResourceMetadataInput): ResourceMet
     bearer_methods_supported: ["header"],
     ...(scopes.length === 0 ? {} : { scopes_supported: scopes }),
   };
-}
-
-/** Where the document of an endpoint lies: the well-known path goes between origin and path (RFC 9728, 3.1). */
-export function resourceMetadataUrl(resource: string): string {
-  const { origin, pathname } = new URL(resource);
-  return `${origin}${wellKnown}${pathname === "/" ? "" : pathname}`;
-}
-
-/** The `WWW-Authenticate` header of a 401 or 403; `challenge` is the fault's own. */
-export function wwwAuthenticate(options: {
-  readonly metadataUrl: string | undefined;
-  readonly challenge: string | undefined;
-}): string {
-  const { metadataUrl, challenge } = options;
-  const parameters: string[] = [];
-  if (challenge !== undefined && challenge !== "") parameters.push(challenge);
-  if (metadataUrl !== undefined) parameters.push(`resource_metadata="${quote(metadataUrl)}"`);
-  return parameters.length === 0 ? "Bearer" : `Bearer ${parameters.join(", ")}`;
-}
-
-/** Keeps a value inside its quotes and its line. */
-function quote(value: string): string {
-  return value.replace(/[^\x20-\x7e]/g, "").replace(/["\\]/g, "\\$&");
 }

@@ -20,8 +20,3 @@ export function isLegacyRevision(value: string): value is LegacyRevision {
 export function isModernRevision(value: string): value is ModernRevision {
   return (modernRevisions as readonly string[]).includes(value);
 }
-
-/** Revisions are ISO dates, so they compare as text. */
-export function eraOf(revision: Revision): Era {
-  return revision >= newestModernRevision ? "modern" : "legacy";
-}

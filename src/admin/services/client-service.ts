@@ -4,8 +4,9 @@
  */
 import { GatewayError } from "../../errors/fault.ts";
 import type { ClientService, Session } from "../../gen/types.ts";
+import { createClientToken } from "../../identity/client-token.ts";
 import type { Clock } from "../../lib/clock.ts";
-import { newId, randomSecret } from "../../lib/id.ts";
+import { newId } from "../../lib/id.ts";
 import { tokenShape } from "../../state/resource-shapes.ts";
 import type { TokenResource } from "../../state/resources.ts";
 import type { Caller } from "../caller.ts";
@@ -37,7 +38,6 @@ export interface ClientServiceDeps {
   readonly endSession: (id: string) => Promise<boolean> | boolean;
 }
 
-const tokenPrefix = "mcpgw_";
 const overlapSecondsMax = 30 * 86_400;
 const tokenTtlSecondsMax = 10 * 365 * 86_400;
 const tokensPerClientMax = 16;
@@ -138,7 +138,7 @@ function issueToken(
   ttlSeconds: number | undefined,
 ): IssuedToken {
   if (ttlSeconds !== undefined) needRange("token_ttl_seconds", ttlSeconds, 1, tokenTtlSecondsMax);
-  const token = `${tokenPrefix}${randomSecret()}`;
+  const token = createClientToken();
   const nowMs = clock.nowMs();
   const body: TokenResource = {
     id: newId(),

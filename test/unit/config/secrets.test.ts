@@ -1,7 +1,7 @@
 /** A secret prints as [redacted] wherever values get printed. */
 import { expect, test } from "bun:test";
 import { inspect } from "node:util";
-import { createSecret, isSecret } from "../../../src/config/secrets.ts";
+import { createSecret } from "../../../src/config/secrets.ts";
 
 test("every way of printing a secret is redacted", () => {
   const secret = createSecret("hunter2");
@@ -18,5 +18,4 @@ test("every way of printing a secret is redacted", () => {
     expect(text).not.toContain("hunter2");
   }
   expect(secret.reveal()).toBe("hunter2");
-  expect([isSecret(secret), isSecret("x"), isSecret(null)]).toEqual([true, false, false]);
 });

@@ -1,13 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { catalogue, type ErrorName } from "../../../src/errors/catalogue.ts";
 import { createFault } from "../../../src/errors/fault.ts";
-import {
-  httpStatusOf,
-  outcomeToResponseText,
-  renderJsonRpcError,
-  wsCloseOf,
-} from "../../../src/errors/render.ts";
-import { readObject } from "../../../src/protocol/json-view.ts";
+import { httpStatusOf, renderJsonRpcError } from "../../../src/errors/render.ts";
 
 const limit = { limit: 5, remaining: 0, resetSeconds: 3, policy: "per-client" };
 
@@ -49,20 +43,6 @@ describe("renderJsonRpcError", () => {
       const { error } = JSON.parse(renderJsonRpcError("1", fault));
       expect(error).toMatchObject({ code: catalogue[name].code, message: "words" });
       expect(httpStatusOf(fault)).toBe(catalogue[name].http);
-      expect(wsCloseOf(fault)).toBe(catalogue[name].close);
     }
   });
-});
-
-test("outcomeToResponseText keeps a result's bytes and a server's error", () => {
-  const result = readObject('[{ "n" : 1e400 }]', 1);
-  expect(outcomeToResponseText("9007199254740993", { kind: "result", result })).toBe(
-    '{"jsonrpc":"2.0","id":9007199254740993,"result":{ "n" : 1e400 }}',
-  );
-  const error = { code: 7, message: "m", dataText: "[1]" };
-  expect(outcomeToResponseText("1", { kind: "error", error })).toBe(
-    '{"jsonrpc":"2.0","id":1,"error":{"code":7,"message":"m","data":[1]}}',
-  );
-  const fault = createFault("internal", "");
-  expect(outcomeToResponseText("1", { kind: "fault", fault })).toContain("-32603");
 });
