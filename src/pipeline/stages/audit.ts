@@ -73,9 +73,12 @@ function withheld(x: Exchange, cause: unknown): Fault {
   return createFault("outcome-unrecorded", "Executed, but the outcome could not be recorded");
 }
 
-/** Refusals that are counted instead of recorded one by one: their sender must not buy a disk write each. */
+/**
+ * Refusals that are counted instead of recorded one by one: their sender must not buy a disk write each. What has an
+ * intent on record is never one of them: its outcome closes it.
+ */
 function noiseOf(x: Exchange, outcome: Outcome): Fault | undefined {
-  if (outcome.kind !== "fault") return undefined;
+  if (outcome.kind !== "fault" || x.intentSeq !== undefined) return undefined;
   if (x.principal === undefined) return outcome.fault;
   switch (outcome.fault.name) {
     case "rate-limited":

@@ -1,5 +1,6 @@
 /** What the stages do together, in memory: policy on lists and calls, hiding, caching, partial failure, records. */
 import { describe, expect, test } from "bun:test";
+import { createFault } from "../../../src/errors/fault.ts";
 import { readObject } from "../../../src/protocol/json-view.ts";
 import {
   clientOf,
@@ -285,6 +286,17 @@ describe("records", () => {
     const reply = await plane.ask("ci", "tools/call", call);
     expect(reply.outcome).toMatchObject({ fault: { name: "audit-unavailable" } });
     expect(plane.seen).toEqual([]);
+  });
+
+  test("I-02: a server that is full after the intent still gets its call an outcome", async () => {
+    const full = createFault("too-many-in-flight", "Server full");
+    const busy: FakeServer = { ...calc, call: () => ({ kind: "fault", fault: full }) };
+    const plane = createDataPlane([busy], clientOf("ci", everything));
+    await plane.ask("ci", "tools/call", call);
+    expect(plane.records.map(({ event, facts }) => [event, facts.intent, facts.status])).toEqual([
+      ["call.intent", undefined, undefined],
+      ["call.outcome", 1, "rate_limited"],
+    ]);
   });
 
   test("I-02: a result whose record failed is withheld", async () => {
