@@ -15,7 +15,6 @@ export interface OwnerQuestion {
   readonly scope: Scope;
   readonly uri: string;
   readonly snapshot: Snapshot;
-  readonly signal: AbortSignal;
   /** Whether the caller may read the URI from this server. */
   readonly may: (server: string) => boolean;
 }

@@ -9,7 +9,7 @@ import type { ServerSpec } from "./spec.ts";
 export interface CallContext {
   /** Aborts when the agent cancels or goes away; the server is told in its era's own way. */
   readonly signal: AbortSignal;
-  /** Milliseconds this call may still take, the server's own limit included. */
+  /** Milliseconds this call may still take; the server's own limit holds besides. */
   readonly timeoutMs: number;
   /** Headers for HTTP-like bindings: X-Request-ID, X-User-ID, traceparent. Never the agent's credential. */
   readonly headers: Readonly<Record<string, string>>;

@@ -141,7 +141,6 @@ function authorizeTarget(
     scope,
     uri: named.given,
     snapshot: x.snapshot,
-    signal: x.signal,
     may,
   });
   const resolve = (server: string | undefined) => server && { server, name: named.given };

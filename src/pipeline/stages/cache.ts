@@ -1,6 +1,6 @@
 /**
  * Answers from memory what may be answered from memory: list results, and calls of tools an operator declared
- * cacheable. An entry belongs to one principal unless the operator declared it public; the whole identity is the
+ * cacheable. An entry belongs to one credential unless the operator declared it public; the whole identity is the
  * associated data of its encryption, so a wrong hit does not decrypt. Keeps only clean, complete, sanitised results.
  * What it keeps is not yet filtered for the principal: authorize does that on every way out.
  */
@@ -88,11 +88,6 @@ export function settingOf(x: Exchange) {
     ?.toolSettings.find((setting) => setting.tool === resolved.name);
 }
 
-/** A principal's next token may carry other roles, and a joined list holds only what its maker could see. */
-function rightsOf({ principal }: Exchange): string {
-  return JSON.stringify([principal?.roles, principal?.groups]);
-}
-
 function identityOf(x: Exchange, request: McpRequest, isPublic: boolean): CacheIdentity {
   const { params } = request;
   const own = (name: string) => (params === undefined ? undefined : memberText(params, name));
@@ -104,14 +99,13 @@ function identityOf(x: Exchange, request: McpRequest, isPublic: boolean): CacheI
     target: x.resolved?.name,
     stateRevision: x.snapshot.stateRevision,
     // Lists may vary with what the agent says it can do. A private reply belongs to the credential it was made
-    // for: another token of the same principal may carry other roles.
+    // for: another token of the same principal may carry other roles, and a joined list holds what its maker saw.
     variant: [
       isPublic ? "" : (x.principal?.credentialDigest ?? ""),
       x.incoming.scope,
       x.incoming.revision,
       request.envelope.clientCapabilitiesText,
       own("cursor") ?? "",
-      isPublic ? "" : rightsOf(x),
     ],
     argumentsText: own("arguments"),
   };

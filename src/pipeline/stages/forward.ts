@@ -44,7 +44,11 @@ export function createForwardStage(deps: ForwardDeps): Stage {
       x.forwarded = true;
       switch (target.kind) {
         case "server":
-          return answer(await callOne(deps, x, target.forwarding));
+          return answer(
+            await callOne(deps, x, target.forwarding, x.deadlineMs, (message) =>
+              deps.relay(x, message),
+            ),
+          );
         case "merge":
           x.answers = await Promise.all(
             target.forwardings.map((one) => callAllPages(deps, x, one)),
@@ -61,14 +65,23 @@ export function createForwardStage(deps: ForwardDeps): Stage {
   };
 }
 
-async function callOne(deps: ForwardDeps, x: Exchange, forwarding: Forwarding): Promise<Outcome> {
-  const { server, request } = forwarding;
+const notThere: Outcome = {
+  kind: "fault",
+  fault: createFault("upstream-unreachable", "Server unreachable"),
+};
+
+/** One request to one server, which may take until the deadline; the server's own limit is its client's matter. */
+async function callOne(
+  deps: ForwardDeps,
+  x: Exchange,
+  { server, request }: Forwarding,
+  deadlineMs: number,
+  relay: (message: RelayedMessage) => void,
+): Promise<Outcome> {
   const client = deps.servers.get(server);
-  if (client === undefined)
-    return { kind: "fault", fault: createFault("upstream-unreachable", "Server unreachable") };
-  const began = deps.clock.monotonicMs();
-  const timeoutMs = Math.min(client.spec.callTimeoutMs, x.deadlineMs - began);
-  return client.call(request, contextOf(x, timeoutMs), (message) => deps.relay(x, message));
+  if (client === undefined) return notThere;
+  const timeoutMs = Math.max(1, deadlineMs - deps.clock.monotonicMs());
+  return client.call(request, contextOf(x, timeoutMs), relay);
 }
 
 /** A merged list is one page for the agent, so every page of each server is fetched, up to a bound. */
@@ -80,8 +93,9 @@ async function callAllPages(
   const pages: JsonObject[] = [];
   let request: McpRequest = forwarding.request;
   const deadlineMs = Math.min(x.deadlineMs, deps.clock.monotonicMs() + deps.mergeTimeoutMs);
-  for (let page = 0; page < mergedPagesMax; page += 1) {
-    const outcome = await callPage(deps, x, { server: forwarding.server, request }, deadlineMs);
+  for (let count = 0; count < mergedPagesMax; count += 1) {
+    const page = { server: forwarding.server, request };
+    const outcome = await callOne(deps, x, page, deadlineMs, ignore);
     if (outcome.kind !== "result") return { server: forwarding.server, outcome };
     pages.push(outcome.result);
     const cursor = nextCursorOf(outcome.result);
@@ -90,23 +104,6 @@ async function callAllPages(
   }
   const result = concatPages(x.method?.listMember ?? "tools", pages);
   return { server: forwarding.server, outcome: { kind: "result", result } };
-}
-
-function callPage(
-  deps: ForwardDeps,
-  x: Exchange,
-  one: Forwarding,
-  deadlineMs: number,
-): Promise<Outcome> {
-  const client = deps.servers.get(one.server);
-  if (client === undefined) {
-    return Promise.resolve({
-      kind: "fault",
-      fault: createFault("upstream-unreachable", "Server unreachable"),
-    });
-  }
-  const timeoutMs = Math.max(1, deadlineMs - deps.clock.monotonicMs());
-  return client.call(one.request, contextOf(x, timeoutMs), () => {});
 }
 
 async function discover(
@@ -149,3 +146,6 @@ function contextOf(x: Exchange, timeoutMs: number): CallContext {
   if (traceparent !== undefined) headers.traceparent = traceparent;
   return { signal: x.signal, timeoutMs, headers };
 }
+
+/** Progress of a part means nothing to who asked for the whole. */
+function ignore(): void {}
