@@ -15,7 +15,6 @@ import {
 import type { Arrival } from "./arrival.ts";
 import { checkBodyHeaders, readAccept, readBody } from "./body.ts";
 import { type Caller, malformed, type RelayText, type Spoken } from "./conversation.ts";
-import type { EventChannel } from "./event-channel.ts";
 import { answerCall, toResponse } from "./http-call.ts";
 import { methodNotAllowed, sessionsExhausted } from "./http-refusals.ts";
 import { emptyResponse, faultResponse, streamResponse } from "./http-response.ts";
@@ -25,7 +24,6 @@ import type { HttpBinding, HttpBindingDeps } from "./streamable-http.ts";
 
 export function createHttpSse(deps: HttpBindingDeps): HttpBinding {
   const { options, dispatch, conversation, legacy, sessions, access, streams } = deps;
-  const channels = new Map<LegacySession, EventChannel>();
 
   async function get(arrival: Arrival): Promise<Response> {
     const { caller, metadataUrl } = arrival;
@@ -46,11 +44,10 @@ export function createHttpSse(deps: HttpBindingDeps): HttpBinding {
     });
     if (session === undefined) return faultResponse(sessionsExhausted(options), metadataUrl);
     const channel = streams.open(arrival, () => {
-      channels.delete(session);
       sessions.end(session, "deleted");
     });
-    channels.set(session, channel);
     session.onEnd = () => channel.end();
+    session.tell = (message) => channel.push(renderEvent({ type: "message", text: message }));
     channel.push(
       renderEvent({ type: "endpoint", text: `${arrival.path}?sessionId=${session.id}` }),
     );
@@ -98,8 +95,7 @@ export function createHttpSse(deps: HttpBindingDeps): HttpBinding {
     message: AnyMessage,
     bytes: number,
   ): Promise<void> {
-    const tell = (text: string) =>
-      channels.get(session)?.push(renderEvent({ type: "message", text }));
+    const tell = (text: string) => session.tell?.(text);
     try {
       const spoken = await speak(caller, session, message, bytes, tell);
       if (spoken.kind === "answer") tell(spoken.text);

@@ -6,7 +6,7 @@
 import { createFault, type Fault } from "../errors/fault.ts";
 import type { Dispatch } from "../pipeline/incoming.ts";
 import { classifyHttp } from "../protocol/classify.ts";
-import { keepAliveComment } from "../protocol/event-stream.ts";
+import { keepAliveComment, renderEvent } from "../protocol/event-stream.ts";
 import type { McpRequest } from "../protocol/messages.ts";
 import {
   type AnyMessage,
@@ -235,8 +235,10 @@ export function createStreamableHttp(deps: HttpBindingDeps): HttpBinding {
     }
     const channel = streams.open(arrival, () => {
       session.onEnd = undefined;
+      session.tell = undefined;
     });
     session.onEnd = () => channel.end();
+    session.tell = (text) => channel.push(renderEvent({ text }));
     // Headers leave with the first bytes.
     channel.push(keepAliveComment);
     return streamResponse(channel.stream, { "mcp-session-id": session.id });

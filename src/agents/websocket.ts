@@ -242,6 +242,7 @@ export function createWebSocketBinding(deps: {
     }
     state.session = session;
     session.onEnd = (why) => socket.close(closeCodes[why], why);
+    session.tell = (text) => state.queue?.send(text);
     return spoken;
   }
 

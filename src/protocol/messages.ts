@@ -53,10 +53,24 @@ export interface MalformedMessage {
   readonly fault: Fault;
 }
 
-/** A notification on its way from a server to the agent during a call (progress, log message). */
+export const relayedMethods = [
+  "notifications/progress",
+  "notifications/message",
+  "notifications/subscriptions/acknowledged",
+  "notifications/tools/list_changed",
+  "notifications/prompts/list_changed",
+  "notifications/resources/list_changed",
+  "notifications/resources/updated",
+  "notifications/tasks",
+] as const;
+
+/**
+ * A notification on its way to the agent while its request runs: progress and log messages of a call, changes on a
+ * `subscriptions/listen`.
+ */
 export interface RelayedMessage {
-  readonly method: "notifications/progress" | "notifications/message";
-  /** Params as the agent must see them: its own progress token already put back. */
+  readonly method: (typeof relayedMethods)[number];
+  /** Params as a modern agent must see them: its own progress token put back, a listen's subscription id in `_meta`. */
   readonly params: JsonObject;
 }
 
@@ -68,7 +82,11 @@ export interface ServerErrorBody {
   readonly dataText: string | undefined;
 }
 
-/** How a call to a server ended. `fault` is ours: unreachable, timed out, answered nonsense. */
+/**
+ * How a call to a server ended, or paused: a result whose `resultType` is `input_required` asks the agent's side
+ * something (`input-required.ts`), and a further request takes the call up again. `fault` is ours: unreachable, timed
+ * out, answered nonsense.
+ */
 export type Outcome =
   | { readonly kind: "result"; readonly result: JsonObject }
   | { readonly kind: "error"; readonly error: ServerErrorBody }

@@ -2,6 +2,8 @@
  * The interface between the pipeline and one MCP server: four bindings and two eras behind one shape. Stages see
  * this file and nothing else of `servers/`.
  */
+import type { JsonObject } from "../protocol/json-view.ts";
+import type { ListenFilter } from "../protocol/listen-filter.ts";
 import type { McpRequest, Outcome, RelayedMessage } from "../protocol/messages.ts";
 import type { Era, Revision } from "../protocol/revisions.ts";
 import type { ServerSpec } from "./spec.ts";
@@ -13,6 +15,8 @@ export interface CallContext {
   readonly timeoutMs: number;
   /** Headers for HTTP-like bindings: X-Request-ID, X-User-ID, traceparent. Never the agent's credential. */
   readonly headers: Readonly<Record<string, string>>;
+  /** Who calls: what waits for an answer of theirs is counted by it. Left out where the gateway itself asks. */
+  readonly principalId?: string;
 }
 
 /** What a server says of itself, in modern form whatever its era. */
@@ -30,16 +34,39 @@ export interface ServerClient {
   readonly spec: ServerSpec;
   /**
    * Sends one request and resolves with how it ended; never rejects. `relay` is called, in order, for each
-   * progress and log notification of this call before the promise resolves.
+   * progress and log notification of this call before the promise resolves. A server's question to the agent's side
+   * is a result too (`input_required`); the request that brings the answers, with the same `requestState`, goes on
+   * with the call. Only what the request's capabilities declare is ever asked.
    */
   call(
     request: McpRequest,
     context: CallContext,
     relay: (message: RelayedMessage) => void,
   ): Promise<Outcome>;
+  /**
+   * Follows the server's changes until closed, over every reconnection; where some may have been missed, they are
+   * made up for, so that caches drop. `onChange` is never called after `close`.
+   */
+  listen(filter: ListenFilter, onChange: (change: ServerChange) => void): Listening;
   /** Connects if needed and tells what the server is. Rejects with GatewayError upstream-*. */
   facts(signal: AbortSignal): Promise<ServerFacts>;
   close(): Promise<void>;
+}
+
+/** Something changed on a server. */
+export type ServerChange =
+  | { readonly kind: "tools" | "prompts" | "resources" }
+  /** `params` as the server sent them, or as made up for it. */
+  | { readonly kind: "resource"; readonly uri: string; readonly params: JsonObject }
+  | { readonly kind: "task"; readonly taskId: string; readonly params: JsonObject };
+
+export interface Listening {
+  /**
+   * What the server honours of the filter, known at the latest when its connect timeout is over; never rejects. A
+   * server that cannot be reached honours what was asked: its return is then told as a change.
+   */
+  readonly honoured: Promise<ListenFilter>;
+  close(): void;
 }
 
 export interface CatalogueTool {

@@ -6,6 +6,7 @@
 import { createFault, type Fault } from "../errors/fault.ts";
 import type { Clock } from "../lib/clock.ts";
 import { stringMember } from "../protocol/json-view.ts";
+import { emptyFilter } from "../protocol/listen-filter.ts";
 import type { McpRequest, Outcome, RelayedMessage } from "../protocol/messages.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import { toErrorBody } from "./answer.ts";
@@ -244,6 +245,7 @@ export function createServerClient(options: ServerClientOptions): PooledClient {
   return {
     spec,
     call,
+    listen: () => ({ honoured: Promise.resolve(emptyFilter), close() {} }),
     async facts(signal) {
       const link =
         connection.current() ?? (await connection.open(signal, spec.connectTimeoutMs * 3));

@@ -283,6 +283,7 @@ function clientOfFake(fake: FakeServer, seen: string[]): ServerClient {
       seen.push(`${fake.name} ${request.method} ${target ?? ""}`.trim());
       return fake.isDown ? down : answerOf(fake, request, target);
     },
+    listen: (filter) => ({ honoured: Promise.resolve(filter), close() {} }),
     facts: async () => {
       if (fake.isDown) throw new GatewayError("upstream-unreachable", "Server unreachable");
       return {

@@ -43,6 +43,8 @@ export interface LegacySession extends Omit<SessionOpening, "binding" | "scope">
   logLevel: string | undefined;
   isInitialized: boolean;
   usedAtMs: number;
+  /** Sends a message that belongs to no request, on the session's own stream or socket; undefined = none is open. */
+  tell: ((text: string) => void) | undefined;
   /** Called when the session ends: closes its stream or socket. Undefined = no stream is open. */
   onEnd: ((why: SessionEnd) => void) | undefined;
 }
@@ -93,6 +95,7 @@ export function createSessions(deps: {
     for (const call of session.calls.values()) call.abort();
     session.onEnd?.(why);
     session.onEnd = undefined;
+    session.tell = undefined;
   }
 
   function addToCount(principalId: string, by: 1 | -1): void {
@@ -129,6 +132,7 @@ export function createSessions(deps: {
         logLevel: undefined,
         isInitialized: false,
         usedAtMs: clock.monotonicMs(),
+        tell: undefined,
         onEnd: undefined,
       };
       byId.set(id, session);
