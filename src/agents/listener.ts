@@ -132,15 +132,9 @@ export function createAgentsListener(deps: AgentsListenerDeps): AgentsListener {
         return health();
       case "resource-metadata":
         return resourceMetadata(request, endpoint.resourcePath);
-      case "sse":
-        if (!options.httpSse) return refused(notFound, undefined);
-        return arrive(request, running, endpoint, query, origin ?? undefined);
-      case "http":
-      case "websocket":
-      case "ticket":
-        return arrive(request, running, endpoint, query, origin ?? undefined);
       default:
-        return endpoint satisfies never;
+        if (endpoint.kind === "sse" && !options.httpSse) return refused(notFound, undefined);
+        return arrive(request, running, endpoint, query, origin ?? undefined);
     }
   }
 
