@@ -18,6 +18,7 @@ import { addCors, documentResponse, faultResponse, preflightResponse } from "./h
 import { createHttpSse } from "./http-sse.ts";
 import { createLegacyConversation } from "./legacy/conversation.ts";
 import { createSessionAccess } from "./legacy/session-access.ts";
+import { createSessionStreams } from "./legacy/session-streams.ts";
 import { createSessions, type SessionSummary } from "./legacy/sessions.ts";
 import type { AgentsOptions } from "./options.ts";
 import { createOriginCheck } from "./origin.ts";
@@ -89,9 +90,10 @@ export function createAgentsListener(deps: AgentsListenerDeps): AgentsListener {
   const streams = createStreams({ options, clock, beat, admission, metrics });
   const shared = { options, dispatch, conversation, legacy, sessions, access, streams, log };
   const websocket = createWebSocketBinding({ ...shared, admission, beat, clock, metrics });
+  const sessionStreams = createSessionStreams({ limits: options, clock, beat, streams, metrics });
   const ticketOffice = createTicketOffice({ dispatch, clock });
   const bindings: Readonly<Record<"http" | "sse" | "ticket", HttpBinding>> = {
-    http: createStreamableHttp(shared),
+    http: createStreamableHttp({ ...shared, sessionStreams }),
     sse: createHttpSse(shared),
     ticket: ticketOffice,
   };
