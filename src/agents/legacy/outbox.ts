@@ -194,6 +194,7 @@ export function createOutboxes(deps: {
       outbox.calls ??= new Map();
       outbox.calls.set(stream.number, stream);
       grow(outbox, stream, overheadBytes);
+      trim(outbox, stream);
       return stream;
     },
     send(outbox, stream, text) {
