@@ -58,7 +58,7 @@ test("TS-01: a queue over its bound cuts the reader; one large message does not,
 
 test("TS-02: a reader that does not even take the end is cut", async () => {
   const { channel, pass, closes } = createTestChannel();
-  pass(60);
+  pass(40);
   channel.end();
   pass(99);
   expect(closes).toEqual([]);
