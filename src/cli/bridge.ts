@@ -29,7 +29,7 @@ A lost connection is opened again, and the session with it.
     const pipe = await createBridgePipe({
       endpoint,
       headers: token === undefined ? {} : { Authorization: `Bearer ${token}` },
-      write: (line) => process.stdout.write(`${line}\n`),
+      write: output.line,
       note: (text) => output.note(`bridge: ${text}`),
     });
     const ended = Promise.race([readLines(process.stdin, pipe.take), untilStopped(stop)]);
