@@ -5,6 +5,7 @@
  */
 import { createFault, type Fault } from "../errors/fault.ts";
 import type { Clock } from "../lib/clock.ts";
+import { letWritesLeave } from "../lib/yielding.ts";
 import type { BindingName, Dispatch } from "../pipeline/incoming.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
@@ -268,10 +269,11 @@ export function createAgentsListener(deps: AgentsListenerDeps): AgentsListener {
       });
       await Promise.race([drained, patience]);
       clearTimeout(timer);
-      // The last answers are on their way: let them leave before their sockets close.
-      await new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
+      // The last answers are on their way, then what streams say last: let both leave before their sockets close.
+      await letWritesLeave();
       sessions.endAll("draining");
       websocket.leaveAll();
+      await letWritesLeave();
     },
     async stop() {
       stopWatching?.();

@@ -244,6 +244,7 @@ test("a drain ends the session's streams with a time to come back", async () => 
   const call = await openCall(agents, session);
   await call.stream.until("\n\n");
   await agents.listener.drain(20);
+  await agents.listener.stop();
   for (const { stream } of [own, call]) {
     expect(await stream.rest()).toMatch(/\nretry: [1-4][0-9]{3}\n\n$/);
   }
