@@ -77,6 +77,7 @@ export function createGatewayDispatch(parts: Parts) {
     }),
     defaults,
     owners: createResourceOwners({ servers, clock, ttlMs: config.cache.listTtlSeconds * 1000 }),
+    states: parts.requestStates,
     gateway: { name: "mcp-gateway", version },
     mergeTimeoutMs,
     callTimeoutMs: config.call.timeoutSeconds * 1000,

@@ -13,6 +13,7 @@ import { createLimiter } from "../../src/limits/limiter.ts";
 import { createSourceLimit } from "../../src/limits/source-limit.ts";
 import { createDispatch } from "../../src/pipeline/dispatch.ts";
 import type { Dispatch, Reply } from "../../src/pipeline/incoming.ts";
+import { createRequestStates } from "../../src/pipeline/request-state.ts";
 import { createResourceOwners } from "../../src/pipeline/resource-owners.ts";
 import { compilePolicy } from "../../src/policy/compile.ts";
 import { objectText, readObject, stringMember } from "../../src/protocol/json-view.ts";
@@ -40,6 +41,10 @@ export interface FakeServer {
   readonly dataClass?: ServerSpec["dataClass"];
   /** Answers tools/call; by default an echo of the tool's name. */
   readonly call?: (request: McpRequest) => Outcome;
+  /** Answers any request before everything else; undefined = as usual. */
+  readonly answer?: (request: McpRequest) => Outcome | undefined;
+  /** Source text of its capabilities. */
+  readonly capabilitiesText?: string;
 }
 
 export interface RecordedDraft extends RecordDraft {
@@ -53,7 +58,14 @@ export interface DataPlane {
   readonly seen: string[];
   /** Makes appends of these events fail from now on. */
   failAudit(...events: readonly string[]): void;
-  ask(token: string, method: string, params?: object, scope?: string): Promise<Reply>;
+  /** `capabilities` is what the agent declares; none by default. */
+  ask(
+    token: string,
+    method: string,
+    params?: object,
+    scope?: string,
+    capabilities?: object,
+  ): Promise<Reply>;
 }
 
 const resource = (kind: string, name: string, body: object): StoredResource => ({
@@ -165,6 +177,7 @@ export function createDataPlane(
     limiter: createLimiter({ defaults, clock, metrics }),
     concurrency: createConcurrency({ perClientMax: 1_000, totalMax: 1_000, metrics }),
     defaults,
+    states: createRequestStates({ tokenKey: Buffer.alloc(32, 7), lifetimeMs: 60_000, clock }),
     owners: createResourceOwners({ servers, clock, ttlMs: 1_000 }),
     gateway: { name: "gateway", version: "0" },
     mergeTimeoutMs: 1_000,
@@ -177,7 +190,8 @@ export function createDataPlane(
     failAudit: (...events) => {
       for (const event of events) failing.add(event);
     },
-    ask: (token, method, params, scope = "all") => ask(dispatch, token, method, params, scope),
+    ask: (token, method, params, scope = "all", capabilities = {}) =>
+      ask(dispatch, token, method, params, scope, capabilities),
   };
 }
 
@@ -187,11 +201,17 @@ function ask(
   method: string,
   params: object | undefined,
   scope: string,
+  capabilities: object,
 ): Promise<Reply> {
   const text = JSON.stringify({ jsonrpc: "2.0", id: 1, method, params });
   const message = parseMessage(text, defaultScanLimits);
   if (message.kind !== "request" && message.kind !== "malformed")
     throw new Error(`no request: ${text}`);
+  const clientCapabilitiesText = JSON.stringify(capabilities);
+  const asked =
+    message.kind === "malformed"
+      ? message
+      : { ...message, envelope: { ...message.envelope, clientCapabilitiesText } };
   return dispatch.dispatch(
     {
       binding: "http",
@@ -205,7 +225,7 @@ function ask(
       sessionId: undefined,
       traceparent: undefined,
       bodyBytes: text.length,
-      message,
+      message: asked,
       signal: new AbortController().signal,
     },
     { relay: () => {} },
@@ -281,7 +301,8 @@ function clientOfFake(fake: FakeServer, seen: string[]): ServerClient {
         request.params &&
         (stringMember(request.params, "name") ?? stringMember(request.params, "uri"));
       seen.push(`${fake.name} ${request.method} ${target ?? ""}`.trim());
-      return fake.isDown ? down : answerOf(fake, request, target);
+      if (fake.isDown) return down;
+      return fake.answer?.(request) ?? answerOf(fake, request, target);
     },
     listen: (filter) => ({ honoured: Promise.resolve(filter), close() {} }),
     facts: async () => {
@@ -289,7 +310,7 @@ function clientOfFake(fake: FakeServer, seen: string[]): ServerClient {
       return {
         era: "modern",
         revision: "2026-07-28",
-        capabilitiesText: '{"tools":{},"prompts":{},"resources":{}}',
+        capabilitiesText: fake.capabilitiesText ?? '{"tools":{},"prompts":{},"resources":{}}',
         instructions: undefined,
         serverInfoText: undefined,
       };

@@ -144,7 +144,9 @@ function contextOf(x: Exchange, timeoutMs: number): CallContext {
   const { traceparent } = x.incoming;
   const headers: Record<string, string> = { "X-Request-ID": x.id };
   if (traceparent !== undefined) headers.traceparent = traceparent;
-  return { signal: x.signal, timeoutMs, headers };
+  const principalId = x.principal?.id;
+  const caller = principalId === undefined ? {} : { principalId };
+  return { signal: x.signal, timeoutMs, headers, ...caller };
 }
 
 /** Progress of a part means nothing to who asked for the whole. */
