@@ -147,7 +147,9 @@ export function createServerClient(options: ServerClientOptions): PooledClient {
     return wire.request({
       id,
       method: request.method,
-      text: isModern ? renderModern(request, id, options.ownInfoText) : renderLegacy(request, id),
+      text: isModern
+        ? renderModern(request, id, options.ownInfoText, facts.capabilitiesText)
+        : renderLegacy(request, id),
       headers,
       cancellation: isModern && isHttp ? undefined : renderCancellation(id),
       signal: context.signal,

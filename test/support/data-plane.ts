@@ -13,6 +13,7 @@ import { createLimiter } from "../../src/limits/limiter.ts";
 import { createSourceLimit } from "../../src/limits/source-limit.ts";
 import { createDispatch } from "../../src/pipeline/dispatch.ts";
 import type { Dispatch, Reply } from "../../src/pipeline/incoming.ts";
+import { createLongNames } from "../../src/pipeline/long-names.ts";
 import { createRequestStates } from "../../src/pipeline/request-state.ts";
 import { createResourceOwners } from "../../src/pipeline/resource-owners.ts";
 import { compilePolicy } from "../../src/policy/compile.ts";
@@ -178,6 +179,7 @@ export function createDataPlane(
     concurrency: createConcurrency({ perClientMax: 1_000, totalMax: 1_000, metrics }),
     defaults,
     states: createRequestStates({ tokenKey: Buffer.alloc(32, 7), lifetimeMs: 60_000, clock }),
+    longNames: createLongNames({ servers, log: silentLog }),
     owners: createResourceOwners({ servers, clock, ttlMs: 1_000 }),
     gateway: { name: "gateway", version: "0" },
     mergeTimeoutMs: 1_000,
