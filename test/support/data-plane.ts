@@ -130,9 +130,11 @@ export function virtualOf(name: string, more: object): StoredResource {
   return resource("virtual-server", name, body);
 }
 
+/** `real` stands in for the fakes' answers; they then say only what is registered. */
 export function createDataPlane(
   fakes: readonly FakeServer[],
   state: readonly StoredResource[],
+  real?: Servers,
 ): DataPlane {
   const clock = systemClock;
   const metrics = createMetrics();
@@ -141,7 +143,7 @@ export function createDataPlane(
   const failing = new Set<string>();
   const specs = fakes.map((fake) => resource("server", fake.name, specOf(fake)));
   const snapshot = buildSnapshot(1, [...specs, ...state], compilePolicy);
-  const servers = createFakeServers(fakes, seen);
+  const servers = real ?? createFakeServers(fakes, seen);
   const audit = createFakeAudit(records, failing);
   const defaults = {
     requestsPerMinute: 1_000_000,
@@ -183,7 +185,7 @@ export function createDataPlane(
     owners: createResourceOwners({ servers, clock, ttlMs: 1_000 }),
     gateway: { name: "gateway", version: "0" },
     mergeTimeoutMs: 1_000,
-    callTimeoutMs: 1_000,
+    callTimeoutMs: 10_000,
   });
   return {
     dispatch,
@@ -235,7 +237,7 @@ function ask(
 }
 
 /** A token of the right form for a client id, so that only its digest matters. */
-function clientToken(id: string): string {
+export function clientToken(id: string): string {
   return `mcpgw_${Buffer.from(id.padEnd(32, "-")).toString("base64url").slice(0, 43)}`;
 }
 
@@ -244,7 +246,7 @@ function digestOf(tokenOrId: string): string {
   return Bun.SHA256.hash(token, "hex");
 }
 
-function specOf(fake: FakeServer): ServerSpec {
+export function specOf(fake: FakeServer): ServerSpec {
   return {
     name: fake.name,
     description: "",
