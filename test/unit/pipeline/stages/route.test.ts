@@ -1,13 +1,13 @@
 /** What an agent reads about how long, and for whom, a list may be kept: alone, joined, filtered, with one missing. */
 import { describe, expect, test } from "bun:test";
-import { objectText, readObject } from "../../../src/protocol/json-view.ts";
-import type { McpRequest, Outcome } from "../../../src/protocol/messages.ts";
+import { objectText, readObject } from "../../../../src/protocol/json-view.ts";
+import type { McpRequest, Outcome } from "../../../../src/protocol/messages.ts";
 import {
   clientOf,
   createDataPlane,
   type FakeServer,
   outcomeText,
-} from "../../support/data-plane.ts";
+} from "../../../support/data-plane.ts";
 
 const clients = [
   ...clientOf("full", { allowedTools: ["*"], allowedPrompts: ["*"], allowedResources: ["*"] }),
