@@ -161,12 +161,21 @@ describe("PR-24: a question against the rules does not reach the agent", () => {
     expect(reply.outcome).toMatchObject({ fault: { name: "upstream-invalid" } });
   });
 
-  test.each(["calc", "all"])("from a method that may not ask, in scope %s", async (scope) => {
+  test.each([
+    ["tools/list", undefined],
+    ["completion/complete", { ref: { type: "ref/prompt", name: "sum" }, argument: {} }],
+  ])("from %s, which may not ask", async (method, params) => {
     const { plane } = planeOf(undefined, { answer: () => question() });
-    const reply = await plane.ask("a", "tools/list", undefined, scope, form);
-    if (scope === "calc")
-      expect(reply.outcome).toMatchObject({ fault: { name: "upstream-invalid" } });
-    else expect(outcomeText(reply)).toContain('"tools":[{"name":"twin__add"}]');
+    const reply = await plane.ask("a", method, params, "calc", form);
+    expect(reply.outcome).toMatchObject({
+      fault: { name: "upstream-invalid", reason: "question-not-allowed" },
+    });
+  });
+
+  test("from a list that is joined with others, which are still shown", async () => {
+    const { plane } = planeOf(undefined, { answer: () => question() });
+    const listed = outcomeText(await plane.ask("a", "tools/list", undefined, "all", form));
+    expect(listed).toContain('"tools":[{"name":"twin__add"}]');
   });
 
   test.each([

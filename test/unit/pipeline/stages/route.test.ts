@@ -72,7 +72,12 @@ describe("one server", () => {
 describe("joined lists", () => {
   test.each([
     ["the shortest of the parts", [open, ',"ttlMs":70'], 70],
-    ["the gateway's own, where a server says more or nothing", [',"ttlMs":900000', ""], 60_000],
+    [
+      "the gateway's own, where the servers say more",
+      [',"ttlMs":900000', ',"ttlMs":70000'],
+      60_000,
+    ],
+    ["the gateway's own, where nobody says any", ["", ""], 60_000],
     ["nothing, where one says nonsense", [open, ',"ttlMs":-5'], 0],
   ])("ttlMs is %s", async (_what, [first = "", second = ""], ttlMs) => {
     const fakes = [lister("a", first), lister("b", second)];
