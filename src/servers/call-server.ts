@@ -4,9 +4,9 @@
  * `server-client.ts` counts and limits the calls it makes here.
  */
 import type { Clock } from "../lib/clock.ts";
-import { type ClientFeatures, canAsk, noFeatures } from "../protocol/client-features.ts";
-import { readInputRequired, readInputResponses } from "../protocol/input-required.ts";
-import { type JsonObject, stringMember } from "../protocol/json-view.ts";
+import { type ClientFeatures, noFeatures } from "../protocol/client-features.ts";
+import { readInputResponses } from "../protocol/input-required.ts";
+import { stringMember } from "../protocol/json-view.ts";
 import type { McpRequest, Outcome, RelayedMessage } from "../protocol/messages.ts";
 import { toErrorBody } from "./answer.ts";
 import type { CallContext } from "./client.ts";
@@ -241,7 +241,6 @@ export function createCaller(options: CallerOptions): CallServer {
   function toOutcome({ facts }: Link, request: McpRequest, answer: WireAnswer): Outcome {
     switch (answer.kind) {
       case "result":
-        if (facts.era === "modern") return checkQuestions(request, answer.body);
         return { kind: "result", result: answer.body };
       case "fault":
         return { kind: "fault", fault: answer.fault };
@@ -250,7 +249,7 @@ export function createCaller(options: CallerOptions): CallServer {
         if (facts.era === "legacy") {
           const questions =
             error.code === urlRequiredCode && mayAsk(request.method)
-              ? toUrlQuestions(spec.name, error, featuresOf(request))
+              ? toUrlQuestions(error, featuresOf(request))
               : undefined;
           return questions ?? { kind: "error", error: modernError(error) };
         }
@@ -259,17 +258,6 @@ export function createCaller(options: CallerOptions): CallServer {
         return { kind: "fault", fault: invalidAnswer(spec.name, `refused-${error.code}`) };
       }
     }
-  }
-
-  /** A modern server's questions, which may only be such as the agent declared. */
-  function checkQuestions(request: McpRequest, result: JsonObject): Outcome {
-    if (stringMember(result, "resultType") !== "input_required") return { kind: "result", result };
-    const asked = readInputRequired(result);
-    const features = featuresOf(request);
-    const isAllowed = asked?.requests.every((one) => canAsk(features, one.method, one.params));
-    if (isAllowed === true) return { kind: "result", result };
-    const reason = asked === undefined ? "input-required-shape" : "asked-undeclared";
-    return { kind: "fault", fault: invalidAnswer(spec.name, reason) };
   }
 
   return call;

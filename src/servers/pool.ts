@@ -11,7 +11,7 @@ import { defaultScanLimits, type ScanLimits } from "../protocol/scan.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import { createCaller } from "./call-server.ts";
-import { type Catalogue, createCatalogue } from "./catalogue.ts";
+import { type Catalogues, createCatalogues } from "./catalogues.ts";
 import type { ServerStatus, Servers } from "./client.ts";
 import { createConnection } from "./connection.ts";
 import { createParkedCalls, createParkedRoom, type ParkedRoom } from "./legacy/parked-calls.ts";
@@ -79,7 +79,7 @@ export interface ServersOptions {
 interface Entry {
   readonly spec: ServerSpec;
   readonly client: PooledClient;
-  readonly catalogue: Catalogue;
+  readonly catalogues: Catalogues;
 }
 
 export function createServers(options: ServersOptions): Servers {
@@ -136,9 +136,10 @@ export function createServers(options: ServersOptions): Servers {
     async tools(name, asked) {
       const entry = entries.get(name);
       if (entry === undefined) throw new GatewayError("scope-unknown", "Not found");
-      return entry.catalogue.tools(asked);
+      return entry.catalogues.of(asked.clientCapabilitiesText ?? "{}").tools(asked);
     },
-    knowsTool: (server, tool) => entries.get(server)?.catalogue.knowsTool(tool),
+    knowsTool: (server, tool, clientCapabilitiesText = "{}") =>
+      entries.get(server)?.catalogues.of(clientCapabilitiesText).knowsTool(tool),
     status(name) {
       const entry = entries.get(name);
       if (entry !== undefined) return entry.client.status();
@@ -182,13 +183,13 @@ function createEntry(
     legacyVerdictTtlMs: limits.legacyVerdictTtlMs,
     reconnect: { firstMs: limits.reconnectFirstMs, maxMs: limits.reconnectMaxMs },
     onReopened() {
-      catalogue.invalidate();
+      catalogues.invalidate();
       if (!isProcess) return;
       metrics.count("mcp_gateway_upstream_restarts_total", { server: spec.name });
     },
   };
   const takeNotification = ({ method }: McpNotification) => {
-    if (method === "notifications/tools/list_changed") catalogue.invalidate();
+    if (method === "notifications/tools/list_changed") catalogues.invalidate();
   };
   const connection = createConnection({
     ...shared,
@@ -215,7 +216,7 @@ function createEntry(
           takeNotification(notification);
         },
       }),
-    onGap: () => catalogue.invalidate(),
+    onGap: () => catalogues.invalidate(),
   });
   const parked = createParkedCalls({ server: spec.name, room, parkedMs: limits.parkedMs });
   const callServer = createCaller({
@@ -226,8 +227,8 @@ function createEntry(
     ownInfoText,
     clock,
     tools: {
-      paramHeaders: (name) => catalogue.paramHeaders(name),
-      refresh: async (signal) => void (await catalogue.tools({ refresh: true, signal })),
+      paramHeaders: (name) => catalogues.of("{}").paramHeaders(name),
+      refresh: async (signal) => void (await catalogues.of("{}").tools({ refresh: true, signal })),
     },
   });
   const { closePool } = binding;
@@ -241,14 +242,17 @@ function createEntry(
     clock,
     metrics,
   });
-  const catalogue = createCatalogue({
-    client,
-    clock,
-    ttlMsMin: limits.catalogueTtlMsMin,
-    pagesMax: limits.cataloguePagesMax,
-    toolsMax: limits.catalogueToolsMax,
-  });
-  return { spec, client, catalogue };
+  const catalogues = createCatalogues(
+    {
+      client,
+      clock,
+      ttlMsMin: limits.catalogueTtlMsMin,
+      pagesMax: limits.cataloguePagesMax,
+      toolsMax: limits.catalogueToolsMax,
+    },
+    () => connection.current()?.facts.era === "legacy",
+  );
+  return { spec, client, catalogues };
 }
 
 function disabledStatus(name: string): ServerStatus {
