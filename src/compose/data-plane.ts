@@ -80,6 +80,7 @@ export function createGatewayDispatch(parts: Parts) {
     longNames: createLongNames({ servers, log }),
     owners: createResourceOwners({ servers, clock, ttlMs: config.cache.listTtlSeconds * 1000 }),
     states: parts.requestStates,
+    taskIds: parts.taskIds,
     gateway: { name: "mcp-gateway", version },
     mergeTimeoutMs,
     callTimeoutMs: config.call.timeoutSeconds * 1000,

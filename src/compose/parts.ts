@@ -12,6 +12,7 @@ import { checkTokenKey, loadTokenKey, tokenKeyId } from "../identity/token-key.t
 import { type Clock, systemClock } from "../lib/clock.ts";
 import { version } from "../lib/version.ts";
 import { createRequestStates, type RequestStates } from "../pipeline/request-state.ts";
+import { createTaskIds, type TaskIds } from "../pipeline/task-ids.ts";
 import { compilePolicy } from "../policy/compile.ts";
 import { createRetention, type Retention } from "../retention/run.ts";
 import type { Servers } from "../servers/client.ts";
@@ -46,6 +47,7 @@ export interface Parts {
   readonly tokenDigest: TokenHasher;
   readonly tokenKeyId: string;
   readonly requestStates: RequestStates;
+  readonly taskIds: TaskIds;
   readonly startedAtMs: number;
 }
 
@@ -132,6 +134,7 @@ export async function createParts(config: Config): Promise<Parts> {
     retention,
     tokenDigest: createTokenHasher(tokenKey),
     tokenKeyId: tokenKeyId(tokenKey),
+    taskIds: createTaskIds({ tokenKey }),
     requestStates: createRequestStates({
       tokenKey,
       lifetimeMs: config.call.questionSeconds * 1000,

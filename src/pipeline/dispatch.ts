@@ -94,6 +94,7 @@ function createExchange(deps: DispatchDeps, incoming: Incoming, sink: Sink): Exc
     release: undefined,
     scope: undefined,
     resolved: undefined,
+    taskId: undefined,
     decision: undefined,
     round: 0,
     target: undefined,

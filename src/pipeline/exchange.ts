@@ -68,6 +68,8 @@ export interface Exchange {
   /** Written by authorize: the scope, the server and own name of the target, and the decision. */
   scope: Scope | undefined;
   resolved: ResolvedName | undefined;
+  /** Written by authorize for requests about a task: the server's own id of it; `resolved` is its tool then. */
+  taskId: string | undefined;
   decision: Decision | undefined;
   /** Written by resume: how many questions of its server the call has led to before this request. */
   round: number;

@@ -8,19 +8,19 @@ import {
   readClientFeatures,
   renderLegacyCapabilities,
 } from "../protocol/client-features.ts";
-import { findMember, objectMember, readObject } from "../protocol/json-view.ts";
 import type { McpRequest } from "../protocol/messages.ts";
-import { forwardedCapabilities } from "./modern.ts";
+import { declaresTasks } from "../protocol/tasks.ts";
 
 const rememberedMax = 256;
 const rememberedCharsMax = 2_048;
 const remembered = new Map<string, ClientFeatures>();
 
-const tasksExtension = "io.modelcontextprotocol/tasks";
 /** The requests that may be answered with questions (revision 2026-07-28, section 2.6). */
 const askingMethods = new Set(["tools/call", "prompts/get", "resources/read"]);
 const questions: ReadonlySet<string> = new Set(["input_required"]);
 const questionsAndTasks: ReadonlySet<string> = new Set(["input_required", "task"]);
+/** Two examples of the extension show `tasks/get` answered so. */
+const tasks: ReadonlySet<string> = new Set(["task"]);
 
 /** `noFeatures` itself where the agent can be asked nothing. */
 export function featuresOf({ envelope }: McpRequest): ClientFeatures {
@@ -49,11 +49,9 @@ export function resultTypesOf(
   { method, envelope }: McpRequest,
   advertisedText: string,
 ): ReadonlySet<string> | undefined {
+  if (method === "tasks/get") return tasks;
   if (!askingMethods.has(method)) return undefined;
   const text = envelope.clientCapabilitiesText;
-  if (method !== "tools/call" || !text.includes(tasksExtension)) return questions;
-  const told = readObject(forwardedCapabilities(text, advertisedText));
-  const extensions = objectMember(told, "extensions");
-  const hasTasks = extensions !== undefined && findMember(extensions, tasksExtension) !== undefined;
-  return hasTasks ? questionsAndTasks : questions;
+  if (method !== "tools/call" || !declaresTasks(text)) return questions;
+  return declaresTasks(advertisedText) ? questionsAndTasks : questions;
 }

@@ -16,6 +16,7 @@ import type { Dispatch, Reply } from "../../src/pipeline/incoming.ts";
 import { createLongNames } from "../../src/pipeline/long-names.ts";
 import { createRequestStates } from "../../src/pipeline/request-state.ts";
 import { createResourceOwners } from "../../src/pipeline/resource-owners.ts";
+import { createTaskIds } from "../../src/pipeline/task-ids.ts";
 import { compilePolicy } from "../../src/policy/compile.ts";
 import { objectText, readObject, stringMember } from "../../src/protocol/json-view.ts";
 import type { McpRequest, Outcome } from "../../src/protocol/messages.ts";
@@ -181,6 +182,7 @@ export function createDataPlane(
     concurrency: createConcurrency({ perClientMax: 1_000, totalMax: 1_000, metrics }),
     defaults,
     states: createRequestStates({ tokenKey: Buffer.alloc(32, 7), lifetimeMs: 60_000, clock }),
+    taskIds: createTaskIds({ tokenKey: Buffer.alloc(32, 7) }),
     longNames: createLongNames({ servers, log: silentLog }),
     owners: createResourceOwners({ servers, clock, ttlMs: 1_000 }),
     gateway: { name: "gateway", version: "0" },

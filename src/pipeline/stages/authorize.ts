@@ -20,16 +20,15 @@ import { asPrivate } from "../../route/hints.ts";
 import { filterList, nextCursorOf } from "../../route/merge.ts";
 import { looksShortened, type ResolvedName, resolveName, serversOf } from "../../route/names.ts";
 import type { Scope, Snapshot } from "../../state/snapshot.ts";
-import type { Metrics } from "../../telemetry/metrics.ts";
 import { answerWith, type Exchange, proceed, refuse, type Verdict } from "../exchange.ts";
 import type { LongNameMemory } from "../long-names.ts";
 import type { ResourceOwners } from "../resource-owners.ts";
 import type { Stage } from "../stage.ts";
+import { authorizeTask, type TaskAccessDeps } from "../task-access.ts";
 
-export interface AuthorizeDeps {
+export interface AuthorizeDeps extends TaskAccessDeps {
   readonly owners: ResourceOwners;
   readonly longNames: LongNameMemory;
-  readonly metrics: Metrics;
 }
 
 interface NamedTarget {
@@ -54,6 +53,9 @@ export function createAuthorizeStage(deps: AuthorizeDeps): Stage {
       if (message.kind === "notification") return answerWith(emptyResult);
       if (x.method === undefined) {
         return refuse(createFault("method-not-found", "Method not found"));
+      }
+      if (x.method.isAboutTask) {
+        return authorizeTask(deps, x, { scope: x.scope, principal, snapshot: x.snapshot }, message);
       }
       const named = namedTarget(x.method, message);
       if (named === undefined) return proceed;

@@ -28,6 +28,8 @@ import {
 import type { LongNameMemory } from "../long-names.ts";
 import { readList } from "../server-lists.ts";
 import type { Stage } from "../stage.ts";
+import { nameTask, withServerTask } from "../task-access.ts";
+import type { TaskIds } from "../task-ids.ts";
 import { targetHidden } from "./authorize.ts";
 
 type ListMember = NonNullable<MethodFacts["listMember"]>;
@@ -35,6 +37,7 @@ type ListMember = NonNullable<MethodFacts["listMember"]>;
 export interface RouteDeps {
   readonly servers: Servers;
   readonly longNames: LongNameMemory;
+  readonly taskIds: TaskIds;
 }
 
 /** A list with a server missing is soon asked for again. */
@@ -52,6 +55,14 @@ export function createRouteStage(deps: RouteDeps): Stage {
         principal === undefined
       ) {
         return refuse(createFault("internal", "Internal error"));
+      }
+      if (x.taskId !== undefined && resolved !== undefined) {
+        const { server } = resolved;
+        x.target = {
+          kind: "server",
+          forwarding: { server, request: withServerTask(request, x.taskId) },
+        };
+        return proceed;
       }
       if (resolved !== undefined) {
         x.target = {
@@ -75,6 +86,7 @@ export function createRouteStage(deps: RouteDeps): Stage {
     },
     leave(x: Exchange): void | Promise<void> {
       const list = x.method?.listMember;
+      if (x.outcome !== undefined) x.outcome = nameTask(deps.taskIds, x, x.outcome);
       if (x.outcome?.kind === "error") return hideUnknown(deps, x, x.outcome.error.code);
       if (list === undefined || x.scope === undefined || x.target?.kind !== "merge") return;
       if (x.outcome?.kind === "result") x.outcome = joinAnswers(deps, x, x.scope, list);
