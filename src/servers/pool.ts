@@ -9,7 +9,8 @@ import { defaultScanLimits, type ScanLimits } from "../protocol/scan.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import { type Catalogue, createCatalogue } from "./catalogue.ts";
-import type { ServerStatus, Servers } from "./client.ts";
+import { createChanges } from "./changes.ts";
+import type { ServerChange, ServerStatus, Servers } from "./client.ts";
 import { createConnection } from "./connection.ts";
 import { createBinding } from "./open-wire.ts";
 import { createServerClient, type PooledClient } from "./server-client.ts";
@@ -56,6 +57,8 @@ export interface ServersOptions {
   readonly log: Log;
   readonly metrics: Metrics;
   readonly limits?: Partial<ServersLimits>;
+  /** Hears of every change a server tells, or that may have been missed, whether anybody listens or not. */
+  readonly onChange?: (server: string, change: ServerChange) => void;
 }
 
 interface Entry {
@@ -139,6 +142,7 @@ function createEntry(spec: ServerSpec, options: ServersOptions, limits: ServersL
     countStray: () =>
       metrics.count("mcp_gateway_upstream_errors_total", { server: spec.name, error: "stray" }),
   });
+  const reconnect = { firstMs: limits.reconnectFirstMs, maxMs: limits.reconnectMaxMs };
   const connection = createConnection({
     spec,
     openWire: binding.open,
@@ -146,20 +150,36 @@ function createEntry(spec: ServerSpec, options: ServersOptions, limits: ServersL
     clock,
     log,
     legacyVerdictTtlMs: limits.legacyVerdictTtlMs,
-    reconnect: { firstMs: limits.reconnectFirstMs, maxMs: limits.reconnectMaxMs },
-    onNotification({ method }) {
-      if (method === "notifications/tools/list_changed") catalogue.invalidate();
+    reconnect,
+    onNotification(notification) {
+      if (notification.method === "notifications/tools/list_changed") catalogue.invalidate();
+      changes.take(notification);
     },
+    onLinkChanged: () => changes.linkChanged(),
     onReopened() {
       catalogue.invalidate();
+      changes.reopened();
       if (spec.transport.kind !== "stdio") return;
       metrics.count("mcp_gateway_upstream_restarts_total", { server: spec.name });
+    },
+  });
+  const changes = createChanges({
+    spec,
+    connection,
+    ownInfoText,
+    reconnect,
+    clock,
+    log,
+    onChange(change) {
+      if (change.kind === "tools") catalogue.invalidate();
+      options.onChange?.(spec.name, change);
     },
   });
   const { closePool } = binding;
   const client = createServerClient({
     spec,
     connection,
+    changes,
     closePool,
     ownInfoText,
     clock,

@@ -6,10 +6,10 @@
 import { createFault, type Fault } from "../errors/fault.ts";
 import type { Clock } from "../lib/clock.ts";
 import { stringMember } from "../protocol/json-view.ts";
-import { emptyFilter } from "../protocol/listen-filter.ts";
 import type { McpRequest, Outcome, RelayedMessage } from "../protocol/messages.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import { toErrorBody } from "./answer.ts";
+import type { Changes } from "./changes.ts";
 import type { CallContext, ServerClient, ServerStatus } from "./client.ts";
 import type { Connection, Link } from "./connection.ts";
 import { cancelled, faultOf, invalidAnswer, unreachable } from "./faults.ts";
@@ -33,6 +33,7 @@ export interface PooledClient extends ServerClient {
 export interface ServerClientOptions {
   readonly spec: ServerSpec;
   readonly connection: Connection;
+  readonly changes: Changes;
   readonly closePool: () => void;
   readonly tools: {
     readonly paramHeaders: (tool: string) => readonly ParamHeader[];
@@ -238,6 +239,7 @@ export function createServerClient(options: ServerClientOptions): PooledClient {
 
   async function close(): Promise<void> {
     isRetired = true;
+    options.changes.close();
     await connection.close();
     options.closePool();
   }
@@ -245,7 +247,7 @@ export function createServerClient(options: ServerClientOptions): PooledClient {
   return {
     spec,
     call,
-    listen: () => ({ honoured: Promise.resolve(emptyFilter), close() {} }),
+    listen: options.changes.listen,
     async facts(signal) {
       const link =
         connection.current() ?? (await connection.open(signal, spec.connectTimeoutMs * 3));
@@ -266,6 +268,7 @@ export function createServerClient(options: ServerClientOptions): PooledClient {
     },
     async retire(drainTimeoutMs) {
       isRetired = true;
+      options.changes.close();
       if (inFlight > 0) {
         await new Promise<void>((resolve) => {
           const timer = setTimeout(resolve, drainTimeoutMs);

@@ -90,7 +90,10 @@ export function openStreamableHttp(options: StreamableHttpOptions): Wire {
         end(fault, true);
       };
       const abandon = () => giveUp(cancelled);
-      const timer = setTimeout(() => giveUp(timedOut(server, timeoutMs)), timeoutMs);
+      const timer =
+        timeoutMs === undefined
+          ? undefined
+          : setTimeout(() => giveUp(timedOut(server, timeoutMs)), timeoutMs);
       signal?.addEventListener("abort", abandon, { once: true });
       const reply: Reply = {
         wireRequest,
@@ -270,7 +273,9 @@ function takeNotification(
   events: WireEvents,
 ): void {
   const isOfCall =
-    message.method === "notifications/progress" || message.method === "notifications/message";
+    wireRequest.timeoutMs === undefined ||
+    message.method === "notifications/progress" ||
+    message.method === "notifications/message";
   if (isOfCall) wireRequest.onNotification(message);
   else events.onNotification(message);
 }

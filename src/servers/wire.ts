@@ -18,7 +18,8 @@ export interface WireRequest {
   /** The notification that takes the request back; undefined where closing its stream says so. */
   readonly cancellation: string | undefined;
   readonly signal: AbortSignal | undefined;
-  readonly timeoutMs: number;
+  /** undefined for a listen alone: it lasts until one side ends it, and every notification on it is its own. */
+  readonly timeoutMs: number | undefined;
   /** Called for each notification known to belong to this request, in order, before the promise resolves. */
   readonly onNotification: (notification: McpNotification) => void;
 }
@@ -41,6 +42,8 @@ export interface Wire {
   request(request: WireRequest): Promise<WireAnswer>;
   /** Sends a notification; resolves when it is out (or lost: nobody waits for an answer). Never rejects. */
   notify(text: string, headers: Readonly<Record<string, string>>): Promise<void>;
+  /** Opens the stream on which a legacy session tells what belongs to no call, where the binding has one. */
+  openStream?(headers: Readonly<Record<string, string>>): void;
   /** False once the connection behind it is gone for good. */
   isOpen(): boolean;
   close(): Promise<void>;

@@ -1,0 +1,107 @@
+/**
+ * Following a legacy server: list changes come by themselves on the session, resources are subscribed to one by one.
+ * A URI is subscribed once however many listen, and unsubscribed when the last of them left.
+ */
+import { memberText, objectMember, readObject } from "../../protocol/json-view.ts";
+import type { Follower, FollowerOptions } from "../followers.ts";
+import { renderRequest } from "../outgoing.ts";
+import { filterOf, hasAll, noTopics, resourceTopic, type Topic, type Topics } from "../topics.ts";
+import type { WireAnswer } from "../wire.ts";
+import { legacyHeaders } from "./session.ts";
+
+/** How many subscriptions are asked for at a time. */
+const concurrencyMax = 8;
+
+export function followLegacy(options: FollowerOptions): Follower {
+  const { spec, link, connection } = options;
+  const { wire, facts } = link;
+  const headers = legacyHeaders(facts.revision);
+  const capabilities = readObject(facts.capabilitiesText);
+  const resources = objectMember(capabilities, "resources");
+  const canSubscribe = resources !== undefined && memberText(resources, "subscribe") === "true";
+  const subscribed = new Set<string>();
+  let asked = noTopics;
+  let isLost = false;
+  /** What is being unsubscribed, which must not overtake a new subscription. */
+  let leaving = Promise.resolve();
+  wire.openStream?.(headers);
+
+  function request(method: string, uri: string): Promise<WireAnswer> {
+    const id = wire.nextId();
+    return wire.request({
+      id,
+      method,
+      text: renderRequest(id, method, JSON.stringify({ uri })),
+      headers,
+      cancellation: undefined,
+      signal: undefined,
+      timeoutMs: spec.callTimeoutMs,
+      onNotification: () => {},
+    });
+  }
+
+  async function subscribe(uri: string): Promise<void> {
+    if (isLost) return;
+    const answer = await request("resources/subscribe", uri);
+    if (answer.kind === "result") subscribed.add(uri);
+    else if (hasLostSession(answer)) {
+      isLost = true;
+      connection.drop(link, { forgetEra: false });
+    } else if (answer.kind === "fault" && answer.fault.name === "upstream-unreachable") {
+      isLost = true;
+    }
+  }
+
+  async function unsubscribe(uri: string): Promise<void> {
+    subscribed.delete(uri);
+    await request("resources/unsubscribe", uri);
+  }
+
+  /** A server that does not say `listChanged` may tell list changes all the same, and a new connection makes up for them. */
+  function isHonoured(topic: Topic): boolean {
+    const isList = topic === "tools" || topic === "prompts" || topic === "resources";
+    return isList && objectMember(capabilities, topic) !== undefined;
+  }
+
+  async function ask(topics: Topics): Promise<Topics | undefined> {
+    await leaving;
+    isLost = false;
+    asked = topics;
+    const wanted = new Set(canSubscribe ? filterOf(topics).resourceSubscriptions : []);
+    const gone = [...subscribed].filter((uri) => !wanted.has(uri));
+    const fresh = [...wanted].filter((uri) => !subscribed.has(uri));
+    await inTurns(fresh, subscribe);
+    leaving = inTurns(gone, unsubscribe);
+    if (isLost) {
+      asked = noTopics;
+      return undefined;
+    }
+    return new Set([...topics].filter((topic) => isHonoured(topic)).concat(told()));
+  }
+
+  function told(): readonly Topic[] {
+    return [...subscribed].map((uri) => resourceTopic(uri));
+  }
+
+  return {
+    suits: (topics) => hasAll(asked, topics) && hasAll(topics, told()),
+    ask,
+    close: () => void inTurns([...subscribed], unsubscribe),
+  };
+}
+
+function hasLostSession({ kind, ...answer }: WireAnswer): boolean {
+  if (kind === "result" || !("status" in answer)) return false;
+  return answer.status === 404 || (kind === "fault" && answer.status === 400);
+}
+
+async function inTurns(
+  uris: readonly string[],
+  task: (uri: string) => Promise<void>,
+): Promise<void> {
+  const waiting = [...uris];
+  const turn = async () => {
+    for (let uri = waiting.pop(); uri !== undefined; uri = waiting.pop()) await task(uri);
+  };
+  await Promise.all(Array.from({ length: Math.min(concurrencyMax, uris.length) }, turn));
+}

@@ -1,0 +1,130 @@
+/**
+ * Following a modern server: one `subscriptions/listen` with the filter of all who listen (revision 2026-07-28,
+ * section 2.7). A filter cannot be changed: a wider one is a new listen, and the old one ends when the new one is
+ * acknowledged. A listen is no call: no time limit ends it and none of the server's places in flight is taken.
+ */
+import { readListenFilter, renderListenFilter } from "../protocol/listen-filter.ts";
+import type { McpRequest } from "../protocol/messages.ts";
+import { toErrorBody } from "./answer.ts";
+import { ownRequest } from "./era.ts";
+import type { Follower, FollowerOptions } from "./followers.ts";
+import { modernHeaders, renderModern } from "./modern.ts";
+import { renderCancellation } from "./outgoing.ts";
+import { filterOf, hasAll, noTopics, type Topics, topicsOf } from "./topics.ts";
+import type { WireAnswer } from "./wire.ts";
+
+/** One listen: asked, then acknowledged or refused, then over. */
+interface Listen {
+  /** What the server acknowledged; none where it refuses; undefined where it may take another attempt. */
+  readonly honoured: Promise<Topics | undefined>;
+  /** Resolves when it ended, whoever ended it. */
+  readonly over: Promise<void>;
+  close(): void;
+}
+
+const tasksCapability = '{"extensions":{"io.modelcontextprotocol/tasks":{}}}';
+/** The server has no such method, or never takes this filter. */
+const refusals = new Set([-32601, -32602, -32021]);
+
+export function followModern(options: FollowerOptions): Follower {
+  const listens = new Set<Listen>();
+  let current: Listen | undefined;
+  let asked = noTopics;
+
+  function start(topics: Topics): Listen {
+    const listen = openListen(topics, options);
+    listens.add(listen);
+    void listen.over.then(() => listens.delete(listen));
+    return listen;
+  }
+
+  async function ask(topics: Topics): Promise<Topics | undefined> {
+    const listen = start(topics);
+    const honoured = await listen.honoured;
+    if (honoured === undefined) return undefined;
+    current?.close();
+    current = listen;
+    asked = topics;
+    void listen.over.then(() => {
+      // A server that honours nothing ends the listen at once, and would again.
+      if (current !== listen || honoured.size === 0) return;
+      current = undefined;
+      asked = noTopics;
+      options.onEnd();
+    });
+    return honoured;
+  }
+
+  return {
+    suits: (topics) => hasAll(asked, topics),
+    ask,
+    close() {
+      current = undefined;
+      for (const listen of listens) listen.close();
+    },
+  };
+}
+
+function openListen(topics: Topics, options: FollowerOptions): Listen {
+  const { spec, link } = options;
+  const abort = new AbortController();
+  const { promise: honoured, resolve: settle } = Promise.withResolvers<Topics | undefined>();
+  const id = link.wire.nextId();
+  const request = listenRequest(topics);
+  const isHttp = spec.transport.kind === "streamable-http";
+  const limit = setTimeout(() => abort.abort(), spec.connectTimeoutMs);
+  const over = link.wire
+    .request({
+      id,
+      method: request.method,
+      text: renderModern(request, id, options.ownInfoText),
+      headers: isHttp ? modernHeaders(request) : {},
+      cancellation: isHttp ? undefined : renderCancellation(id),
+      signal: abort.signal,
+      timeoutMs: undefined,
+      onNotification(notification) {
+        if (abort.signal.aborted) return;
+        if (notification.method === "notifications/cancelled") abort.abort();
+        else if (notification.method !== "notifications/subscriptions/acknowledged") {
+          options.onNotification(notification);
+        } else {
+          clearTimeout(limit);
+          const filter = readListenFilter(notification.params);
+          settle(new Set(filter && topicsOf(filter)));
+        }
+      },
+    })
+    .then((answer) => {
+      clearTimeout(limit);
+      // After an acknowledgement this changes nothing.
+      settle(judgeEnd(answer, options));
+    });
+  return { honoured, over, close: () => abort.abort() };
+}
+
+function listenRequest(topics: Topics): McpRequest {
+  const filter = filterOf(topics);
+  const request = ownRequest(
+    "subscriptions/listen",
+    `{"notifications":${renderListenFilter(filter)}}`,
+  );
+  if (filter.taskIds.length === 0) return request;
+  const envelope = { ...request.envelope, clientCapabilitiesText: tasksCapability };
+  return { ...request, envelope };
+}
+
+/** What the end of a listen that was never acknowledged says: none honoured, or undefined = try again. */
+function judgeEnd(answer: WireAnswer, { connection, link }: FollowerOptions): Topics | undefined {
+  if (answer.kind === "result") return noTopics;
+  if (answer.kind === "error") {
+    const { code } = toErrorBody(answer);
+    if (refusals.has(code)) return noTopics;
+    if (code === -32022) connection.drop(link, { forgetEra: true });
+    return undefined;
+  }
+  // A refusal by status, without an answer to our id: another server took the place.
+  const { status } = answer;
+  if (status === 400 || status === 404 || status === 405)
+    connection.drop(link, { forgetEra: true });
+  return undefined;
+}
