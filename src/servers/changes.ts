@@ -81,6 +81,7 @@ export function createChanges(options: ChangesOptions): Changes {
       }
       if (hasGap) missed();
     },
+    onGap: missed,
     onStopped() {
       asked = noTopics;
       honoured = noTopics;

@@ -21,6 +21,7 @@ export function createCoalescer(options: {
   readonly deliver: (change: ServerChange) => void;
 }): Coalescer {
   let waiting = new Map<Topic, ServerChange>();
+  let isClosed = false;
   let timer: ReturnType<typeof setTimeout> | undefined;
 
   function flush(): void {
@@ -32,11 +33,13 @@ export function createCoalescer(options: {
 
   return {
     add(change) {
+      if (isClosed) return;
       waiting.set(topicOf(change), change);
       timer ??= setTimeout(flush, options.windowMs);
     },
     hasRoom: (topic) => waiting.size < options.topicsMax || waiting.has(topic),
     close() {
+      isClosed = true;
       clearTimeout(timer);
       waiting.clear();
     },

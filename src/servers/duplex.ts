@@ -1,6 +1,6 @@
 /**
  * A wire over one two-way channel (stdio, WebSocket, HTTP+SSE): numbers requests, finds the call a message belongs
- * to, answers the server's own requests. A stray answer is dropped and counted; an answer to a number we never used
+ * to, hands the server's own requests on. A stray answer is dropped and counted; an answer to a number we never used
  * means that the two sides disagree about the numbering, so the connection goes and its callers are told (UP-19).
  */
 import type { Fault } from "../errors/fault.ts";
@@ -11,7 +11,6 @@ import type { Log } from "../telemetry/log.ts";
 import { toAnswer } from "./answer.ts";
 import { cancelled, connectionLost, failed, invalidAnswer, timedOut } from "./faults.ts";
 import { listenId, progressId } from "./relayed.ts";
-import { answerServerRequest } from "./server-requests.ts";
 import type { Channel, ChannelEvents, Wire, WireAnswer, WireEvents, WireRequest } from "./wire.ts";
 
 interface Pending {
@@ -47,7 +46,7 @@ export async function openDuplex(options: DuplexOptions): Promise<Wire> {
         takeNotification(message);
         break;
       case "request":
-        void channel?.send(answerServerRequest(message));
+        options.events.onRequest(message, undefined);
         break;
       case "malformed":
         takeMalformed(text, message.idText);
@@ -59,7 +58,7 @@ export async function openDuplex(options: DuplexOptions): Promise<Wire> {
     const id = Number(response.idText);
     const call = pending.get(id);
     if (call !== undefined) {
-      call.settle(toAnswer(server, response, undefined));
+      call.settle(toAnswer(server, response, undefined, call.request.resultTypes));
       return;
     }
     options.countStray();
@@ -83,7 +82,7 @@ export async function openDuplex(options: DuplexOptions): Promise<Wire> {
   function takeChange(notification: McpNotification): void {
     const id = listenId(notification);
     const listen = id === undefined ? undefined : pending.get(id);
-    if (listen !== undefined && isListen(listen)) listen.request.onNotification(notification);
+    if (listen?.request.isListen) listen.request.onNotification(notification);
     // What still comes for a listen that we ended is nobody's.
     else if (id === undefined || notification.method === "notifications/cancelled") {
       options.events.onNotification(notification);
@@ -103,7 +102,7 @@ export async function openDuplex(options: DuplexOptions): Promise<Wire> {
   /** The one call in flight, where there is exactly one; a listen is none. */
   function onlyPending(): Pending | undefined {
     if (pending.size - listens !== 1) return undefined;
-    for (const call of pending.values()) if (!isListen(call)) return call;
+    for (const call of pending.values()) if (!call.request.isListen) return call;
     return undefined;
   }
 
@@ -122,13 +121,13 @@ export async function openDuplex(options: DuplexOptions): Promise<Wire> {
   }
 
   function request(wireRequest: WireRequest): Promise<WireAnswer> {
-    const { id, signal, timeoutMs } = wireRequest;
+    const { id, signal, timeoutMs, isListen } = wireRequest;
     if (signal?.aborted) return Promise.resolve(failed(cancelled, false));
     if (!isOpen) return Promise.resolve(failed(connectionLost(server, "closed"), false));
     return new Promise((resolve) => {
       const settle = (answer: WireAnswer) => {
         if (!pending.delete(id)) return;
-        if (timeoutMs === undefined) listens -= 1;
+        if (isListen) listens -= 1;
         clearTimeout(timer);
         signal?.removeEventListener("abort", abandon);
         resolve(answer);
@@ -145,9 +144,13 @@ export async function openDuplex(options: DuplexOptions): Promise<Wire> {
           : setTimeout(() => giveUp(timedOut(server, timeoutMs)), timeoutMs);
       signal?.addEventListener("abort", abandon, { once: true });
       pending.set(id, { request: wireRequest, settle });
-      if (timeoutMs === undefined) listens += 1;
+      if (isListen) listens += 1;
       void sendFor(wireRequest, settle);
     });
+  }
+
+  async function tell(text: string, headers: WireRequest["headers"]): Promise<void> {
+    await channel?.send(text, headers);
   }
 
   async function sendFor(
@@ -166,17 +169,12 @@ export async function openDuplex(options: DuplexOptions): Promise<Wire> {
   return {
     nextId: () => ++lastId,
     request,
-    async notify(text, headers) {
-      await channel?.send(text, headers);
-    },
+    notify: tell,
+    respond: tell,
     isOpen: () => isOpen,
     async close() {
       endAll(connectionLost(server, "closed-by-gateway"));
       await channel?.close();
     },
   };
-}
-
-function isListen({ request }: Pending): boolean {
-  return request.timeoutMs === undefined;
 }

@@ -55,7 +55,7 @@ export async function probeEra(
   const answer = await wire.request({
     id,
     method: request.method,
-    text: renderModern(request, id, options.ownInfoText),
+    text: renderModern(request, id, options.ownInfoText, "{}"),
     headers: modernHeaders(request),
     cancellation: undefined,
     signal: options.signal,

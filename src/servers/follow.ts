@@ -28,6 +28,8 @@ export interface FollowOptions {
   readonly wanted: () => Topics;
   /** The server was asked for these topics and honours those; `hasGap` says that it was not followed for a while. */
   readonly onAnswered: (asked: Topics, honoured: Topics, hasGap: boolean) => void;
+  /** Something may have been missed, and the server is followed all the same. */
+  readonly onGap: () => void;
   /** Nothing is asked of the server any more. */
   readonly onStopped: () => void;
 }
@@ -100,7 +102,7 @@ export function createFollow(options: FollowOptions): Follow {
     if (followed?.link === link) return followed;
     if (followed !== undefined) hasGap = true;
     followed?.follower.close();
-    const { spec, connection, ownInfoText, onNotification } = options;
+    const { spec, connection, ownInfoText, onNotification, onGap } = options;
     const start = link.facts.era === "modern" ? followModern : followLegacy;
     const follower = start({
       spec,
@@ -108,6 +110,7 @@ export function createFollow(options: FollowOptions): Follow {
       link,
       ownInfoText,
       onNotification,
+      onGap,
       onEnd() {
         if (followed?.follower !== follower) return;
         hasGap = true;

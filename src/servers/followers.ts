@@ -27,4 +27,6 @@ export interface FollowerOptions {
   readonly onNotification: (notification: McpNotification) => void;
   /** What was asked is no longer told: it must be asked again. */
   readonly onEnd: () => void;
+  /** It goes on, and something may have been missed. */
+  readonly onGap: () => void;
 }

@@ -77,11 +77,12 @@ function openListen(topics: Topics, options: FollowerOptions): Listen {
     .request({
       id,
       method: request.method,
-      text: renderModern(request, id, options.ownInfoText),
+      text: renderModern(request, id, options.ownInfoText, link.facts.capabilitiesText),
       headers: isHttp ? modernHeaders(request) : {},
       cancellation: isHttp ? undefined : renderCancellation(id),
       signal: abort.signal,
       timeoutMs: undefined,
+      isListen: true,
       onNotification(notification) {
         if (abort.signal.aborted) return;
         if (notification.method === "notifications/cancelled") abort.abort();

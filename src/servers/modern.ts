@@ -1,10 +1,18 @@
 /**
  * A call in the words of a modern server (revision 2026-07-28, sections 2.1 and 2.4): the envelope in `_meta`, and
  * the headers that mirror the body. Pure; the agent's own envelope keys are overwritten, its vendor keys kept.
- * Capabilities that need the gateway to carry questions back to the agent are not declared yet (`unbridged`).
+ * Of the agent's extensions a server is told only those it advertised itself.
  */
 import { encodeHeaderValue } from "../protocol/headers.ts";
-import { type JsonObject, readObject, stringMember } from "../protocol/json-view.ts";
+import {
+  findMember,
+  type JsonObject,
+  objectMember,
+  objectText,
+  readObject,
+  stringMember,
+  withMembers,
+} from "../protocol/json-view.ts";
 import type { McpRequest } from "../protocol/messages.ts";
 import { methods } from "../protocol/methods.ts";
 import { newestModernRevision } from "../protocol/revisions.ts";
@@ -12,11 +20,20 @@ import { membersText, renderRequest, rewriteMeta } from "./outgoing.ts";
 
 export const metaPrefix = "io.modelcontextprotocol/";
 
-const unbridged = new Set(["elicitation", "sampling", "roots", "extensions"]);
-
-/** The whole message for a modern server. */
-export function renderModern(request: McpRequest, id: number, ownInfoText: string): string {
-  const params = rewriteMeta(request.params, (meta) => metaText(request, id, ownInfoText, meta));
+/** The whole message for a modern server that advertised these capabilities (source text). */
+export function renderModern(
+  request: McpRequest,
+  id: number,
+  ownInfoText: string,
+  advertisedText: string,
+): string {
+  const capabilities = forwardedCapabilities(
+    request.envelope.clientCapabilitiesText,
+    advertisedText,
+  );
+  const params = rewriteMeta(request.params, (meta) =>
+    metaText(request, id, ownInfoText, capabilities, meta),
+  );
   return renderRequest(id, request.method, params);
 }
 
@@ -32,23 +49,33 @@ export function modernHeaders(request: McpRequest): Record<string, string> {
   return headers;
 }
 
-/** Source text of the capabilities a server may rely on: the agent's, less what we cannot bridge. */
-export function forwardedCapabilities(capabilitiesText: string): string {
-  if (capabilitiesText === "{}") return capabilitiesText;
-  return `{${membersText(readObject(capabilitiesText), (key) => !unbridged.has(key))}}`;
+/** Source text of the agent's capabilities, without extensions the server did not advertise. */
+export function forwardedCapabilities(capabilitiesText: string, advertisedText: string): string {
+  if (!capabilitiesText.includes('"extensions"')) return capabilitiesText;
+  const capabilities = readObject(capabilitiesText);
+  const declared = objectMember(capabilities, "extensions");
+  if (declared === undefined) return capabilitiesText;
+  const advertised = objectMember(readObject(advertisedText), "extensions");
+  const shared = membersText(
+    declared,
+    (key) => advertised !== undefined && findMember(advertised, key) !== undefined,
+  );
+  const extensions = shared === "" ? undefined : `{${shared}}`;
+  return objectText(withMembers(capabilities, { extensions }));
 }
 
 function metaText(
   { envelope }: McpRequest,
   id: number,
   ownInfoText: string,
+  capabilitiesText: string,
   meta: JsonObject | undefined,
 ): string {
   const vendor = meta === undefined ? "" : membersText(meta, isVendorKey);
   return (
     `{"${metaPrefix}protocolVersion":"${newestModernRevision}"` +
     `,"${metaPrefix}clientInfo":${envelope.clientInfoText ?? ownInfoText}` +
-    `,"${metaPrefix}clientCapabilities":${forwardedCapabilities(envelope.clientCapabilitiesText)}` +
+    `,"${metaPrefix}clientCapabilities":${capabilitiesText}` +
     (envelope.logLevel === undefined
       ? ""
       : `,"${metaPrefix}logLevel":${JSON.stringify(envelope.logLevel)}`) +

@@ -5,13 +5,19 @@
 import { isDeepStrictEqual } from "node:util";
 import { GatewayError } from "../errors/fault.ts";
 import type { Clock } from "../lib/clock.ts";
+import { noFeatures } from "../protocol/client-features.ts";
+import type { McpNotification } from "../protocol/messages.ts";
 import { defaultScanLimits, type ScanLimits } from "../protocol/scan.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
+import { createCaller } from "./call-server.ts";
 import { type Catalogue, createCatalogue } from "./catalogue.ts";
 import { createChanges } from "./changes.ts";
 import type { ServerChange, ServerStatus, Servers } from "./client.ts";
 import { createConnection } from "./connection.ts";
+import { createParkedCalls, createParkedRoom, type ParkedRoom } from "./legacy/parked-calls.ts";
+import { answerHomeless, answerUnasked } from "./legacy/questions.ts";
+import { createSessionPool } from "./legacy/session-pool.ts";
 import { createBinding } from "./open-wire.ts";
 import { createServerClient, type PooledClient } from "./server-client.ts";
 import type { ServerSpec } from "./spec.ts";
@@ -32,6 +38,13 @@ export interface ServersLimits {
   readonly catalogueTtlMsMin: number;
   readonly cataloguePagesMax: number;
   readonly catalogueToolsMax: number;
+  /** Sessions with one legacy server for agents of the same capabilities: over a network, and as processes. */
+  readonly sessionsMax: number;
+  readonly processesMax: number;
+  /** How long a call waits for its agent's answers, and how many may. */
+  readonly parkedMs: number;
+  readonly parkedMax: number;
+  readonly parkedPerPrincipalMax: number;
 }
 
 export const defaultServersLimits: ServersLimits = Object.freeze({
@@ -46,6 +59,11 @@ export const defaultServersLimits: ServersLimits = Object.freeze({
   catalogueTtlMsMin: 5_000,
   cataloguePagesMax: 100,
   catalogueToolsMax: 10_000,
+  sessionsMax: 8,
+  processesMax: 1,
+  parkedMs: 10 * 60_000,
+  parkedMax: 1_000,
+  parkedPerPrincipalMax: 32,
 });
 
 export interface ServersOptions {
@@ -69,6 +87,10 @@ interface Entry {
 
 export function createServers(options: ServersOptions): Servers {
   const limits = { ...defaultServersLimits, ...options.limits };
+  const room = createParkedRoom({
+    callsMax: limits.parkedMax,
+    callsPerPrincipalMax: limits.parkedPerPrincipalMax,
+  });
   const entries = new Map<string, Entry>();
   const disabled = new Set<string>();
   const retiring = new Set<Promise<void>>();
@@ -93,7 +115,7 @@ export function createServers(options: ServersOptions): Servers {
     }
     for (const [name, spec] of specs) {
       if (!spec.enabled) disabled.add(name);
-      else if (!entries.has(name)) entries.set(name, createEntry(spec, options, limits));
+      else if (!entries.has(name)) entries.set(name, createEntry(spec, options, limits, room));
     }
   }
 
@@ -102,6 +124,13 @@ export function createServers(options: ServersOptions): Servers {
     [...entries].map(([server, { client }]) => ({
       labels: { server },
       value: client.status().state === "ready" ? 1 : 0,
+    })),
+  );
+
+  options.metrics.gauge("mcp_gateway_parked_calls", () =>
+    [...entries].map(([server, { client }]) => ({
+      labels: { server },
+      value: client.parkedCalls(),
     })),
   );
 
@@ -128,7 +157,12 @@ export function createServers(options: ServersOptions): Servers {
   };
 }
 
-function createEntry(spec: ServerSpec, options: ServersOptions, limits: ServersLimits): Entry {
+function createEntry(
+  spec: ServerSpec,
+  options: ServersOptions,
+  limits: ServersLimits,
+  room: ParkedRoom,
+): Entry {
   const { clock, log, metrics } = options;
   const ownInfoText = JSON.stringify({ name: "mcp-gateway", version: options.gatewayVersion });
   const binding = createBinding({
@@ -143,24 +177,68 @@ function createEntry(spec: ServerSpec, options: ServersOptions, limits: ServersL
       metrics.count("mcp_gateway_upstream_errors_total", { server: spec.name, error: "stray" }),
   });
   const reconnect = { firstMs: limits.reconnectFirstMs, maxMs: limits.reconnectMaxMs };
-  const connection = createConnection({
-    spec,
+  const isProcess = spec.transport.kind === "stdio";
+  const shared = {
     openWire: binding.open,
     ownInfoText,
     clock,
     log,
     legacyVerdictTtlMs: limits.legacyVerdictTtlMs,
     reconnect,
-    onNotification(notification) {
-      if (notification.method === "notifications/tools/list_changed") catalogue.invalidate();
-      changes.take(notification);
-    },
-    onLinkChanged: () => changes.linkChanged(),
     onReopened() {
       catalogue.invalidate();
       changes.reopened();
-      if (spec.transport.kind !== "stdio") return;
+      if (!isProcess) return;
       metrics.count("mcp_gateway_upstream_restarts_total", { server: spec.name });
+    },
+  };
+  const takeNotification = (notification: McpNotification) => {
+    if (notification.method === "notifications/tools/list_changed") catalogue.invalidate();
+    changes.take(notification);
+  };
+  const connection = createConnection({
+    ...shared,
+    spec,
+    clientCapabilitiesText: "{}",
+    onNotification: takeNotification,
+    onLinkChanged: () => changes.linkChanged(),
+    onRequest({ request, respond }) {
+      respond(answerUnasked(request, noFeatures) ?? answerHomeless(request));
+    },
+  });
+  const sessions = createSessionPool({
+    server: spec.name,
+    clock,
+    sessionsMax: isProcess ? limits.processesMax : limits.sessionsMax,
+    closesIdle: !isProcess,
+    connect: (clientCapabilitiesText, onRequest, onNotification) =>
+      createConnection({
+        ...shared,
+        spec: { ...spec, era: "legacy" },
+        clientCapabilitiesText,
+        onRequest,
+        onNotification(notification, wire) {
+          onNotification(notification, wire);
+          takeNotification(notification);
+        },
+        onLinkChanged() {},
+      }),
+    onGap() {
+      catalogue.invalidate();
+      changes.reopened();
+    },
+  });
+  const parked = createParkedCalls({ server: spec.name, room, parkedMs: limits.parkedMs });
+  const callServer = createCaller({
+    spec,
+    connection,
+    sessions,
+    parked,
+    ownInfoText,
+    clock,
+    tools: {
+      paramHeaders: (name) => catalogue.paramHeaders(name),
+      refresh: async (signal) => void (await catalogue.tools({ refresh: true, signal })),
     },
   });
   const changes = createChanges({
@@ -180,14 +258,12 @@ function createEntry(spec: ServerSpec, options: ServersOptions, limits: ServersL
     spec,
     connection,
     changes,
+    sessions,
+    parked,
+    callServer,
     closePool,
-    ownInfoText,
     clock,
     metrics,
-    tools: {
-      paramHeaders: (name) => catalogue.paramHeaders(name),
-      refresh: async (signal) => void (await catalogue.tools({ refresh: true, signal })),
-    },
   });
   const catalogue = createCatalogue({
     client,

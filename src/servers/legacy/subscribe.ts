@@ -24,14 +24,23 @@ export function followLegacy(options: FollowerOptions): Follower {
   let isLost = false;
   /** What is being unsubscribed, which must not overtake a new subscription. */
   let leaving = Promise.resolve();
-  wire.openStream?.(headers);
+  wire.openStream?.(headers, () => void checkSession());
 
-  function request(method: string, uri: string): Promise<WireAnswer> {
+  /**
+   * The session's own stream was broken, so something may have been missed; the session itself may be gone. The
+   * stream lasts as long as the link, and is minded when nobody listens, too.
+   */
+  async function checkSession(): Promise<void> {
+    if (hasLostSession(await request("ping"))) connection.drop(link, { forgetEra: false });
+    else options.onGap();
+  }
+
+  function request(method: string, params?: object): Promise<WireAnswer> {
     const id = wire.nextId();
     return wire.request({
       id,
       method,
-      text: renderRequest(id, method, JSON.stringify({ uri })),
+      text: renderRequest(id, method, params && JSON.stringify(params)),
       headers,
       cancellation: undefined,
       signal: undefined,
@@ -42,7 +51,7 @@ export function followLegacy(options: FollowerOptions): Follower {
 
   async function subscribe(uri: string): Promise<void> {
     if (isLost) return;
-    const answer = await request("resources/subscribe", uri);
+    const answer = await request("resources/subscribe", { uri });
     if (answer.kind === "result") subscribed.add(uri);
     else if (hasLostSession(answer)) {
       isLost = true;
@@ -54,7 +63,7 @@ export function followLegacy(options: FollowerOptions): Follower {
 
   async function unsubscribe(uri: string): Promise<void> {
     subscribed.delete(uri);
-    await request("resources/unsubscribe", uri);
+    await request("resources/unsubscribe", { uri });
   }
 
   /** A server that does not say `listChanged` may tell list changes all the same, and a new connection makes up for them. */

@@ -17,7 +17,7 @@ describe("renderModern", () => {
         progressTokenText: '"theirs"',
       },
     );
-    const text = renderModern(request, 7, "{}");
+    const text = renderModern(request, 7, "{}", "{}");
     expect(text).toContain('"arguments":{"n":1.00}}');
     expect(text).toContain('"x/y":1.0');
     expect(JSON.parse(text)).toEqual({
@@ -43,7 +43,9 @@ describe("renderModern", () => {
   test.each([[undefined], ["{}"], ['{"cursor":"c"}']])(
     "adds the envelope to params %p",
     (params) => {
-      const message = JSON.parse(renderModern(requestOf("tools/list", params), 1, '{"name":"g"}'));
+      const message = JSON.parse(
+        renderModern(requestOf("tools/list", params), 1, '{"name":"g"}', "{}"),
+      );
       const { _meta, ...rest } = message.params;
       expect(_meta[`${prefix}clientInfo`]).toEqual({ name: "g" });
       expect(_meta.progressToken).toBeUndefined();
@@ -52,12 +54,20 @@ describe("renderModern", () => {
   );
 });
 
+const questions = '{ "elicitation":{"url":{}},"sampling":{}, "roots":{},"other":1.0}';
+
 test.each([
-  ["{}", "{}"],
-  ['{"elicitation":{},"sampling":{},"roots":{},"extensions":{"a/b":{}}}', "{}"],
-  ['{"experimental":{"x":1},"roots":{},"other":{}}', '{"experimental":{"x":1},"other":{}}'],
-])("capabilities %s are forwarded as %s", (declared, forwarded) => {
-  expect(forwardedCapabilities(declared)).toBe(forwarded);
+  ["{}", "{}", "{}"],
+  [questions, "{}", questions],
+  ['{"roots":{},"extensions":{"a/b":{}}}', "{}", '{"roots":{}}'],
+  [
+    '{"extensions":{"a/b":{"x":1.0},"c/d":{}}}',
+    '{"extensions":{"a/b":{}}}',
+    '{"extensions":{"a/b":{"x":1.0}}}',
+  ],
+  ['{"experimental":{"extensions":"x"}}', "{}", '{"experimental":{"extensions":"x"}}'],
+])("capabilities %s are forwarded to a server with %s as %s", (declared, advertised, forwarded) => {
+  expect(forwardedCapabilities(declared, advertised)).toBe(forwarded);
 });
 
 test.each([
