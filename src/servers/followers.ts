@@ -22,7 +22,7 @@ export interface Follower {
 export interface FollowerOptions {
   readonly spec: ServerSpec;
   readonly link: Link;
-  readonly connection: Pick<Connection, "drop">;
+  readonly connection: Pick<Connection, "current" | "drop">;
   readonly ownInfoText: string;
   readonly onNotification: (notification: McpNotification) => void;
   /** What was asked is no longer told: it must be asked again. */

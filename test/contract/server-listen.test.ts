@@ -367,6 +367,70 @@ describe("a server that cannot be reached", () => {
   });
 });
 
+describe("beside those who listen", () => {
+  test("the pool hears what a connection in use tells, and of its replacement", async () => {
+    const { client, all } = connect(spawned("v1").transport);
+    await change(client, { kind: "tools" });
+    await until(() => all.length === 1);
+    expect(all).toEqual([{ kind: "tools" }]);
+    await callTool(client, "die");
+    await until(async () => (await callTool(client, "echo", { text: "x" })).kind === "result");
+    await until(() => all.length === 4);
+    expect(all.slice(1).map(({ kind }) => kind)).toEqual(["tools", "prompts", "resources"]);
+  });
+
+  test("a server that is replaced ends what followed it, and tells nothing more", async () => {
+    let closed = 0;
+    const responses: ServerResponse[] = [];
+    const fake = await startListening((filter, id, response) => {
+      response.on("close", () => {
+        closed += 1;
+      });
+      acknowledge(response, id, filter);
+      responses.push(response);
+    });
+    const { client, servers } = connect(fake.transport);
+    const listener = hear(client, lists);
+    await listener.listening.honoured;
+    responses[0]?.write(event({ jsonrpc: "2.0", method: "notifications/tools/list_changed" }));
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    servers.apply(new Map());
+    await until(() => closed === 1);
+    await quiet();
+    expect(listener.heard).toEqual([]);
+    expect(fake.asked.length).toBe(1);
+  });
+
+  test("a task is told to those who asked for it, under the extension the server advertised", async () => {
+    const extension = "io.modelcontextprotocol/tasks";
+    const task = (taskId: string, id: number) => {
+      const params = { taskId, status: "working", _meta: { [subscription]: id, own: 1 } };
+      return event({ jsonrpc: "2.0", method: "notifications/tasks", params });
+    };
+    const fake = await startListening(
+      (filter, id, response) => {
+        acknowledge(response, id, filter);
+        setTimeout(() => response.write(task("a", id) + task("b", id)), 50);
+      },
+      { extensions: { [extension]: {} } },
+    );
+    const { client } = connect(fake.transport);
+    const listener = hear(client, { ...emptyFilter, taskIds: ["a"] });
+    expect(await listener.listening.honoured).toEqual({ ...emptyFilter, taskIds: ["a"] });
+    await until(() => listener.heard.length > 0);
+    await quiet();
+    expect(listener.heard.length).toBe(1);
+    const [told] = listener.heard;
+    if (told?.kind !== "task") throw new Error("no task");
+    expect(JSON.parse(objectText(told.params))).toEqual({
+      taskId: "a",
+      status: "working",
+      _meta: { own: 1 },
+    });
+    expect(fake.declared).toEqual([{ extensions: { [extension]: {} } }]);
+  });
+});
+
 const subscription = "io.modelcontextprotocol/subscriptionId";
 const listFlags = {
   toolsListChanged: true,
@@ -415,7 +479,7 @@ function connect(transport: ServerTransport, more: Partial<ServerSpec> = {}) {
   ends.push(servers.close);
   const client = servers.get("fake");
   if (client === undefined) throw new Error("no client");
-  return { client, all, close: servers.close };
+  return { client, all, servers, close: servers.close };
 }
 
 function spawned(kind: string): Subject {
@@ -504,20 +568,24 @@ async function until(isTrue: () => boolean | Promise<boolean>): Promise<void> {
 /** A modern server that discovers like any other and listens in its own way. */
 async function startListening(
   listen: (filter: object, id: number, response: ServerResponse) => void,
-): Promise<{ readonly transport: ServerTransport; readonly asked: object[] }> {
+  capabilities: object = {},
+) {
   const asked: object[] = [];
+  const declared: object[] = [];
   const fake = await startRaw((_, response, body) => {
     const { id, method, params } = JSON.parse(body);
-    const discovered = { supportedVersions: ["2026-07-28"], capabilities: {} };
+    const discovered = { supportedVersions: ["2026-07-28"], capabilities };
     if (method === "server/discover") {
       json(response, { jsonrpc: "2.0", id, result: { ...discovered, resultType: "complete" } });
     } else {
       asked.push(params.notifications);
+      declared.push(params._meta["io.modelcontextprotocol/clientCapabilities"]);
       listen(params.notifications, id, response);
     }
   });
   ends.push(fake.stop);
-  return { transport: { kind: "streamable-http", url: fake.url, headers: {} }, asked };
+  const transport: ServerTransport = { kind: "streamable-http", url: fake.url, headers: {} };
+  return { transport, asked, declared };
 }
 
 function acknowledge(response: ServerResponse, id: number, notifications: object): void {

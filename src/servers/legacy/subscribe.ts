@@ -62,7 +62,6 @@ export function followLegacy(options: FollowerOptions): Follower {
   }
 
   async function unsubscribe(uri: string): Promise<void> {
-    subscribed.delete(uri);
     await request("resources/unsubscribe", { uri });
   }
 
@@ -80,6 +79,7 @@ export function followLegacy(options: FollowerOptions): Follower {
     const gone = [...subscribed].filter((uri) => !wanted.has(uri));
     const fresh = [...wanted].filter((uri) => !subscribed.has(uri));
     await inTurns(fresh, subscribe);
+    for (const uri of gone) subscribed.delete(uri);
     leaving = inTurns(gone, unsubscribe);
     if (isLost) {
       asked = noTopics;
@@ -95,7 +95,10 @@ export function followLegacy(options: FollowerOptions): Follower {
   return {
     suits: (topics) => hasAll(asked, topics) && hasAll(topics, told()),
     ask,
-    close: () => void inTurns([...subscribed], unsubscribe),
+    close() {
+      // A session that is over has no subscriptions.
+      if (connection.current() === link) void inTurns([...subscribed], unsubscribe);
+    },
   };
 }
 
