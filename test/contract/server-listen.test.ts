@@ -181,7 +181,8 @@ describe.each(combinations)("listening over $name", ({ era, start }) => {
     const listener = hear(client, { ...emptyFilter, toolsListChanged: true });
     await listener.listening.honoured;
     await settled(client);
-    await new Promise((resolve) => setTimeout(resolve, 600));
+    await new Promise((resolve) => setTimeout(resolve, 800));
+    expect(listener.heard).toEqual([]);
     await change(client, { kind: "tools" });
     await until(() => listener.heard.length === 1);
     await quiet();
@@ -333,6 +334,7 @@ describe("modern servers that listen in their own way", () => {
       const { listening } = hear(client, lists);
       await listening.honoured;
       listening.close();
+      await quiet();
     }
     expect(fake.asked.length).toBe(1);
     expect(closed).toBe(0);
@@ -389,9 +391,11 @@ describe("beside those who listen", () => {
       acknowledge(response, id, filter);
       responses.push(response);
     });
-    const { client, servers } = connect(fake.transport);
+    const { client, servers } = connect(fake.transport, { callTimeoutMs: 1_000 });
     const listener = hear(client, lists);
     await listener.listening.honoured;
+    // A call that goes on holds the drain open, and must not hold the listen.
+    void callTool(client, "unanswered");
     responses[0]?.write(event({ jsonrpc: "2.0", method: "notifications/tools/list_changed" }));
     await new Promise((resolve) => setTimeout(resolve, 20));
     servers.apply(new Map());
@@ -577,7 +581,7 @@ async function startListening(
     const discovered = { supportedVersions: ["2026-07-28"], capabilities };
     if (method === "server/discover") {
       json(response, { jsonrpc: "2.0", id, result: { ...discovered, resultType: "complete" } });
-    } else {
+    } else if (method === "subscriptions/listen") {
       asked.push(params.notifications);
       declared.push(params._meta["io.modelcontextprotocol/clientCapabilities"]);
       listen(params.notifications, id, response);
