@@ -28,9 +28,12 @@ export function toUrlQuestions(
   const elicitations = readElicitations(error.dataText);
   if (elicitations.length === 0) return undefined;
   if (!features.elicitationUrl) {
-    const data = { requiredCapabilities: { elicitation: { url: {} } } };
-    const message = "The server asks for a URL to be visited, which this client cannot show";
-    return { kind: "fault", fault: createFault("missing-client-capability", message, { data }) };
+    const fault = createFault(
+      "missing-client-capability",
+      "The server asks for a URL to be visited, which this client cannot show",
+      { data: { requiredCapabilities: { elicitation: { url: {} } } } },
+    );
+    return { kind: "fault", fault };
   }
   const method = "elicitation/create" as const;
   const requests = elicitations.map((params, at) => ({
@@ -65,9 +68,8 @@ export const urlRefused: Outcome = Object.freeze({
 
 function readElicitations(dataText: string | undefined): readonly JsonObject[] {
   if (dataText === undefined || !dataText.startsWith("{")) return [];
-  const data = readObject(dataText);
-  return (arrayMember(data, "elicitations") ?? [])
-    .filter(({ start }) => data.text[start] === "{")
-    .map(({ start }) => readObject(data.text, start))
+  return (arrayMember(readObject(dataText), "elicitations") ?? [])
+    .filter(({ start }) => dataText[start] === "{")
+    .map(({ start }) => readObject(dataText, start))
     .filter((one) => stringMember(one, "url") !== undefined);
 }
