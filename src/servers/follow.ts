@@ -69,12 +69,15 @@ export function createFollow(options: FollowOptions): Follow {
   let endPause: (() => void) | undefined;
 
   async function run(): Promise<void> {
-    while (isWanted()) {
-      isWoken = false;
-      if (hasEnded || !(await step())) await pause();
-      else if (!isWoken) await woken();
-    }
-    stop();
+    do {
+      while (isWanted()) {
+        isWoken = false;
+        if (hasEnded || !(await step())) await pause();
+        else if (!isWoken) await woken();
+      }
+      await stop();
+    } while (isWanted());
+    isRunning = false;
   }
 
   function isWanted(): boolean {
@@ -101,7 +104,7 @@ export function createFollow(options: FollowOptions): Follow {
   function take(link: Link): Followed {
     if (followed?.link === link) return followed;
     if (followed !== undefined) hasGap = true;
-    followed?.follower.close();
+    void followed?.follower.close();
     const { spec, connection, ownInfoText, onNotification, onGap } = options;
     const start = link.facts.era === "modern" ? followModern : followLegacy;
     const follower = start({
@@ -175,15 +178,16 @@ export function createFollow(options: FollowOptions): Follow {
   }
 
   /** Nobody listens: the server is told, and what happens until somebody does is not made up for. */
-  function stop(): void {
+  async function stop(): Promise<void> {
+    const last = followed;
     clearTimeout(stable);
-    followed?.follower.close();
     followed = undefined;
-    isRunning = false;
     hasGap = false;
     hasEnded = false;
     troubleSinceMs = undefined;
     options.onStopped();
+    // Whoever listens again meanwhile must not be overtaken by this.
+    await last?.follower.close();
   }
 
   return {
@@ -203,7 +207,7 @@ export function createFollow(options: FollowOptions): Follow {
       closing.abort();
       endPause?.();
       signal();
-      followed?.follower.close();
+      void followed?.follower.close();
       followed = undefined;
     },
   };

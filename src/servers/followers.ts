@@ -15,8 +15,8 @@ export interface Follower {
    * those it honours; undefined where it could not be asked and may be later. Never rejects.
    */
   ask(topics: Topics): Promise<Topics | undefined>;
-  /** Tells the server that nobody listens any more. */
-  close(): void;
+  /** Tells the server that nobody listens any more; resolves when it was told. Never rejects. */
+  close(): Promise<void>;
 }
 
 export interface FollowerOptions {

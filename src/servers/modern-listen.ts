@@ -58,7 +58,7 @@ export function followModern(options: FollowerOptions): Follower {
   return {
     suits: (topics) => hasAll(asked, topics),
     ask,
-    close() {
+    async close() {
       current = undefined;
       for (const listen of listens) listen.close();
     },

@@ -49,23 +49,21 @@ export function followLegacy(options: FollowerOptions): Follower {
     });
   }
 
-  async function subscribe(uri: string): Promise<void> {
-    if (isLost) return;
+  async function subscribe(uri: string): Promise<boolean> {
     const answer = await request("resources/subscribe", { uri });
     if (answer.kind === "result") subscribed.add(uri);
-    else if (hasLostSession(answer)) {
-      isLost = true;
-      connection.drop(link, { forgetEra: false });
-    } else if (answer.kind === "fault" && answer.fault.name === "upstream-unreachable") {
-      isLost = true;
-    }
+    if (answer.kind === "error" && !hasLostSession(answer)) return true;
+    isLost ||= hasLostSession(answer) || isUnreachable(answer);
+    if (hasLostSession(answer)) connection.drop(link, { forgetEra: false });
+    return answer.kind === "result";
   }
 
-  async function unsubscribe(uri: string): Promise<void> {
-    await request("resources/unsubscribe", { uri });
+  async function unsubscribe(uri: string): Promise<boolean> {
+    const answer = await request("resources/unsubscribe", { uri });
+    return answer.kind !== "fault";
   }
 
-  /** A server that does not say `listChanged` may tell list changes all the same, and a new connection makes up for them. */
+  /** Servers tell list changes without saying `listChanged`, too; and a new connection makes up for those missed. */
   function isHonoured(topic: Topic): boolean {
     const isList = topic === "tools" || topic === "prompts" || topic === "resources";
     return isList && objectMember(capabilities, topic) !== undefined;
@@ -95,25 +93,33 @@ export function followLegacy(options: FollowerOptions): Follower {
   return {
     suits: (topics) => hasAll(asked, topics) && hasAll(topics, told()),
     ask,
-    close() {
+    async close() {
+      await leaving;
       // A session that is over has no subscriptions.
-      if (connection.current() === link) void inTurns([...subscribed], unsubscribe);
+      if (connection.current() === link) await inTurns([...subscribed], unsubscribe);
     },
   };
 }
 
-function hasLostSession({ kind, ...answer }: WireAnswer): boolean {
-  if (kind === "result" || !("status" in answer)) return false;
-  return answer.status === 404 || (kind === "fault" && answer.status === 400);
+function hasLostSession(answer: WireAnswer): boolean {
+  if (answer.kind === "result") return false;
+  return answer.status === 404 || (answer.kind === "fault" && answer.status === 400);
 }
 
+function isUnreachable(answer: WireAnswer): boolean {
+  return answer.kind === "fault" && answer.fault.name === "upstream-unreachable";
+}
+
+/** A few at a time; what is left is not begun once a task says that it makes no sense to go on. */
 async function inTurns(
   uris: readonly string[],
-  task: (uri: string) => Promise<void>,
+  task: (uri: string) => Promise<boolean>,
 ): Promise<void> {
-  const waiting = [...uris];
+  let waiting = [...uris];
   const turn = async () => {
-    for (let uri = waiting.pop(); uri !== undefined; uri = waiting.pop()) await task(uri);
+    for (let uri = waiting.pop(); uri !== undefined; uri = waiting.pop()) {
+      if (!(await task(uri))) waiting = [];
+    }
   };
   await Promise.all(Array.from({ length: Math.min(concurrencyMax, uris.length) }, turn));
 }
