@@ -8,15 +8,25 @@ import type { McpRequest } from "../protocol/messages.ts";
 import { toErrorBody } from "./answer.ts";
 import { ownRequest } from "./era.ts";
 import type { Follower, FollowerOptions } from "./followers.ts";
-import { modernHeaders, renderModern } from "./modern.ts";
+import { forwardedCapabilities, modernHeaders, renderModern } from "./modern.ts";
 import { renderCancellation } from "./outgoing.ts";
-import { filterOf, hasAll, noTopics, type Topics, topicsOf } from "./topics.ts";
+import {
+  filterOf,
+  hasAll,
+  listTopics,
+  noTopics,
+  type Topic,
+  type Topics,
+  topicsOf,
+} from "./topics.ts";
 import type { WireAnswer } from "./wire.ts";
+
+/** What the server acknowledged; undefined where it may do so at another attempt. */
+type Answer = Topics | "refused" | undefined;
 
 /** One listen: asked, then acknowledged or refused, then over. */
 interface Listen {
-  /** What the server acknowledged; none where it refuses; undefined where it may take another attempt. */
-  readonly honoured: Promise<Topics | undefined>;
+  readonly honoured: Promise<Answer>;
   /** Resolves when it ended, whoever ended it. */
   readonly over: Promise<void>;
   close(): void;
@@ -27,32 +37,47 @@ const tasksCapability = '{"extensions":{"io.modelcontextprotocol/tasks":{}}}';
 const refusals = new Set([-32601, -32602, -32021]);
 
 export function followModern(options: FollowerOptions): Follower {
+  const offered = options.link.facts.capabilitiesText;
+  const hasTasks = forwardedCapabilities(tasksCapability, offered) !== "{}";
   const listens = new Set<Listen>();
   let current: Listen | undefined;
   let asked = noTopics;
+  let told = noTopics;
 
-  function start(topics: Topics): Listen {
+  /** Opens a listen, and ends the one before once this one is acknowledged. */
+  async function replace(topics: Topics): Promise<Answer> {
+    if (topics.size === 0) return noTopics;
     const listen = openListen(topics, options);
     listens.add(listen);
     void listen.over.then(() => listens.delete(listen));
-    return listen;
-  }
-
-  async function ask(topics: Topics): Promise<Topics | undefined> {
-    const listen = start(topics);
     const honoured = await listen.honoured;
-    if (honoured === undefined) return undefined;
+    if (honoured === undefined || honoured === "refused") return honoured;
     current?.close();
     current = listen;
-    asked = topics;
+    told = honoured;
     void listen.over.then(() => {
       // A server that honours nothing ends the listen at once, and would again.
       if (current !== listen || honoured.size === 0) return;
       current = undefined;
       asked = noTopics;
+      told = noTopics;
       options.onEnd();
     });
     return honoured;
+  }
+
+  async function ask(topics: Topics): Promise<Topics | undefined> {
+    // A server refuses the whole filter for a task id where tasks are not declared.
+    const asking = hasTasks ? topics : new Set(topicsOf({ ...filterOf(topics), taskIds: [] }));
+    let answer = await replace(asking);
+    // What one listener named may be what the server does not take; the others must not lose their lists for it.
+    const lists = new Set<Topic>(listTopics.filter((topic) => asking.has(topic)));
+    if (answer === "refused" && current === undefined && lists.size < asking.size) {
+      answer = await replace(lists);
+    }
+    if (answer === undefined) return undefined;
+    asked = topics;
+    return answer === "refused" ? told : answer;
   }
 
   return {
@@ -68,7 +93,7 @@ export function followModern(options: FollowerOptions): Follower {
 function openListen(topics: Topics, options: FollowerOptions): Listen {
   const { spec, link } = options;
   const abort = new AbortController();
-  const { promise: honoured, resolve: settle } = Promise.withResolvers<Topics | undefined>();
+  const { promise: honoured, resolve: settle } = Promise.withResolvers<Answer>();
   const id = link.wire.nextId();
   const request = listenRequest(topics);
   const isHttp = spec.transport.kind === "streamable-http";
@@ -114,14 +139,13 @@ function listenRequest(topics: Topics): McpRequest {
   return { ...request, envelope };
 }
 
-/** What the end of a listen that was never acknowledged says: none honoured, or undefined = try again. */
-function judgeEnd(answer: WireAnswer, { connection, link }: FollowerOptions): Topics | undefined {
-  if (answer.kind === "result") return noTopics;
+/** What the end of a listen that was never acknowledged says. */
+function judgeEnd(answer: WireAnswer, { connection, link }: FollowerOptions): Answer {
+  if (answer.kind === "result") return "refused";
   if (answer.kind === "error") {
     const { code } = toErrorBody(answer);
-    if (refusals.has(code)) return noTopics;
     if (code === -32022) connection.drop(link, { forgetEra: true });
-    return undefined;
+    return refusals.has(code) ? "refused" : undefined;
   }
   // A refusal by status, without an answer to our id: another server took the place.
   const { status } = answer;

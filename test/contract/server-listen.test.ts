@@ -225,6 +225,35 @@ describe("modern servers that listen in their own way", () => {
     expect(fake.asked.length).toBe(1);
   });
 
+  test("one that does not take one listener's filter still tells the others", async () => {
+    const open = new Map<number, ServerResponse>();
+    const fake = await startListening((filter, id, response) => {
+      if (JSON.stringify(filter).includes("odd")) {
+        json(response, { jsonrpc: "2.0", id, error: { code: -32602, message: "odd" } });
+        return;
+      }
+      open.set(id, response);
+      response.on("close", () => open.delete(id));
+      acknowledge(response, id, filter);
+    });
+    const tell = () => {
+      const text = event({ jsonrpc: "2.0", method: "notifications/tools/list_changed" });
+      for (const response of open.values()) response.write(text);
+    };
+    const { client } = connect(fake.transport);
+    const first = hear(client, lists);
+    await first.listening.honoured;
+    const odd = hear(client, { ...onUri("odd:1"), toolsListChanged: true });
+    expect(await odd.listening.honoured).toEqual({ ...emptyFilter, toolsListChanged: true });
+    tell();
+    await until(() => first.heard.length === 1 && odd.heard.length === 1);
+    // Asked anew, all at once, after an end.
+    for (const response of open.values()) response.destroy();
+    await until(() => first.heard.length === 4 && odd.heard.length === 2);
+    tell();
+    await until(() => first.heard.length === 5 && odd.heard.length === 3);
+  });
+
   test("what the acknowledgement leaves out is not honoured", async () => {
     const fake = await startListening((_, id, response) => {
       acknowledge(response, id, { toolsListChanged: true });
