@@ -267,7 +267,10 @@ export const configSchema = z.strictObject({
     "Stopping.",
   ),
   call: section(
-    { timeout_seconds: count(120, "Longest a call may take in the gateway, all stages together.") },
+    {
+      timeout_seconds: count(120, "Longest a call may take in the gateway, all stages together."),
+      question_seconds: count(600, "Longest an agent may take to answer a server's question."),
+    },
     "Calls.",
   ),
 });

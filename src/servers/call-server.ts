@@ -4,9 +4,9 @@
  * `server-client.ts` counts and limits the calls it makes here.
  */
 import type { Clock } from "../lib/clock.ts";
-import { type ClientFeatures, canAsk, noFeatures } from "../protocol/client-features.ts";
-import { readInputRequired, readInputResponses } from "../protocol/input-required.ts";
-import { type JsonObject, stringMember } from "../protocol/json-view.ts";
+import { type ClientFeatures, noFeatures } from "../protocol/client-features.ts";
+import { readInputResponses } from "../protocol/input-required.ts";
+import { stringMember } from "../protocol/json-view.ts";
 import type { McpRequest, Outcome, RelayedMessage } from "../protocol/messages.ts";
 import { toErrorBody } from "./answer.ts";
 import type { CallContext } from "./client.ts";
@@ -56,11 +56,12 @@ interface Asked {
   readonly relay: (message: RelayedMessage) => void;
 }
 
-/** How an attempt went, and where. */
-interface Attempt {
+/** Where a request goes: the server's one link, or a session for what its agent can be asked. */
+interface Place {
   readonly link: Link;
   readonly connection: Connection;
-  readonly answer: WireAnswer;
+  readonly features: ClientFeatures;
+  readonly session: Session | undefined;
 }
 
 /** Never rejects. */
@@ -108,68 +109,77 @@ export function createCaller(options: CallerOptions): CallServer {
     const asked: Asked = { request, context, relay: passOn };
     for (let isFirst = true; ; isFirst = false) {
       const leftMs = isFirst ? timeoutMs : timeoutMs - (clock.monotonicMs() - startedMs);
-      let tried: Attempt | Outcome;
-      try {
-        tried = await attempt(asked, state, Math.max(1, leftMs));
-      } catch (error) {
-        const fault = faultOf(spec.name, error);
-        if (!isFirst || fault.reason !== "not-a-legacy-server") return { kind: "fault", fault };
-        // It was one when the era was found.
-        const link = connection.current();
-        if (link !== undefined) connection.drop(link, { forgetEra: true });
-        continue;
+      let place = placeAtHand(request);
+      if (place === undefined) {
+        try {
+          place = await findPlace(request, context, Math.max(1, leftMs));
+        } catch (error) {
+          const fault = faultOf(spec.name, error);
+          if (!isFirst || fault.reason !== "not-a-legacy-server") return { kind: "fault", fault };
+          // It was one when the era was found.
+          const link = connection.current();
+          if (link !== undefined) connection.drop(link, { forgetEra: true });
+          continue;
+        }
       }
-      if ("kind" in tried) return tried;
-      const { link, answer } = tried;
+      const { link } = place;
+      if (state !== undefined && link.facts.era === "legacy") {
+        const ended = endOfState(state, request);
+        if (ended !== undefined) {
+          if (place.session !== undefined) sessions.release(place.session);
+          return ended;
+        }
+      }
+      const raised = logLevels.need(link, request.envelope.logLevel);
+      if (raised !== undefined) await raised;
+      const answer = await sendTo(place, asked, Math.max(1, leftMs));
+      if (answer.kind !== "fault") place.connection.noteAnswer();
       const again = isFirst && !hasRelayed ? whyAgain(spec, link, request, answer) : undefined;
       if (again === undefined) return toOutcome(link, request, answer);
       if (again === "headers") await options.tools.refresh(context.signal).catch(() => {});
-      else if (again !== "harmless") tried.connection.drop(link, { forgetEra: again === "era" });
+      else if (again !== "harmless") place.connection.drop(link, { forgetEra: again === "era" });
     }
   }
 
-  /** Rejects with GatewayError where no link could be had. */
-  async function attempt(
-    asked: Asked,
-    state: string | undefined,
-    timeoutMs: number,
-  ): Promise<Attempt | Outcome> {
-    const { request, context } = asked;
-    const link = connection.current() ?? (await connection.open(context.signal, timeoutMs));
-    if (link.facts.era === "legacy") {
-      if (state !== undefined && !isUrlRetry(state)) return unknownState;
-      if (state !== undefined && isUrlRefused(request)) return urlRefused;
-      const features = featuresOf(request);
-      if (features !== noFeatures) return attemptAsking(asked, features, timeoutMs);
-    }
-    const raised = logLevels.need(link, request.envelope.logLevel);
-    if (raised !== undefined) await raised;
-    return { link, connection, answer: await send(link, asked, timeoutMs) };
+  /** The open link, for an agent that can be asked nothing or a server that cannot ask: most calls. */
+  function placeAtHand(request: McpRequest): Place | undefined {
+    const link = connection.current();
+    if (link === undefined) return undefined;
+    const features = link.facts.era === "legacy" ? featuresOf(request) : noFeatures;
+    if (features !== noFeatures) return undefined;
+    return { link, connection, features, session: undefined };
   }
 
-  /** The call of an agent that can be asked something, on a session that says so. */
-  async function attemptAsking(
-    asked: Asked,
-    features: ClientFeatures,
+  /** Connects where needed. Rejects with GatewayError. */
+  async function findPlace(
+    request: McpRequest,
+    { signal }: CallContext,
     timeoutMs: number,
-  ): Promise<Attempt> {
-    const { request, context } = asked;
-    const asksBack = mayAsk(request.method);
-    const session = sessions.take(features, asksBack);
-    let isHeldByCall = false;
+  ): Promise<Place> {
+    const link = connection.current() ?? (await connection.open(signal, timeoutMs));
+    const features = link.facts.era === "legacy" ? featuresOf(request) : noFeatures;
+    if (features === noFeatures) return { link, connection, features, session: undefined };
+    const session = sessions.take(features, mayAsk(request.method));
     try {
-      const link = await sessions.link(session, context.signal, timeoutMs);
-      const raised = logLevels.need(link, request.envelope.logLevel);
-      if (raised !== undefined) await raised;
-      isHeldByCall = asksBack;
-      const answer = asksBack
-        ? await startCall(session, link, asked, features, timeoutMs)
-        : await send(link, asked, timeoutMs);
-      if (answer.kind !== "fault") session.connection.noteAnswer();
-      return { link, connection: session.connection, answer };
-    } finally {
-      if (!isHeldByCall) sessions.release(session);
+      const own = await sessions.link(session, signal, timeoutMs);
+      return { link: own, connection: session.connection, features, session };
+    } catch (error) {
+      sessions.release(session);
+      throw error;
     }
+  }
+
+  /** How a legacy server's call ends whose state names nothing that waits; undefined for one to be made again. */
+  function endOfState(state: string, request: McpRequest): Outcome | undefined {
+    if (!isUrlRetry(state)) return unknownState;
+    return isUrlRefused(request) ? urlRefused : undefined;
+  }
+
+  function sendTo(place: Place, asked: Asked, timeoutMs: number): Promise<WireAnswer> {
+    const { link, session, features } = place;
+    if (session === undefined) return send(link, asked, timeoutMs);
+    if (mayAsk(asked.request.method)) return startCall(session, link, asked, features, timeoutMs);
+    return send(link, asked, timeoutMs).finally(() => sessions.release(session));
   }
 
   function startCall(
@@ -241,7 +251,6 @@ export function createCaller(options: CallerOptions): CallServer {
   function toOutcome({ facts }: Link, request: McpRequest, answer: WireAnswer): Outcome {
     switch (answer.kind) {
       case "result":
-        if (facts.era === "modern") return checkQuestions(request, answer.body);
         return { kind: "result", result: answer.body };
       case "fault":
         return { kind: "fault", fault: answer.fault };
@@ -250,7 +259,7 @@ export function createCaller(options: CallerOptions): CallServer {
         if (facts.era === "legacy") {
           const questions =
             error.code === urlRequiredCode && mayAsk(request.method)
-              ? toUrlQuestions(spec.name, error, featuresOf(request))
+              ? toUrlQuestions(error, featuresOf(request))
               : undefined;
           return questions ?? { kind: "error", error: modernError(error) };
         }
@@ -259,17 +268,6 @@ export function createCaller(options: CallerOptions): CallServer {
         return { kind: "fault", fault: invalidAnswer(spec.name, `refused-${error.code}`) };
       }
     }
-  }
-
-  /** A modern server's questions, which may only be such as the agent declared. */
-  function checkQuestions(request: McpRequest, result: JsonObject): Outcome {
-    if (stringMember(result, "resultType") !== "input_required") return { kind: "result", result };
-    const asked = readInputRequired(result);
-    const features = featuresOf(request);
-    const isAllowed = asked?.requests.every((one) => canAsk(features, one.method, one.params));
-    if (isAllowed === true) return { kind: "result", result };
-    const reason = asked === undefined ? "input-required-shape" : "asked-undeclared";
-    return { kind: "fault", fault: invalidAnswer(spec.name, reason) };
   }
 
   return call;

@@ -24,7 +24,10 @@ const questionsAndTasks: ReadonlySet<string> = new Set(["input_required", "task"
 
 /** `noFeatures` itself where the agent can be asked nothing. */
 export function featuresOf({ envelope }: McpRequest): ClientFeatures {
-  const text = envelope.clientCapabilitiesText;
+  return featuresOfText(envelope.clientCapabilitiesText);
+}
+
+export function featuresOfText(text: string): ClientFeatures {
   if (text === "{}") return noFeatures;
   const known = remembered.get(text);
   if (known !== undefined) return known;

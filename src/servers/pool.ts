@@ -11,7 +11,7 @@ import { defaultScanLimits, type ScanLimits } from "../protocol/scan.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import { createCaller } from "./call-server.ts";
-import { type Catalogue, createCatalogue } from "./catalogue.ts";
+import { type Catalogues, createCatalogues } from "./catalogues.ts";
 import { createChanges } from "./changes.ts";
 import type { ServerChange, ServerStatus, Servers } from "./client.ts";
 import { createConnection } from "./connection.ts";
@@ -82,7 +82,7 @@ export interface ServersOptions {
 interface Entry {
   readonly spec: ServerSpec;
   readonly client: PooledClient;
-  readonly catalogue: Catalogue;
+  readonly catalogues: Catalogues;
 }
 
 export function createServers(options: ServersOptions): Servers {
@@ -139,9 +139,10 @@ export function createServers(options: ServersOptions): Servers {
     async tools(name, asked) {
       const entry = entries.get(name);
       if (entry === undefined) throw new GatewayError("scope-unknown", "Not found");
-      return entry.catalogue.tools(asked);
+      return entry.catalogues.of(asked.clientCapabilitiesText ?? "{}").tools(asked);
     },
-    knowsTool: (server, tool) => entries.get(server)?.catalogue.knowsTool(tool),
+    knowsTool: (server, tool, clientCapabilitiesText = "{}") =>
+      entries.get(server)?.catalogues.of(clientCapabilitiesText).knowsTool(tool),
     status(name) {
       const entry = entries.get(name);
       if (entry !== undefined) return entry.client.status();
@@ -186,14 +187,14 @@ function createEntry(
     legacyVerdictTtlMs: limits.legacyVerdictTtlMs,
     reconnect,
     onReopened() {
-      catalogue.invalidate();
+      catalogues.invalidate();
       changes.reopened();
       if (!isProcess) return;
       metrics.count("mcp_gateway_upstream_restarts_total", { server: spec.name });
     },
   };
   const takeNotification = (notification: McpNotification) => {
-    if (notification.method === "notifications/tools/list_changed") catalogue.invalidate();
+    if (notification.method === "notifications/tools/list_changed") catalogues.invalidate();
     changes.take(notification);
   };
   const connection = createConnection({
@@ -224,7 +225,7 @@ function createEntry(
         onLinkChanged() {},
       }),
     onGap() {
-      catalogue.invalidate();
+      catalogues.invalidate();
       changes.reopened();
     },
   });
@@ -237,8 +238,8 @@ function createEntry(
     ownInfoText,
     clock,
     tools: {
-      paramHeaders: (name) => catalogue.paramHeaders(name),
-      refresh: async (signal) => void (await catalogue.tools({ refresh: true, signal })),
+      paramHeaders: (name) => catalogues.of("{}").paramHeaders(name),
+      refresh: async (signal) => void (await catalogues.of("{}").tools({ refresh: true, signal })),
     },
   });
   const changes = createChanges({
@@ -249,7 +250,7 @@ function createEntry(
     clock,
     log,
     onChange(change) {
-      if (change.kind === "tools") catalogue.invalidate();
+      if (change.kind === "tools") catalogues.invalidate();
       options.onChange?.(spec.name, change);
     },
   });
@@ -265,14 +266,17 @@ function createEntry(
     clock,
     metrics,
   });
-  const catalogue = createCatalogue({
-    client,
-    clock,
-    ttlMsMin: limits.catalogueTtlMsMin,
-    pagesMax: limits.cataloguePagesMax,
-    toolsMax: limits.catalogueToolsMax,
-  });
-  return { spec, client, catalogue };
+  const catalogues = createCatalogues(
+    {
+      client,
+      clock,
+      ttlMsMin: limits.catalogueTtlMsMin,
+      pagesMax: limits.cataloguePagesMax,
+      toolsMax: limits.catalogueToolsMax,
+    },
+    () => connection.current()?.facts.era === "legacy",
+  );
+  return { spec, client, catalogues };
 }
 
 function disabledStatus(name: string): ServerStatus {

@@ -11,8 +11,8 @@ import type { WireAnswer } from "./wire.ts";
 
 /** Why a second try is safe and may help; undefined where it is not or cannot. */
 export function whyAgain(
-  spec: ServerSpec,
-  { facts, wire }: Link,
+  spec: Pick<ServerSpec, "toolSettings">,
+  { facts, wire }: Pick<Link, "facts"> & { readonly wire: Pick<Link["wire"], "isOpen"> },
   request: McpRequest,
   answer: WireAnswer,
 ): "session" | "era" | "headers" | "harmless" | undefined {
@@ -37,7 +37,10 @@ export function whyAgain(
 }
 
 /** Reading changes nothing, and an operator vouched for the tools marked read-only. */
-function isHarmless({ toolSettings }: ServerSpec, { method, params }: McpRequest): boolean {
+function isHarmless(
+  { toolSettings }: Pick<ServerSpec, "toolSettings">,
+  { method, params }: McpRequest,
+): boolean {
   if (method !== "tools/call") return true;
   const tool = params && stringMember(params, "name");
   return toolSettings.some((setting) => setting.tool === tool && setting.readOnly);

@@ -88,9 +88,7 @@ export function createServerClient(options: ServerClientOptions): PooledClient {
 
   function note(outcome: Outcome): void {
     if (outcome.kind !== "fault") {
-      if (failures === 0) return;
       failures = 0;
-      connection.noteAnswer();
       return;
     }
     const { name, reason } = outcome.fault;

@@ -51,12 +51,12 @@ const combinations: readonly Combination[] = [
   networked("websocket", "modern", (port) => startWebSocket("v2", port)),
 ];
 
-const lists: ListenFilter = {
-  ...emptyFilter,
+const listFlags = {
   toolsListChanged: true,
   promptsListChanged: true,
   resourcesListChanged: true,
 };
+const lists: ListenFilter = { ...emptyFilter, ...listFlags };
 const onUri = (...resourceSubscriptions: string[]): ListenFilter => ({
   ...emptyFilter,
   resourceSubscriptions,
@@ -65,9 +65,9 @@ const onUri = (...resourceSubscriptions: string[]): ListenFilter => ({
 describe.each(combinations)("listening over $name", ({ era, start }) => {
   test("tells what was asked and nothing else", async () => {
     const { client } = connect((await start()).transport);
-    const all = hear(client, { ...lists, ...onUri("note:///1"), ...listFlags });
+    const all = hear(client, { ...onUri("note:///1"), ...listFlags });
     const one = hear(client, { ...emptyFilter, promptsListChanged: true });
-    expect(await all.listening.honoured).toEqual({ ...lists, ...onUri("note:///1"), ...listFlags });
+    expect(await all.listening.honoured).toEqual({ ...onUri("note:///1"), ...listFlags });
     expect(await one.listening.honoured).toEqual({ ...emptyFilter, promptsListChanged: true });
     await settled(client);
     for (const kind of ["tools", "prompts", "resources"]) await change(client, { kind });
@@ -130,7 +130,7 @@ describe.each(combinations)("listening over $name", ({ era, start }) => {
   test("makes up for what may have been missed while the server was away", async () => {
     const subject = await start();
     const { client, all } = connect(subject.transport);
-    const listener = hear(client, { ...lists, ...onUri("note:///1"), ...listFlags });
+    const listener = hear(client, { ...onUri("note:///1"), ...listFlags });
     await listener.listening.honoured;
     await settled(client);
     expect(listener.heard).toEqual([]);
@@ -434,42 +434,22 @@ describe("beside those who listen", () => {
     expect(fake.asked.length).toBe(1);
   });
 
-  test("a task is told to those who asked for it, under the extension the server advertised", async () => {
-    const extension = "io.modelcontextprotocol/tasks";
-    const task = (taskId: string, id: number) => {
-      const params = { taskId, status: "working", _meta: { [subscription]: id, own: 1 } };
-      return event({ jsonrpc: "2.0", method: "notifications/tasks", params });
-    };
-    const fake = await startListening(
-      (filter, id, response) => {
-        acknowledge(response, id, filter);
-        setTimeout(() => response.write(task("a", id) + task("b", id)), 50);
-      },
-      { extensions: { [extension]: {} } },
-    );
-    const { client } = connect(fake.transport);
-    const listener = hear(client, { ...emptyFilter, taskIds: ["a"] });
-    expect(await listener.listening.honoured).toEqual({ ...emptyFilter, taskIds: ["a"] });
-    await until(() => listener.heard.length > 0);
-    await quiet();
-    expect(listener.heard.length).toBe(1);
-    const [told] = listener.heard;
-    if (told?.kind !== "task") throw new Error("no task");
-    expect(JSON.parse(objectText(told.params))).toEqual({
-      taskId: "a",
-      status: "working",
-      _meta: { own: 1 },
+  test("tasks are not asked for while the gateway does not carry them", async () => {
+    const tasks = { "io.modelcontextprotocol/tasks": {} };
+    const fake = await startListening((filter, id, response) => acknowledge(response, id, filter), {
+      extensions: tasks,
     });
-    expect(fake.declared).toEqual([{ extensions: { [extension]: {} } }]);
+    const { client } = connect(fake.transport);
+    const alone = hear(client, { ...emptyFilter, taskIds: ["a"] });
+    expect(await alone.listening.honoured).toEqual(emptyFilter);
+    const both = hear(client, { ...lists, taskIds: ["a"] });
+    expect(await both.listening.honoured).toEqual(lists);
+    expect(fake.asked).toEqual([listFlags]);
+    expect(fake.declared).toEqual([{}]);
   });
 });
 
 const subscription = "io.modelcontextprotocol/subscriptionId";
-const listFlags = {
-  toolsListChanged: true,
-  promptsListChanged: true,
-  resourcesListChanged: true,
-};
 
 interface Heard {
   readonly listening: Listening;

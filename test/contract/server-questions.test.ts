@@ -63,16 +63,15 @@ describe.each(bindings)("questions over $name", ({ start }) => {
     }
   });
 
-  test("an elicitation names its server, and loses its elicitationId; sampling stays as it was", async () => {
+  test("an elicitation loses its elicitationId; everything else stays as it was", async () => {
     await using subject = await start();
     await using server = connectServer(subject.transport);
     const rounds = [[form, url, sample]];
     const asked = needAsked(await callTool(server.client, "ask", { rounds }));
     const params = Object.values(asked.inputRequests).map((one) => one.params);
-    const _meta = { "mcp-gateway/server": "fake" };
     expect(params).toEqual([
-      { ...form.params, message: "[fake] Name?", _meta },
-      { mode: "url", message: "[fake] Visit", url: url.params.url, _meta },
+      form.params,
+      { mode: "url", message: "Visit", url: url.params.url },
       sample.params,
     ]);
   });
@@ -177,6 +176,23 @@ describe.each(bindings)("questions over $name", ({ start }) => {
     }
   });
 
+  test("tools that are offered to some clients alone are known for those", async () => {
+    await using subject = await start();
+    await using server = connectServer(subject.transport);
+    await server.client.facts(new AbortController().signal);
+    const { signal } = new AbortController();
+    for (const [clientCapabilitiesText, isOffered] of [
+      ["{}", false],
+      ['{"sampling":{}}', false],
+      ['{"roots":{}}', true],
+    ] as const) {
+      const asked = { refresh: false, signal, clientCapabilitiesText };
+      expect((await server.servers.tools("fake", asked)).has("rooted")).toBe(isOffered);
+      const known = server.servers.knowsTool("fake", "rooted", clientCapabilitiesText);
+      expect(known).toBe(isOffered);
+    }
+  });
+
   test("a withdrawn question is not shown, or its answer not sent", async () => {
     await using subject = await start();
     await using server = connectServer(subject.transport);
@@ -277,7 +293,7 @@ describe.each(bindings)("questions over $name", ({ start }) => {
     const [key = ""] = Object.keys(asked.inputRequests);
     expect(asked.inputRequests[key]).toMatchObject({
       method: "elicitation/create",
-      params: { mode: "url", message: "[fake] Visit", url: url.params.url },
+      params: { mode: "url", message: "Visit", url: url.params.url },
     });
     expect(asked.inputRequests[key]?.params).not.toHaveProperty("elicitationId");
     const retry = { ...options, requestState: asked.requestState };

@@ -12,7 +12,7 @@ import type { Link, ServerRequest } from "../connection.ts";
 import { cancelled, failed, invalidAnswer, timedOut } from "../faults.ts";
 import { toRelayed } from "../relayed.ts";
 import type { WireAnswer, WireRequest } from "../wire.ts";
-import { answerUnanswered, answerUnasked, answerWith, shownParams } from "./questions.ts";
+import { answerUnanswered, answerUnasked, answerWith, modernParams } from "./questions.ts";
 
 /** Questions that come within this time of the first are shown together. */
 const windowMs = 20;
@@ -150,7 +150,7 @@ export function startLiveCall(options: LiveCallOptions): LiveCall {
       question.isShown = true;
       const { params } = question.asked.request;
       const method = question.asked.request.method as InputMethod;
-      return { key: question.key, method, paramsText: shownParams(server, method, params) };
+      return { key: question.key, method, paramsText: modernParams(params) };
     });
     waiting.settle({ kind: "result", body: renderInputRequired(shown, state) });
   }

@@ -3,19 +3,9 @@
  * questions an agent may see, which are answered here, and how a question ends that nobody answered. Pure.
  */
 import { type ClientFeatures, canAsk } from "../../protocol/client-features.ts";
-import { type InputMethod, isInputMethod } from "../../protocol/input-required.ts";
-import {
-  type JsonObject,
-  objectMember,
-  objectText,
-  readObject,
-  stringMember,
-  withMembers,
-} from "../../protocol/json-view.ts";
+import { isInputMethod } from "../../protocol/input-required.ts";
+import { findMember, type JsonObject, objectText, withMembers } from "../../protocol/json-view.ts";
 import type { McpRequest } from "../../protocol/messages.ts";
-
-/** Vendor key in a question's `_meta`: the registered name of the server that asks. */
-export const askedByKey = "mcp-gateway/server";
 
 const methodNotFound = -32601;
 const invalidParams = -32602;
@@ -62,27 +52,11 @@ export function answerWith(request: McpRequest, response: JsonObject): string {
   return renderResult(request, objectText(response));
 }
 
-/**
- * A question's params as an agent must see them: an elicitation names the server that asks, since the agent's user
- * sees only the gateway, and has no `elicitationId`, which the modern form does not know. Sampling stays untouched.
- */
-export function shownParams(
-  server: string,
-  method: InputMethod,
-  params: JsonObject | undefined,
-): string | undefined {
+/** A question's params in the modern form, which knows no `elicitationId`. Who asks is named further on its way. */
+export function modernParams(params: JsonObject | undefined): string | undefined {
   if (params === undefined) return undefined;
-  if (method !== "elicitation/create") return objectText(params);
-  const message = stringMember(params, "message");
-  const meta = objectMember(params, "_meta") ?? readObject("{}");
-  const named = withMembers(meta, { [askedByKey]: JSON.stringify(server) });
-  return objectText(
-    withMembers(params, {
-      ...(message !== undefined && { message: JSON.stringify(`[${server}] ${message}`) }),
-      elicitationId: undefined,
-      _meta: objectText(named),
-    }),
-  );
+  if (findMember(params, "elicitationId") === undefined) return objectText(params);
+  return objectText(withMembers(params, { elicitationId: undefined }));
 }
 
 function renderResult({ idText }: McpRequest, resultText: string): string {

@@ -13,7 +13,7 @@ import {
   stringMember,
 } from "../../protocol/json-view.ts";
 import type { McpRequest, Outcome, ServerErrorBody } from "../../protocol/messages.ts";
-import { shownParams } from "./questions.ts";
+import { modernParams } from "./questions.ts";
 
 export const urlRequiredCode = -32042;
 /** Names no call: the retry is a call of its own. */
@@ -21,7 +21,6 @@ const againState = "url-visited";
 
 /** What the agent gets for a server's -32042; undefined where its data names no URL. */
 export function toUrlQuestions(
-  server: string,
   error: ServerErrorBody,
   features: ClientFeatures,
 ): Outcome | undefined {
@@ -39,7 +38,7 @@ export function toUrlQuestions(
   const requests = elicitations.map((params, at) => ({
     key: `url${at + 1}`,
     method,
-    paramsText: shownParams(server, method, params),
+    paramsText: modernParams(params),
   }));
   return { kind: "result", result: renderInputRequired(requests, againState) };
 }

@@ -1,7 +1,7 @@
 /**
  * A legacy server on SDK v1 whose tools ask the client's side what their arguments say: `ask` puts rounds of questions,
  * `visit` demands a URL by error -32042 the first time `for` each, `poll` ends its connection and expects the client to
- * come back. It keeps every answer it got. No assertions here.
+ * come back. `rooted` is offered to clients with roots alone. It keeps every answer it got. No assertions here.
  */
 import { Server as V1Server } from "@modelcontextprotocol/sdk/server/index.js";
 import type { EventStore } from "@modelcontextprotocol/sdk/server/streamableHttp.js";
@@ -57,7 +57,10 @@ export function createAskingServer(behaviour: Behaviour): V1Server {
     seen.push(`client:${JSON.stringify(server.getClientCapabilities())}`);
   };
   server.setRequestHandler(ListToolsRequestSchema, () => ({
-    tools: names.map((name) => ({ name, inputSchema: { type: "object" as const } })),
+    tools: [...names, ...(server.getClientCapabilities()?.roots ? ["rooted"] : [])].map((name) => ({
+      name,
+      inputSchema: { type: "object" as const },
+    })),
   }));
   server.setRequestHandler(CallToolRequestSchema, async ({ params }, extra) => {
     const args = params.arguments ?? {};
