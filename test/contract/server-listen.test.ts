@@ -348,6 +348,33 @@ describe("modern servers that listen in their own way", () => {
     await until(() => fake.asked.length === 2);
   });
 
+  test("what listeners of one server may want together is bounded", async () => {
+    const fake = await startListening((filter, id, response) => acknowledge(response, id, filter));
+    const { client } = connect(fake.transport);
+    const uris = Array.from({ length: 10_100 }, (_, at) => `a:${at}`);
+    const { resourceSubscriptions } = await hear(client, onUri(...uris)).listening.honoured;
+    expect(resourceSubscriptions.length).toBe(10_000);
+    expect(await hear(client, onUri("b:1")).listening.honoured).toEqual(emptyFilter);
+    expect(await hear(client, onUri("a:1")).listening.honoured).toEqual(onUri("a:1"));
+  });
+
+  test("a storm of different parts is told as one change of the whole", async () => {
+    const fake = await startListening((filter, id, response) => {
+      acknowledge(response, id, filter);
+      const method = "notifications/resources/updated";
+      const parts = Array.from({ length: 5_000 }, (_, at) =>
+        event({ jsonrpc: "2.0", method, params: { uri: `f:///a/${at}` } }),
+      );
+      setTimeout(() => response.write(parts.join("")), 20);
+    });
+    const { client } = connect(fake.transport);
+    const { heard } = hear(client, onUri("f:///a"));
+    await until(() => heard.some((change) => uriOf(change) === "f:///a"));
+    await quiet();
+    // What comes in one window at most, for each window the storm lasted.
+    expect(heard.length).toBeLessThan(4_000);
+  });
+
   test("nothing is asked while nobody listens, and a short pause is no end", async () => {
     let closed = 0;
     const fake = await startListening((filter, id, response) => {
