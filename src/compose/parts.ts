@@ -90,7 +90,13 @@ export async function createParts(config: Config): Promise<Parts> {
     clock,
     log,
     metrics,
-    limits: { drainTimeoutMs: config.drain.timeoutSeconds * 1000 },
+    limits: {
+      drainTimeoutMs: config.drain.timeoutSeconds * 1000,
+      processesMax: config.servers.processesPerCapabilitiesMax,
+      parkedMs: config.servers.parkedSeconds * 1000,
+      parkedMax: config.servers.parkedCallsMax,
+      parkedPerPrincipalMax: config.servers.parkedCallsPerPrincipalMax,
+    },
   });
   current.subscribe((next) => servers.apply(next.servers));
   const follower = followStore({ store: store.resources, current, compile: compilePolicy, log });

@@ -26,7 +26,11 @@ export type EraVerdict =
   | { readonly era: "legacy" };
 
 /** A request of our own, for a server of any era. */
-export function ownRequest(method: string, paramsText?: string): McpRequest {
+export function ownRequest(
+  method: string,
+  paramsText?: string,
+  clientCapabilitiesText = "{}",
+): McpRequest {
   return {
     kind: "request",
     idText: "0",
@@ -35,7 +39,7 @@ export function ownRequest(method: string, paramsText?: string): McpRequest {
     envelope: {
       revision: newestModernRevision,
       clientInfoText: undefined,
-      clientCapabilitiesText: "{}",
+      clientCapabilitiesText,
       logLevel: undefined,
       progressTokenText: undefined,
     },

@@ -118,7 +118,7 @@ function requireListed(
   server: string,
   name: string,
 ): Promise<Verdict> | Verdict {
-  const known = deps.servers.knowsTool(server, name);
+  const known = deps.servers.knowsTool(server, name, declaredBy(x));
   if (known === true) return proceed;
   return confirmListed(deps, x, server, name);
 }
@@ -131,9 +131,10 @@ async function confirmListed(
   name: string,
 ): Promise<Verdict> {
   try {
-    const tools = await deps.servers.tools(server, { refresh: false, signal: x.signal });
+    const asked = { signal: x.signal, clientCapabilitiesText: declaredBy(x) };
+    const tools = await deps.servers.tools(server, { ...asked, refresh: false });
     if (tools.has(name)) return proceed;
-    const fresh = await deps.servers.tools(server, { refresh: true, signal: x.signal });
+    const fresh = await deps.servers.tools(server, { ...asked, refresh: true });
     if (fresh.has(name)) return proceed;
   } catch {
     // The server cannot be asked: forward finds out and says so.
@@ -142,6 +143,11 @@ async function confirmListed(
   const { request } = x;
   const given = request?.params && stringMember(request.params, "name");
   return refuse(targetHidden("tool", given ?? "", "not-listed"));
+}
+
+/** A server may offer tools only to clients that can be asked something. */
+function declaredBy({ request }: Exchange): string {
+  return request?.envelope.clientCapabilitiesText ?? "{}";
 }
 
 const invalidParamsCode = -32602;
