@@ -184,6 +184,18 @@ describe("PR-24 AZ-09: rounds between SDK client and SDK server", () => {
     expect(asked).toEqual([message, message]);
   });
 
+  test("a tool that its server offers only to agents with roots is there for them alone", async () => {
+    const gateway = await startGateway();
+    const call = async (capabilities: object) => {
+      const _meta = { "io.modelcontextprotocol/clientCapabilities": capabilities };
+      const params = { name: "rooted", arguments: {}, _meta };
+      const { url: base, token } = gateway;
+      return modernCall({ base, scope: "asking", token, method: "tools/call", params });
+    };
+    expect((await call({})).error?.message).toBe("Unknown tool: rooted");
+    expect((await call({ roots: {} })).error?.message).toBe("no tool rooted");
+  });
+
   test("prompts and resources may ask too", async () => {
     const { client, asked } = await connect(await startGateway(), "booker");
     const { messages } = await client.getPrompt({ name: "brief" });
