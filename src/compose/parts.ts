@@ -11,6 +11,7 @@ import { createTokenHasher, type TokenHasher } from "../identity/client-token.ts
 import { checkTokenKey, loadTokenKey, tokenKeyId } from "../identity/token-key.ts";
 import { type Clock, systemClock } from "../lib/clock.ts";
 import { version } from "../lib/version.ts";
+import { createRequestStates, type RequestStates } from "../pipeline/request-state.ts";
 import { compilePolicy } from "../policy/compile.ts";
 import { createRetention, type Retention } from "../retention/run.ts";
 import type { Servers } from "../servers/client.ts";
@@ -44,6 +45,7 @@ export interface Parts {
   readonly retention: Retention;
   readonly tokenDigest: TokenHasher;
   readonly tokenKeyId: string;
+  readonly requestStates: RequestStates;
   readonly startedAtMs: number;
 }
 
@@ -130,6 +132,11 @@ export async function createParts(config: Config): Promise<Parts> {
     retention,
     tokenDigest: createTokenHasher(tokenKey),
     tokenKeyId: tokenKeyId(tokenKey),
+    requestStates: createRequestStates({
+      tokenKey,
+      lifetimeMs: config.call.questionSeconds * 1000,
+      clock,
+    }),
     startedAtMs,
   };
 }

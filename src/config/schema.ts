@@ -76,6 +76,14 @@ const agents = section(
     slow_reader_seconds: count(30, "A reader that takes nothing for this long is cut off."),
     sse_after_ms: atLeastZero(2_000, "A call running longer than this answers as an event stream."),
     keep_alive_seconds: count(15, "Time between keep-alive comments and pings."),
+    resume_seconds: count(300, "How long an ended stream of a session can be resumed."),
+    resume_events_max: count(256, "Most events kept for resuming one stream."),
+    resume_bytes_max: count(mebibyte, "Most bytes kept for resuming one stream."),
+    resume_session_bytes_max: count(4 * mebibyte, "Most bytes kept for all streams of a session."),
+    resume_total_bytes_max: count(
+      64 * mebibyte,
+      "Most bytes kept for all streams of all sessions.",
+    ),
     http_sse: flag(true, "Serve the 2024-11-05 transport, HTTP+SSE."),
     in_flight_max: count(1_024, "Most calls running at once; more are refused as overloaded."),
   },
@@ -267,7 +275,10 @@ export const configSchema = z.strictObject({
     "Stopping.",
   ),
   call: section(
-    { timeout_seconds: count(120, "Longest a call may take in the gateway, all stages together.") },
+    {
+      timeout_seconds: count(120, "Longest a call may take in the gateway, all stages together."),
+      question_seconds: count(600, "Longest an agent may take to answer a server's question."),
+    },
     "Calls.",
   ),
 });

@@ -1,8 +1,10 @@
 /**
  * A call in the words of a modern server (revision 2026-07-28, sections 2.1 and 2.4): the envelope in `_meta`, and
  * the headers that mirror the body. Pure; the agent's own envelope keys are overwritten, its vendor keys kept.
- * Of the agent's extensions a server is told only those it advertised itself.
+ * Extensions are declared to servers that offered them, where the gateway carries them.
  */
+
+import { carriedExtensions } from "../protocol/extensions.ts";
 import { encodeHeaderValue } from "../protocol/headers.ts";
 import {
   findMember,
@@ -20,20 +22,17 @@ import { membersText, renderRequest, rewriteMeta } from "./outgoing.ts";
 
 export const metaPrefix = "io.modelcontextprotocol/";
 
-/** The whole message for a modern server that advertised these capabilities (source text). */
+/** The whole message for a modern server. `offeredText` is source text of the capabilities it offered. */
 export function renderModern(
   request: McpRequest,
   id: number,
   ownInfoText: string,
-  advertisedText: string,
+  offeredText: string,
 ): string {
-  const capabilities = forwardedCapabilities(
-    request.envelope.clientCapabilitiesText,
-    advertisedText,
-  );
-  const params = rewriteMeta(request.params, (meta) =>
-    metaText(request, id, ownInfoText, capabilities, meta),
-  );
+  const declared = forwardedCapabilities(request.envelope.clientCapabilitiesText, offeredText);
+  const params = rewriteMeta(request.params, (meta) => {
+    return metaText(request, id, ownInfoText, declared, meta);
+  });
   return renderRequest(id, request.method, params);
 }
 
@@ -49,18 +48,14 @@ export function modernHeaders(request: McpRequest): Record<string, string> {
   return headers;
 }
 
-/** Source text of the agent's capabilities, without extensions the server did not advertise. */
-export function forwardedCapabilities(capabilitiesText: string, advertisedText: string): string {
-  if (!capabilitiesText.includes('"extensions"')) return capabilitiesText;
+/** Source text of the capabilities a server may rely on: the agent's, of extensions only what both sides know. */
+export function forwardedCapabilities(capabilitiesText: string, offeredText: string): string {
+  if (!capabilitiesText.includes("extensions")) return capabilitiesText;
   const capabilities = readObject(capabilitiesText);
   const declared = objectMember(capabilities, "extensions");
-  if (declared === undefined) return capabilitiesText;
-  const advertised = objectMember(readObject(advertisedText), "extensions");
-  const shared = membersText(
-    declared,
-    (key) => advertised !== undefined && findMember(advertised, key) !== undefined,
-  );
-  const extensions = shared === "" ? undefined : `{${shared}}`;
+  const offered = objectMember(readObject(offeredText), "extensions");
+  const isOffered = (id: string) => offered !== undefined && findMember(offered, id) !== undefined;
+  const extensions = declared && carriedExtensions(declared, isOffered);
   return objectText(withMembers(capabilities, { extensions }));
 }
 

@@ -54,21 +54,23 @@ describe("renderModern", () => {
   );
 });
 
-const questions = '{ "elicitation":{"url":{}},"sampling":{}, "roots":{},"other":1.0}';
-
+const ui = `"${prefix}ui"`;
 test.each([
   ["{}", "{}", "{}"],
-  [questions, "{}", questions],
-  ['{"roots":{},"extensions":{"a/b":{}}}', "{}", '{"roots":{}}'],
+  ['{"elicitation":{},"sampling":{}, "x":1.0}', "{}", '{"elicitation":{},"sampling":{}, "x":1.0}'],
+  ['{"roots":{},"extensions":{"a/b":{}}}', '{"extensions":{"a/b":{}}}', '{"roots":{}}'],
+  [`{"extensions":{"a/b":{},${ui}:{"m":1.0}}}`, "{}", "{}"],
   [
-    '{"extensions":{"a/b":{"x":1.0},"c/d":{}}}',
-    '{"extensions":{"a/b":{}}}',
-    '{"extensions":{"a/b":{"x":1.0}}}',
+    `{"extensions":{"a/b":{},${ui}:{"m":1.0}}}`,
+    `{"extensions":{${ui}:{}}}`,
+    `{"extensions":{${ui}:{"m":1.0}}}`,
   ],
-  ['{"experimental":{"extensions":"x"}}', "{}", '{"experimental":{"extensions":"x"}}'],
-])("capabilities %s are forwarded to a server with %s as %s", (declared, advertised, forwarded) => {
-  expect(forwardedCapabilities(declared, advertised)).toBe(forwarded);
-});
+])(
+  "capabilities %s, of a server that offers %s, are forwarded as %s",
+  (declared, offered, want) => {
+    expect(forwardedCapabilities(declared, offered)).toBe(want);
+  },
+);
 
 test.each([
   ["tools/call", '{"name":"add"}', "add"],
