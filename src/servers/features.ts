@@ -8,6 +8,7 @@ import {
   readClientFeatures,
   renderLegacyCapabilities,
 } from "../protocol/client-features.ts";
+import { askingMethods } from "../protocol/input-required.ts";
 import type { McpRequest } from "../protocol/messages.ts";
 import { declaresTasks } from "../protocol/tasks.ts";
 
@@ -15,8 +16,6 @@ const rememberedMax = 256;
 const rememberedCharsMax = 2_048;
 const remembered = new Map<string, ClientFeatures>();
 
-/** The requests that may be answered with questions (revision 2026-07-28, section 2.6). */
-const askingMethods = new Set(["tools/call", "prompts/get", "resources/read"]);
 const questions: ReadonlySet<string> = new Set(["input_required"]);
 const questionsAndTasks: ReadonlySet<string> = new Set(["input_required", "task"]);
 /** Two examples of the extension show `tasks/get` answered so. */
@@ -38,10 +37,6 @@ export function featuresOfText(text: string): ClientFeatures {
     remembered.set(text, features);
   }
   return features;
-}
-
-export function mayAsk(method: string): boolean {
-  return askingMethods.has(method);
 }
 
 /** The result types a modern server may answer with besides `complete`. */
