@@ -3,23 +3,26 @@
  * means; a call that waits for its agent's answers is taken up again. `repeat.ts` says when a second try is allowed,
  * `server-client.ts` counts and limits the calls it makes here.
  */
+import type { Fault } from "../errors/fault.ts";
 import type { Clock } from "../lib/clock.ts";
 import { type ClientFeatures, noFeatures } from "../protocol/client-features.ts";
 import { askingMethods, readInputResponses } from "../protocol/input-required.ts";
 import { stringMember } from "../protocol/json-view.ts";
 import type { McpRequest, Outcome, RelayedMessage } from "../protocol/messages.ts";
+import { declaresTasks } from "../protocol/tasks.ts";
 import { toErrorBody } from "./answer.ts";
 import type { CallContext } from "./client.ts";
 import type { Connection, Link } from "./connection.ts";
-import { faultOf, invalidAnswer } from "./faults.ts";
-import { featuresOf, resultTypesOf } from "./features.ts";
-import { addCallHeaders } from "./http.ts";
+import { failed, faultOf, invalidAnswer } from "./faults.ts";
+import { featuresOf } from "./features.ts";
+import type { HeldTasks } from "./legacy/held-tasks.ts";
 import { type Round, startLiveCall } from "./legacy/live-call.ts";
 import { createLogLevels } from "./legacy/log-level.ts";
 import type { ParkedCalls } from "./legacy/parked-calls.ts";
-import { legacyHeaders } from "./legacy/session.ts";
 import type { Session, SessionPool } from "./legacy/session-pool.ts";
-import { modernError, renderLegacy } from "./legacy/to-legacy.ts";
+import { driveTask, type TaskCall } from "./legacy/task-call.ts";
+import { taskIdOf, taskParamText } from "./legacy/task-messages.ts";
+import { modernError } from "./legacy/to-legacy.ts";
 import {
   isUrlRefused,
   isUrlRetry,
@@ -27,21 +30,23 @@ import {
   urlRefused,
   urlRequiredCode,
 } from "./legacy/url-required.ts";
-import { modernHeaders, renderModern } from "./modern.ts";
-import { renderCancellation } from "./outgoing.ts";
-import { type ParamHeader, paramHeaders } from "./param-headers.ts";
+import type { ParamHeader } from "./param-headers.ts";
 import { toRelayed } from "./relayed.ts";
 import { whyAgain } from "./repeat.ts";
 import type { ServerSpec } from "./spec.ts";
-import type { WireAnswer, WireRequest } from "./wire.ts";
+import type { WireAnswer } from "./wire.ts";
+import { createCallWriter } from "./write-call.ts";
 
 export interface CallerOptions {
   readonly spec: ServerSpec;
   readonly connection: Connection;
   readonly sessions: SessionPool;
   readonly parked: ParkedCalls;
+  readonly tasks: HeldTasks;
   readonly tools: {
     readonly paramHeaders: (tool: string) => readonly ParamHeader[];
+    /** Whether a tool runs as a task alone, as a client that declares this (source text) lists it. */
+    readonly needsTask: (tool: string, clientCapabilitiesText: string) => boolean;
     /** Lists the tools again. */
     readonly refresh: (signal: AbortSignal) => Promise<void>;
   };
@@ -81,10 +86,9 @@ const unknownState: Outcome = Object.freeze({
 });
 
 export function createCaller(options: CallerOptions): CallServer {
-  const { spec, connection, sessions, parked, clock } = options;
-  const { kind } = spec.transport;
-  const isHttp = kind === "streamable-http";
-  const hasHeaders = isHttp || kind === "http-sse";
+  const { spec, connection, sessions, parked, tasks, clock } = options;
+  const { paramHeaders } = options.tools;
+  const writeCall = createCallWriter({ spec, ownInfoText: options.ownInfoText, paramHeaders });
   const logLevels = createLogLevels();
 
   async function call(
@@ -107,9 +111,10 @@ export function createCaller(options: CallerOptions): CallServer {
       relay(message);
     };
     const asked: Asked = { request, context, relay: passOn };
+    const isAboutTask = request.method.startsWith("tasks/");
     for (let isFirst = true; ; isFirst = false) {
       const leftMs = isFirst ? timeoutMs : timeoutMs - (clock.monotonicMs() - startedMs);
-      let place = placeAtHand(request);
+      let place = (isAboutTask ? homeOf(request) : undefined) ?? placeAtHand(request);
       if (place === undefined) {
         try {
           place = await findPlace(request, context, Math.max(1, leftMs));
@@ -135,9 +140,16 @@ export function createCaller(options: CallerOptions): CallServer {
       const answer = await sendTo(place, asked, Math.max(1, leftMs));
       if (answer.kind !== "fault") place.connection.noteAnswer();
       const again = isFirst && !hasRelayed ? whyAgain(spec, link, request, answer) : undefined;
-      if (again === undefined) return toOutcome(link, request, answer);
+      if (again === undefined) {
+        if (!isAboutTask || link.facts.era === "modern") return toOutcome(link, request, answer);
+        const restMs = Math.max(1, timeoutMs - (clock.monotonicMs() - startedMs));
+        return tasks.tell(request, link, answer, { signal: context.signal, timeoutMs: restMs });
+      }
       if (again === "headers") await options.tools.refresh(context.signal).catch(() => {});
-      else if (again !== "harmless") place.connection.drop(link, { forgetEra: again === "era" });
+      else if (again !== "harmless") {
+        place.connection.drop(link, { forgetEra: again === "era" });
+        tasks.lost(link);
+      }
     }
   }
 
@@ -148,6 +160,15 @@ export function createCaller(options: CallerOptions): CallServer {
     const features = link.facts.era === "legacy" ? featuresOf(request) : noFeatures;
     if (features !== noFeatures) return undefined;
     return { link, connection, features, session: undefined };
+  }
+
+  /** Where a legacy server's task lives, as far as that is known. */
+  function homeOf(request: McpRequest): Place | undefined {
+    const home = tasks.homeOf(taskIdOf(request));
+    if (home === undefined) return undefined;
+    if (home.link.wire.isOpen()) return { ...home, features: noFeatures, session: undefined };
+    tasks.lost(home.link);
+    return undefined;
   }
 
   /** Connects where needed. Rejects with GatewayError. */
@@ -176,25 +197,44 @@ export function createCaller(options: CallerOptions): CallServer {
   }
 
   function sendTo(place: Place, asked: Asked, timeoutMs: number): Promise<WireAnswer> {
-    const { link, session, features } = place;
-    if (session === undefined) return send(link, asked, timeoutMs);
-    if (askingMethods.has(asked.request.method))
-      return startCall(session, link, asked, features, timeoutMs);
-    return send(link, asked, timeoutMs).finally(() => sessions.release(session));
+    const { link, session } = place;
+    const task = asTask(place, asked);
+    if (task !== undefined && !("perform" in task)) {
+      if (session !== undefined) sessions.release(session);
+      return Promise.resolve(failed(task, false));
+    }
+    if (session === undefined) return send(link, asked, task, timeoutMs);
+    if (askingMethods.has(asked.request.method)) {
+      return startCall(session, place, asked, task, timeoutMs);
+    }
+    return send(link, asked, task, timeoutMs).finally(() => sessions.release(session));
+  }
+
+  /** How a legacy server's tool is called that runs as a task alone; undefined for every other call. */
+  function asTask(place: Place, { request, context }: Asked): TaskCall | Fault | undefined {
+    const { facts } = place.link;
+    if (facts.era !== "legacy" || request.method !== "tools/call") return undefined;
+    if (!declaresTasks(facts.capabilitiesText)) return undefined;
+    const declared = request.envelope.clientCapabilitiesText;
+    const tool = request.params && stringMember(request.params, "name");
+    if (tool === undefined || !options.tools.needsTask(tool, declared)) return undefined;
+    if (declaresTasks(declared)) return tasks.begin(place, context.principalId);
+    return driveTask(spec.name, place.link, clock);
   }
 
   function startCall(
     session: Session,
-    link: Link,
+    { link, features }: Place,
     asked: Asked,
-    features: ClientFeatures,
+    task: TaskCall | undefined,
     timeoutMs: number,
   ): Promise<WireAnswer> {
     const call = startLiveCall({
       server: spec.name,
       link,
       features,
-      request: wireRequest(link, asked),
+      request: written(link, asked, task),
+      task,
       park: parked.park,
       onEnd(ended) {
         session.calls.delete(ended);
@@ -205,10 +245,20 @@ export function createCaller(options: CallerOptions): CallServer {
     return call.round(roundOf(asked, timeoutMs));
   }
 
-  function send(link: Link, asked: Asked, timeoutMs: number): Promise<WireAnswer> {
+  function written(link: Link, { request, context }: Asked, task: TaskCall | undefined) {
+    return writeCall(link, request, context, task && taskParamText);
+  }
+
+  function send(
+    link: Link,
+    asked: Asked,
+    task: TaskCall | undefined,
+    timeoutMs: number,
+  ): Promise<WireAnswer> {
     const { request, context, relay } = asked;
-    return link.wire.request({
-      ...wireRequest(link, asked),
+    const { perform } = task ?? { perform: link.wire.request };
+    return perform({
+      ...written(link, asked, task),
       signal: context.signal,
       timeoutMs,
       onNotification(notification) {
@@ -216,37 +266,6 @@ export function createCaller(options: CallerOptions): CallServer {
         if (message !== undefined) relay(message);
       },
     });
-  }
-
-  function wireRequest(
-    { wire, facts }: Link,
-    { request, context }: Asked,
-  ): Omit<WireRequest, "signal" | "timeoutMs" | "onNotification"> {
-    const id = wire.nextId();
-    const isModern = facts.era === "modern";
-    const headers: Record<string, string> = {};
-    if (hasHeaders) {
-      addCallHeaders(headers, context.headers);
-      Object.assign(headers, isModern ? modernHeaders(request) : legacyHeaders(facts.revision));
-      if (isModern && request.method === "tools/call") Object.assign(headers, mirrored(request));
-    }
-    return {
-      id,
-      method: request.method,
-      text: isModern
-        ? renderModern(request, id, options.ownInfoText, facts.capabilitiesText)
-        : renderLegacy(request, id),
-      headers,
-      cancellation: isModern && isHttp ? undefined : renderCancellation(id),
-      resultTypes: isModern ? resultTypesOf(request, facts.capabilitiesText) : undefined,
-    };
-  }
-
-  function mirrored({ params }: McpRequest): Readonly<Record<string, string>> | undefined {
-    const tool = params && stringMember(params, "name");
-    if (tool === undefined || params === undefined) return undefined;
-    const found = options.tools.paramHeaders(tool);
-    return found.length === 0 ? undefined : paramHeaders(found, params);
   }
 
   function toOutcome({ facts }: Link, request: McpRequest, answer: WireAnswer): Outcome {

@@ -7,7 +7,6 @@ import { GatewayError } from "../errors/fault.ts";
 import type { Clock } from "../lib/clock.ts";
 import { noFeatures } from "../protocol/client-features.ts";
 import type { McpNotification } from "../protocol/messages.ts";
-import { defaultScanLimits, type ScanLimits } from "../protocol/scan.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import { createCaller } from "./call-server.ts";
@@ -15,56 +14,14 @@ import { type Catalogues, createCatalogues } from "./catalogues.ts";
 import { createChanges } from "./changes.ts";
 import type { ServerChange, ServerStatus, Servers } from "./client.ts";
 import { createConnection } from "./connection.ts";
+import { createHeldTasks } from "./legacy/held-tasks.ts";
 import { createParkedCalls, createParkedRoom, type ParkedRoom } from "./legacy/parked-calls.ts";
 import { answerHomeless, answerUnasked } from "./legacy/questions.ts";
 import { createSessionPool } from "./legacy/session-pool.ts";
+import { defaultServersLimits, type ServersLimits } from "./limits.ts";
 import { createBinding } from "./open-wire.ts";
 import { createServerClient, type PooledClient } from "./server-client.ts";
 import type { ServerSpec } from "./spec.ts";
-
-export interface ServersLimits {
-  readonly scan: ScanLimits;
-  /** How long calls of a removed server may go on. */
-  readonly drainTimeoutMs: number;
-  /** Each step of stopping a process (stdin closed, SIGTERM, SIGKILL), and of closing a socket. */
-  readonly stopStepMs: number;
-  readonly reconnectFirstMs: number;
-  readonly reconnectMaxMs: number;
-  /** How long "speaks legacy revisions only" is believed. */
-  readonly legacyVerdictTtlMs: number;
-  readonly stderrLineBytesMax: number;
-  /** Bytes that may wait for a server that does not read. */
-  readonly queuedBytesMax: number;
-  readonly catalogueTtlMsMin: number;
-  readonly cataloguePagesMax: number;
-  readonly catalogueToolsMax: number;
-  /** Sessions with one legacy server for agents of the same capabilities: over a network, and as processes. */
-  readonly sessionsMax: number;
-  readonly processesMax: number;
-  /** How long a call waits for its agent's answers, and how many may. */
-  readonly parkedMs: number;
-  readonly parkedMax: number;
-  readonly parkedPerPrincipalMax: number;
-}
-
-export const defaultServersLimits: ServersLimits = Object.freeze({
-  scan: defaultScanLimits,
-  drainTimeoutMs: 30_000,
-  stopStepMs: 2_000,
-  reconnectFirstMs: 200,
-  reconnectMaxMs: 30_000,
-  legacyVerdictTtlMs: 24 * 60 * 60 * 1_000,
-  stderrLineBytesMax: 4_096,
-  queuedBytesMax: 16 * 1_024 * 1_024,
-  catalogueTtlMsMin: 5_000,
-  cataloguePagesMax: 100,
-  catalogueToolsMax: 10_000,
-  sessionsMax: 8,
-  processesMax: 1,
-  parkedMs: 10 * 60_000,
-  parkedMax: 1_000,
-  parkedPerPrincipalMax: 32,
-});
 
 export interface ServersOptions {
   readonly specs?: ReadonlyMap<string, ServerSpec>;
@@ -87,10 +44,7 @@ interface Entry {
 
 export function createServers(options: ServersOptions): Servers {
   const limits = { ...defaultServersLimits, ...options.limits };
-  const room = createParkedRoom({
-    callsMax: limits.parkedMax,
-    callsPerPrincipalMax: limits.parkedPerPrincipalMax,
-  });
+  const rooms = createRooms(limits);
   const entries = new Map<string, Entry>();
   const disabled = new Set<string>();
   const retiring = new Set<Promise<void>>();
@@ -115,7 +69,7 @@ export function createServers(options: ServersOptions): Servers {
     }
     for (const [name, spec] of specs) {
       if (!spec.enabled) disabled.add(name);
-      else if (!entries.has(name)) entries.set(name, createEntry(spec, options, limits, room));
+      else if (!entries.has(name)) entries.set(name, createEntry(spec, options, limits, rooms));
     }
   }
 
@@ -158,11 +112,30 @@ export function createServers(options: ServersOptions): Servers {
   };
 }
 
+/** Room for what waits for agents, over all servers. */
+interface Rooms {
+  readonly calls: ParkedRoom;
+  readonly tasks: ParkedRoom;
+}
+
+function createRooms(limits: ServersLimits): Rooms {
+  const calls = createParkedRoom({
+    callsMax: limits.parkedMax,
+    callsPerPrincipalMax: limits.parkedPerPrincipalMax,
+  });
+  const tasks = createParkedRoom({
+    callsMax: limits.tasksMax,
+    callsPerPrincipalMax: limits.tasksPerPrincipalMax,
+    refusal: { message: "Too many tasks already; this one was not begun", reason: "tasks-full" },
+  });
+  return { calls, tasks };
+}
+
 function createEntry(
   spec: ServerSpec,
   options: ServersOptions,
   limits: ServersLimits,
-  room: ParkedRoom,
+  rooms: Rooms,
 ): Entry {
   const { clock, log, metrics } = options;
   const ownInfoText = JSON.stringify({ name: "mcp-gateway", version: options.gatewayVersion });
@@ -195,7 +168,8 @@ function createEntry(
   };
   const takeNotification = (notification: McpNotification) => {
     if (notification.method === "notifications/tools/list_changed") catalogues.invalidate();
-    changes.take(notification);
+    if (notification.method === "notifications/tasks/status") tasks.statusTold(notification);
+    else changes.take(notification);
   };
   const connection = createConnection({
     ...shared,
@@ -229,15 +203,27 @@ function createEntry(
       changes.reopened();
     },
   });
-  const parked = createParkedCalls({ server: spec.name, room, parkedMs: limits.parkedMs });
+  const parked = createParkedCalls({
+    server: spec.name,
+    room: rooms.calls,
+    parkedMs: limits.parkedMs,
+  });
+  const tasks = createHeldTasks({
+    server: spec.name,
+    room: rooms.tasks,
+    isWanted: (taskId) => changes.wantsTask(taskId),
+    onChange: (notification) => changes.take(notification),
+  });
   const callServer = createCaller({
     spec,
     connection,
     sessions,
     parked,
+    tasks,
     ownInfoText,
     clock,
     tools: {
+      needsTask: (name, declared) => catalogues.of(declared).needsTask(name),
       paramHeaders: (name) => catalogues.of("{}").paramHeaders(name),
       refresh: async (signal) => void (await catalogues.of("{}").tools({ refresh: true, signal })),
     },
@@ -261,6 +247,7 @@ function createEntry(
     changes,
     sessions,
     parked,
+    tasks,
     callServer,
     closePool,
     clock,

@@ -13,6 +13,7 @@ import { cancelled, failed, invalidAnswer, timedOut } from "../faults.ts";
 import { toRelayed } from "../relayed.ts";
 import type { WireAnswer, WireRequest } from "../wire.ts";
 import { answerUnanswered, answerUnasked, answerWith, modernParams } from "./questions.ts";
+import type { TaskCall } from "./task-call.ts";
 
 /** Questions that come within this time of the first are shown together. */
 const windowMs = 20;
@@ -31,16 +32,21 @@ export interface Round {
   readonly relay: (message: RelayedMessage) => void;
 }
 
-export interface LiveCall {
-  readonly id: number;
+/** What takes the questions of a server on one session. */
+export interface Asking {
   readonly link: Link;
+  /** Whether a question is its own: by the request on whose stream it came, or by the task it names. */
+  owns(callId: number | undefined, taskId: string | undefined): boolean;
+  ask(asked: ServerRequest): void;
+  /** The server takes a question back. */
+  withdraw(idText: string): void;
+}
+
+export interface LiveCall extends Asking {
   /** Waits for the answer or the next questions; never rejects. */
   round(round: Round): Promise<WireAnswer>;
   /** A round that brings the agent's words; what is still open is asked again. */
   answered(responses: ReadonlyMap<string, JsonObject>, round: Round): Promise<WireAnswer>;
-  ask(asked: ServerRequest): void;
-  /** The server takes a question back. */
-  withdraw(idText: string): void;
   /** Nobody answers any more: says so to the server, and takes the call back. */
   giveUp(): void;
 }
@@ -50,6 +56,8 @@ export interface LiveCallOptions {
   readonly link: Link;
   readonly features: ClientFeatures;
   readonly request: Omit<WireRequest, "signal" | "timeoutMs" | "onNotification">;
+  /** Carries the call out where it is more than one request. */
+  readonly task: TaskCall | undefined;
   /** Keeps the call until its agent is back; the state that names it, or why it cannot be kept. */
   readonly park: (call: LiveCall, principalId: string | undefined) => string | Fault;
   readonly onEnd: (call: LiveCall) => void;
@@ -162,8 +170,11 @@ export function startLiveCall(options: LiveCallOptions): LiveCall {
   }
 
   const call: LiveCall = {
-    id: options.request.id,
     link,
+    owns(callId, taskId) {
+      if (options.task !== undefined) return options.task.owns(callId, taskId);
+      return callId === undefined ? taskId === undefined : callId === options.request.id;
+    },
     round,
     answered(responses, next) {
       for (const [idText, { key, asked: one, isShown }] of questions) {
@@ -191,14 +202,13 @@ export function startLiveCall(options: LiveCallOptions): LiveCall {
     },
   };
 
-  void link.wire
-    .request({
-      ...options.request,
-      signal: ending.signal,
-      timeoutMs: undefined,
-      onNotification: takeNotification,
-    })
-    .then(finish);
+  const { perform } = options.task ?? { perform: link.wire.request };
+  void perform({
+    ...options.request,
+    signal: ending.signal,
+    timeoutMs: undefined,
+    onNotification: takeNotification,
+  }).then(finish);
   return call;
 }
 
