@@ -82,7 +82,13 @@ export function createAgentsListener(deps: AgentsListenerDeps): AgentsListener {
     log,
     serverInfoText,
   });
-  const legacy = createLegacyConversation({ dispatch, conversation, clock, serverInfoText });
+  const legacy = createLegacyConversation({
+    dispatch,
+    conversation,
+    options,
+    clock,
+    serverInfoText,
+  });
   const access = createSessionAccess({ dispatch, sessions, conversation });
   const streams = createStreams({ options, clock, beat, admission, metrics });
   const shared = { options, dispatch, conversation, legacy, sessions, access, streams, log };

@@ -241,6 +241,7 @@ export function createStreamableHttp(deps: HttpBindingDeps): HttpBinding {
     session.tell = (text) => channel.push(renderEvent({ text }));
     // Headers leave with the first bytes.
     channel.push(keepAliveComment);
+    legacy.heard(arrival.caller, session);
     return streamResponse(channel.stream, { "mcp-session-id": session.id });
   }
 
