@@ -53,8 +53,7 @@ const transportsV2 = {
     new HttpTransportV2(new URL(`${url}/mcp`), { requestInit: { headers } }),
   "http+sse": ({ url }: TestAgents) =>
     new SseTransportV2(new URL(`${url}/all/sse`), { requestInit: { headers }, eventSourceInit }),
-  websocket: ({ port }: TestAgents) =>
-    createSocketTransport(`ws://127.0.0.1:${port}/ws`, headers),
+  websocket: ({ port }: TestAgents) => createSocketTransport(`ws://127.0.0.1:${port}/ws`, headers),
 };
 
 const form = {

@@ -25,7 +25,11 @@ describe("PR-04: a result changes where the client's revision demands it, and no
 
   test("the result in the middle of a longer text", () => {
     const text = `{"x":"audio","result":{"content":[{"type":"audio"}],"ttlMs":1}}`;
-    const outcome = toLegacyResult("tools/call", readObject(text, text.indexOf('{"content"')), "2024-11-05");
+    const outcome = toLegacyResult(
+      "tools/call",
+      readObject(text, text.indexOf('{"content"')),
+      "2024-11-05",
+    );
     if (outcome.kind !== "result") throw new Error("no result");
     expect(objectText(outcome.result)).toContain('{"content":[{"type":"text"');
     expect(objectText(outcome.result)).not.toContain("ttlMs");
