@@ -249,6 +249,20 @@ describe("on the wire", () => {
     expect(agents.dispatch.rounds).toHaveLength(2);
   });
 
+  test("the form of 2025-06-18 has no mode, that of 2025-11-25 keeps it", async () => {
+    const params = { mode: "form", ...form.params };
+    for (const revision of ["2025-06-18", "2025-11-25"]) {
+      const script = onceAsked({ ...form, params });
+      await using agents = await startAgentsOver(createAskingDispatch(testTokens, script));
+      const session = await openSession(agents, revision, { capabilities: everything });
+      const next = await call(agents, session);
+      const asked = JSON.parse((await next()) ?? "").params;
+      expect(asked).toEqual(revision === "2025-06-18" ? form.params : params);
+      await answer(agents, session, { id: 1, result: { action: "decline" } });
+      await next();
+    }
+  });
+
   const declared: readonly [string, string, object, object][] = [
     ["2024-11-05 has no elicitation", "2024-11-05", everything, { sampling: {}, roots: {} }],
     [

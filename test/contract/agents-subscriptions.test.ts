@@ -17,6 +17,8 @@ import {
 import {
   initializeBody,
   legacyBody,
+  openSession,
+  post,
   startAgentsOver,
   testTokens,
   until,
@@ -136,6 +138,43 @@ test("SDK v2, legacy: list changes and subscriptions", async () => {
   await until(() => heard.length === 2);
   expect(heard).toEqual(["tools", "a:1"]);
   await client.close();
+});
+
+test("a lost listen is opened again with the token the client uses by now; without a reader there is none", async () => {
+  const dispatch = createAskingDispatch(testTokens);
+  await using agents = await startAgentsOver(dispatch);
+  const id = await openSession(agents);
+  const send = (body: string, token: string) =>
+    post(agents, body, { token, headers: { "mcp-session-id": id } });
+  await send('{"jsonrpc":"2.0","method":"notifications/initialized"}', "alice");
+  await send(legacyBody("ping"), "alice");
+  expect(dispatch.listens).toHaveLength(0);
+  const stop = new AbortController();
+  const stream = await fetch(`${agents.url}/mcp`, {
+    headers: { ...headers, accept: "text/event-stream", "mcp-session-id": id },
+    signal: stop.signal,
+  });
+  expect(stream.status).toBe(200);
+  await until(() => dispatch.listens.length === 1);
+  await send(legacyBody("ping"), "alice2");
+  dispatch.listens[0]?.end();
+  await until(() => dispatch.listens.length === 2);
+  expect(dispatch.listens.map(({ incoming }) => incoming.credential)).toEqual([
+    { kind: "bearer", token: "alice" },
+    { kind: "bearer", token: "alice2" },
+  ]);
+  stop.abort();
+});
+
+test("a listen is no request of the older revisions, also without a session", async () => {
+  await using agents = await startAgentsOver(createAskingDispatch(testTokens));
+  const body = legacyBody("subscriptions/listen", { notifications: { toolsListChanged: true } });
+  const response = await post(agents, body, { path: "/all/sse" });
+  expect(await response.json()).toMatchObject({ error: { code: -32601 } });
+  const opened = await post(agents, initializeBody(), { path: "/all/sse" });
+  expect(await opened.json()).toMatchObject({
+    result: { capabilities: { tools: {}, resources: {}, logging: {} } },
+  });
 });
 
 describe("on the wire", () => {
