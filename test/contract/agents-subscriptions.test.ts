@@ -140,21 +140,21 @@ test("SDK v2, legacy: list changes and subscriptions", async () => {
   await client.close();
 });
 
-test("a lost listen is opened again with the token the client uses by now; without a reader there is none", async () => {
+test("a lost listen is opened again with the token the client uses by now", async () => {
   const dispatch = createAskingDispatch(testTokens);
   await using agents = await startAgentsOver(dispatch);
   const id = await openSession(agents);
   const send = (body: string, token: string) =>
     post(agents, body, { token, headers: { "mcp-session-id": id } });
-  await send('{"jsonrpc":"2.0","method":"notifications/initialized"}', "alice");
-  await send(legacyBody("ping"), "alice");
-  expect(dispatch.listens).toHaveLength(0);
   const stop = new AbortController();
   const stream = await fetch(`${agents.url}/mcp`, {
     headers: { ...headers, accept: "text/event-stream", "mcp-session-id": id },
     signal: stop.signal,
   });
   expect(stream.status).toBe(200);
+  await send(legacyBody("ping"), "alice");
+  expect(dispatch.listens).toHaveLength(0);
+  await send('{"jsonrpc":"2.0","method":"notifications/initialized"}', "alice");
   await until(() => dispatch.listens.length === 1);
   await send(legacyBody("ping"), "alice2");
   dispatch.listens[0]?.end();
@@ -166,15 +166,27 @@ test("a lost listen is opened again with the token the client uses by now; witho
   stop.abort();
 });
 
+test("Streamable HTTP without a reader: no listen until it subscribes, initialized or not", async () => {
+  const dispatch = createAskingDispatch(testTokens);
+  await using agents = await startAgentsOver(dispatch);
+  const id = await openSession(agents);
+  const send = (body: string) => post(agents, body, { headers: { "mcp-session-id": id } });
+  await send('{"jsonrpc":"2.0","method":"notifications/initialized"}');
+  await send(legacyBody("ping"));
+  expect(dispatch.listens).toHaveLength(0);
+  const subscribed = await send(legacyBody("resources/subscribe", { uri: "a:1" }));
+  expect(await subscribed.json()).toMatchObject({ result: {} });
+  expect(dispatch.listens).toHaveLength(1);
+});
+
 test("a listen is no request of the older revisions, also without a session", async () => {
   await using agents = await startAgentsOver(createAskingDispatch(testTokens));
   const body = legacyBody("subscriptions/listen", { notifications: { toolsListChanged: true } });
   const response = await post(agents, body, { path: "/all/sse" });
   expect(await response.json()).toMatchObject({ error: { code: -32601 } });
   const opened = await post(agents, initializeBody(), { path: "/all/sse" });
-  expect(await opened.json()).toMatchObject({
-    result: { capabilities: { tools: {}, resources: {}, logging: {} } },
-  });
+  const { result } = (await opened.json()) as { result: { capabilities: object } };
+  expect(result.capabilities).toEqual({ tools: {}, resources: {}, logging: {} });
 });
 
 describe("on the wire", () => {
@@ -256,6 +268,19 @@ describe("on the wire", () => {
       7,
       "notifications/prompts/list_changed",
     ]);
+  });
+
+  test("subscriptions at the same time come to one filter, one after the other", async () => {
+    const dispatch = createAskingDispatch(testTokens);
+    dispatch.acknowledgesAtOnce = false;
+    await using agent = await openSocket(dispatch);
+    const answers = [1, 2].map((id) => agent.answer("resources/subscribe", { uri: `a:${id}` }, id));
+    await until(() => dispatch.listens.length === 1);
+    dispatch.listens[0]?.acknowledge();
+    await until(() => dispatch.listens.length === 2);
+    expect(dispatch.listens[1]?.filter.resourceSubscriptions).toEqual(["a:1", "a:2"]);
+    dispatch.listens[1]?.acknowledge();
+    expect(await Promise.all(answers)).toMatchObject([{ result: {} }, { result: {} }]);
   });
 
   test("a resource nobody tells of, a missing uri, one too many, and no listens at all", async () => {
