@@ -29,12 +29,25 @@ const updated = "notifications/resources/updated";
 const noticed: readonly string[] = [...Object.values(listNotices), updated];
 const subscriptionKey = `${metaPrefix}subscriptionId`;
 
+/** Most sessions ask for no more than this, and each keeps its request as long as it lasts. */
+const listParams = toParams([]);
+
 /** The request for all list changes and these resources. `number` tells it from the session's other listens. */
 export function toListen(
   session: LegacySession,
   number: number,
   uris: readonly string[],
 ): McpRequest {
+  return {
+    kind: "request",
+    idText: `"gw-listen-${number}"`,
+    method: "subscriptions/listen",
+    params: uris.length === 0 ? listParams : toParams(uris),
+    envelope: { ...sessionEnvelope(session), logLevel: undefined },
+  };
+}
+
+function toParams(uris: readonly string[]): JsonObject {
   const filter = {
     ...emptyFilter,
     toolsListChanged: true,
@@ -42,13 +55,7 @@ export function toListen(
     resourcesListChanged: true,
     resourceSubscriptions: uris,
   };
-  return {
-    kind: "request",
-    idText: `"gw-listen-${number}"`,
-    method: "subscriptions/listen",
-    params: readObject(`{"notifications":${renderListenFilter(filter)}}`),
-    envelope: { ...sessionEnvelope(session), logLevel: undefined },
-  };
+  return readObject(`{"notifications":${renderListenFilter(filter)}}`);
 }
 
 /** The text of the notification for a legacy client; undefined where it has none. The subscription's id means nothing there. */

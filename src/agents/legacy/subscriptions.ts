@@ -50,7 +50,7 @@ interface Listen {
 /** A listen that is not acknowledged yet, and what the one before it told meanwhile: it may bring that again. */
 interface Opening {
   readonly end: AbortController;
-  readonly told: Set<string>;
+  told: Set<string> | undefined;
 }
 
 /** Why a listen did not open; undefined = it did. */
@@ -89,9 +89,8 @@ export function createSubscriptions(deps: {
     const { promise, resolve } = Promise.withResolvers<Refusal>();
     const { caller } = own;
     const end = new AbortController();
-    const opening: Opening = { end, told: new Set() };
+    const opening: Opening = { end, told: undefined };
     let listening: Listen | undefined;
-    let toldBefore: Set<string> | undefined;
     const tooLong = setTimeout(() => {
       end.abort();
       settle(toReply(caller, notAcknowledged));
@@ -115,9 +114,8 @@ export function createSubscriptions(deps: {
       own.open = listening;
       own.uris = uris;
       // What it held back until now comes next, before anything else runs; the old one may have told it.
-      toldBefore = opening.told;
       queueMicrotask(() => {
-        toldBefore = undefined;
+        opening.told = undefined;
       });
       settle(undefined);
     }
@@ -132,10 +130,8 @@ export function createSubscriptions(deps: {
         return;
       }
       const change = toLegacyChange(method, params);
-      if (listening === undefined || change === undefined || toldBefore?.has(change)) return;
-      if (own.opening !== undefined && own.opening.told.size < toldMax) {
-        own.opening.told.add(change);
-      }
+      if (listening === undefined || change === undefined || opening.told?.has(change)) return;
+      if (own.opening !== undefined) remember(own.opening, change);
       session.tell?.(change);
     }
 
@@ -264,6 +260,11 @@ function createListening(caller: Caller): SessionListening {
 
 function done(caller: Caller): Reply {
   return { outcome: emptyResult, requestId: caller.requestId ?? newId(), limit: undefined };
+}
+
+function remember(opening: Opening, change: string): void {
+  opening.told ??= new Set();
+  if (opening.told.size < toldMax) opening.told.add(change);
 }
 
 function isListening(own: SessionListening): boolean {
