@@ -2,7 +2,7 @@
  * Sessions of the older revisions, of all three bindings: bounded, ended when idle, withdrawn or deleted. A session
  * id is 256 random bits, is bound to principal, scope and binding, and is never a credential: whoever presents it
  * still authenticates (AZ-05, AZ-08). Unanswered questions to the client (`client-requests.ts`) and its subscriptions
- * (`subscriptions.ts`) hang off `LegacySession`; resumable streams (`outbox.ts`) will.
+ * (`subscriptions.ts`) hang off `LegacySession`.
  */
 import { createHash } from "node:crypto";
 import type { Principal } from "../../identity/principal.ts";
@@ -11,6 +11,7 @@ import { randomSecret } from "../../lib/id.ts";
 import type { BindingName } from "../../pipeline/incoming.ts";
 import type { LegacyRevision } from "../../protocol/revisions.ts";
 import type { Questions } from "./client-requests.ts";
+import type { Outbox } from "./outbox.ts";
 import type { SessionListening } from "./subscriptions.ts";
 
 export interface SessionOpening {
@@ -47,14 +48,19 @@ export interface LegacySession extends Omit<SessionOpening, "binding" | "scope">
   /** Somebody reads, or has read, what belongs to no request. */
   isHeard: boolean;
   usedAtMs: number;
-  /** Sends a message that belongs to no request, on the session's own stream or socket; undefined = none is open. */
+  /**
+   * Sends a message that belongs to no request, on the session's own stream or socket. On Streamable HTTP it is kept
+   * while no stream is open. Undefined = the session has ended.
+   */
   tell: ((text: string) => void) | undefined;
   /** What was asked of the client; undefined until something was. */
   questions: Questions | undefined;
   /** The changes it hears of; undefined until it is ready to hear of any. */
   listening: SessionListening | undefined;
-  /** Called when the session ends: closes its stream or socket. Undefined = no stream is open. */
+  /** Called when the session ends: closes its streams or its socket. */
   onEnd: ((why: SessionEnd) => void) | undefined;
+  /** What is kept for its streams, on Streamable HTTP; made with the first stream or message. */
+  outbox: Outbox | undefined;
 }
 
 /** Requests in flight by the source text of their id. */
@@ -119,7 +125,7 @@ export function createSessions(deps: {
   }
 
   function isIdle(session: LegacySession): boolean {
-    if (session.calls.size > 0 || session.onEnd !== undefined) return false;
+    if (session.calls.size > 0 || isRead(session)) return false;
     return clock.monotonicMs() - session.usedAtMs > deps.sessionIdleMs;
   }
 
@@ -147,6 +153,7 @@ export function createSessions(deps: {
         questions: undefined,
         listening: undefined,
         onEnd: undefined,
+        outbox: undefined,
       };
       byId.set(id, session);
       addToCount(session.principal.id, 1);
@@ -181,6 +188,11 @@ export function createSessions(deps: {
     list: () => [...byId.values()].map((session) => summarize(session, clock)),
     size: () => byId.size,
   };
+}
+
+/** A socket or an SSE stream is its session, and both end together; on Streamable HTTP streams come and go. */
+function isRead({ binding, outbox }: LegacySession): boolean {
+  return binding !== "http" || (outbox !== undefined && outbox.readers > 0);
 }
 
 function summarize(session: LegacySession, clock: Clock): SessionSummary {
