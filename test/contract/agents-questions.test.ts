@@ -15,7 +15,8 @@ import {
   ElicitRequestSchema,
   ListRootsRequestSchema,
 } from "@modelcontextprotocol/sdk/types.js";
-import { objectText } from "../../src/protocol/json-view.ts";
+import { createFault } from "../../src/errors/fault.ts";
+import { findMember, objectText } from "../../src/protocol/json-view.ts";
 import type { McpRequest } from "../../src/protocol/messages.ts";
 import {
   eventsOf,
@@ -221,6 +222,7 @@ describe("on the wire", () => {
   }
 
   const done = { content: [{ type: "text", text: "done" }] };
+  const withdrawn = { k: { "mcp-gateway/withdrawn": true } };
   const onceAsked = (request: object) => (round: number) =>
     round === 0 ? ask({ k: request }, "s") : done;
 
@@ -302,27 +304,35 @@ describe("on the wire", () => {
     });
   }
 
-  const refusals: readonly [string, object, object, string][] = [
-    ["sampling", sample, { sampling: {} }, "sampling/createMessage with an error (No)"],
-    ["roots", roots, { roots: {} }, "roots/list with an error (No)"],
+  const refusals: readonly [string, object, object][] = [
+    ["sampling", sample, { sampling: {} }],
+    ["roots", roots, { roots: {} }],
   ];
-  for (const [title, request, capabilities, text] of refusals) {
-    test(`a client that refuses ${title} ends the call, in words`, async () => {
+  for (const [title, request, capabilities] of refusals) {
+    test(`a client's refusal of ${title} goes inside as it came; a server that cannot take it ends the call`, async () => {
+      const refused = createFault("missing-client-capability", "The client refused: No");
       await using agents = await startAgentsOver(
-        createAskingDispatch(testTokens, () => ask({ k: request, other: request }, "s")),
+        createAskingDispatch(testTokens, (_round, { params }) =>
+          params !== undefined && findMember(params, "inputResponses")
+            ? { kind: "fault", fault: refused }
+            : ask({ k: request, other: request }, "s"),
+        ),
       );
       const session = await openSession(agents, "2025-11-25", { capabilities });
       const next = await call(agents, session);
       await next();
       await next();
-      await answer(agents, session, { id: 1, error: { code: -1, message: "No" } });
-      expect(await next()).toBe(
-        '{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":2}}',
-      );
-      const result = JSON.parse((await next()) ?? "").result;
-      expect(result.isError).toBe(true);
-      expect(result.content[0].text).toContain(text);
-      expect(agents.dispatch.rounds).toHaveLength(1);
+      const error = { code: -1, message: "No", data: { big: 1 } };
+      await answer(agents, session, { id: 1, error });
+      await answer(agents, session, { id: 2, result: { ok: true } });
+      expect(JSON.parse((await next()) ?? "").result).toEqual({
+        content: [{ type: "text", text: "The client refused: No" }],
+        isError: true,
+      });
+      expect(memberOf(agents.dispatch.rounds[1], "inputResponses")).toEqual({
+        k: { "mcp-gateway/refused": error },
+        other: { ok: true },
+      });
       // Other methods have no result that says so.
       const body = legacyBody("prompts/get", { name: "ask" }, 5);
       const prompt = messagesOf(
@@ -330,8 +340,8 @@ describe("on the wire", () => {
       );
       await prompt();
       await prompt();
-      await answer(agents, session, { id: 4, error: { code: -1, message: "No" } });
-      await prompt();
+      await answer(agents, session, { id: 4, error });
+      await answer(agents, session, { id: 3, error });
       expect(JSON.parse((await prompt()) ?? "")).toMatchObject({ id: 5, error: { code: -32603 } });
     });
   }
@@ -354,7 +364,7 @@ describe("on the wire", () => {
     const body = legacyBody("tools/call", { name: "ask" });
     const response = await post(agents, body, { headers: { "mcp-session-id": session } });
     expect(await response.json()).toMatchObject({ result: { isError: true } });
-    expect(agents.dispatch.rounds).toHaveLength(1);
+    expect(memberOf(agents.dispatch.rounds[1], "inputResponses")).toEqual(withdrawn);
   });
 
   test("cancelling the call withdraws its questions, and nothing more is said", async () => {
@@ -371,24 +381,27 @@ describe("on the wire", () => {
     );
     expect(await next()).toBeUndefined();
     await answer(agents, session, { id: 1, result: { action: "accept" } });
-    expect(agents.dispatch.rounds).toHaveLength(1);
+    expect(agents.dispatch.rounds).toHaveLength(2);
+    expect(memberOf(agents.dispatch.rounds[1], "inputResponses")).toEqual(withdrawn);
+    expect(memberOf(agents.dispatch.rounds[1], "requestState")).toBe("s");
   });
 
-  test("no answer in time: the form is cancelled, sampling ends the call", async () => {
+  test("no answer in time: the form is cancelled, sampling is refused", async () => {
     const dispatch = createAskingDispatch(testTokens, (round) =>
-      round === 0 ? ask({ k: form }) : ask({ k: sample }),
+      round === 0 ? ask({ k: form, l: sample }) : done,
     );
     await using agents = await startAgentsOver(dispatch, { answerTimeoutMs: 50 });
     const session = await openSession(agents, "2025-11-25", { capabilities: everything });
     const next = await call(agents, session);
     expect(await next()).toContain('"id":1,"method":"elicitation/create"');
-    expect(await next()).toContain('"notifications/cancelled","params":{"requestId":1}');
     expect(await next()).toContain('"id":2,"method":"sampling/createMessage"');
-    expect(memberOf(dispatch.rounds[1], "inputResponses")).toEqual({ k: { action: "cancel" } });
+    expect(await next()).toContain('"notifications/cancelled","params":{"requestId":1}');
     expect(await next()).toContain('"notifications/cancelled","params":{"requestId":2}');
-    const { result } = JSON.parse((await next()) ?? "");
-    expect(result).toMatchObject({ isError: true });
-    expect(result.content[0].text).toContain("sampling/createMessage got no answer in time");
+    expect(JSON.parse((await next()) ?? "").result).toEqual(done);
+    expect(memberOf(dispatch.rounds[1], "inputResponses")).toEqual({
+      k: { action: "cancel" },
+      l: { "mcp-gateway/refused": { code: -1, message: "No answer in time" } },
+    });
   });
 
   test("questions are bounded, and so are rounds", async () => {
@@ -451,7 +464,7 @@ describe("on the wire", () => {
     for (let text = await next(); text !== undefined; text = await next()) last = text;
     expect(last ?? "").not.toContain('"result"');
     await until(() => agents.listener.sessions.list().length === 0);
-    expect(agents.dispatch.rounds).toHaveLength(1);
+    expect(memberOf(agents.dispatch.rounds[1], "inputResponses")).toEqual(withdrawn);
   });
 
   test("without a session nothing is declared, and a server that asks all the same is not passed on", async () => {

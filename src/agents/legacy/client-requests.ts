@@ -6,6 +6,7 @@
 import { newId } from "../../lib/id.ts";
 import type { Reply } from "../../pipeline/incoming.ts";
 import { canAsk, readClientFeatures } from "../../protocol/client-features.ts";
+import { renderRefusal, withdrawalText } from "../../protocol/input-refusal.ts";
 import { type InputRequest, readInputRequired } from "../../protocol/input-required.ts";
 import {
   findMember,
@@ -16,7 +17,7 @@ import {
 } from "../../protocol/json-view.ts";
 import type { McpRequest, McpResponse } from "../../protocol/messages.ts";
 import type { Revision } from "../../protocol/revisions.ts";
-import { type Asking, type Conversation, isPaused } from "../conversation.ts";
+import { type Asking, type Conversation, isPaused, neverAborts } from "../conversation.ts";
 import type { AgentsOptions } from "../options.ts";
 import type { LegacySession } from "./sessions.ts";
 import { cannotAnswer } from "./to-legacy.ts";
@@ -55,7 +56,7 @@ interface Question {
 const roundsMax = 10;
 /** Between two rounds of a server that asks nothing and only wants to be called again. */
 const paceMs = 250;
-const cancelAnswer = '{"action":"cancel"}';
+const tooLate = '{"code":-1,"message":"No answer in time"}';
 
 export function createClientRequests(deps: {
   readonly conversation: Pick<Conversation, "run">;
@@ -66,9 +67,13 @@ export function createClientRequests(deps: {
   async function askRound(
     asking: Asking<McpRequest>,
     requests: readonly InputRequest[],
+    round: number,
     signal: AbortSignal,
   ): Promise<Round> {
     const { session } = asking;
+    if (signal.aborted) return { kind: "aborted" };
+    if (round > roundsMax) return stopped(`the server asked more than ${roundsMax} times`);
+    if (requests.length === 0) return pause(signal);
     if (session === undefined) return stopped("it has no session to be asked in");
     const features = readClientFeatures(session.capabilitiesText);
     const unable = requests.find(({ method, params }) => !canAsk(features, method, params));
@@ -80,7 +85,7 @@ export function createClientRequests(deps: {
     return askAll(asking, session.questions, requests, signal);
   }
 
-  /** Resolves when all are answered, one answer cannot be passed on, time is up, or the call is cancelled. */
+  /** Resolves when all are answered, time is up, or the call is cancelled. */
   function askAll(
     asking: Asking<McpRequest>,
     questions: Questions,
@@ -103,38 +108,26 @@ export function createClientRequests(deps: {
     }
 
     function answered(): Round {
-      const parts = requests.map(
-        ({ key }) => `${JSON.stringify(key)}:${answers.get(key) ?? cancelAnswer}`,
-      );
+      const parts = requests.map((request) => {
+        const answer = answers.get(request.key) ?? noAnswer(request, tooLate);
+        return `${JSON.stringify(request.key)}:${answer}`;
+      });
       return { kind: "answered", responsesText: `{${parts.join(",")}}`, elicitationIds };
     }
 
     function settle(idText: string, { request, elicitationId }: Question, response: McpResponse) {
       questions.open.delete(idText);
       waiting.delete(idText);
-      const isElicitation = request.method === "elicitation/create";
-      if (response.outcome === "error" && !isElicitation) {
-        const said = stringMember(response.body, "message") ?? "no reason given";
-        end(stopped(`it answered ${request.method} with an error (${said})`));
-        return;
-      }
       const isAnswer = response.outcome === "result";
-      answers.set(request.key, isAnswer ? objectText(response.body) : cancelAnswer);
+      const text = objectText(response.body);
+      answers.set(request.key, isAnswer ? text : noAnswer(request, text));
       const isAgreed = isAnswer && stringMember(response.body, "action") === "accept";
       if (elicitationId !== undefined && isAgreed) elicitationIds.push(elicitationId);
       if (waiting.size === 0) end(answered());
     }
 
     const onAbort = () => end({ kind: "aborted" });
-    // An elicitation can be answered with nothing, the others cannot.
-    const timer = setTimeout(() => {
-      const late = [...waiting.values()].find(
-        ({ request }) => request.method !== "elicitation/create",
-      );
-      end(
-        late === undefined ? answered() : stopped(`${late.request.method} got no answer in time`),
-      );
-    }, options.answerTimeoutMs);
+    const timer = setTimeout(() => end(answered()), options.answerTimeoutMs);
     signal.addEventListener("abort", onAbort);
     for (const request of requests) {
       questions.lastId += 1;
@@ -149,29 +142,45 @@ export function createClientRequests(deps: {
     return promise;
   }
 
+  /** Nobody will answer any more: a server that waits for it is told. */
+  function withdraw(
+    asking: Asking<McpRequest>,
+    requests: readonly InputRequest[],
+    requestState: string | undefined,
+  ): void {
+    const [first] = requests;
+    if (first === undefined || requestState === undefined) return;
+    const responsesText = `{${JSON.stringify(first.key)}:${withdrawalText}}`;
+    void conversation.run(toRetry(asking, responsesText, requestState), neverAborts);
+  }
+
   return {
     async resume(asking, paused, signal) {
       const { method } = asking.received.message;
       let reply = paused;
-      for (let round = 1; round <= roundsMax && !signal.aborted; round += 1) {
+      for (let round = 1; ; round += 1) {
         if (!isPaused(reply) || reply.outcome.kind !== "result") return reply;
         const required = readInputRequired(reply.outcome.result);
         if (required === undefined) return stop(reply, method, "the server asks in no known form");
         const { requests, requestState } = required;
-        const asked =
-          requests.length === 0 ? await pause(signal) : await askRound(asking, requests, signal);
-        if (asked.kind === "aborted") return reply;
-        if (asked.kind === "stopped") return stop(reply, method, asked.why);
+        const asked = await askRound(asking, requests, round, signal);
+        if (asked.kind !== "answered") {
+          withdraw(asking, requests, requestState);
+          return asked.kind === "aborted" ? reply : stop(reply, method, asked.why);
+        }
         reply = await conversation.run(toRetry(asking, asked.responsesText, requestState), signal);
         for (const id of asked.elicitationIds) asking.relay(completeNotice(id));
       }
-      if (signal.aborted || !isPaused(reply)) return reply;
-      return stop(reply, method, `the server asked more than ${roundsMax} times`);
     },
     settle(session, response) {
       if (response.idText !== undefined) session.questions?.open.get(response.idText)?.(response);
     },
   };
+}
+
+/** What stands for an answer where there is none: a form can be left, the others are refused with an error. */
+function noAnswer({ method }: InputRequest, errorText: string): string {
+  return method === "elicitation/create" ? '{"action":"cancel"}' : renderRefusal(errorText);
 }
 
 /** The original request again, with the answers and exactly the state this round gave. */

@@ -62,8 +62,9 @@ export function toLegacyError(method: string, error: ServerErrorBody): TellableO
   if (error.code !== missingCapabilityCode || method !== "tools/call") {
     return { kind: "error", error: { ...error, code: internalCode } };
   }
-  const needed = error.dataText === undefined ? "" : ` (${error.dataText})`;
-  return toolError(`${error.message}${needed}`);
+  const details = error.dataText?.startsWith("{") ? readObject(error.dataText) : undefined;
+  const needed = details && memberText(details, "requiredCapabilities");
+  return toolError(needed === undefined ? error.message : `${error.message} (${needed})`);
 }
 
 /** The end of a call whose server needs of the client what it cannot give. `why` completes the sentence. */
