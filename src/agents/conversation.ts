@@ -11,6 +11,7 @@ import type { BindingName, Dispatch, Incoming, Peer, Reply } from "../pipeline/i
 import { readEnvelope, unsupportedVersion } from "../protocol/envelope.ts";
 import { type JsonObject, memberText } from "../protocol/json-view.ts";
 import type { MalformedMessage, McpNotification, McpRequest } from "../protocol/messages.ts";
+import { methodFacts } from "../protocol/methods.ts";
 import type { AnyMessage } from "../protocol/parse-message.ts";
 import { type Era, newestLegacyRevision, newestModernRevision } from "../protocol/revisions.ts";
 import type { Log } from "../telemetry/log.ts";
@@ -69,6 +70,8 @@ export interface Conversation {
   ): Promise<Spoken>;
   /** A request that a later message on the same session or socket may cancel (PR-08, PR-19). */
   tracked(asking: Asking<McpRequest>, calls: Calls): Promise<Spoken>;
+  /** How many of these requests last, as a listen does. */
+  countLasting(calls: Calls): number;
   /** Dispatches and renders nothing. */
   run(asking: Asking<Incoming["message"]>, signal: AbortSignal): Promise<Reply>;
   /** Answers with a fault, through dispatch: the caller is authenticated first and the refusal recorded. */
@@ -82,6 +85,11 @@ export const accepted: Spoken = Object.freeze({ kind: "accepted" });
 export const neverAborts = new AbortController().signal;
 const cancelled: Spoken = Object.freeze({ kind: "cancelled" });
 
+/** A request that lasts has bounds of its own instead of a share in those of its connection. */
+function isLasting(method: string): boolean {
+  return methodFacts(method, "modern")?.lasts === true;
+}
+
 export function createConversation(deps: {
   readonly dispatch: Dispatch;
   readonly admission: Pick<Admission, "callStarted" | "callEnded">;
@@ -92,6 +100,7 @@ export function createConversation(deps: {
   readonly serverInfoText: string;
 }): Conversation {
   const { dispatch, admission, clock } = deps;
+  const lasting = new WeakSet<AbortController>();
 
   async function run(asking: Asking<Incoming["message"]>, signal: AbortSignal): Promise<Reply> {
     const { caller, era, received, relay } = asking;
@@ -140,13 +149,14 @@ export function createConversation(deps: {
   async function tracked(asking: Asking<McpRequest>, calls: Calls): Promise<Spoken> {
     const { message: request, bytes } = asking.received;
     const { idText, method } = request;
-    const refusal = checkCalls(calls, idText);
+    const refusal = checkCalls(calls, idText, method);
     if (refusal !== undefined) {
       // Echoing a repeated id would answer the first request, which is still running.
       const message = malformed(calls.has(idText) ? undefined : request, refusal);
       return refuse({ ...asking, received: { message, bytes } });
     }
     const call = new AbortController();
+    if (isLasting(method)) lasting.add(call);
     calls.set(idText, call);
     try {
       const reply = await run(asking, call.signal);
@@ -156,12 +166,19 @@ export function createConversation(deps: {
     }
   }
 
-  function checkCalls(calls: Calls, idText: string): Fault | undefined {
+  function countLasting(calls: Calls): number {
+    let count = 0;
+    for (const call of calls.values()) if (lasting.has(call)) count += 1;
+    return count;
+  }
+
+  function checkCalls(calls: Calls, idText: string, method: string): Fault | undefined {
     if (calls.has(idText)) {
       const message = "Invalid request: this id belongs to a request in flight";
       return createFault("invalid-request", message);
     }
-    if (calls.size < deps.callsPerConnectionMax) return undefined;
+    if (calls.size < deps.callsPerConnectionMax || isLasting(method)) return undefined;
+    if (calls.size - countLasting(calls) < deps.callsPerConnectionMax) return undefined;
     const message = `Too many requests in flight: at most ${deps.callsPerConnectionMax} here`;
     return createFault("too-many-in-flight", message, { retryAfterMs: 1_000 });
   }
@@ -187,6 +204,7 @@ export function createConversation(deps: {
       return render({ idText: undefined, method: message.method, era }, reply);
     },
     tracked,
+    countLasting,
     run,
     refuse,
     render,

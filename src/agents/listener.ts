@@ -259,6 +259,8 @@ export function createAgentsListener(deps: AgentsListenerDeps): AgentsListener {
     },
     async drain(graceMs) {
       const drained = admission.drain();
+      // They last for hours; their last word leaves before their connections close.
+      dispatch.endListens();
       websocket.leaveAll(true);
       let timer: ReturnType<typeof setTimeout> | undefined;
       const patience = new Promise<void>((resolve) => {
@@ -274,6 +276,7 @@ export function createAgentsListener(deps: AgentsListenerDeps): AgentsListener {
     async stop() {
       stopWatching?.();
       beat.stop();
+      dispatch.endListens();
       sessions.endAll("draining");
       websocket.leaveAll();
       await server?.stop(true);

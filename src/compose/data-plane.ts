@@ -75,6 +75,11 @@ export function createGatewayDispatch(parts: Parts) {
       totalMax: config.agents.inFlightMax,
       metrics,
     }),
+    listenPlaces: createConcurrency({
+      perClientMax: config.agents.listensPerPrincipalMax,
+      totalMax: config.agents.listensMax,
+      metrics,
+    }),
     defaults,
     owners: createResourceOwners({ servers, clock, ttlMs: config.cache.listTtlSeconds * 1000 }),
     gateway: { name: "mcp-gateway", version },

@@ -78,6 +78,8 @@ const agents = section(
     keep_alive_seconds: count(15, "Time between keep-alive comments and pings."),
     http_sse: flag(true, "Serve the 2024-11-05 transport, HTTP+SSE."),
     in_flight_max: count(1_024, "Most calls running at once; more are refused as overloaded."),
+    listens_max: count(10_000, "Most listens for changes at once, of sessions too."),
+    listens_per_principal_max: count(1_000, "Most listens for changes at once of one principal."),
   },
   "The listener agents connect to: Streamable HTTP, HTTP+SSE and WebSocket.",
 );

@@ -8,11 +8,13 @@ import type { Fault } from "../errors/fault.ts";
 import type { Principal } from "../identity/principal.ts";
 import type { Decision } from "../policy/rule.ts";
 import type { JsonObject } from "../protocol/json-view.ts";
+import type { ListenFilter } from "../protocol/listen-filter.ts";
 import type { McpRequest, Outcome } from "../protocol/messages.ts";
 import type { MethodFacts } from "../protocol/methods.ts";
 import type { ResolvedName } from "../route/names.ts";
 import type { Scope, Snapshot } from "../state/snapshot.ts";
 import type { Incoming, Reply, Sink } from "./incoming.ts";
+import type { ListenPlan } from "./listen-plan.ts";
 
 /** A request under the names its server uses. */
 export interface Forwarding {
@@ -20,14 +22,21 @@ export interface Forwarding {
   readonly request: McpRequest;
 }
 
+/** What a listener asked for, and which servers it may hear it from. */
+export interface Listened {
+  readonly filter: ListenFilter;
+  readonly plan: ListenPlan;
+}
+
 /**
- * Where a call goes: to one server, to several whose lists are joined, or nowhere because the gateway answers for
- * them (`discover`).
+ * Where a call goes: to one server, to several whose lists are joined, nowhere because the gateway answers for them
+ * (`discover`), or on and on, until it is ended (`listen`).
  */
 export type Target =
   | { readonly kind: "server"; readonly forwarding: Forwarding }
   | { readonly kind: "merge"; readonly forwardings: readonly Forwarding[] }
-  | { readonly kind: "discover"; readonly servers: readonly string[] };
+  | { readonly kind: "discover"; readonly servers: readonly string[] }
+  | ({ readonly kind: "listen" } & Listened);
 
 /** Where the cache will keep a clean reply. */
 export interface CachePlan {
@@ -65,10 +74,11 @@ export interface Exchange {
   /** Written by rate-limit: where the tightest bucket stands, and how to give the place in flight back. */
   limit: Reply["limit"];
   release: (() => void) | undefined;
-  /** Written by authorize: the scope, the server and own name of the target, and the decision. */
+  /** Written by authorize: the scope, the server and own name of the target, the decision; what a listen may hear. */
   scope: Scope | undefined;
   resolved: ResolvedName | undefined;
   decision: Decision | undefined;
+  listened: Listened | undefined;
   /** Written by route. */
   target: Target | undefined;
   /** Written by cache: the reply came from memory, or how to keep the one that comes. */

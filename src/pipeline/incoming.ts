@@ -77,4 +77,6 @@ export interface Dispatch {
   ): Promise<{ readonly principal: Principal } | { readonly fault: Fault }>;
   /** True while the principal's credential still holds in the current snapshot. */
   stillValid(principal: Principal): boolean;
+  /** Ends every listen, and refuses new ones: the gateway goes away, and waits for what runs. */
+  endListens(): void;
 }

@@ -4,7 +4,7 @@
  */
 import type { AuditLog, DurabilityLevel, RecordDraft } from "../../src/audit/record.ts";
 import { createRejections } from "../../src/audit/rejections.ts";
-import { createReplyCache } from "../../src/cache/reply-cache.ts";
+import { createReplyCache, type ReplyCache } from "../../src/cache/reply-cache.ts";
 import { GatewayError } from "../../src/errors/fault.ts";
 import { createAuthenticator } from "../../src/identity/authenticator.ts";
 import { systemClock } from "../../src/lib/clock.ts";
@@ -16,14 +16,17 @@ import type { Dispatch, Reply } from "../../src/pipeline/incoming.ts";
 import { createResourceOwners } from "../../src/pipeline/resource-owners.ts";
 import { compilePolicy } from "../../src/policy/compile.ts";
 import { objectText, readObject, stringMember } from "../../src/protocol/json-view.ts";
-import type { McpRequest, Outcome } from "../../src/protocol/messages.ts";
+import type { ListenFilter } from "../../src/protocol/listen-filter.ts";
+import type { McpRequest, Outcome, RelayedMessage } from "../../src/protocol/messages.ts";
 import { parseMessage } from "../../src/protocol/parse-message.ts";
+import type { Era } from "../../src/protocol/revisions.ts";
 import { defaultScanLimits } from "../../src/protocol/scan.ts";
 import { redactResult } from "../../src/sanitize/redact.ts";
-import type { ServerClient, Servers } from "../../src/servers/client.ts";
+import type { ServerChange, ServerClient, Servers } from "../../src/servers/client.ts";
 import type { ServerSpec, ToolSetting } from "../../src/servers/spec.ts";
 import { buildSnapshot } from "../../src/state/build.ts";
 import { createCurrentSnapshot } from "../../src/state/current.ts";
+import type { CurrentSnapshot } from "../../src/state/snapshot.ts";
 import type { StoredResource } from "../../src/storage/store.ts";
 import { silentLog } from "../../src/telemetry/log.ts";
 import { createMetrics } from "../../src/telemetry/metrics.ts";
@@ -38,6 +41,8 @@ export interface FakeServer {
   readonly listTtlMs?: number;
   readonly listsPublic?: boolean;
   readonly dataClass?: ServerSpec["dataClass"];
+  /** What it honours of a listen; by default all that is asked. */
+  readonly honours?: (filter: ListenFilter) => ListenFilter | Promise<ListenFilter>;
   /** Answers tools/call; by default an echo of the tool's name. */
   readonly call?: (request: McpRequest) => Outcome;
 }
@@ -46,8 +51,40 @@ export interface RecordedDraft extends RecordDraft {
   readonly level: DurabilityLevel;
 }
 
+/** A listen that is open at a fake server. */
+interface FakeListen {
+  readonly server: string;
+  readonly filter: ListenFilter;
+  readonly onChange: (change: ServerChange) => void;
+}
+
+/** A listen through the pipeline: what it was sent so far, and how it ends. */
+export interface TestListen {
+  readonly messages: RelayedMessage[];
+  /** Method and params of each message, parsed. */
+  told(): readonly unknown[];
+  readonly reply: Promise<Reply>;
+  cancel(): void;
+}
+
+export interface ListenOptions {
+  readonly scope?: string;
+  readonly idText?: string;
+  readonly era?: Era;
+  readonly capabilities?: object;
+}
+
 export interface DataPlane {
   readonly dispatch: Dispatch;
+  readonly current: CurrentSnapshot;
+  readonly cache: ReplyCache;
+  /** What is followed at the servers right now. */
+  readonly following: ReadonlySet<FakeListen>;
+  /** Something changed on a server. */
+  change(server: string, change: ServerChange): void;
+  /** The operators' state becomes another. */
+  swap(state: readonly StoredResource[]): void;
+  listen(token: string, notifications: unknown, options?: ListenOptions): TestListen;
   readonly records: RecordedDraft[];
   /** `server method target` of every request that reached a server. */
   readonly seen: string[];
@@ -127,8 +164,12 @@ export function createDataPlane(
   const records: RecordedDraft[] = [];
   const failing = new Set<string>();
   const specs = fakes.map((fake) => resource("server", fake.name, specOf(fake)));
-  const snapshot = buildSnapshot(1, [...specs, ...state], compilePolicy);
-  const servers = createFakeServers(fakes, seen);
+  const snapshotOf = (revision: number, own: readonly StoredResource[]) =>
+    buildSnapshot(revision, [...specs, ...own], compilePolicy);
+  const current = createCurrentSnapshot(snapshotOf(1, state));
+  const following = new Set<FakeListen>();
+  const servers = createFakeServers(fakes, seen, following);
+  const cache = createReplyCache({ bytesMax: 1_000_000, entriesMax: 1_000, clock, metrics });
   const audit = createFakeAudit(records, failing);
   const defaults = {
     requestsPerMinute: 1_000_000,
@@ -145,9 +186,9 @@ export function createDataPlane(
     clock,
     log: silentLog,
     metrics,
-    current: createCurrentSnapshot(snapshot),
+    current,
     servers,
-    cache: createReplyCache({ bytesMax: 1_000_000, entriesMax: 1_000, clock, metrics }),
+    cache,
     redact: redactResult,
     sourceLimit: createSourceLimit({
       requestsPerMinute: 1_000_000,
@@ -164,6 +205,7 @@ export function createDataPlane(
     }),
     limiter: createLimiter({ defaults, clock, metrics }),
     concurrency: createConcurrency({ perClientMax: 1_000, totalMax: 1_000, metrics }),
+    listenPlaces: createConcurrency({ perClientMax: 2, totalMax: 3, metrics }),
     defaults,
     owners: createResourceOwners({ servers, clock, ttlMs: 1_000 }),
     gateway: { name: "gateway", version: "0" },
@@ -172,6 +214,14 @@ export function createDataPlane(
   });
   return {
     dispatch,
+    current,
+    cache,
+    following,
+    change(server, change) {
+      for (const one of [...following]) if (one.server === server) one.onChange(change);
+    },
+    swap: (next) => void current.swap(snapshotOf(current.get().stateRevision + 1, next)),
+    listen: (token, notifications, options) => listen(dispatch, token, notifications, options),
     records,
     seen,
     failAudit: (...events) => {
@@ -212,8 +262,55 @@ function ask(
   );
 }
 
+function listen(
+  dispatch: Dispatch,
+  token: string,
+  notifications: unknown,
+  { scope = "all", idText = "7", era = "modern", capabilities = {} }: ListenOptions = {},
+): TestListen {
+  const stop = new AbortController();
+  const messages: RelayedMessage[] = [];
+  const params = readObject(JSON.stringify({ notifications }));
+  const reply = dispatch.dispatch(
+    {
+      binding: "http",
+      era,
+      revision: era === "modern" ? "2026-07-28" : "2025-11-25",
+      scope,
+      credential: { kind: "bearer", token: clientToken(token) },
+      peer: { address: "127.0.0.1" },
+      origin: undefined,
+      requestId: undefined,
+      sessionId: undefined,
+      traceparent: undefined,
+      bodyBytes: 100,
+      message: {
+        kind: "request",
+        idText,
+        method: "subscriptions/listen",
+        params,
+        envelope: {
+          revision: "2026-07-28",
+          clientInfoText: undefined,
+          clientCapabilitiesText: JSON.stringify(capabilities),
+          logLevel: undefined,
+          progressTokenText: undefined,
+        },
+      },
+      signal: stop.signal,
+    },
+    { relay: (message) => messages.push(message) },
+  );
+  return {
+    messages,
+    told: () => messages.map((one) => [one.method, JSON.parse(objectText(one.params))]),
+    reply,
+    cancel: () => stop.abort(),
+  };
+}
+
 /** A token of the right form for a client id, so that only its digest matters. */
-function clientToken(id: string): string {
+export function clientToken(id: string): string {
   return `mcpgw_${Buffer.from(id.padEnd(32, "-")).toString("base64url").slice(0, 43)}`;
 }
 
@@ -247,7 +344,12 @@ function specOf(fake: FakeServer): ServerSpec {
   };
 }
 
-function createFakeServers(fakes: readonly FakeServer[], seen: string[]): Servers {
+function createFakeServers(
+  fakes: readonly FakeServer[],
+  seen: string[],
+  following: Set<FakeListen>,
+): Servers {
+  const clients = new Map(fakes.map((fake) => [fake.name, clientOfFake(fake, seen, following)]));
   const byName = new Map(fakes.map((fake) => [fake.name, fake]));
   const toolsOf = (name: string) =>
     new Map(
@@ -257,10 +359,7 @@ function createFakeServers(fakes: readonly FakeServer[], seen: string[]): Server
       ]),
     );
   return {
-    get: (name) => {
-      const fake = byName.get(name);
-      return fake && clientOfFake(fake, seen);
-    },
+    get: (name) => clients.get(name),
     tools: async (name) => {
       if (byName.get(name)?.isDown)
         throw new GatewayError("upstream-unreachable", "Server unreachable");
@@ -273,7 +372,7 @@ function createFakeServers(fakes: readonly FakeServer[], seen: string[]): Server
   };
 }
 
-function clientOfFake(fake: FakeServer, seen: string[]): ServerClient {
+function clientOfFake(fake: FakeServer, seen: string[], following: Set<FakeListen>): ServerClient {
   return {
     spec: specOf(fake),
     call: async (request) => {
@@ -283,7 +382,12 @@ function clientOfFake(fake: FakeServer, seen: string[]): ServerClient {
       seen.push(`${fake.name} ${request.method} ${target ?? ""}`.trim());
       return fake.isDown ? down : answerOf(fake, request, target);
     },
-    listen: (filter) => ({ honoured: Promise.resolve(filter), close() {} }),
+    listen(filter, onChange) {
+      const one = { server: fake.name, filter, onChange };
+      following.add(one);
+      const honoured = Promise.resolve(fake.honours?.(filter) ?? filter);
+      return { honoured, close: () => following.delete(one) };
+    },
     facts: async () => {
       if (fake.isDown) throw new GatewayError("upstream-unreachable", "Server unreachable");
       return {

@@ -14,14 +14,17 @@ import {
   answerWith,
   type Exchange,
   type Forwarding,
+  type Listened,
   refuse,
   type Verdict,
 } from "../exchange.ts";
+import type { Listens } from "../listens.ts";
 import { listRequest } from "../server-lists.ts";
 import type { Stage } from "../stage.ts";
 
 export interface ForwardDeps {
   readonly servers: Servers;
+  readonly listens: Listens;
   readonly clock: Clock;
   /** Passes a streamed message outward, through the stages to the agent. */
   readonly relay: (x: Exchange, message: RelayedMessage) => void;
@@ -56,6 +59,8 @@ export function createForwardStage(deps: ForwardDeps): Stage {
           return answerWith(notYetJoined);
         case "discover":
           return discover(deps, x, target.servers);
+        case "listen":
+          return listen(deps, x, target);
         default: {
           const never: never = target;
           return never;
@@ -118,6 +123,19 @@ async function discover(
   }
   if (x.scope === undefined) return refuse(createFault("internal", "Internal error"));
   return answerWith(mergeDiscovery(x.scope, known, deps.gateway));
+}
+
+/** Not bound to the deadline of a call: it ends when somebody ends it. */
+async function listen(deps: ForwardDeps, x: Exchange, listened: Listened): Promise<Verdict> {
+  const { request, principal, scope, snapshot, incoming } = x;
+  if (request === undefined || principal === undefined || scope === undefined) {
+    return refuse(createFault("internal", "Internal error"));
+  }
+  const { filter, plan } = listened;
+  const relay = (message: RelayedMessage) => deps.relay(x, message);
+  const { idText } = request;
+  const asked = { idText, filter, plan, principal, scope, snapshot, incoming, relay };
+  return answer(await deps.listens.run(asked, x.signal));
 }
 
 async function askSelf(

@@ -47,6 +47,10 @@ export function createRouteStage(deps: RouteDeps): Stage {
       ) {
         return refuse(createFault("internal", "Internal error"));
       }
+      if (x.listened !== undefined) {
+        x.target = { kind: "listen", ...x.listened };
+        return proceed;
+      }
       if (resolved !== undefined) {
         x.target = {
           kind: "server",
