@@ -113,6 +113,7 @@ export function openListen(deps: OpenListenDeps, listen: Listen): OpenListen {
         announce(change.kind);
         return;
       case "resource": {
+        if (!followed.get(server)?.filter.resourceSubscriptions.length) return;
         // It may be a part of what was subscribed to, so it is decided on its own.
         const asked = { scope, principal, snapshot: deps.current.get() };
         if (!mayHear(asked, server, change.uri)) return;

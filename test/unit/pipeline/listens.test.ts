@@ -79,7 +79,7 @@ describe("acknowledgement", () => {
     expect(plane.following.size).toBe(0);
   });
 
-  test("changes that come before it are told after it", async () => {
+  test("TS-08: changes that come before it are told after it", async () => {
     const said = Promise.withResolvers<typeof emptyFilter>();
     const plane = createDataPlane(
       [{ ...calc, honours: () => said.promise }],
@@ -110,7 +110,7 @@ describe("acknowledgement", () => {
 describe("who may hear what", () => {
   const noB = ruleOf("no-b", { condition: { ignoreCase: false, targetPattern: "note://b.*" } });
 
-  test("AZ-02: a URI that may not be read, or that nobody has, is not honoured", async () => {
+  test("TS-07: a URI that may not be read, or that nobody has, is not honoured", async () => {
     const plane = createDataPlane([calc, notes], [...clientOf("ci", everything), noB]);
     const resourceSubscriptions = ["note://a", "note://b", "note://nobody"];
     const listen = plane.listen("ci", { resourceSubscriptions });
@@ -130,12 +130,13 @@ describe("who may hear what", () => {
     listen.cancel();
   });
 
-  test("only what was asked is told, and other scopes hear nothing", async () => {
+  test("TS-08: only what was asked is told, and other scopes hear nothing", async () => {
     const plane = createDataPlane([calc, notes], clientOf("ci", everything));
     const listen = plane.listen("ci", { promptsListChanged: true }, { scope: "calc" });
     await acknowledged(listen);
     plane.change("calc", { kind: "tools" });
     plane.change("notes", { kind: "prompts" });
+    updated(plane, "calc", "note://calc");
     await pause(80);
     expect(listen.messages.length).toBe(1);
     listen.cancel();
@@ -185,7 +186,7 @@ describe("who may hear what", () => {
 });
 
 describe("changes", () => {
-  test("TS-08: many of one kind, from several servers, are one", async () => {
+  test("many of one kind, from several servers, are one", async () => {
     const plane = createDataPlane([calc, notes], clientOf("ci", everything));
     const listen = plane.listen("ci", allFlags);
     await acknowledged(listen);
@@ -217,7 +218,7 @@ describe("changes", () => {
 });
 
 describe("operators' changes", () => {
-  test("a change of policy is told, and a URI that may no longer be read is dropped", async () => {
+  test("TS-08 AZ-14: a change of policy is told, and a URI that may no longer be read is dropped", async () => {
     const state = clientOf("ci", everything);
     const plane = createDataPlane([calc, notes], state);
     const asked = { toolsListChanged: true, resourceSubscriptions: ["note://a", "note://b"] };
@@ -257,7 +258,7 @@ describe("operators' changes", () => {
     listen.cancel();
   });
 
-  test("AN-09: a listen ends within a second of its token's withdrawal", async () => {
+  test("AN-14: a listen ends within a second of its token's withdrawal", async () => {
     const state = clientOf("ci", everything);
     const plane = createDataPlane([calc], state);
     const listen = plane.listen("ci", allFlags);
@@ -267,7 +268,7 @@ describe("operators' changes", () => {
     expect(plane.following.size).toBe(0);
   });
 
-  test("AN-09: a listen ends within a second of its token's expiry", async () => {
+  test("AN-15: a listen ends within a second of its token's expiry", async () => {
     const [client, token] = clientOf("ci", everything);
     const expiresAtMs = Date.now() + 300;
     const expiring = { ...token, body: { ...(token?.body as object), expiresAtMs } };
