@@ -23,6 +23,7 @@ export interface ReplyCacheDeps {
 /** Which entries to forget. Members that are set must all match; none set means all. */
 export interface PurgeFilter {
   readonly server?: string | undefined;
+  readonly method?: string | undefined;
   /** A tool, prompt or URI under its server's own name. */
   readonly target?: string | undefined;
   readonly principalId?: string | undefined;
@@ -38,13 +39,24 @@ export interface CacheStatistics {
   readonly epoch: number;
 }
 
+export interface KeptReply {
+  /** The reply's source text. */
+  readonly text: string;
+  /** Milliseconds until it is forgotten. */
+  readonly leftMs: number;
+}
+
 export interface ReplyCache {
-  /** The reply's source text, or undefined. */
-  get(identity: CacheIdentity): string | undefined;
-  /** Keeps a reply; false where it cannot be kept (no lifetime, too large, arguments without canonical form). */
-  put(identity: CacheIdentity, replyText: string, ttlMs: number): boolean;
+  get(identity: CacheIdentity): KeptReply | undefined;
+  /**
+   * Keeps a reply and says for how many milliseconds; 0 where it cannot be kept (no lifetime, too large, arguments
+   * without canonical form).
+   */
+  put(identity: CacheIdentity, replyText: string, ttlMs: number): number;
   /** Forgets entries and says how many there were. */
   purge(filter: PurgeFilter): number;
+  /** Rises with every purge: a reply asked for before one may be what it was about. */
+  purges(): number;
   statistics(): CacheStatistics;
 }
 
@@ -52,6 +64,7 @@ interface Entry {
   readonly sealed: Buffer;
   readonly expiresAtMs: number;
   readonly server: string;
+  readonly method: string;
   readonly target: string | undefined;
   readonly principalId: string | undefined;
 }
@@ -63,6 +76,7 @@ export function createReplyCache(deps: ReplyCacheDeps): ReplyCache {
   const { clock, metrics, bytesMax, entriesMax, ttlMsMax = 86_400_000 } = deps;
   const keys = createCacheKeys();
   const counts = { hits: 0, misses: 0, bindingFailures: 0, evictions: 0 };
+  let purges = 0;
   let entries = createEntries();
   let epoch = openEpoch(keys.current(), deps.indexOf);
 
@@ -85,18 +99,19 @@ export function createReplyCache(deps: ReplyCacheDeps): ReplyCache {
     return dropped;
   }
 
-  function read(identity: CacheIdentity): string | undefined {
+  function read(identity: CacheIdentity): KeptReply | undefined {
     const bytes = encodeIdentity(identity);
     if (bytes === undefined) return undefined;
     const index = epoch.indexOf(bytes);
     const entry = entries.get(index);
     if (entry === undefined) return undefined;
-    if (clock.monotonicMs() >= entry.expiresAtMs) {
+    const leftMs = entry.expiresAtMs - clock.monotonicMs();
+    if (leftMs <= 0) {
       entries.delete(index);
       return undefined;
     }
     const plain = epoch.sealer.open(bytes, entry.sealed);
-    if (plain !== undefined) return plain.toString("utf8");
+    if (plain !== undefined) return { text: plain.toString("utf8"), leftMs };
     counts.bindingFailures += 1;
     metrics.count("mcp_gateway_cache_binding_failures_total");
     return undefined;
@@ -112,21 +127,24 @@ export function createReplyCache(deps: ReplyCacheDeps): ReplyCache {
       return found;
     },
     put(identity, replyText, ttlMs) {
-      if (!Number.isFinite(ttlMs) || ttlMs <= 0) return false;
+      if (!Number.isFinite(ttlMs) || ttlMs <= 0) return 0;
       // Each character is at least one byte: an oversized reply is refused before anything is spent on it.
-      if (replyText.length > bytesMax || !replyText.isWellFormed()) return false;
+      if (replyText.length > bytesMax || !replyText.isWellFormed()) return 0;
       const bytes = encodeIdentity(identity);
-      if (bytes === undefined) return false;
+      if (bytes === undefined) return 0;
       if (epoch.sealer.isSpent()) flush();
-      const { server, target, principalId } = identity;
+      const { server, method, target, principalId } = identity;
       const sealed = epoch.sealer.seal(bytes, Buffer.from(replyText, "utf8"));
-      const expiresAtMs = clock.monotonicMs() + Math.min(ttlMs, ttlMsMax);
-      const entry: Entry = { sealed, expiresAtMs, server, target, principalId };
-      if (sizeOf(entry) > bytesMax) return false;
+      const keptMs = Math.min(ttlMs, ttlMsMax);
+      const expiresAtMs = clock.monotonicMs() + keptMs;
+      const entry: Entry = { sealed, expiresAtMs, server, method, target, principalId };
+      if (sizeOf(entry) > bytesMax) return 0;
       entries.set(epoch.indexOf(bytes), entry);
-      return true;
+      return keptMs;
     },
+    purges: () => purges,
     purge(filter) {
+      purges += 1;
       if (Object.values(filter).every((one) => one === undefined)) return flush();
       const due = [...entries.entries()].filter(([, entry]) => matches(entry, filter));
       for (const [index] of due) entries.delete(index);
@@ -150,8 +168,10 @@ function sizeOf({ sealed, server, target, principalId }: Entry): number {
   return sealed.length + names + entryOverheadBytes;
 }
 
-function matches(entry: Entry, { server, target, principalId }: PurgeFilter): boolean {
+function matches(entry: Entry, filter: PurgeFilter): boolean {
+  const { server, method, target, principalId } = filter;
   if (server !== undefined && entry.server !== server) return false;
+  if (method !== undefined && entry.method !== method) return false;
   if (target !== undefined && entry.target !== target) return false;
   return principalId === undefined || entry.principalId === principalId;
 }

@@ -40,8 +40,14 @@ export type Target =
 
 /** Where the cache will keep a clean reply. */
 export interface CachePlan {
+  /** As the operator declared it: this caller's alone, or everybody's. */
   readonly identity: CacheIdentity;
-  readonly ttlMs: number;
+  /** This caller's alone, where that differs: for what its server says is private. */
+  readonly ownIdentity: CacheIdentity | undefined;
+  /** Longest it is kept; `hinted` = as long as its server says, and not at all where it says nothing. */
+  readonly ttlMs: number | "hinted";
+  /** The cache's count of purges when the request was made. */
+  readonly purges: number;
 }
 
 /** What both records of a call have in common. */

@@ -22,6 +22,8 @@ export interface OwnerQuestion {
 export interface ResourceOwners {
   /** The server to ask; undefined where no server of the scope may be asked or knows the URI. */
   find(question: OwnerQuestion): string | undefined | Promise<string | undefined>;
+  /** What this server has changed. */
+  forget(server: string): void;
 }
 
 interface KnownResources {
@@ -75,6 +77,7 @@ export function createResourceOwners(deps: {
       );
       return candidates.length <= 1 ? candidates[0] : firstKnowing(candidates, question);
     },
+    forget: (server) => void known.delete(server),
   };
 }
 

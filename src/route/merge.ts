@@ -2,6 +2,7 @@
  * Joining what several servers answered: lists under exposed names, and `server/discover`. Pure text work: each
  * element keeps its bytes, only its name is replaced. A merged list is one page; what failed is left out.
  */
+import { type CacheScope, readCacheHints } from "../protocol/cache-hints.ts";
 import {
   arrayMember,
   findMember,
@@ -35,14 +36,15 @@ type ListMember = NonNullable<MethodFacts["listMember"]>;
 
 const instructionCharsMax = 32_768;
 
-/** One list out of several servers' pages, named as the scope exposes them. */
+/** One list out of several servers' pages, named as the scope exposes them; fresh as long as its shortest part. */
 export function mergeLists(
   scope: Scope,
   listMember: ListMember,
   parts: readonly ServerResult[],
 ): JsonObject {
   const elements = parts.flatMap((part) => exposeElements(scope, listMember, part));
-  return readObject(`{"${listMember}":[${elements.join(",")}]}`);
+  const ttlMs = shortestTtlMs(parts.map((part) => part.result));
+  return listResult(listMember, elements, ttlMs, "private");
 }
 
 /** The pages of one server's list as one page, still under its own names. */
@@ -52,7 +54,22 @@ export function concatPages(listMember: ListMember, pages: readonly JsonObject[]
   const elements = pages.flatMap((page) =>
     (arrayMember(page, listMember) ?? []).map((span) => page.text.slice(span.start, span.end)),
   );
-  return readObject(`{"${listMember}":[${elements.join(",")}]}`);
+  const isPublic = pages.every((page) => readCacheHints(page).scope === "public");
+  return listResult(listMember, elements, shortestTtlMs(pages), isPublic ? "public" : "private");
+}
+
+function shortestTtlMs(results: readonly JsonObject[]): number {
+  return results.length === 0 ? 0 : Math.min(...results.map((one) => readCacheHints(one).ttlMs));
+}
+
+function listResult(
+  listMember: ListMember,
+  elements: readonly string[],
+  ttlMs: number,
+  scope: CacheScope,
+): JsonObject {
+  const hints = ttlMs === 0 ? "" : `,"ttlMs":${ttlMs},"cacheScope":"${scope}"`;
+  return readObject(`{"${listMember}":[${elements.join(",")}]${hints}}`);
 }
 
 /** Calls back with each element of a list result and keeps those it approves. */
@@ -79,13 +96,14 @@ export function mergeDiscovery(
   gateway: { readonly name: string; readonly version: string },
 ): JsonObject {
   // A merged scope lists tools even while every server is down, so that an agent may connect and ask again.
-  const always = scope.kind === "server" ? {} : { tools: {} };
+  const isMerged = scope.kind !== "server";
+  const always = isMerged ? { tools: { listChanged: true } } : {};
   const instructions = joinInstructions(parts);
   return readObject(
     JSON.stringify({
       resultType: "complete",
       supportedVersions: modernRevisions,
-      capabilities: { ...always, ...mergeCapabilities(parts) },
+      capabilities: { ...always, ...mergeCapabilities(parts, isMerged) },
       ...(instructions === undefined ? {} : { instructions }),
       ttlMs: 0,
       cacheScope: "private",
@@ -133,13 +151,26 @@ export function includesUri(scope: Scope, server: string, uri: string): boolean 
   );
 }
 
-/** Union of what the servers can do, without what this gateway does not bridge yet. */
-function mergeCapabilities(parts: readonly ServerSelf[]): Record<string, object> {
-  const merged: Record<string, object> = {};
+/**
+ * Union of what the servers can do, without what this gateway does not bridge yet. Merged lists are the gateway's
+ * own and change whenever a server comes or goes; of one server's lists that server tells.
+ */
+function mergeCapabilities(
+  parts: readonly ServerSelf[],
+  isMerged: boolean,
+): Record<string, Record<string, true>> {
+  const merged: Record<string, Record<string, true>> = {};
   for (const part of parts) {
     const capabilities = readObject(part.capabilitiesText);
     for (const name of ["tools", "prompts", "resources", "completions", "logging"]) {
-      if (objectMember(capabilities, name) !== undefined) merged[name] = {};
+      const own = objectMember(capabilities, name);
+      if (own === undefined) continue;
+      const union = merged[name] ?? {};
+      merged[name] = union;
+      const isList = name === "tools" || name === "prompts" || name === "resources";
+      const tells = isMerged || memberText(own, "listChanged") === "true";
+      if (isList && tells) union.listChanged = true;
+      if (name === "resources" && memberText(own, "subscribe") === "true") union.subscribe = true;
     }
   }
   return merged;

@@ -43,6 +43,8 @@ export interface FakeServer {
   readonly dataClass?: ServerSpec["dataClass"];
   /** What it honours of a listen; by default all that is asked. */
   readonly honours?: (filter: ListenFilter) => ListenFilter | Promise<ListenFilter>;
+  /** Members its lists and resources carry besides, such as `ttlMs`. */
+  readonly hints?: object;
   /** Answers tools/call; by default an echo of the tool's name. */
   readonly call?: (request: McpRequest) => Outcome;
 }
@@ -409,7 +411,7 @@ const down: Outcome = {
 
 function answerOf(fake: FakeServer, request: McpRequest, target: string | undefined): Outcome {
   const list = (member: string, names: readonly string[] | undefined, key: string) =>
-    result({ [member]: (names ?? []).map((name) => ({ [key]: name })) });
+    result({ [member]: (names ?? []).map((name) => ({ [key]: name })), ...fake.hints });
   const unknown: Outcome = {
     kind: "error",
     error: { code: -32602, message: "no such thing here", dataText: undefined },
@@ -426,7 +428,9 @@ function answerOf(fake: FakeServer, request: McpRequest, target: string | undefi
     case "prompts/get":
       return fake.prompts?.includes(target ?? "") ? result({ messages: [] }) : unknown;
     case "resources/read":
-      return fake.resources?.includes(target ?? "") ? result({ contents: [] }) : unknown;
+      return fake.resources?.includes(target ?? "")
+        ? result({ contents: [], ...fake.hints })
+        : unknown;
     default:
       return (
         fake.call?.(request) ??

@@ -1,14 +1,24 @@
 /**
- * Answers from memory what may be answered from memory: list results, and calls of tools an operator declared
- * cacheable. An entry belongs to one credential unless the operator declared it public; the whole identity is the
- * associated data of its encryption, so a wrong hit does not decrypt. Keeps only clean, complete, sanitised results.
- * What it keeps is not yet filtered for the principal: authorize does that on every way out.
+ * Answers from memory what may be answered from memory: list results, calls of tools an operator declared cacheable,
+ * and resources whose server says how long they hold. An entry belongs to one credential unless the operator declared
+ * it public and its server does not object; the whole identity is the associated data of its encryption, so a wrong
+ * hit does not decrypt. Keeps only clean, complete, sanitised results. What it keeps is not yet filtered for the
+ * principal: authorize does that on every way out. What agents are told of freshness is never more than is left here.
  */
 import type { CacheIdentity } from "../../cache/cache-key.ts";
 import type { ReplyCache } from "../../cache/reply-cache.ts";
-import { memberText, objectText, readObject, stringMember } from "../../protocol/json-view.ts";
+import { readCacheHints, withHonestHints } from "../../protocol/cache-hints.ts";
+import {
+  findMember,
+  type JsonObject,
+  memberText,
+  objectText,
+  readObject,
+  stringMember,
+} from "../../protocol/json-view.ts";
 import type { McpRequest } from "../../protocol/messages.ts";
 import { serversOf } from "../../route/names.ts";
+import type { ServerChange } from "../../servers/client.ts";
 import type { ServerSpec } from "../../servers/spec.ts";
 import { answerWith, type CachePlan, type Exchange, proceed, type Verdict } from "../exchange.ts";
 import type { Stage } from "../stage.ts";
@@ -17,35 +27,84 @@ export interface CacheDeps {
   readonly cache: ReplyCache;
 }
 
-export function createCacheStage(deps: CacheDeps): Stage {
+type Plan = Omit<CachePlan, "purges">;
+
+/** Stands for the server of what several gave. */
+const merged = "";
+
+/** Longest an agent is told that something holds where nothing of it is kept here. */
+const hintMsMax = 24 * 60 * 60 * 1_000;
+
+export function createCacheStage({ cache }: CacheDeps): Stage {
   return {
     name: "cache",
     enter(x: Exchange): Verdict {
       const plan = planOf(x);
       if (plan === undefined) return proceed;
-      const found = deps.cache.get(plan.identity);
+      const { identity, ownIdentity } = plan;
+      const found = cache.get(identity) ?? (ownIdentity && cache.get(ownIdentity));
       if (found === undefined) {
-        x.cachePlan = plan;
+        x.cachePlan = { ...plan, purges: cache.purges() };
         return proceed;
       }
       x.cached = true;
-      return answerWith(readObject(found));
+      return answerWith(hinted(x, readObject(found.text), found.leftMs));
     },
     leave(x: Exchange): void {
-      const plan = x.cachePlan;
-      if (plan === undefined || x.relayed || x.outcome?.kind !== "result") return;
+      if (x.cached || x.outcome?.kind !== "result") return;
       const { result } = x.outcome;
-      if (memberText(result, "isError") === "true") return;
-      if ((stringMember(result, "resultType") ?? "complete") !== "complete") return;
-      // A merged list with a server missing must not outlive the outage.
-      if (x.answers.some((answer) => answer.outcome.kind !== "result")) return;
-      deps.cache.put(plan.identity, objectText(result), plan.ttlMs);
+      const keptMs = keep(cache, x, result);
+      const honest = hinted(x, result, keptMs === 0 ? hintMsMax : keptMs);
+      if (honest !== result) x.outcome = { kind: "result", result: honest };
     },
   };
 }
 
+/** Keeps what may be kept, and says for how many milliseconds. */
+function keep(cache: ReplyCache, x: Exchange, result: JsonObject): number {
+  const plan = x.cachePlan;
+  if (plan === undefined || x.relayed) return 0;
+  if (memberText(result, "isError") === "true") return 0;
+  if ((stringMember(result, "resultType") ?? "complete") !== "complete") return 0;
+  // A merged list with a server missing must not outlive the outage.
+  if (x.answers.some((answer) => answer.outcome.kind !== "result")) return 0;
+  // Something changed while this was under way: it may be from before.
+  if (plan.purges !== cache.purges()) return 0;
+  const hints = readCacheHints(result);
+  const isPrivate = hints.scope === "private" && plan.ownIdentity !== undefined;
+  const identity = isPrivate ? (plan.ownIdentity ?? plan.identity) : plan.identity;
+  return cache.put(identity, objectText(result), lifetimeMs(plan.ttlMs, hints.ttlMs));
+}
+
+/** A server that says 0, or nothing, leaves it to the operator. */
+function lifetimeMs(planned: CachePlan["ttlMs"], hintMs: number): number {
+  if (planned === "hinted") return hintMs;
+  return hintMs > 0 ? Math.min(hintMs, planned) : planned;
+}
+
+function hinted(x: Exchange, result: JsonObject, leftMs: number): JsonObject {
+  return x.method?.cacheable ? withHonestHints(result, leftMs) : result;
+}
+
+const changedBy: Readonly<Record<ServerChange["kind"], readonly string[]>> = {
+  tools: ["tools/list"],
+  prompts: ["prompts/list"],
+  resources: ["resources/list", "resources/templates/list"],
+  // Every read of that server: what changed may be a part of what was read.
+  resource: ["resources/read"],
+  task: [],
+};
+
+/** Forgets what a change on a server makes old: its own entries, and the lists it is merged into. */
+export function purgeFor(cache: ReplyCache, server: string, change: ServerChange): void {
+  for (const method of changedBy[change.kind]) {
+    cache.purge({ server, method });
+    if (change.kind !== "resource") cache.purge({ server: merged, method });
+  }
+}
+
 /** What to look under and how long to keep, or undefined where the request is not cacheable. */
-function planOf(x: Exchange): CachePlan | undefined {
+function planOf(x: Exchange): Plan | undefined {
   const { request, method, principal, scope } = x;
   if (
     request === undefined ||
@@ -60,23 +119,41 @@ function planOf(x: Exchange): CachePlan | undefined {
     );
     return listPlan(x, request, specs);
   }
-  if (method.method !== "tools/call" || x.resolved === undefined) return undefined;
+  if (x.resolved === undefined || isRetry(request)) return undefined;
+  if (method.method === "resources/read") return planFor(x, request, false, "hinted");
+  if (method.method !== "tools/call") return undefined;
   const setting = settingOf(x);
   if (setting === undefined || setting.cacheTtlMs <= 0) return undefined;
-  if (request.params && memberText(request.params, "requestState") !== undefined) return undefined;
-  return { identity: identityOf(x, request, setting.cachePublic), ttlMs: setting.cacheTtlMs };
+  return planFor(x, request, setting.cachePublic, setting.cacheTtlMs);
+}
+
+/** What a question's answers led to belongs to that one exchange (CA-06). */
+function isRetry({ params }: McpRequest): boolean {
+  if (params === undefined) return false;
+  return (
+    findMember(params, "requestState") !== undefined ||
+    findMember(params, "inputResponses") !== undefined
+  );
+}
+
+function planFor(x: Exchange, request: McpRequest, isPublic: boolean, ttlMs: Plan["ttlMs"]): Plan {
+  return {
+    identity: identityOf(x, request, isPublic),
+    ownIdentity: isPublic ? identityOf(x, request, false) : undefined,
+    ttlMs,
+  };
 }
 
 function listPlan(
   x: Exchange,
   request: McpRequest,
   specs: readonly ServerSpec[],
-): CachePlan | undefined {
+): Plan | undefined {
   const ttlMs = Math.min(...specs.map((spec) => spec.listTtlMs));
   if (specs.length === 0 || ttlMs <= 0) return undefined;
   // A joined list holds what this principal sees of several servers: it is never anybody else's.
   const isPublic = x.scope?.kind === "server" && specs.every((spec) => spec.listsPublic);
-  return { identity: identityOf(x, request, isPublic), ttlMs };
+  return planFor(x, request, isPublic, ttlMs);
 }
 
 /** What the operator said about the tool being called. */
@@ -94,7 +171,7 @@ function identityOf(x: Exchange, request: McpRequest, isPublic: boolean): CacheI
   return {
     tenant: x.principal?.tenant,
     principalId: isPublic ? undefined : x.principal?.id,
-    server: x.resolved?.server ?? "",
+    server: x.resolved?.server ?? (x.scope?.kind === "server" ? x.scope.name : merged),
     method: request.method,
     target: x.resolved?.name,
     stateRevision: x.snapshot.stateRevision,

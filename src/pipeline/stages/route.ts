@@ -3,6 +3,7 @@
  * its server does not list ends here with the very answer that policy gives for a hidden one.
  */
 import { createFault } from "../../errors/fault.ts";
+import { withHonestHints } from "../../protocol/cache-hints.ts";
 import {
   findMember,
   objectMember,
@@ -193,5 +194,7 @@ function joinAnswers(scope: Scope, list: ListMember, answers: readonly Answer[])
   );
   const failure = answers.find(({ outcome }) => outcome.kind === "fault");
   if (parts.length === 0 && failure !== undefined) return failure.outcome;
-  return { kind: "result", result: mergeLists(scope, list, parts) };
+  const result = mergeLists(scope, list, parts);
+  // Without a part it is old as soon as that part is back.
+  return { kind: "result", result: failure === undefined ? result : withHonestHints(result, 0) };
 }

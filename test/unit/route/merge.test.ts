@@ -57,10 +57,43 @@ describe("merge", () => {
     expect(merged).toMatchObject({
       resultType: "complete",
       supportedVersions: ["2026-07-28"],
-      capabilities: { tools: {}, prompts: {} },
+      capabilities: { tools: { listChanged: true }, prompts: { listChanged: true } },
       instructions: "# a\nUse a.",
       cacheScope: "private",
     });
     expect(merged.capabilities.extensions).toBeUndefined();
+  });
+
+  test("a server tells of its own lists; merged ones are the gateway's, which always tells", () => {
+    const capabilitiesText =
+      '{"tools":{"listChanged":true},"prompts":{},"resources":{"subscribe":true}}';
+    const parts = [{ server: "a", capabilitiesText, instructions: undefined }];
+    const gateway = { name: "gateway", version: "1" };
+    const own = { kind: "server", name: "a", server: {} } as unknown as Scope;
+    const told = (scope: Scope) =>
+      JSON.parse(objectText(mergeDiscovery(scope, parts, gateway))).capabilities;
+    expect(told(own)).toEqual({
+      tools: { listChanged: true },
+      prompts: {},
+      resources: { subscribe: true },
+    });
+    expect(told(all)).toEqual({
+      tools: { listChanged: true },
+      prompts: { listChanged: true },
+      resources: { listChanged: true, subscribe: true },
+    });
+  });
+
+  test("CA-16: a joined list holds as long as its shortest part, and is private", () => {
+    const part = (hints: string) => ({ server: "a", result: readObject(`{"tools":[]${hints}}`) });
+    const long = part(',"ttlMs":60000,"cacheScope":"public"');
+    const short = part(',"ttlMs":2000,"cacheScope":"public"');
+    const joined = (...parts: (typeof long)[]) => objectText(mergeLists(all, "tools", parts));
+    expect(joined(long, short)).toBe('{"tools":[],"ttlMs":2000,"cacheScope":"private"}');
+    expect(joined(long, part(""))).toBe('{"tools":[]}');
+    const pages = [long.result, part(',"ttlMs":5,"cacheScope":"private"').result];
+    expect(objectText(concatPages("tools", pages))).toBe(
+      '{"tools":[],"ttlMs":5,"cacheScope":"private"}',
+    );
   });
 });
