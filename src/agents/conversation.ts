@@ -8,6 +8,7 @@ import type { Credential, Principal } from "../identity/principal.ts";
 import type { Clock } from "../lib/clock.ts";
 import { newId } from "../lib/id.ts";
 import type { BindingName, Dispatch, Incoming, Peer, Reply } from "../pipeline/incoming.ts";
+import type { HeaderSource } from "../protocol/classify.ts";
 import { readEnvelope, unsupportedVersion } from "../protocol/envelope.ts";
 import { type JsonObject, memberText } from "../protocol/json-view.ts";
 import type { MalformedMessage, McpNotification, McpRequest } from "../protocol/messages.ts";
@@ -59,6 +60,8 @@ export interface Asking<M> {
   readonly received: Received<M>;
   readonly relay: RelayText;
   readonly session?: LegacySession;
+  /** The headers of a modern message over HTTP. */
+  readonly mirrored?: HeaderSource;
 }
 
 export interface Conversation {
@@ -120,6 +123,7 @@ export function createConversation(deps: {
           requestId: caller.requestId,
           sessionId: asking.session?.publicId,
           traceparent: caller.traceparent,
+          mirrored: asking.mirrored,
           bodyBytes: received.bytes,
           message,
           signal,
@@ -189,7 +193,7 @@ export function createConversation(deps: {
       const { message, bytes } = received;
       const era = "modern";
       if (message.kind === "request") {
-        const request = { caller, era, received: { message, bytes }, relay } as const;
+        const request = { ...asking, era, received: { message, bytes } } as const;
         if (calls !== undefined) return tracked(request, calls);
         const reply = await run(request, signal);
         return render({ idText: message.idText, method: message.method, era }, reply);

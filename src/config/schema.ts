@@ -78,6 +78,12 @@ const agents = section(
     keep_alive_seconds: count(15, "Time between keep-alive comments and pings."),
     http_sse: flag(true, "Serve the 2024-11-05 transport, HTTP+SSE."),
     in_flight_max: count(1_024, "Most calls running at once; more are refused as overloaded."),
+    param_headers: z
+      .enum(["strict", "lenient"])
+      .default("strict")
+      .describe(
+        "Mcp-Param-* headers of modern calls: strict = where a tool has them they must be there; lenient = they may be missing, never wrong.",
+      ),
     listens_max: count(10_000, "Most listens for changes at once, of sessions too."),
     listens_per_principal_max: count(1_000, "Most listens for changes at once of one principal."),
   },

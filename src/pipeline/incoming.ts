@@ -4,6 +4,7 @@
  */
 import type { Fault } from "../errors/fault.ts";
 import type { Credential, Principal } from "../identity/principal.ts";
+import type { HeaderSource } from "../protocol/classify.ts";
 import type {
   MalformedMessage,
   McpNotification,
@@ -35,6 +36,8 @@ export interface Incoming {
   /** The legacy session, for the record. */
   readonly sessionId: string | undefined;
   readonly traceparent: string | undefined;
+  /** Headers that came with the message and mirror its arguments (`Mcp-Param-*`): modern HTTP alone. */
+  readonly mirrored?: HeaderSource | undefined;
   /** Size of the message as received, in bytes. */
   readonly bodyBytes: number;
   readonly message: McpRequest | McpNotification | MalformedMessage;

@@ -9,6 +9,7 @@ import { type AuthorizeDeps, createAuthorizeStage } from "./stages/authorize.ts"
 import { type CacheDeps, createCacheStage } from "./stages/cache.ts";
 import { createForwardStage, type ForwardDeps } from "./stages/forward.ts";
 import { createIntentStage, type IntentDeps } from "./stages/intent.ts";
+import { createParamHeadersStage, type ParamHeadersDeps } from "./stages/param-headers.ts";
 import { createRateLimitStage, type RateLimitDeps } from "./stages/rate-limit.ts";
 import { createRouteStage, type RouteDeps } from "./stages/route.ts";
 import { createSanitizeStage, type SanitizeDeps } from "./stages/sanitize.ts";
@@ -19,6 +20,7 @@ export type StageDeps = AuditDeps &
   AuthenticateDeps &
   RateLimitDeps &
   AuthorizeDeps &
+  ParamHeadersDeps &
   CacheDeps &
   SanitizeDeps &
   RouteDeps &
@@ -36,6 +38,8 @@ export function buildStages(deps: StageDeps): readonly Stage[] {
     createRateLimitStage(deps),
     // Outside cache: a hit is still decided and filtered for this principal.
     createAuthorizeStage(deps),
+    // After policy, so that a hidden tool says nothing of its schema; outside cache, which all transports share.
+    createParamHeadersStage(deps),
     // Outside sanitize: it keeps only what was already sanitised.
     createCacheStage(deps),
     createSanitizeStage(deps),

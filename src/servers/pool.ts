@@ -109,6 +109,7 @@ export function createServers(options: ServersOptions): Servers {
       if (entry === undefined) throw new GatewayError("scope-unknown", "Not found");
       return entry.catalogue.tools(asked);
     },
+    paramHeaders: (server, tool) => entries.get(server)?.catalogue.paramHeaders(tool) ?? [],
     knowsTool: (server, tool) => entries.get(server)?.catalogue.knowsTool(tool),
     status(name) {
       const entry = entries.get(name);

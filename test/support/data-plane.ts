@@ -12,12 +12,13 @@ import { createConcurrency } from "../../src/limits/concurrency.ts";
 import { createLimiter } from "../../src/limits/limiter.ts";
 import { createSourceLimit } from "../../src/limits/source-limit.ts";
 import { createDispatch } from "../../src/pipeline/dispatch.ts";
-import type { Dispatch, Reply } from "../../src/pipeline/incoming.ts";
+import type { Dispatch, Incoming, Reply } from "../../src/pipeline/incoming.ts";
 import { createResourceOwners } from "../../src/pipeline/resource-owners.ts";
 import { compilePolicy } from "../../src/policy/compile.ts";
 import { objectText, readObject, stringMember } from "../../src/protocol/json-view.ts";
 import type { ListenFilter } from "../../src/protocol/listen-filter.ts";
 import type { McpRequest, Outcome, RelayedMessage } from "../../src/protocol/messages.ts";
+import { readParamHeaders } from "../../src/protocol/param-headers.ts";
 import { parseMessage } from "../../src/protocol/parse-message.ts";
 import type { Era } from "../../src/protocol/revisions.ts";
 import { defaultScanLimits } from "../../src/protocol/scan.ts";
@@ -34,6 +35,8 @@ import { createMetrics } from "../../src/telemetry/metrics.ts";
 export interface FakeServer {
   readonly name: string;
   readonly tools?: readonly string[];
+  /** Input schemas of tools, by name. */
+  readonly schemas?: Readonly<Record<string, object>>;
   readonly prompts?: readonly string[];
   readonly resources?: readonly string[];
   readonly isDown?: boolean;
@@ -92,7 +95,13 @@ export interface DataPlane {
   readonly seen: string[];
   /** Makes appends of these events fail from now on. */
   failAudit(...events: readonly string[]): void;
-  ask(token: string, method: string, params?: object, scope?: string): Promise<Reply>;
+  ask(
+    token: string,
+    method: string,
+    params?: object,
+    scope?: string,
+    more?: Partial<Incoming>,
+  ): Promise<Reply>;
 }
 
 const resource = (kind: string, name: string, body: object): StoredResource => ({
@@ -207,6 +216,7 @@ export function createDataPlane(
     }),
     limiter: createLimiter({ defaults, clock, metrics }),
     concurrency: createConcurrency({ perClientMax: 1_000, totalMax: 1_000, metrics }),
+    paramHeaders: "strict",
     listenPlaces: createConcurrency({ perClientMax: 2, totalMax: 3, metrics }),
     defaults,
     owners: createResourceOwners({ servers, clock, ttlMs: 1_000 }),
@@ -229,7 +239,8 @@ export function createDataPlane(
     failAudit: (...events) => {
       for (const event of events) failing.add(event);
     },
-    ask: (token, method, params, scope = "all") => ask(dispatch, token, method, params, scope),
+    ask: (token, method, params, scope = "all", more = {}) =>
+      ask(dispatch, token, method, params, scope, more),
   };
 }
 
@@ -239,6 +250,7 @@ function ask(
   method: string,
   params: object | undefined,
   scope: string,
+  more: Partial<Incoming>,
 ): Promise<Reply> {
   const text = JSON.stringify({ jsonrpc: "2.0", id: 1, method, params });
   const message = parseMessage(text, defaultScanLimits);
@@ -259,6 +271,7 @@ function ask(
       bodyBytes: text.length,
       message,
       signal: new AbortController().signal,
+      ...more,
     },
     { relay: () => {} },
   );
@@ -357,7 +370,7 @@ function createFakeServers(
     new Map(
       (byName.get(name)?.tools ?? []).map((tool) => [
         tool,
-        { name: tool, text: JSON.stringify({ name: tool }) },
+        { name: tool, text: JSON.stringify(toolOf(byName.get(name), tool)) },
       ]),
     );
   return {
@@ -368,6 +381,8 @@ function createFakeServers(
       return toolsOf(name);
     },
     knowsTool: () => undefined,
+    paramHeaders: (server, tool) =>
+      readParamHeaders(JSON.stringify(toolOf(byName.get(server), tool))),
     status: () => undefined,
     apply: () => {},
     close: async () => {},
@@ -418,7 +433,10 @@ function answerOf(fake: FakeServer, request: McpRequest, target: string | undefi
   };
   switch (request.method) {
     case "tools/list":
-      return list("tools", fake.tools, "name");
+      return result({
+        tools: (fake.tools ?? []).map((tool) => toolOf(fake, tool)),
+        ...fake.hints,
+      });
     case "prompts/list":
       return list("prompts", fake.prompts, "name");
     case "resources/list":
@@ -437,6 +455,11 @@ function answerOf(fake: FakeServer, request: McpRequest, target: string | undefi
         result({ content: [{ type: "text", text: `${fake.name} ${target}` }] })
       );
   }
+}
+
+function toolOf(fake: FakeServer | undefined, name: string): object {
+  const inputSchema = fake?.schemas?.[name];
+  return inputSchema === undefined ? { name } : { name, inputSchema };
 }
 
 function result(value: object): Outcome {

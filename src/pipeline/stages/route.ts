@@ -28,10 +28,11 @@ import {
 import { readList } from "../server-lists.ts";
 import type { Stage } from "../stage.ts";
 import { targetHidden } from "./authorize.ts";
+import { checkParamHeaders, type ParamHeadersDeps } from "./param-headers.ts";
 
 type ListMember = NonNullable<MethodFacts["listMember"]>;
 
-export interface RouteDeps {
+export interface RouteDeps extends Pick<ParamHeadersDeps, "paramHeaders"> {
   readonly servers: Servers;
 }
 
@@ -131,9 +132,9 @@ async function confirmListed(
 ): Promise<Verdict> {
   try {
     const tools = await deps.servers.tools(server, { refresh: false, signal: x.signal });
-    if (tools.has(name)) return proceed;
+    if (tools.has(name)) return checkParamHeaders(deps, x);
     const fresh = await deps.servers.tools(server, { refresh: true, signal: x.signal });
-    if (fresh.has(name)) return proceed;
+    if (fresh.has(name)) return checkParamHeaders(deps, x);
   } catch {
     // The server cannot be asked: forward finds out and says so.
     return proceed;
