@@ -29,6 +29,8 @@ export interface Caller {
   readonly origin: string | undefined;
   readonly requestId: string | undefined;
   readonly traceparent: string | undefined;
+  readonly tracestate?: string | undefined;
+  readonly baggage?: string | undefined;
 }
 
 /** One message with its size in bytes. */
@@ -123,6 +125,8 @@ export function createConversation(deps: {
           requestId: caller.requestId,
           sessionId: asking.session?.publicId,
           traceparent: caller.traceparent,
+          tracestate: caller.tracestate,
+          baggage: caller.baggage,
           mirrored: asking.mirrored,
           bodyBytes: received.bytes,
           message,

@@ -27,6 +27,7 @@ import type { SocketState } from "./socket-state.ts";
 import { createStreamableHttp, type HttpBinding } from "./streamable-http.ts";
 import { createStreams } from "./streams.ts";
 import { createTicketOffice } from "./ticket-office.ts";
+import { readTraceHeaders } from "./trace-headers.ts";
 import { createWebSocketBinding } from "./websocket.ts";
 
 export interface AgentsListenerDeps {
@@ -67,7 +68,6 @@ const bindingNames: Readonly<Record<ScopedEndpoint["kind"], BindingName>> = {
   ticket: "websocket",
 };
 const correlationId = /^[A-Za-z0-9][A-Za-z0-9._:~-]{0,127}$/;
-const traceContext = /^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/;
 const idleTimeoutSecondsMax = 255;
 
 export function createAgentsListener(deps: AgentsListenerDeps): AgentsListener {
@@ -165,7 +165,7 @@ export function createAgentsListener(deps: AgentsListenerDeps): AgentsListener {
         peer: { address },
         origin,
         requestId: wellFormed(headers.get("x-request-id"), correlationId),
-        traceparent: wellFormed(headers.get("traceparent"), traceContext),
+        ...readTraceHeaders(headers),
       },
       path: endpoint.path,
       query,

@@ -75,6 +75,7 @@ export function createGatewayDispatch(parts: Parts) {
       totalMax: config.agents.inFlightMax,
       metrics,
     }),
+    baggageKeys: config.agents.baggageKeys,
     paramHeaders: config.agents.paramHeaders,
     listenPlaces: createConcurrency({
       perClientMax: config.agents.listensPerPrincipalMax,

@@ -78,6 +78,7 @@ const agents = section(
     keep_alive_seconds: count(15, "Time between keep-alive comments and pings."),
     http_sse: flag(true, "Serve the 2024-11-05 transport, HTTP+SSE."),
     in_flight_max: count(1_024, "Most calls running at once; more are refused as overloaded."),
+    baggage_keys: names("Keys of W3C baggage that servers may see; others are dropped."),
     param_headers: z
       .enum(["strict", "lenient"])
       .default("strict")

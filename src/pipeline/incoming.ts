@@ -35,7 +35,10 @@ export interface Incoming {
   readonly requestId: string | undefined;
   /** The legacy session, for the record. */
   readonly sessionId: string | undefined;
+  /** The W3C trace headers as received, not checked. */
   readonly traceparent: string | undefined;
+  readonly tracestate?: string | undefined;
+  readonly baggage?: string | undefined;
   /** Headers that came with the message and mirror its arguments (`Mcp-Param-*`): modern HTTP alone. */
   readonly mirrored?: HeaderSource | undefined;
   /** Size of the message as received, in bytes. */

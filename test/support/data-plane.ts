@@ -216,6 +216,7 @@ export function createDataPlane(
     }),
     limiter: createLimiter({ defaults, clock, metrics }),
     concurrency: createConcurrency({ perClientMax: 1_000, totalMax: 1_000, metrics }),
+    baggageKeys: [],
     paramHeaders: "strict",
     listenPlaces: createConcurrency({ perClientMax: 2, totalMax: 3, metrics }),
     defaults,

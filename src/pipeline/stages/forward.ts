@@ -7,7 +7,7 @@ import type { Clock } from "../../lib/clock.ts";
 import { type JsonObject, readObject } from "../../protocol/json-view.ts";
 import type { McpRequest, Outcome, RelayedMessage } from "../../protocol/messages.ts";
 import { concatPages, mergeDiscovery, nextCursorOf, type ServerSelf } from "../../route/merge.ts";
-import type { CallContext, Servers } from "../../servers/client.ts";
+import type { Servers } from "../../servers/client.ts";
 import {
   type Answer,
   answer,
@@ -21,6 +21,7 @@ import {
 import type { Listens } from "../listens.ts";
 import { listRequest } from "../server-lists.ts";
 import type { Stage } from "../stage.ts";
+import { traceCall } from "../trace-context.ts";
 
 export interface ForwardDeps {
   readonly servers: Servers;
@@ -29,6 +30,8 @@ export interface ForwardDeps {
   /** Passes a streamed message outward, through the stages to the agent. */
   readonly relay: (x: Exchange, message: RelayedMessage) => void;
   readonly gateway: { readonly name: string; readonly version: string };
+  /** Keys of baggage that servers may see. */
+  readonly baggageKeys: readonly string[];
   /** Time one server may take while others wait for it in a merged list. */
   readonly mergeTimeoutMs: number;
 }
@@ -86,7 +89,9 @@ async function callOne(
   const client = deps.servers.get(server);
   if (client === undefined) return notThere;
   const timeoutMs = Math.max(1, deadlineMs - deps.clock.monotonicMs());
-  return client.call(request, contextOf(x, timeoutMs), relay);
+  const traced = traceCall(x.incoming, request, deps.baggageKeys);
+  const headers = { "X-Request-ID": x.id, ...traced.headers };
+  return client.call(traced.request, { signal: x.signal, timeoutMs, headers }, relay);
 }
 
 /** A merged list is one page for the agent, so every page of each server is fetched, up to a bound. */
@@ -156,13 +161,6 @@ async function askSelf(
   } catch {
     return undefined;
   }
-}
-
-function contextOf(x: Exchange, timeoutMs: number): CallContext {
-  const { traceparent } = x.incoming;
-  const headers: Record<string, string> = { "X-Request-ID": x.id };
-  if (traceparent !== undefined) headers.traceparent = traceparent;
-  return { signal: x.signal, timeoutMs, headers };
 }
 
 /** Progress of a part means nothing to who asked for the whole. */
