@@ -23,7 +23,6 @@ export interface ReplyCacheDeps {
 /** Which entries to forget. Members that are set must all match; none set means all. */
 export interface PurgeFilter {
   readonly server?: string | undefined;
-  readonly method?: string | undefined;
   /** A tool, prompt or URI under its server's own name. */
   readonly target?: string | undefined;
   readonly principalId?: string | undefined;
@@ -55,8 +54,6 @@ export interface ReplyCache {
   put(identity: CacheIdentity, replyText: string, ttlMs: number): number;
   /** Forgets entries and says how many there were. */
   purge(filter: PurgeFilter): number;
-  /** Rises with every purge: a reply asked for before one may be what it was about. */
-  purges(): number;
   statistics(): CacheStatistics;
 }
 
@@ -64,7 +61,6 @@ interface Entry {
   readonly sealed: Buffer;
   readonly expiresAtMs: number;
   readonly server: string;
-  readonly method: string;
   readonly target: string | undefined;
   readonly principalId: string | undefined;
 }
@@ -76,7 +72,6 @@ export function createReplyCache(deps: ReplyCacheDeps): ReplyCache {
   const { clock, metrics, bytesMax, entriesMax, ttlMsMax = 86_400_000 } = deps;
   const keys = createCacheKeys();
   const counts = { hits: 0, misses: 0, bindingFailures: 0, evictions: 0 };
-  let purges = 0;
   let entries = createEntries();
   let epoch = openEpoch(keys.current(), deps.indexOf);
 
@@ -133,18 +128,16 @@ export function createReplyCache(deps: ReplyCacheDeps): ReplyCache {
       const bytes = encodeIdentity(identity);
       if (bytes === undefined) return 0;
       if (epoch.sealer.isSpent()) flush();
-      const { server, method, target, principalId } = identity;
+      const { server, target, principalId } = identity;
       const sealed = epoch.sealer.seal(bytes, Buffer.from(replyText, "utf8"));
       const keptMs = Math.min(ttlMs, ttlMsMax);
       const expiresAtMs = clock.monotonicMs() + keptMs;
-      const entry: Entry = { sealed, expiresAtMs, server, method, target, principalId };
+      const entry: Entry = { sealed, expiresAtMs, server, target, principalId };
       if (sizeOf(entry) > bytesMax) return 0;
       entries.set(epoch.indexOf(bytes), entry);
       return keptMs;
     },
-    purges: () => purges,
     purge(filter) {
-      purges += 1;
       if (Object.values(filter).every((one) => one === undefined)) return flush();
       const due = [...entries.entries()].filter(([, entry]) => matches(entry, filter));
       for (const [index] of due) entries.delete(index);
@@ -168,10 +161,8 @@ function sizeOf({ sealed, server, target, principalId }: Entry): number {
   return sealed.length + names + entryOverheadBytes;
 }
 
-function matches(entry: Entry, filter: PurgeFilter): boolean {
-  const { server, method, target, principalId } = filter;
+function matches(entry: Entry, { server, target, principalId }: PurgeFilter): boolean {
   if (server !== undefined && entry.server !== server) return false;
-  if (method !== undefined && entry.method !== method) return false;
   if (target !== undefined && entry.target !== target) return false;
   return principalId === undefined || entry.principalId === principalId;
 }

@@ -26,7 +26,7 @@ const mergeTimeoutMs = 5_000;
 const jwksFreshMs = 60_000;
 
 export function createGatewayDispatch(parts: Parts) {
-  const { config, clock, log, metrics, audit, current, servers, cache } = parts;
+  const { config, clock, log, metrics, audit, current, servers, changes, cache } = parts;
   const { limits, identity } = config;
   const defaults = toLimitDefaults(config);
   const issuers = toIssuers(identity.jwt.issuers);
@@ -50,6 +50,7 @@ export function createGatewayDispatch(parts: Parts) {
     current,
     servers,
     cache,
+    changes,
     redact: createRedactor({
       isEnabled: config.sanitize.enabled,
       extraFields: config.sanitize.extraFields,
@@ -83,7 +84,12 @@ export function createGatewayDispatch(parts: Parts) {
       metrics,
     }),
     defaults,
-    owners: createResourceOwners({ servers, clock, ttlMs: config.cache.listTtlSeconds * 1000 }),
+    owners: createResourceOwners({
+      servers,
+      changes,
+      clock,
+      ttlMs: config.cache.listTtlSeconds * 1000,
+    }),
     gateway: { name: "mcp-gateway", version },
     mergeTimeoutMs,
     callTimeoutMs: config.call.timeoutSeconds * 1000,

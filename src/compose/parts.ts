@@ -11,6 +11,7 @@ import { createTokenHasher, type TokenHasher } from "../identity/client-token.ts
 import { checkTokenKey, loadTokenKey, tokenKeyId } from "../identity/token-key.ts";
 import { type Clock, systemClock } from "../lib/clock.ts";
 import { version } from "../lib/version.ts";
+import { createServerChanges, type ServerChanges } from "../pipeline/server-changes.ts";
 import { compilePolicy } from "../policy/compile.ts";
 import { createRetention, type Retention } from "../retention/run.ts";
 import type { Servers } from "../servers/client.ts";
@@ -40,6 +41,8 @@ export interface Parts {
   /** Reloads the state when another node wrote. */
   readonly follower: StoreFollower;
   readonly servers: Servers;
+  /** What the servers said of themselves. */
+  readonly changes: ServerChanges;
   readonly cache: ReplyCache;
   readonly retention: Retention;
   readonly tokenDigest: TokenHasher;
@@ -81,6 +84,7 @@ export async function createParts(config: Config): Promise<Parts> {
       keepShippedMs: config.audit.keepShippedHours * 3_600_000,
     },
   });
+  const changes = createServerChanges();
   const servers = createServers({
     specs: current.get().servers,
     inheritedEnvironment: config.stdioEnvironment,
@@ -120,6 +124,7 @@ export async function createParts(config: Config): Promise<Parts> {
     current,
     follower,
     servers,
+    changes,
     cache,
     retention,
     tokenDigest: createTokenHasher(tokenKey),

@@ -46,8 +46,6 @@ export interface CachePlan {
   readonly ownIdentity: CacheIdentity | undefined;
   /** Longest it is kept; `hinted` = as long as its server says, and not at all where it says nothing. */
   readonly ttlMs: number | "hinted";
-  /** The cache's count of purges when the request was made. */
-  readonly purges: number;
 }
 
 /** What both records of a call have in common. */

@@ -73,6 +73,8 @@ export function findParamMismatch(
       if (scalar !== undefined && strictness === "strict") return { header, what: "is missing" };
       continue;
     }
+    // What does not fit into plain ASCII must come encoded: readers guess raw bytes differently.
+    if (!plain.test(given)) return { header, what: "has raw bytes" };
     const decoded = decodeHeaderValue(given);
     if (decoded === undefined) return { header, what: "holds bad base64" };
     if (scalar === undefined) return { header, what: "has no argument in the body" };
@@ -81,6 +83,7 @@ export function findParamMismatch(
   return undefined;
 }
 
+const plain = /^[\t\x20-\x7e]*$/;
 const integer = /^-?[0-9]+(?:\.0+)?$/;
 
 /** Integers by their value, so `42.0` is `42`; what a double cannot hold exactly, by its digits. */

@@ -1,22 +1,12 @@
 /** `subscriptions/listen` over real connections: event streams and sockets, the SDK's client, and how they end. */
 import { describe, expect, test } from "bun:test";
 import { Client, StreamableHTTPClientTransport } from "@modelcontextprotocol/client";
-import { createAgentsListener } from "../../src/agents/listener.ts";
-import { type AgentsOptions, defaultAgentsOptions } from "../../src/agents/options.ts";
-import { systemClock } from "../../src/lib/clock.ts";
 import { readObject } from "../../src/protocol/json-view.ts";
-import { silentLog } from "../../src/telemetry/log.ts";
-import { createMetrics } from "../../src/telemetry/metrics.ts";
 import { eventsOf, modernBody, until } from "../support/agents.ts";
-import {
-  clientOf,
-  clientToken,
-  createDataPlane,
-  type DataPlane,
-  type FakeServer,
-} from "../support/data-plane.ts";
+import { clientOf, clientToken, type FakeServer } from "../support/data-plane.ts";
 import { within } from "../support/deadline.ts";
 import { modernPost } from "../support/modern-agent.ts";
+import { type PlaneGateway, startPlaneGateway } from "../support/plane-gateway.ts";
 import { openRawWebSocket, type RawWebSocket } from "../support/raw-websocket.ts";
 
 const calc: FakeServer = { name: "calc", tools: ["add"], resources: ["note://calc"] };
@@ -25,28 +15,7 @@ const state = clientOf("ci", everything);
 const token = clientToken("ci");
 const subscriptionKey = "io.modelcontextprotocol/subscriptionId";
 
-interface Gateway extends AsyncDisposable {
-  readonly base: string;
-  readonly plane: DataPlane;
-  readonly listener: ReturnType<typeof createAgentsListener>;
-}
-
-async function startGateway(options: Partial<AgentsOptions> = {}): Promise<Gateway> {
-  const plane = createDataPlane([calc], state);
-  const listener = createAgentsListener({
-    options: { ...defaultAgentsOptions, port: 0, ...options },
-    dispatch: plane.dispatch,
-    log: silentLog,
-    metrics: createMetrics(),
-    clock: systemClock,
-    snapshotChanges: (changed) => plane.current.subscribe(() => changed()),
-    version: "0.0.0-test",
-  });
-  const { url } = await listener.start();
-  return { base: url, plane, listener, [Symbol.asyncDispose]: () => listener.stop() };
-}
-
-function listenOverHttp(gateway: Gateway, id: string | number, signal?: AbortSignal) {
+function listenOverHttp(gateway: PlaneGateway, id: string | number, signal?: AbortSignal) {
   return modernPost({
     base: gateway.base,
     scope: "calc",
@@ -58,7 +27,7 @@ function listenOverHttp(gateway: Gateway, id: string | number, signal?: AbortSig
   });
 }
 
-async function openSocket(gateway: Gateway): Promise<RawWebSocket> {
+async function openSocket(gateway: PlaneGateway): Promise<RawWebSocket> {
   const headers = { Authorization: `Bearer ${token}` };
   const upgrade = await openRawWebSocket({ base: gateway.base, path: "/calc/ws", headers });
   if ("refusal" in upgrade) throw new Error(`refused: ${upgrade.refusal.status}`);
@@ -93,7 +62,10 @@ const closing = (id: string | number) => ({
 
 describe("Streamable HTTP", () => {
   test("a listen is a stream from its first message on, kept alive, ended by going away", async () => {
-    await using gateway = await startGateway({ keepAliveMs: 100, sseAfterMs: 60_000 });
+    await using gateway = await startPlaneGateway([calc], state, {
+      keepAliveMs: 100,
+      sseAfterMs: 60_000,
+    });
     const leave = new AbortController();
     const response = await within("headers", listenOverHttp(gateway, "x", leave.signal));
     expect(response.headers.get("content-type")).toBe("text/event-stream");
@@ -110,7 +82,7 @@ describe("Streamable HTTP", () => {
   });
 
   test("a silent stream gets comments", async () => {
-    await using gateway = await startGateway({ keepAliveMs: 100 });
+    await using gateway = await startPlaneGateway([calc], state, { keepAliveMs: 100 });
     const response = await listenOverHttp(gateway, 1);
     const reader = response.body?.getReader();
     let text = "";
@@ -122,7 +94,7 @@ describe("Streamable HTTP", () => {
   });
 
   test("a refusal has its own status", async () => {
-    await using gateway = await startGateway();
+    await using gateway = await startPlaneGateway([calc], state);
     const held = [await listenOverHttp(gateway, 1), await listenOverHttp(gateway, 2)];
     const third = await listenOverHttp(gateway, 3);
     expect([third.status, await third.json()]).toMatchObject([
@@ -133,7 +105,7 @@ describe("Streamable HTTP", () => {
   });
 
   test("AN-14: a withdrawn token ends the stream with its result", async () => {
-    await using gateway = await startGateway();
+    await using gateway = await startPlaneGateway([calc], state);
     const events = eventsOf(await listenOverHttp(gateway, 5));
     await events.next();
     gateway.plane.swap(state.filter((one) => one.kind !== "token"));
@@ -143,7 +115,7 @@ describe("Streamable HTTP", () => {
   });
 
   test("TS-11: draining ends the stream with its result and waits for nothing", async () => {
-    await using gateway = await startGateway();
+    await using gateway = await startPlaneGateway([calc], state);
     const events = eventsOf(await listenOverHttp(gateway, 5));
     await events.next();
     const startedMs = performance.now();
@@ -154,7 +126,7 @@ describe("Streamable HTTP", () => {
   });
 
   test("the SDK's client listens, hears, and sees the end", async () => {
-    await using gateway = await startGateway();
+    await using gateway = await startPlaneGateway([calc], state);
     const client = new Client(
       { name: "listener", version: "1" },
       { versionNegotiation: { mode: { pin: "2026-07-28" } } },
@@ -191,7 +163,7 @@ describe("Streamable HTTP", () => {
 
 describe("WebSocket", () => {
   test("several listens share a socket; cancelling one ends it without an answer", async () => {
-    await using gateway = await startGateway();
+    await using gateway = await startPlaneGateway([calc], state);
     using socket = await openSocket(gateway);
     for (const id of [1, "1"]) {
       listenOverSocket(socket, id);
@@ -208,7 +180,7 @@ describe("WebSocket", () => {
   });
 
   test("TW-05: a lost socket ends all of its listens", async () => {
-    await using gateway = await startGateway();
+    await using gateway = await startPlaneGateway([calc], state);
     const socket = await openSocket(gateway);
     for (const id of [1, 2]) {
       listenOverSocket(socket, id);
@@ -220,7 +192,7 @@ describe("WebSocket", () => {
   });
 
   test("a listen takes no place among a socket's calls", async () => {
-    await using gateway = await startGateway({ callsPerConnectionMax: 1 });
+    await using gateway = await startPlaneGateway([calc], state, { callsPerConnectionMax: 1 });
     using socket = await openSocket(gateway);
     for (const id of [1, 2]) {
       listenOverSocket(socket, id);
@@ -233,7 +205,7 @@ describe("WebSocket", () => {
   });
 
   test("draining ends listens with their results, then closes the socket", async () => {
-    await using gateway = await startGateway();
+    await using gateway = await startPlaneGateway([calc], state);
     using socket = await openSocket(gateway);
     for (const id of [1, 2]) {
       listenOverSocket(socket, id);
@@ -246,7 +218,7 @@ describe("WebSocket", () => {
   });
 
   test("AN-14: a withdrawn token closes the socket", async () => {
-    await using gateway = await startGateway();
+    await using gateway = await startPlaneGateway([calc], state);
     using socket = await openSocket(gateway);
     listenOverSocket(socket, 1);
     await nextOf(socket);

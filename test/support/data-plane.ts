@@ -4,7 +4,7 @@
  */
 import type { AuditLog, DurabilityLevel, RecordDraft } from "../../src/audit/record.ts";
 import { createRejections } from "../../src/audit/rejections.ts";
-import { createReplyCache, type ReplyCache } from "../../src/cache/reply-cache.ts";
+import { createReplyCache } from "../../src/cache/reply-cache.ts";
 import { GatewayError } from "../../src/errors/fault.ts";
 import { createAuthenticator } from "../../src/identity/authenticator.ts";
 import { systemClock } from "../../src/lib/clock.ts";
@@ -14,6 +14,7 @@ import { createSourceLimit } from "../../src/limits/source-limit.ts";
 import { createDispatch } from "../../src/pipeline/dispatch.ts";
 import type { Dispatch, Incoming, Reply } from "../../src/pipeline/incoming.ts";
 import { createResourceOwners } from "../../src/pipeline/resource-owners.ts";
+import { createServerChanges, type ServerChanges } from "../../src/pipeline/server-changes.ts";
 import { compilePolicy } from "../../src/policy/compile.ts";
 import { objectText, readObject, stringMember } from "../../src/protocol/json-view.ts";
 import type { ListenFilter } from "../../src/protocol/listen-filter.ts";
@@ -82,7 +83,7 @@ export interface ListenOptions {
 export interface DataPlane {
   readonly dispatch: Dispatch;
   readonly current: CurrentSnapshot;
-  readonly cache: ReplyCache;
+  readonly changes: ServerChanges;
   /** What is followed at the servers right now. */
   readonly following: ReadonlySet<FakeListen>;
   /** Something changed on a server. */
@@ -180,7 +181,7 @@ export function createDataPlane(
   const current = createCurrentSnapshot(snapshotOf(1, state));
   const following = new Set<FakeListen>();
   const servers = createFakeServers(fakes, seen, following);
-  const cache = createReplyCache({ bytesMax: 1_000_000, entriesMax: 1_000, clock, metrics });
+  const changes = createServerChanges();
   const audit = createFakeAudit(records, failing);
   const defaults = {
     requestsPerMinute: 1_000_000,
@@ -199,7 +200,8 @@ export function createDataPlane(
     metrics,
     current,
     servers,
-    cache,
+    cache: createReplyCache({ bytesMax: 1_000_000, entriesMax: 1_000, clock, metrics }),
+    changes,
     redact: redactResult,
     sourceLimit: createSourceLimit({
       requestsPerMinute: 1_000_000,
@@ -220,7 +222,7 @@ export function createDataPlane(
     paramHeaders: "strict",
     listenPlaces: createConcurrency({ perClientMax: 2, totalMax: 3, metrics }),
     defaults,
-    owners: createResourceOwners({ servers, clock, ttlMs: 1_000 }),
+    owners: createResourceOwners({ servers, changes, clock, ttlMs: 1_000 }),
     gateway: { name: "gateway", version: "0" },
     mergeTimeoutMs: 1_000,
     callTimeoutMs: 1_000,
@@ -228,7 +230,7 @@ export function createDataPlane(
   return {
     dispatch,
     current,
-    cache,
+    changes,
     following,
     change(server, change) {
       for (const one of [...following]) if (one.server === server) one.onChange(change);

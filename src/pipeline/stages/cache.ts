@@ -18,33 +18,29 @@ import {
 } from "../../protocol/json-view.ts";
 import type { McpRequest } from "../../protocol/messages.ts";
 import { serversOf } from "../../route/names.ts";
-import type { ServerChange } from "../../servers/client.ts";
 import type { ServerSpec } from "../../servers/spec.ts";
 import { answerWith, type CachePlan, type Exchange, proceed, type Verdict } from "../exchange.ts";
+import type { ServerChanges } from "../server-changes.ts";
 import type { Stage } from "../stage.ts";
 
 export interface CacheDeps {
   readonly cache: ReplyCache;
+  readonly changes: ServerChanges;
 }
-
-type Plan = Omit<CachePlan, "purges">;
-
-/** Stands for the server of what several gave. */
-const merged = "";
 
 /** Longest an agent is told that something holds where nothing of it is kept here. */
 const hintMsMax = 24 * 60 * 60 * 1_000;
 
-export function createCacheStage({ cache }: CacheDeps): Stage {
+export function createCacheStage({ cache, changes }: CacheDeps): Stage {
   return {
     name: "cache",
     enter(x: Exchange): Verdict {
-      const plan = planOf(x);
+      const plan = planOf(x, changes);
       if (plan === undefined) return proceed;
       const { identity, ownIdentity } = plan;
       const found = cache.get(identity) ?? (ownIdentity && cache.get(ownIdentity));
       if (found === undefined) {
-        x.cachePlan = { ...plan, purges: cache.purges() };
+        x.cachePlan = plan;
         return proceed;
       }
       x.cached = true;
@@ -68,8 +64,6 @@ function keep(cache: ReplyCache, x: Exchange, result: JsonObject): number {
   if ((stringMember(result, "resultType") ?? "complete") !== "complete") return 0;
   // A merged list with a server missing must not outlive the outage.
   if (x.answers.some((answer) => answer.outcome.kind !== "result")) return 0;
-  // Something changed while this was under way: it may be from before.
-  if (plan.purges !== cache.purges()) return 0;
   const hints = readCacheHints(result);
   const isPrivate = hints.scope === "private" && plan.ownIdentity !== undefined;
   const identity = isPrivate ? (plan.ownIdentity ?? plan.identity) : plan.identity;
@@ -86,25 +80,8 @@ function hinted(x: Exchange, result: JsonObject, leftMs: number): JsonObject {
   return x.method?.cacheable ? withHonestHints(result, leftMs) : result;
 }
 
-const changedBy: Readonly<Record<ServerChange["kind"], readonly string[]>> = {
-  tools: ["tools/list"],
-  prompts: ["prompts/list"],
-  resources: ["resources/list", "resources/templates/list"],
-  // Every read of that server: what changed may be a part of what was read.
-  resource: ["resources/read"],
-  task: [],
-};
-
-/** Forgets what a change on a server makes old: its own entries, and the lists it is merged into. */
-export function purgeFor(cache: ReplyCache, server: string, change: ServerChange): void {
-  for (const method of changedBy[change.kind]) {
-    cache.purge({ server, method });
-    if (change.kind !== "resource") cache.purge({ server: merged, method });
-  }
-}
-
 /** What to look under and how long to keep, or undefined where the request is not cacheable. */
-function planOf(x: Exchange): Plan | undefined {
+function planOf(x: Exchange, changes: ServerChanges): CachePlan | undefined {
   const { request, method, principal, scope } = x;
   if (
     request === undefined ||
@@ -114,17 +91,20 @@ function planOf(x: Exchange): Plan | undefined {
   )
     return undefined;
   if (method.listMember !== undefined) {
-    const specs = serversOf(scope, x.snapshot.servers).flatMap(
-      (name) => x.snapshot.servers.get(name) ?? [],
-    );
-    return listPlan(x, request, specs);
+    const servers = serversOf(scope, x.snapshot.servers);
+    const specs = servers.flatMap((name) => x.snapshot.servers.get(name) ?? []);
+    return listPlan(x, request, specs, changes.count(servers, method.method));
   }
   if (x.resolved === undefined || isRetry(request)) return undefined;
-  if (method.method === "resources/read") return planFor(x, request, false, "hinted");
+  if (method.method === "resources/read") {
+    const version = changes.count([x.resolved.server], method.method);
+    return planFor(x, request, { isPublic: false, ttlMs: "hinted", version });
+  }
   if (method.method !== "tools/call") return undefined;
   const setting = settingOf(x);
   if (setting === undefined || setting.cacheTtlMs <= 0) return undefined;
-  return planFor(x, request, setting.cachePublic, setting.cacheTtlMs);
+  const { cachePublic: isPublic, cacheTtlMs: ttlMs } = setting;
+  return planFor(x, request, { isPublic, ttlMs, version: 0 });
 }
 
 /** What a question's answers led to belongs to that one exchange (CA-06). */
@@ -136,10 +116,18 @@ function isRetry({ params }: McpRequest): boolean {
   );
 }
 
-function planFor(x: Exchange, request: McpRequest, isPublic: boolean, ttlMs: Plan["ttlMs"]): Plan {
+interface Keeping {
+  readonly isPublic: boolean;
+  readonly ttlMs: CachePlan["ttlMs"];
+  /** Rises when a server says that what it would answer has changed. */
+  readonly version: number;
+}
+
+function planFor(x: Exchange, request: McpRequest, keeping: Keeping): CachePlan {
+  const { isPublic, ttlMs, version } = keeping;
   return {
-    identity: identityOf(x, request, isPublic),
-    ownIdentity: isPublic ? identityOf(x, request, false) : undefined,
+    identity: identityOf(x, request, isPublic, version),
+    ownIdentity: isPublic ? identityOf(x, request, false, version) : undefined,
     ttlMs,
   };
 }
@@ -148,12 +136,13 @@ function listPlan(
   x: Exchange,
   request: McpRequest,
   specs: readonly ServerSpec[],
-): Plan | undefined {
+  version: number,
+): CachePlan | undefined {
   const ttlMs = Math.min(...specs.map((spec) => spec.listTtlMs));
   if (specs.length === 0 || ttlMs <= 0) return undefined;
   // A joined list holds what this principal sees of several servers: it is never anybody else's.
   const isPublic = x.scope?.kind === "server" && specs.every((spec) => spec.listsPublic);
-  return planFor(x, request, isPublic, ttlMs);
+  return planFor(x, request, { isPublic, ttlMs, version });
 }
 
 /** What the operator said about the tool being called. */
@@ -165,13 +154,18 @@ export function settingOf(x: Exchange) {
     ?.toolSettings.find((setting) => setting.tool === resolved.name);
 }
 
-function identityOf(x: Exchange, request: McpRequest, isPublic: boolean): CacheIdentity {
+function identityOf(
+  x: Exchange,
+  request: McpRequest,
+  isPublic: boolean,
+  version: number,
+): CacheIdentity {
   const { params } = request;
   const own = (name: string) => (params === undefined ? undefined : memberText(params, name));
   return {
     tenant: x.principal?.tenant,
     principalId: isPublic ? undefined : x.principal?.id,
-    server: x.resolved?.server ?? (x.scope?.kind === "server" ? x.scope.name : merged),
+    server: x.resolved?.server ?? "",
     method: request.method,
     target: x.resolved?.name,
     stateRevision: x.snapshot.stateRevision,
@@ -183,6 +177,7 @@ function identityOf(x: Exchange, request: McpRequest, isPublic: boolean): CacheI
       x.incoming.revision,
       request.envelope.clientCapabilitiesText,
       own("cursor") ?? "",
+      String(version),
     ],
     argumentsText: own("arguments"),
   };

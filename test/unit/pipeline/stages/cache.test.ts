@@ -1,6 +1,5 @@
 /** What servers say about freshness, and changes on them, against what is answered from memory. */
 import { describe, expect, test } from "bun:test";
-import { purgeFor } from "../../../../src/pipeline/stages/cache.ts";
 import { readObject } from "../../../../src/protocol/json-view.ts";
 import type { ServerChange } from "../../../../src/servers/client.ts";
 import {
@@ -114,26 +113,39 @@ describe("a change on a server", () => {
       plane.seen.length = 0;
       await ask(plane);
       expect(plane.seen).toEqual([]);
-      purgeFor(plane.cache, "other", change);
-      purgeFor(plane.cache, "notes", change);
+      plane.changes.note("other", change);
+      plane.changes.note("notes", change);
       await ask(plane);
       expect(plane.seen).toEqual(new Array(times).fill(`notes ${what}`));
     },
   );
 
-  test("what was asked for before it is not kept", async () => {
-    const plane: DataPlane = planeOf({
-      settings: [{ tool: "read", cacheTtlMs: 60_000 }],
-      call: () => {
-        if (plane.seen.filter((one) => one.includes("tools/call")).length === 1) {
-          purgeFor(plane.cache, "notes", { kind: "tools" });
-        }
-        return { kind: "result", result: readObject('{"content":[]}') };
-      },
-    });
-    for (let at = 0; at < 3; at += 1) {
-      await plane.ask("ci", "tools/call", { name: "read" }, "notes");
-    }
-    expect(plane.seen.filter((one) => one.includes("tools/call")).length).toBe(2);
+  test("what was asked for before it is not found after it", async () => {
+    const plane = planeOf({ listTtlMs: 60_000 });
+    const underWay = plane.ask("ci", "tools/list", undefined, "notes");
+    plane.changes.note("notes", { kind: "tools" });
+    await underWay;
+    for (let at = 0; at < 3; at += 1) await plane.ask("ci", "tools/list", undefined, "notes");
+    expect(plane.seen.length).toBe(2);
+  });
+
+  test("a resource that moved is found at its new owner at once", async () => {
+    const uris = { notes: ["note://a"], other: [] as string[] };
+    const plane = createDataPlane(
+      [
+        { name: "notes", resources: uris.notes },
+        { name: "other", resources: uris.other },
+      ],
+      state,
+    );
+    const read = () => plane.ask("ci", "resources/read", { uri: "note://a" });
+    await read();
+    uris.other.push(...uris.notes.splice(0));
+    for (const server of ["notes", "other"]) plane.changes.note(server, { kind: "resources" });
+    await read();
+    expect(plane.seen.filter((one) => one.includes("read"))).toEqual([
+      "notes resources/read note://a",
+      "other resources/read note://a",
+    ]);
   });
 });
