@@ -98,6 +98,7 @@ function createExchange(deps: DispatchDeps, incoming: Incoming, sink: Sink): Exc
     resolved: undefined,
     decision: undefined,
     listened: undefined,
+    round: 0,
     target: undefined,
     cached: false,
     cachePlan: undefined,

@@ -68,8 +68,8 @@ export interface Exchange {
   /** Monotonic deadline of the whole call. */
   readonly deadlineMs: number;
 
-  /** Undefined where the message is not a request. */
-  readonly request: McpRequest | undefined;
+  /** Undefined where the message is not a request. Rewritten by resume: the server's own `requestState` put back. */
+  request: McpRequest | undefined;
   /** Undefined for an unknown method. */
   readonly method: MethodFacts | undefined;
 
@@ -83,6 +83,8 @@ export interface Exchange {
   resolved: ResolvedName | undefined;
   decision: Decision | undefined;
   listened: Listened | undefined;
+  /** Written by resume: how many questions of its server the call has led to before this request. */
+  round: number;
   /** Written by route. */
   target: Target | undefined;
   /** Written by cache: the reply came from memory, or how to keep the one that comes. */

@@ -4,6 +4,7 @@
  * new plan when told that the operators' state changed.
  */
 import type { Authenticator } from "../identity/authenticator.ts";
+import { objectMember, readObject } from "../protocol/json-view.ts";
 import { isEmptyFilter, type ListenFilter, renderListenFilter } from "../protocol/listen-filter.ts";
 import type { RelayedMessage } from "../protocol/messages.ts";
 import type { Listening, ServerChange, ServerClient, Servers } from "../servers/client.ts";
@@ -54,6 +55,10 @@ interface Followed {
   readonly listening: Listening;
   /** Undefined until the server has said. */
   honoured: ListenFilter | undefined;
+  /** The lists it has, whether it tells of their changes or not; undefined until it is known. */
+  lists: readonly ListKind[] | undefined;
+  /** Resolves when both are known, or cannot be. */
+  readonly known: Promise<unknown>;
 }
 
 /** Longest the acknowledgement waits for servers; one that is late is taken at its word for all of it. */
@@ -89,11 +94,7 @@ export function openListen(deps: OpenListenDeps, listen: Listen): OpenListen {
       const known = followed.get(server);
       if (client === undefined || isFollowed(known, client, filter)) continue;
       const listening = client.listen(filter, (change) => hear(server, change));
-      const one: Followed = { client, filter, listening, honoured: undefined };
-      void listening.honoured.then((honoured) => {
-        one.honoured = honoured;
-      });
-      followed.set(server, one);
+      followed.set(server, startFollowing(client, filter, listening));
       // The new one first, so that nothing is missed in between.
       known?.listening.close();
     }
@@ -142,10 +143,7 @@ export function openListen(deps: OpenListenDeps, listen: Listen): OpenListen {
   }
 
   async function acknowledge(): Promise<void> {
-    await atMost(
-      Promise.all([...followed.values()].map(({ listening }) => listening.honoured)),
-      honouredWaitMs,
-    );
+    await atMost(Promise.all([...followed.values()].map(({ known }) => known)), honouredWaitMs);
     if (isEnded) return;
     wanted = honouredOf(listen, [...followed.values()]);
     isAcknowledged = true;
@@ -208,6 +206,27 @@ export function openListen(deps: OpenListenDeps, listen: Listen): OpenListen {
   };
 }
 
+function startFollowing(
+  client: ServerClient,
+  filter: ListenFilter,
+  listening: Listening,
+): Followed {
+  const known = Promise.all([
+    listening.honoured.then((honoured) => {
+      one.honoured = honoured;
+    }),
+    client.facts(AbortSignal.timeout(honouredWaitMs)).then(
+      ({ capabilitiesText }) => {
+        const capabilities = readObject(capabilitiesText);
+        one.lists = listKinds.filter((kind) => objectMember(capabilities, kind) !== undefined);
+      },
+      () => {},
+    ),
+  ]);
+  const one: Followed = { client, filter, listening, known, honoured: undefined, lists: undefined };
+  return one;
+}
+
 function isFollowed(
   known: Followed | undefined,
   client: ServerClient,
@@ -218,23 +237,24 @@ function isFollowed(
 }
 
 /**
- * The union of what the servers honour. A merged scope's lists are the gateway's own: they change whenever a server
- * comes, goes or is reconfigured, so they are honoured whatever the servers can tell.
+ * The union of what the servers honour. A list is the gateway's own as well, since it changes with servers that come
+ * and go and with policy: it is honoured wherever there is one, whatever its server can tell.
  */
 function honouredOf(
   { filter, scope }: Pick<Listen, "filter" | "scope">,
   followed: readonly Followed[],
 ): ListenFilter {
-  const isOwn = scope.kind !== "server";
-  const told = followed.map((one) => ({ asked: one.filter, said: one.honoured ?? one.filter }));
+  const isMerged = scope.kind !== "server";
   const flag = (kind: ListKind) => {
     const key = flagOf[kind];
-    return filter[key] && (isOwn || told.some(({ asked, said }) => asked[key] && said[key]));
+    const has = ({ honoured, lists }: Followed) =>
+      honoured === undefined || honoured[key] || lists?.includes(kind);
+    return filter[key] && (isMerged || followed.some((one) => one.filter[key] && has(one)));
   };
   const uris = new Set(
-    told.flatMap(({ asked, said }) => {
-      const honoured = new Set(said.resourceSubscriptions);
-      return asked.resourceSubscriptions.filter((uri) => honoured.has(uri));
+    followed.flatMap(({ filter: asked, honoured = asked }) => {
+      const told = new Set(honoured.resourceSubscriptions);
+      return asked.resourceSubscriptions.filter((uri) => told.has(uri));
     }),
   );
   return {

@@ -11,6 +11,7 @@ import { createForwardStage, type ForwardDeps } from "./stages/forward.ts";
 import { createIntentStage, type IntentDeps } from "./stages/intent.ts";
 import { createParamHeadersStage, type ParamHeadersDeps } from "./stages/param-headers.ts";
 import { createRateLimitStage, type RateLimitDeps } from "./stages/rate-limit.ts";
+import { createResumeStage, type ResumeDeps } from "./stages/resume.ts";
 import { createRouteStage, type RouteDeps } from "./stages/route.ts";
 import { createSanitizeStage, type SanitizeDeps } from "./stages/sanitize.ts";
 import { createSourceLimitStage, type SourceLimitDeps } from "./stages/source-limit.ts";
@@ -21,6 +22,7 @@ export type StageDeps = AuditDeps &
   RateLimitDeps &
   AuthorizeDeps &
   ParamHeadersDeps &
+  ResumeDeps &
   CacheDeps &
   SanitizeDeps &
   RouteDeps &
@@ -40,6 +42,8 @@ export function buildStages(deps: StageDeps): readonly Stage[] {
     createAuthorizeStage(deps),
     // After policy, so that a hidden tool says nothing of its schema; outside cache, which all transports share.
     createParamHeadersStage(deps),
+    // After authorize, whose target a state is bound to; outside cache, so that what the server reads is its own.
+    createResumeStage(deps),
     // Outside sanitize: it keeps only what was already sanitised.
     createCacheStage(deps),
     createSanitizeStage(deps),

@@ -13,6 +13,8 @@ import { createLimiter } from "../../src/limits/limiter.ts";
 import { createSourceLimit } from "../../src/limits/source-limit.ts";
 import { createDispatch } from "../../src/pipeline/dispatch.ts";
 import type { Dispatch, Incoming, Reply } from "../../src/pipeline/incoming.ts";
+import { createLongNames } from "../../src/pipeline/long-names.ts";
+import { createRequestStates } from "../../src/pipeline/request-state.ts";
 import { createResourceOwners } from "../../src/pipeline/resource-owners.ts";
 import { createServerChanges, type ServerChanges } from "../../src/pipeline/server-changes.ts";
 import { compilePolicy } from "../../src/policy/compile.ts";
@@ -51,6 +53,10 @@ export interface FakeServer {
   readonly hints?: object;
   /** Answers tools/call; by default an echo of the tool's name. */
   readonly call?: (request: McpRequest) => Outcome;
+  /** Answers any request before everything else; undefined = as usual. */
+  readonly answer?: (request: McpRequest) => Outcome | undefined;
+  /** Source text of its capabilities. */
+  readonly capabilitiesText?: string;
 }
 
 export interface RecordedDraft extends RecordDraft {
@@ -96,11 +102,13 @@ export interface DataPlane {
   readonly seen: string[];
   /** Makes appends of these events fail from now on. */
   failAudit(...events: readonly string[]): void;
+  /** `capabilities` is what the agent declares; none by default. */
   ask(
     token: string,
     method: string,
     params?: object,
     scope?: string,
+    capabilities?: object,
     more?: Partial<Incoming>,
   ): Promise<Reply>;
 }
@@ -166,9 +174,11 @@ export function virtualOf(name: string, more: object): StoredResource {
   return resource("virtual-server", name, body);
 }
 
+/** `real` stands in for the fakes' answers; they then say only what is registered. */
 export function createDataPlane(
   fakes: readonly FakeServer[],
   state: readonly StoredResource[],
+  real?: Servers,
 ): DataPlane {
   const clock = systemClock;
   const metrics = createMetrics();
@@ -180,7 +190,7 @@ export function createDataPlane(
     buildSnapshot(revision, [...specs, ...own], compilePolicy);
   const current = createCurrentSnapshot(snapshotOf(1, state));
   const following = new Set<FakeListen>();
-  const servers = createFakeServers(fakes, seen, following);
+  const servers = real ?? createFakeServers(fakes, seen, following);
   const changes = createServerChanges();
   const audit = createFakeAudit(records, failing);
   const defaults = {
@@ -222,10 +232,12 @@ export function createDataPlane(
     paramHeaders: "strict",
     listenPlaces: createConcurrency({ perClientMax: 2, totalMax: 3, metrics }),
     defaults,
+    states: createRequestStates({ tokenKey: Buffer.alloc(32, 7), lifetimeMs: 60_000, clock }),
+    longNames: createLongNames({ servers, log: silentLog }),
     owners: createResourceOwners({ servers, changes, clock, ttlMs: 1_000 }),
     gateway: { name: "gateway", version: "0" },
     mergeTimeoutMs: 1_000,
-    callTimeoutMs: 1_000,
+    callTimeoutMs: 10_000,
   });
   return {
     dispatch,
@@ -242,8 +254,8 @@ export function createDataPlane(
     failAudit: (...events) => {
       for (const event of events) failing.add(event);
     },
-    ask: (token, method, params, scope = "all", more = {}) =>
-      ask(dispatch, token, method, params, scope, more),
+    ask: (token, method, params, scope = "all", capabilities = {}, more = {}) =>
+      ask(dispatch, token, method, params, scope, capabilities, more),
   };
 }
 
@@ -253,12 +265,18 @@ function ask(
   method: string,
   params: object | undefined,
   scope: string,
+  capabilities: object,
   more: Partial<Incoming>,
 ): Promise<Reply> {
   const text = JSON.stringify({ jsonrpc: "2.0", id: 1, method, params });
   const message = parseMessage(text, defaultScanLimits);
   if (message.kind !== "request" && message.kind !== "malformed")
     throw new Error(`no request: ${text}`);
+  const clientCapabilitiesText = JSON.stringify(capabilities);
+  const asked =
+    message.kind === "malformed"
+      ? message
+      : { ...message, envelope: { ...message.envelope, clientCapabilitiesText } };
   return dispatch.dispatch(
     {
       binding: "http",
@@ -272,7 +290,7 @@ function ask(
       sessionId: undefined,
       traceparent: undefined,
       bodyBytes: text.length,
-      message,
+      message: asked,
       signal: new AbortController().signal,
       ...more,
     },
@@ -337,7 +355,7 @@ function digestOf(tokenOrId: string): string {
   return Bun.SHA256.hash(token, "hex");
 }
 
-function specOf(fake: FakeServer): ServerSpec {
+export function specOf(fake: FakeServer): ServerSpec {
   return {
     name: fake.name,
     description: "",
@@ -400,7 +418,8 @@ function clientOfFake(fake: FakeServer, seen: string[], following: Set<FakeListe
         request.params &&
         (stringMember(request.params, "name") ?? stringMember(request.params, "uri"));
       seen.push(`${fake.name} ${request.method} ${target ?? ""}`.trim());
-      return fake.isDown ? down : answerOf(fake, request, target);
+      if (fake.isDown) return down;
+      return fake.answer?.(request) ?? answerOf(fake, request, target);
     },
     listen(filter, onChange) {
       const one = { server: fake.name, filter, onChange };
@@ -413,7 +432,7 @@ function clientOfFake(fake: FakeServer, seen: string[], following: Set<FakeListe
       return {
         era: "modern",
         revision: "2026-07-28",
-        capabilitiesText: '{"tools":{},"prompts":{},"resources":{}}',
+        capabilitiesText: fake.capabilitiesText ?? '{"tools":{},"prompts":{},"resources":{}}',
         instructions: undefined,
         serverInfoText: undefined,
       };

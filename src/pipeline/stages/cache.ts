@@ -7,7 +7,6 @@
  */
 import type { CacheIdentity } from "../../cache/cache-key.ts";
 import type { ReplyCache } from "../../cache/reply-cache.ts";
-import { readCacheHints, withHonestHints } from "../../protocol/cache-hints.ts";
 import {
   findMember,
   type JsonObject,
@@ -17,6 +16,7 @@ import {
   stringMember,
 } from "../../protocol/json-view.ts";
 import type { McpRequest } from "../../protocol/messages.ts";
+import { readHints, withTtlAtMost } from "../../route/hints.ts";
 import { serversOf } from "../../route/names.ts";
 import type { ServerSpec } from "../../servers/spec.ts";
 import { answerWith, type CachePlan, type Exchange, proceed, type Verdict } from "../exchange.ts";
@@ -64,10 +64,11 @@ function keep(cache: ReplyCache, x: Exchange, result: JsonObject): number {
   if ((stringMember(result, "resultType") ?? "complete") !== "complete") return 0;
   // A merged list with a server missing must not outlive the outage.
   if (x.answers.some((answer) => answer.outcome.kind !== "result")) return 0;
-  const hints = readCacheHints(result);
-  const isPrivate = hints.scope === "private" && plan.ownIdentity !== undefined;
-  const identity = isPrivate ? (plan.ownIdentity ?? plan.identity) : plan.identity;
-  return cache.put(identity, objectText(result), lifetimeMs(plan.ttlMs, hints.ttlMs));
+  const { identity, ownIdentity } = plan;
+  const isPrivate = stringMember(result, "cacheScope") === "private";
+  const kept = isPrivate ? (ownIdentity ?? identity) : identity;
+  const hintMs = readHints(result).ttlMs ?? 0;
+  return cache.put(kept, objectText(result), lifetimeMs(plan.ttlMs, hintMs));
 }
 
 /** A server that says 0, or nothing, leaves it to the operator. */
@@ -77,7 +78,7 @@ function lifetimeMs(planned: CachePlan["ttlMs"], hintMs: number): number {
 }
 
 function hinted(x: Exchange, result: JsonObject, leftMs: number): JsonObject {
-  return x.method?.cacheable ? withHonestHints(result, leftMs) : result;
+  return x.method?.cacheable ? withTtlAtMost(result, leftMs) : result;
 }
 
 /** What to look under and how long to keep, or undefined where the request is not cacheable. */

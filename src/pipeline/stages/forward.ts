@@ -4,10 +4,12 @@
  */
 import { createFault } from "../../errors/fault.ts";
 import type { Clock } from "../../lib/clock.ts";
+import { isInputRequired } from "../../protocol/input-required.ts";
 import { type JsonObject, readObject } from "../../protocol/json-view.ts";
 import type { McpRequest, Outcome, RelayedMessage } from "../../protocol/messages.ts";
-import { concatPages, mergeDiscovery, nextCursorOf, type ServerSelf } from "../../route/merge.ts";
-import type { Servers } from "../../servers/client.ts";
+import { mergeDiscovery, type ServerSelf } from "../../route/discovery.ts";
+import { concatPages, nextCursorOf } from "../../route/merge.ts";
+import type { CallContext, Servers } from "../../servers/client.ts";
 import {
   type Answer,
   answer,
@@ -21,7 +23,7 @@ import {
 import type { Listens } from "../listens.ts";
 import { listRequest } from "../server-lists.ts";
 import type { Stage } from "../stage.ts";
-import { traceCall } from "../trace-context.ts";
+import { type TracedCall, traceCall } from "../trace-context.ts";
 
 export interface ForwardDeps {
   readonly servers: Servers;
@@ -78,6 +80,14 @@ const notThere: Outcome = {
   fault: createFault("upstream-unreachable", "Server unreachable"),
 };
 
+/** A list may not ask anything; its server counts as missing. */
+const noQuestion: Outcome = {
+  kind: "fault",
+  fault: createFault("upstream-invalid", "The server asked the agent in a way it may not", {
+    reason: "question-not-allowed",
+  }),
+};
+
 /** One request to one server, which may take until the deadline; the server's own limit is its client's matter. */
 async function callOne(
   deps: ForwardDeps,
@@ -90,8 +100,7 @@ async function callOne(
   if (client === undefined) return notThere;
   const timeoutMs = Math.max(1, deadlineMs - deps.clock.monotonicMs());
   const traced = traceCall(x.incoming, request, deps.baggageKeys);
-  const headers = { "X-Request-ID": x.id, ...traced.headers };
-  return client.call(traced.request, { signal: x.signal, timeoutMs, headers }, relay);
+  return client.call(traced.request, contextOf(x, timeoutMs, traced.headers), relay);
 }
 
 /** A merged list is one page for the agent, so every page of each server is fetched, up to a bound. */
@@ -107,6 +116,7 @@ async function callAllPages(
     const page = { server: forwarding.server, request };
     const outcome = await callOne(deps, x, page, deadlineMs, ignore);
     if (outcome.kind !== "result") return { server: forwarding.server, outcome };
+    if (isInputRequired(outcome.result)) return { server: forwarding.server, outcome: noQuestion };
     pages.push(outcome.result);
     const cursor = nextCursorOf(outcome.result);
     if (cursor === undefined) break;
@@ -161,6 +171,13 @@ async function askSelf(
   } catch {
     return undefined;
   }
+}
+
+function contextOf(x: Exchange, timeoutMs: number, trace: TracedCall["headers"]): CallContext {
+  const headers = { "X-Request-ID": x.id, ...trace };
+  const principalId = x.principal?.id;
+  const caller = principalId === undefined ? {} : { principalId };
+  return { signal: x.signal, timeoutMs, headers, ...caller };
 }
 
 /** Progress of a part means nothing to who asked for the whole. */

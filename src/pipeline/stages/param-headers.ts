@@ -45,7 +45,7 @@ export function createParamHeadersStage(deps: ParamHeadersDeps): Stage {
       const verdict = checkParamHeaders(deps, x);
       if (verdict === proceed) return proceed;
       const { server, name } = x.resolved;
-      const isFresh = deps.servers.knowsTool(server, name) !== undefined;
+      const isFresh = deps.servers.knowsTool(server, name, declaredBy(x)) !== undefined;
       return isFresh ? verdict : checkAnew(deps, x, server);
     },
     leave(x: Exchange): void {
@@ -63,11 +63,12 @@ export function createParamHeadersStage(deps: ParamHeadersDeps): Stage {
  */
 export function checkParamHeaders(
   deps: Pick<ParamHeadersDeps, "servers" | "paramHeaders">,
-  { request, method, resolved, incoming }: Exchange,
+  x: Exchange,
 ): Verdict {
+  const { request, method, resolved, incoming } = x;
   if (incoming.mirrored === undefined || method?.method !== "tools/call") return proceed;
   if (request?.params === undefined || resolved === undefined) return proceed;
-  const known = deps.servers.paramHeaders(resolved.server, resolved.name);
+  const known = deps.servers.paramHeaders(resolved.server, resolved.name, declaredBy(x));
   if (known.length === 0) return proceed;
   const { paramHeaders: strictness } = deps;
   const mismatch = findParamMismatch(known, request.params, incoming.mirrored, strictness);
@@ -80,9 +81,15 @@ export function checkParamHeaders(
 /** What is remembered is old: the server is asked before anybody is refused. */
 async function checkAnew(deps: ParamHeadersDeps, x: Exchange, server: string): Promise<Verdict> {
   try {
-    await deps.servers.tools(server, { refresh: false, signal: x.signal });
+    const asked = { signal: x.signal, clientCapabilitiesText: declaredBy(x) };
+    await deps.servers.tools(server, { ...asked, refresh: false });
   } catch {
     // It cannot be asked: what is remembered holds.
   }
   return checkParamHeaders(deps, x);
+}
+
+/** A server may offer tools only to clients that can be asked something. */
+export function declaredBy({ request }: Exchange): string {
+  return request?.envelope.clientCapabilitiesText ?? "{}";
 }

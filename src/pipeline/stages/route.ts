@@ -3,7 +3,6 @@
  * its server does not list ends here with the very answer that policy gives for a hidden one.
  */
 import { createFault } from "../../errors/fault.ts";
-import { withHonestHints } from "../../protocol/cache-hints.ts";
 import {
   findMember,
   objectMember,
@@ -13,6 +12,7 @@ import {
 } from "../../protocol/json-view.ts";
 import type { McpRequest, Outcome } from "../../protocol/messages.ts";
 import type { MethodFacts } from "../../protocol/methods.ts";
+import { asPrivate, joinHints, readHints } from "../../route/hints.ts";
 import { filterList, mergeLists } from "../../route/merge.ts";
 import { serversOf } from "../../route/names.ts";
 import type { Servers } from "../../servers/client.ts";
@@ -25,16 +25,21 @@ import {
   refuse,
   type Verdict,
 } from "../exchange.ts";
+import type { LongNameMemory } from "../long-names.ts";
 import { readList } from "../server-lists.ts";
 import type { Stage } from "../stage.ts";
 import { targetHidden } from "./authorize.ts";
-import { checkParamHeaders, type ParamHeadersDeps } from "./param-headers.ts";
+import { checkParamHeaders, declaredBy, type ParamHeadersDeps } from "./param-headers.ts";
 
 type ListMember = NonNullable<MethodFacts["listMember"]>;
 
 export interface RouteDeps extends Pick<ParamHeadersDeps, "paramHeaders"> {
   readonly servers: Servers;
+  readonly longNames: LongNameMemory;
 }
+
+/** A list with a server missing is soon asked for again. */
+const partialTtlMs = 1_000;
 
 export function createRouteStage(deps: RouteDeps): Stage {
   return {
@@ -77,7 +82,7 @@ export function createRouteStage(deps: RouteDeps): Stage {
       const list = x.method?.listMember;
       if (x.outcome?.kind === "error") return hideUnknown(deps, x, x.outcome.error.code);
       if (list === undefined || x.scope === undefined || x.target?.kind !== "merge") return;
-      if (x.outcome?.kind === "result") x.outcome = joinAnswers(x.scope, list, readableAnswers(x));
+      if (x.outcome?.kind === "result") x.outcome = joinAnswers(deps, x, x.scope, list);
     },
   };
 }
@@ -118,7 +123,7 @@ function requireListed(
   server: string,
   name: string,
 ): Promise<Verdict> | Verdict {
-  const known = deps.servers.knowsTool(server, name);
+  const known = deps.servers.knowsTool(server, name, declaredBy(x));
   if (known === true) return proceed;
   return confirmListed(deps, x, server, name);
 }
@@ -131,9 +136,10 @@ async function confirmListed(
   name: string,
 ): Promise<Verdict> {
   try {
-    const tools = await deps.servers.tools(server, { refresh: false, signal: x.signal });
+    const asked = { signal: x.signal, clientCapabilitiesText: declaredBy(x) };
+    const tools = await deps.servers.tools(server, { ...asked, refresh: false });
     if (tools.has(name)) return checkParamHeaders(deps, x);
-    const fresh = await deps.servers.tools(server, { refresh: true, signal: x.signal });
+    const fresh = await deps.servers.tools(server, { ...asked, refresh: true });
     if (fresh.has(name)) return checkParamHeaders(deps, x);
   } catch {
     // The server cannot be asked: forward finds out and says so.
@@ -184,18 +190,27 @@ function readableAnswers(x: Exchange): readonly Answer[] {
       const asked = { server, kind: "resource", target, action: "read_resource" } as const;
       return snapshot.policy.decide(principal, asked).allowed;
     });
-    return { server, outcome: { kind: "result", result } };
+    const isWhole = result === outcome.result;
+    return { server, outcome: { kind: "result", result: isWhole ? result : asPrivate(result) } };
   });
 }
 
 /** One down server never breaks the list of the others; only when all failed does the list fail. */
-function joinAnswers(scope: Scope, list: ListMember, answers: readonly Answer[]): Outcome {
+function joinAnswers(deps: RouteDeps, x: Exchange, scope: Scope, list: ListMember): Outcome {
+  const answers = readableAnswers(x);
   const parts = answers.flatMap(({ server, outcome }) =>
     outcome.kind === "result" ? [{ server, result: outcome.result }] : [],
   );
   const failure = answers.find(({ outcome }) => outcome.kind === "fault");
   if (parts.length === 0 && failure !== undefined) return failure.outcome;
-  const result = mergeLists(scope, list, parts);
-  // Without a part it is old as soon as that part is back.
-  return { kind: "result", result: failure === undefined ? result : withHonestHints(result, 0) };
+  const ttlOf = (server: string) => x.snapshot.servers.get(server)?.listTtlMs ?? 0;
+  const { ttlMs = 0, isPublic } = joinHints(
+    parts.map(({ server, result }) => {
+      const hints = readHints(result);
+      return { ...hints, ttlMs: Math.min(hints.ttlMs ?? ttlOf(server), ttlOf(server)) };
+    }),
+  );
+  const isPartial = parts.length < answers.length;
+  const hints = { ttlMs: isPartial ? Math.min(ttlMs, partialTtlMs) : ttlMs, isPublic };
+  return { kind: "result", result: mergeLists(scope, list, parts, hints, deps.longNames) };
 }

@@ -112,7 +112,7 @@ export const uncovered: Readonly<Record<string, string>> = {
   "TS-06": "not tested yet: needs a hold between the answer and its record",
   "TS-07": "unit/pipeline/listens and contract/agents-listen",
   "TS-08": "unit/pipeline/listens",
-  "TS-10": "resumption comes with the next issue",
+  "TS-10": "contract/agents-resume and unit/agents/legacy/outbox",
   "TS-11": "contract/agents-listen, with few streams; 10,000 are for the load suite",
   "TW-04": "contract/agents-life and unit/agents/send-queue",
   "TW-07": "idempotency keys come with a later issue",

@@ -38,8 +38,11 @@ function updated(plane: DataPlane, server: string, uri: string): void {
 
 describe("acknowledgement", () => {
   test("it comes first, with the honoured subset and the id's own type", async () => {
-    const honours = (asked: typeof emptyFilter) => ({ ...asked, promptsListChanged: false });
-    const plane = createDataPlane([{ ...calc, honours }], clientOf("ci", everything));
+    const honours = () => ({ ...emptyFilter, toolsListChanged: true });
+    // It has resources and does not tell of them; the gateway's own list of them changes all the same.
+    const capabilitiesText = '{"tools":{"listChanged":true},"resources":{}}';
+    const own = { ...calc, honours, capabilitiesText };
+    const plane = createDataPlane([own], clientOf("ci", everything));
     for (const idText of ["7", '"7"']) {
       const listen = plane.listen("ci", allFlags, { scope: "calc", idText });
       await until(() => plane.following.size === 1);
@@ -66,7 +69,7 @@ describe("acknowledgement", () => {
 
   test("where nothing is honoured the listen ends with its result", async () => {
     const plane = createDataPlane(
-      [{ ...calc, honours: () => emptyFilter }],
+      [{ ...calc, honours: () => emptyFilter, capabilitiesText: "{}" }],
       clientOf("ci", everything),
     );
     const listen = plane.listen("ci", allFlags, { scope: "calc" });

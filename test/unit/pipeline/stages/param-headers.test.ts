@@ -23,7 +23,7 @@ async function call(name: string, headers: Record<string, string> | undefined) {
   const plane = createDataPlane([weather], state);
   const params = { name, arguments: { region: "eu" } };
   const more = headers === undefined ? {} : over(headers);
-  const reply = await plane.ask("ci", "tools/call", params, "weather", more);
+  const reply = await plane.ask("ci", "tools/call", params, "weather", {}, more);
   const { outcome } = reply;
   return { fault: outcome.kind === "fault" ? outcome.fault : undefined, seen: plane.seen };
 }
@@ -50,7 +50,7 @@ test("PR-13: a tool with an invalid annotation is not shown over modern HTTP, an
   for (const scope of ["weather", "all"]) {
     const shown = async (more: object) =>
       JSON.parse(
-        outcomeText(await plane.ask("ci", "tools/list", undefined, scope, more)),
+        outcomeText(await plane.ask("ci", "tools/list", undefined, scope, {}, more)),
       ).tools.map((tool: { name: string }) => tool.name.replace("weather__", ""));
     expect(await shown(over({}))).toEqual(["now", "plain"]);
     expect(await shown({})).toEqual(["now", "plain", "odd"]);
