@@ -13,6 +13,7 @@ import { createAdmission } from "./admission.ts";
 import type { Arrival } from "./arrival.ts";
 import { createBeat } from "./beat.ts";
 import { createConversation } from "./conversation.ts";
+import { readCorrelation } from "./correlation.ts";
 import { readCredential } from "./credential.ts";
 import { checkFraming } from "./framing.ts";
 import { addCors, documentResponse, faultResponse, preflightResponse } from "./http-response.ts";
@@ -29,7 +30,6 @@ import type { SocketState } from "./socket-state.ts";
 import { createStreamableHttp, type HttpBinding } from "./streamable-http.ts";
 import { createStreams } from "./streams.ts";
 import { createTicketOffice } from "./ticket-office.ts";
-import { readTraceHeaders } from "./trace-headers.ts";
 import { createWebSocketBinding } from "./websocket.ts";
 
 export interface AgentsListenerDeps {
@@ -69,7 +69,6 @@ const bindingNames: Readonly<Record<ScopedEndpoint["kind"], BindingName>> = {
   websocket: "websocket",
   ticket: "websocket",
 };
-const correlationId = /^[A-Za-z0-9][A-Za-z0-9._:~-]{0,127}$/;
 const idleTimeoutSecondsMax = 255;
 
 export function createAgentsListener(deps: AgentsListenerDeps): AgentsListener {
@@ -167,8 +166,7 @@ export function createAgentsListener(deps: AgentsListenerDeps): AgentsListener {
         credential,
         peer: { address },
         origin,
-        requestId: wellFormed(headers.get("x-request-id"), correlationId),
-        ...readTraceHeaders(headers),
+        ...readCorrelation(headers),
       },
       path: endpoint.path,
       query,
@@ -293,10 +291,6 @@ export function createAgentsListener(deps: AgentsListenerDeps): AgentsListener {
 
 const notFound = createFault("scope-unknown", "Not found");
 const getOnly = createFault("method-not-allowed", "Method not allowed: GET is, here");
-
-function wellFormed(value: string | null, pattern: RegExp): string | undefined {
-  return value !== null && pattern.test(value) ? value : undefined;
-}
 
 function urlHost(host: string): string {
   return host.includes(":") ? `[${host}]` : host;

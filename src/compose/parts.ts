@@ -91,6 +91,7 @@ export async function createParts(config: Config): Promise<Parts> {
     specs: current.get().servers,
     inheritedEnvironment: config.stdioEnvironment,
     gatewayVersion: version,
+    onChange: changes.note,
     clock,
     log,
     metrics,
