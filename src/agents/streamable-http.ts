@@ -231,6 +231,7 @@ export function createStreamableHttp(
     const session = await streamSessionOf(arrival);
     if (session instanceof Response) return session;
     if (readAccept(arrival.request.headers.get("accept")).stream) {
+      legacy.heard(arrival.caller, session);
       return sessionStreams.get(session, arrival);
     }
     const text = "Not acceptable: Accept must allow text/event-stream";

@@ -192,7 +192,9 @@ export function createWebSocketBinding(deps: {
           ? conversation.modern({ caller, received: { message, bytes }, relay }, neverAborts, calls)
           : legacy.inSession(caller, session, { message, bytes }, relay);
       case "response":
-        if (session !== undefined) return { kind: "accepted" };
+        if (session !== undefined) {
+          return legacy.inSession(caller, session, { message, bytes }, relay);
+        }
         return conversation.refuse({
           caller,
           era: "modern",
