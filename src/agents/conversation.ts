@@ -8,10 +8,12 @@ import type { Credential, Principal } from "../identity/principal.ts";
 import type { Clock } from "../lib/clock.ts";
 import { newId } from "../lib/id.ts";
 import type { BindingName, Dispatch, Incoming, Peer, Reply } from "../pipeline/incoming.ts";
+import type { HeaderSource } from "../protocol/classify.ts";
 import { readEnvelope, unsupportedVersion } from "../protocol/envelope.ts";
 import { isInputRequired } from "../protocol/input-required.ts";
 import { type JsonObject, memberText } from "../protocol/json-view.ts";
 import type { MalformedMessage, McpNotification, McpRequest } from "../protocol/messages.ts";
+import { methodFacts } from "../protocol/methods.ts";
 import type { AnyMessage } from "../protocol/parse-message.ts";
 import { type Era, newestLegacyRevision, newestModernRevision } from "../protocol/revisions.ts";
 import type { Log } from "../telemetry/log.ts";
@@ -28,6 +30,8 @@ export interface Caller {
   readonly origin: string | undefined;
   readonly requestId: string | undefined;
   readonly traceparent: string | undefined;
+  readonly tracestate?: string | undefined;
+  readonly baggage?: string | undefined;
 }
 
 /** One message with its size in bytes. */
@@ -59,6 +63,8 @@ export interface Asking<M> {
   readonly received: Received<M>;
   readonly relay: RelayText;
   readonly session?: LegacySession;
+  /** The headers of a modern message over HTTP. */
+  readonly mirrored?: HeaderSource;
 }
 
 /** How a tracked request is worked on, where dispatching it is not all there is to do. */
@@ -82,6 +88,8 @@ export interface Conversation {
   ): Promise<Spoken>;
   /** A request that a later message on the same session or socket may cancel (PR-08, PR-19). */
   tracked(asking: Asking<McpRequest>, calls: Calls, ways?: Ways): Promise<Spoken>;
+  /** How many of these requests last, as a listen does. */
+  countLasting(calls: Calls): number;
   /** Dispatches and renders nothing. */
   run(asking: Asking<Incoming["message"]>, signal: AbortSignal): Promise<Reply>;
   /** Answers with a fault, through dispatch: the caller is authenticated first and the refusal recorded. */
@@ -96,6 +104,11 @@ export const neverAborts = new AbortController().signal;
 const plainWays: Ways = Object.freeze({});
 const cancelled: Spoken = Object.freeze({ kind: "cancelled" });
 
+/** A request that lasts has bounds of its own instead of a share in those of its connection. */
+function isLasting(method: string): boolean {
+  return methodFacts(method, "modern")?.lasts === true;
+}
+
 export function createConversation(deps: {
   readonly dispatch: Dispatch;
   readonly admission: Pick<Admission, "callStarted" | "callEnded">;
@@ -106,6 +119,7 @@ export function createConversation(deps: {
   readonly serverInfoText: string;
 }): Conversation {
   const { dispatch, admission, clock } = deps;
+  const lasting = new WeakSet<AbortController>();
 
   async function run(asking: Asking<Incoming["message"]>, signal: AbortSignal): Promise<Reply> {
     const { caller, era, received, relay } = asking;
@@ -125,6 +139,9 @@ export function createConversation(deps: {
           requestId: caller.requestId,
           sessionId: asking.session?.publicId,
           traceparent: caller.traceparent,
+          tracestate: caller.tracestate,
+          baggage: caller.baggage,
+          mirrored: asking.mirrored,
           bodyBytes: received.bytes,
           message,
           signal,
@@ -158,13 +175,14 @@ export function createConversation(deps: {
   ): Promise<Spoken> {
     const { message: request, bytes } = asking.received;
     const { idText, method, envelope } = request;
-    const refusal = checkCalls(calls, idText);
+    const refusal = checkCalls(calls, idText, method);
     if (refusal !== undefined) {
       // Echoing a repeated id would answer the first request, which is still running.
       const message = malformed(calls.has(idText) ? undefined : request, refusal);
       return refuse({ ...asking, received: { message, bytes } });
     }
     const call = new AbortController();
+    if (isLasting(method)) lasting.add(call);
     calls.set(idText, call);
     try {
       let reply = await (ways.run ?? run)(asking, call.signal);
@@ -178,12 +196,19 @@ export function createConversation(deps: {
     }
   }
 
-  function checkCalls(calls: Calls, idText: string): Fault | undefined {
+  function countLasting(calls: Calls): number {
+    let count = 0;
+    for (const call of calls.values()) if (lasting.has(call)) count += 1;
+    return count;
+  }
+
+  function checkCalls(calls: Calls, idText: string, method: string): Fault | undefined {
     if (calls.has(idText)) {
       const message = "Invalid request: this id belongs to a request in flight";
       return createFault("invalid-request", message);
     }
-    if (calls.size < deps.callsPerConnectionMax) return undefined;
+    if (calls.size < deps.callsPerConnectionMax || isLasting(method)) return undefined;
+    if (calls.size - countLasting(calls) < deps.callsPerConnectionMax) return undefined;
     const message = `Too many requests in flight: at most ${deps.callsPerConnectionMax} here`;
     return createFault("too-many-in-flight", message, { retryAfterMs: 1_000 });
   }
@@ -194,7 +219,7 @@ export function createConversation(deps: {
       const { message, bytes } = received;
       const era = "modern";
       if (message.kind === "request") {
-        const request = { caller, era, received: { message, bytes }, relay } as const;
+        const request = { ...asking, era, received: { message, bytes } } as const;
         if (calls !== undefined) return tracked(request, calls);
         const reply = await run(request, signal);
         return render({ idText: message.idText, method: message.method, era }, reply);
@@ -209,6 +234,7 @@ export function createConversation(deps: {
       return render({ idText: undefined, method: message.method, era }, reply);
     },
     tracked,
+    countLasting,
     run,
     refuse,
     render,

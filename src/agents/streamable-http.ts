@@ -92,7 +92,12 @@ export function createStreamableHttp(
             // Going away is how a modern agent cancels.
             work: (relay) =>
               conversation.modern(
-                { caller, received: { message: verdict.message, bytes }, relay },
+                {
+                  caller,
+                  received: { message: verdict.message, bytes },
+                  relay,
+                  mirrored: request.headers,
+                },
                 request.signal,
               ),
           },

@@ -9,6 +9,7 @@ import { findRefusal } from "../protocol/input-refusal.ts";
 import { askingMethods, readInputResponses } from "../protocol/input-required.ts";
 import { stringMember } from "../protocol/json-view.ts";
 import type { McpRequest, Outcome, RelayedMessage } from "../protocol/messages.ts";
+import { type ParamHeader, paramHeaders } from "../protocol/param-headers.ts";
 import { toErrorBody } from "./answer.ts";
 import type { CallContext } from "./client.ts";
 import type { Connection, Link } from "./connection.ts";
@@ -30,7 +31,6 @@ import {
 } from "./legacy/url-required.ts";
 import { modernHeaders, renderModern } from "./modern.ts";
 import { renderCancellation } from "./outgoing.ts";
-import { type ParamHeader, paramHeaders } from "./param-headers.ts";
 import { toRelayed } from "./relayed.ts";
 import { whyAgain } from "./repeat.ts";
 import type { ServerSpec } from "./spec.ts";
