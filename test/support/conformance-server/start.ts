@@ -1,6 +1,6 @@
 /**
  * The fixture behind the gateway in the conformance runs: a server of the official SDK with every name the official
- * suite calls, both eras on one URL, or one era alone where a test wants the gateway to bridge.
+ * suite calls, both eras on one URL.
  */
 import {
   createMcpHandler,
@@ -19,14 +19,12 @@ import { registerPrompts } from "./prompts.ts";
 import { questionTools, roundStates } from "./question-tools.ts";
 import { registerResources } from "./resources.ts";
 
-export type Eras = "both" | "legacy" | "modern";
-
 export interface ConformanceServer extends AsyncDisposable {
   /** `http://127.0.0.1:<port>/mcp` */
   readonly url: string;
 }
 
-export function startConformanceServer(eras: Eras = "both"): ConformanceServer {
+export function startConformanceServer(): ConformanceServer {
   const changes: Changes = {
     toolsChanged() {
       modern.notify.toolsChanged();
@@ -42,8 +40,7 @@ export function startConformanceServer(eras: Eras = "both"): ConformanceServer {
   const modern = createMcpHandler(create, { legacy: "reject" });
 
   const answer = async (request: Request) => {
-    if (eras === "legacy") return legacy.fetch(request);
-    if (eras === "both" && (await isLegacyRequest(request))) return legacy.fetch(request);
+    if (await isLegacyRequest(request)) return legacy.fetch(request);
     return modern.fetch(request);
   };
   const server = Bun.serve({
