@@ -1,6 +1,7 @@
 /**
- * What counts as clean, and what an expected failure excuses. A scenario is clean where no check failed or warned and
- * at least one succeeded: a dead endpoint fails few checks, because most are never reached.
+ * What counts as clean, and what an expected failure excuses. A scenario is clean where no check failed or warned, at
+ * least one succeeded, and none was skipped that succeeds straight to the server: a dead endpoint, and a gateway that
+ * hides a capability, fail few checks, because most are then never reached.
  */
 import type { Check } from "./official-suite.ts";
 
@@ -31,8 +32,28 @@ export interface Judged extends Cell {
   readonly reason?: string;
 }
 
-export function judge(cell: Cell, expected: readonly ExpectedFailure[]): Judged {
-  const complaints = findComplaints(cell.checks);
+/** The column the others are measured against. */
+export const baseline = "straight";
+
+export function judgeAll(
+  cells: readonly Cell[],
+  expected: readonly ExpectedFailure[],
+): readonly Judged[] {
+  return cells.map((cell) => {
+    const straight = cells.find(
+      ({ set, column, scenario }) =>
+        column === baseline && set === cell.set && scenario === cell.scenario,
+    );
+    return judge(cell, expected, straight);
+  });
+}
+
+export function judge(
+  cell: Cell,
+  expected: readonly ExpectedFailure[],
+  straight?: Cell | undefined,
+): Judged {
+  const complaints = [...findComplaints(cell.checks), ...findHidden(cell.checks, straight?.checks)];
   const entry = expected.find((one) => covers(one, cell));
   const isClean = complaints.length === 0;
   if (entry === undefined) return { ...cell, complaints, verdict: isClean ? "clean" : "failed" };
@@ -57,6 +78,19 @@ export function findUnused(
 
 function covers({ set, columns, scenario }: ExpectedFailure, cell: Cell): boolean {
   return set === cell.set && scenario === cell.scenario && columns.includes(cell.column);
+}
+
+/** Checks that succeed straight to the server and are skipped here. */
+function findHidden(
+  checks: readonly Check[] = [],
+  straight: readonly Check[] = [],
+): readonly string[] {
+  const succeeding = new Set(
+    straight.filter(({ status }) => status === "SUCCESS").map(({ id }) => id),
+  );
+  return checks
+    .filter(({ id, status }) => status === "SKIPPED" && succeeding.has(id))
+    .map(({ id }) => `SKIPPED ${id}, which succeeds straight`);
 }
 
 function findComplaints(checks: readonly Check[] | undefined): readonly string[] {
