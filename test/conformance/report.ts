@@ -35,10 +35,15 @@ export function printSet(set: string, cells: readonly Judged[]): void {
     "  clean of all",
     columns.map((column) => fraction(cells, column, false)),
   );
+  const expected = cells.filter(({ verdict }) => verdict === "expected");
+  for (const [reason, excused] of Map.groupBy(expected, (cell) => cell.reason ?? "")) {
+    const where = [...new Set(excused.map(({ column }) => column))].join(", ");
+    const what = [...new Set(excused.map(({ scenario }) => scenario))].join(", ");
+    console.log(`  expected in ${where}: ${what}\n      because ${reason}`);
+  }
   for (const cell of cells) {
-    if (cell.verdict === "clean") continue;
+    if (cell.verdict !== "failed" && cell.verdict !== "stale") continue;
     console.log(`  ${marks[cell.verdict]} ${cell.column}: ${cell.scenario}`);
-    if (cell.reason !== undefined) console.log(`      because ${cell.reason}`);
     for (const complaint of cell.complaints) console.log(`      ${complaint}`);
   }
 }

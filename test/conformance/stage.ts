@@ -18,7 +18,7 @@ export interface Stage extends AsyncDisposable {
   readonly columns: readonly Column[];
 }
 
-export const columnNames = ["straight", "own scope", "virtual", "legacy server"] as const;
+export const columnNames: readonly string[] = ["straight", "own scope", "virtual", "legacy server"];
 
 const limits = {
   ...generousLimits,

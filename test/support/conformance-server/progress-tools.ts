@@ -11,6 +11,8 @@ export interface Changes {
 }
 
 const stepMs = 50;
+/** Longer than a gateway waits before it answers as a stream, since only on a stream is there something to resume. */
+const absenceMs = 2_500;
 const done = (said: string) => ({ content: [{ type: "text" as const, text: said }] });
 
 export const createProgressTools = (changes: Changes): readonly FixtureTool[] => [
@@ -54,7 +56,7 @@ export const createProgressTools = (changes: Changes): readonly FixtureTool[] =>
     description: "Closes its stream halfway; the answer waits for the client to come back",
     async call(_values, { http }) {
       http?.closeSSE?.();
-      await Bun.sleep(2 * stepMs);
+      await Bun.sleep(absenceMs);
       return done("came back");
     },
   },
