@@ -2,6 +2,7 @@
  * An outcome as response text in the agent's era, and its HTTP status. Pure. Modern results get the members their
  * revision demands, legacy results lose those it does not know; every other byte stays as it came (PR-04).
  */
+import { catalogue } from "../errors/catalogue.ts";
 import type { Fault } from "../errors/fault.ts";
 import { faultToErrorBody, httpStatusOf, renderErrorBody, renderResult } from "../errors/render.ts";
 import type { Reply } from "../pipeline/incoming.ts";
@@ -18,6 +19,8 @@ import type { Era } from "../protocol/revisions.ts";
 
 const serverInfoKey = "io.modelcontextprotocol/serverInfo";
 const modernMembers = ["resultType", "ttlMs", "cacheScope"] as const;
+/** In the modern era these two have their status wherever they arise, with the server too. */
+const outOfBand = [catalogue["method-not-found"], catalogue["missing-client-capability"]];
 const notFoundCode = { legacy: -32002, modern: -32602 } as const;
 
 export interface Asked {
@@ -52,9 +55,11 @@ export function renderAnswer(
   }
 }
 
-/** Our own faults have a status; what a server answered is in-band. */
+/** Our own faults have a status; what a server answered is in-band, but for the errors that the revision excepts. */
 export function statusOf(outcome: Outcome, era: Era): number {
-  return outcome.kind === "fault" ? faultStatus(outcome.fault, era) : 200;
+  if (outcome.kind === "fault") return faultStatus(outcome.fault, era);
+  if (outcome.kind === "result" || era === "legacy") return 200;
+  return outOfBand.find(({ code }) => code === outcome.error.code)?.http ?? 200;
 }
 
 /** A legacy client reads 404 as the end of its session, so an unknown method stays in-band there. */

@@ -67,7 +67,7 @@ test("resource not found has the code of the agent's era", () => {
   expect(code("legacy", "tools/call", hidden)).toBe(-32602);
 });
 
-test("statuses: ours for our faults, 200 for what a server said", () => {
+test("statuses: ours for our faults, 200 for what a server said but for two codes", () => {
   const fault = (name: "method-not-found" | "policy-denied"): Outcome => ({
     kind: "fault",
     fault: createFault(name, ""),
@@ -75,8 +75,16 @@ test("statuses: ours for our faults, 200 for what a server said", () => {
   expect(statusOf(fault("method-not-found"), "modern")).toBe(404);
   expect(statusOf(fault("method-not-found"), "legacy")).toBe(200);
   expect(statusOf(fault("policy-denied"), "legacy")).toBe(403);
-  const error = { code: 1, message: "", dataText: undefined };
-  expect(statusOf({ kind: "error", error }, "modern")).toBe(200);
+  const said = (code: number): Outcome => ({
+    kind: "error",
+    error: { code, message: "", dataText: undefined },
+  });
+  expect(statusOf(said(1), "modern")).toBe(200);
+  expect(statusOf(said(-32602), "modern")).toBe(200);
+  expect(statusOf(said(-32021), "modern")).toBe(400);
+  expect(statusOf(said(-32601), "modern")).toBe(404);
+  expect(statusOf(said(-32021), "legacy")).toBe(200);
+  expect(statusOf(said(-32601), "legacy")).toBe(200);
 });
 
 test("a relayed message is a notification with its params as they came", () => {
