@@ -5,6 +5,7 @@
  */
 import { createFault, type Fault } from "../errors/fault.ts";
 import type { Clock } from "../lib/clock.ts";
+import { letWritesLeave } from "../lib/yielding.ts";
 import type { BindingName, Dispatch } from "../pipeline/incoming.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
@@ -18,6 +19,7 @@ import { addCors, documentResponse, faultResponse, preflightResponse } from "./h
 import { createHttpSse } from "./http-sse.ts";
 import { createLegacyConversation } from "./legacy/conversation.ts";
 import { createSessionAccess } from "./legacy/session-access.ts";
+import { createSessionStreams } from "./legacy/session-streams.ts";
 import { createSessions, type SessionSummary } from "./legacy/sessions.ts";
 import type { AgentsOptions } from "./options.ts";
 import { createOriginCheck } from "./origin.ts";
@@ -26,6 +28,7 @@ import { createPeerAddress } from "./peer-address.ts";
 import type { SocketState } from "./socket-state.ts";
 import { createStreamableHttp, type HttpBinding } from "./streamable-http.ts";
 import { createStreams } from "./streams.ts";
+import { createTicketOffice } from "./ticket-office.ts";
 import { createWebSocketBinding } from "./websocket.ts";
 
 export interface AgentsListenerDeps {
@@ -63,6 +66,7 @@ const bindingNames: Readonly<Record<ScopedEndpoint["kind"], BindingName>> = {
   http: "http",
   sse: "sse",
   websocket: "websocket",
+  ticket: "websocket",
 };
 const correlationId = /^[A-Za-z0-9][A-Za-z0-9._:~-]{0,127}$/;
 const traceContext = /^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/;
@@ -87,9 +91,12 @@ export function createAgentsListener(deps: AgentsListenerDeps): AgentsListener {
   const streams = createStreams({ options, clock, beat, admission, metrics });
   const shared = { options, dispatch, conversation, legacy, sessions, access, streams, log };
   const websocket = createWebSocketBinding({ ...shared, admission, beat, clock, metrics });
-  const bindings: Readonly<Record<"http" | "sse", HttpBinding>> = {
-    http: createStreamableHttp(shared),
+  const sessionStreams = createSessionStreams({ limits: options, clock, beat, streams, metrics });
+  const ticketOffice = createTicketOffice({ dispatch, clock });
+  const bindings: Readonly<Record<"http" | "sse" | "ticket", HttpBinding>> = {
+    http: createStreamableHttp({ ...shared, sessionStreams }),
     sse: createHttpSse(shared),
+    ticket: ticketOffice,
   };
   const originCheck = createOriginCheck(options);
   const peerAddress = createPeerAddress(options.trustedProxies);
@@ -128,14 +135,9 @@ export function createAgentsListener(deps: AgentsListenerDeps): AgentsListener {
         return health();
       case "resource-metadata":
         return resourceMetadata(request, endpoint.resourcePath);
-      case "sse":
-        if (!options.httpSse) return refused(notFound, undefined);
-        return arrive(request, running, endpoint, query, origin ?? undefined);
-      case "http":
-      case "websocket":
-        return arrive(request, running, endpoint, query, origin ?? undefined);
       default:
-        return endpoint satisfies never;
+        if (endpoint.kind === "sse" && !options.httpSse) return refused(notFound, undefined);
+        return arrive(request, running, endpoint, query, origin ?? undefined);
     }
   }
 
@@ -147,7 +149,11 @@ export function createAgentsListener(deps: AgentsListenerDeps): AgentsListener {
     origin: string | undefined,
   ): Response | Promise<Response | undefined> {
     const { headers } = request;
-    const credential = readCredential(headers.get("authorization"), query);
+    const presented = readCredential(headers.get("authorization"), query);
+    const credential =
+      endpoint.kind === "websocket"
+        ? ticketOffice.exchange(presented, endpoint.scope, query, origin)
+        : presented;
     if ("name" in credential) return refused(credential, endpoint);
     const connectionAddress = running.requestIP(request)?.address ?? "";
     const address = peerAddress(connectionAddress, headers.get("x-forwarded-for"));
@@ -225,7 +231,7 @@ export function createAgentsListener(deps: AgentsListenerDeps): AgentsListener {
   const rootDocument = {
     name: "mcp-gateway",
     version: deps.version,
-    endpoints: ["/mcp", "/{scope}/mcp", "/{scope}/sse", "/ws", "/{scope}/ws"],
+    endpoints: ["/mcp", "/{scope}/mcp", "/{scope}/sse", "/ws", "/{scope}/ws", "/{scope}/ws-ticket"],
   };
 
   return {
@@ -263,10 +269,11 @@ export function createAgentsListener(deps: AgentsListenerDeps): AgentsListener {
       });
       await Promise.race([drained, patience]);
       clearTimeout(timer);
-      // The last answers are on their way: let them leave before their sockets close.
-      await new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
+      // The last answers are on their way, then what streams say last: let both leave before their sockets close.
+      await letWritesLeave();
       sessions.endAll("draining");
       websocket.leaveAll();
+      await letWritesLeave();
     },
     async stop() {
       stopWatching?.();

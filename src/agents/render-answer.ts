@@ -6,6 +6,7 @@ import { catalogue } from "../errors/catalogue.ts";
 import type { Fault } from "../errors/fault.ts";
 import { faultToErrorBody, httpStatusOf, renderErrorBody, renderResult } from "../errors/render.ts";
 import type { Reply } from "../pipeline/incoming.ts";
+import { isInputRequired } from "../protocol/input-required.ts";
 import {
   findMember,
   type JsonObject,
@@ -81,7 +82,8 @@ export function modernResultText(
   const has = (key: string) => findMember(result, key) !== undefined;
   const added: string[] = [];
   if (!has("resultType")) added.push('"resultType":"complete"');
-  if (methodFacts(method, "modern")?.cacheable) {
+  // A question is not yet the result that the hints are about.
+  if (methodFacts(method, "modern")?.cacheable && !isInputRequired(result)) {
     if (!has("ttlMs")) added.push('"ttlMs":0');
     if (!has("cacheScope")) added.push('"cacheScope":"private"');
   }

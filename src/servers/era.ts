@@ -28,7 +28,11 @@ export type EraVerdict =
   | { readonly era: "legacy" };
 
 /** A request of our own, for a server of any era. */
-export function ownRequest(method: string, paramsText?: string): McpRequest {
+export function ownRequest(
+  method: string,
+  paramsText?: string,
+  clientCapabilitiesText = "{}",
+): McpRequest {
   return {
     kind: "request",
     idText: "0",
@@ -37,7 +41,7 @@ export function ownRequest(method: string, paramsText?: string): McpRequest {
     envelope: {
       revision: newestModernRevision,
       clientInfoText: undefined,
-      clientCapabilitiesText: "{}",
+      clientCapabilitiesText,
       logLevel: undefined,
       progressTokenText: undefined,
     },
@@ -58,7 +62,7 @@ export async function probeEra(
     return wire.request({
       id,
       method: request.method,
-      text: renderModern(request, id, options.ownInfoText),
+      text: renderModern(request, id, options.ownInfoText, "{}"),
       headers: modernHeaders(request),
       cancellation: undefined,
       signal: options.signal,

@@ -67,6 +67,13 @@ test("resource not found has the code of the agent's era", () => {
   expect(code("legacy", "tools/call", hidden)).toBe(-32602);
 });
 
+test("a question has no hints, whatever it interrupts", () => {
+  const question = readObject('{"resultType":"input_required","requestState":"x"}');
+  expect(modernResultText("resources/read", question, info)).toBe(
+    `{${infoMember},"resultType":"input_required","requestState":"x"}`,
+  );
+});
+
 test("statuses: ours for our faults, 200 for what a server said but for two codes", () => {
   const fault = (name: "method-not-found" | "policy-denied"): Outcome => ({
     kind: "fault",

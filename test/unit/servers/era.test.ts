@@ -78,11 +78,13 @@ describe("a version error that offers the revision we asked in", () => {
       nextId: () => asked + 1,
       request: async () => answers[asked++] ?? result("{}"),
       notify: async () => {},
+      respond: async () => {},
       isOpen: () => true,
       close: async () => {},
     };
     const signal = new AbortController().signal;
-    const options = { server: "s", ownInfoText: "{}", timeoutMs: 1000, signal, isShared: false };
+    const own = { ownInfoText: "{}", clientCapabilitiesText: "{}" };
+    const options = { server: "s", ...own, timeoutMs: 1000, signal, isShared: false };
     const era = await probeEra(wire, options).then(
       (verdict) => verdict.era,
       () => "none",
