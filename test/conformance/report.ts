@@ -44,7 +44,7 @@ export function printSet(set: string, cells: readonly Judged[]): void {
   for (const cell of cells) {
     if (cell.verdict !== "failed" && cell.verdict !== "stale") continue;
     console.log(`  ${marks[cell.verdict]} ${cell.column}: ${cell.scenario}`);
-    for (const complaint of cell.complaints) console.log(`      ${complaint}`);
+    for (const { text } of cell.complaints) console.log(`      ${text}`);
   }
 }
 

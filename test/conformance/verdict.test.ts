@@ -43,7 +43,7 @@ describe("a scenario is clean", () => {
     expect(first?.verdict).toBe("clean");
     expect(second).toMatchObject({
       verdict: "failed",
-      complaints: ["SKIPPED b, which succeeds straight"],
+      complaints: [{ check: "b", text: "SKIPPED b, which succeeds straight" }],
     });
   });
 });
@@ -56,6 +56,17 @@ describe("an expected failure", () => {
 
   test("is stale once the scenario is clean", () => {
     expect(judge(cell([check("SUCCESS")]), [entry]).verdict).toBe("stale");
+  });
+
+  test("of single checks excuses these and no others", () => {
+    const single = { ...entry, checks: ["b"] };
+    const verdict = (...checks: readonly Check[]) =>
+      judge(cell([check("SUCCESS"), ...checks]), [single]).verdict;
+    expect(verdict(check("FAILURE", "b"))).toBe("expected");
+    expect(verdict(check("FAILURE", "b"), check("WARNING", "c"))).toBe("failed");
+    expect(verdict()).toBe("stale");
+    const both = { ...entry, checks: ["b", "c"] };
+    expect(judge(cell([check("FAILURE", "b")]), [both]).verdict).toBe("stale");
   });
 
   test("excuses no other column", () => {

@@ -10,6 +10,8 @@ export interface ExpectedFailure {
   /** Holds for each of the scenarios in each of the columns. */
   readonly columns: readonly string[];
   readonly scenarios: readonly string[];
+  /** Excuses these checks and no others, all of which must be in the way. Left out, it excuses the whole scenario. */
+  readonly checks?: readonly string[];
   readonly reason: string;
 }
 
@@ -22,13 +24,19 @@ export interface Cell {
   readonly checks: readonly Check[] | undefined;
 }
 
-/** `stale` is an expected failure that is clean now: the entry must go. */
+/** `stale` is an expected failure that is clean now, wholly or in one of its checks: the entry must change. */
 export type Verdict = "clean" | "failed" | "expected" | "stale";
+
+export interface Complaint {
+  /** The check's id; empty where the scenario as a whole is meant. */
+  readonly check: string;
+  readonly text: string;
+}
 
 export interface Judged extends Cell {
   readonly verdict: Verdict;
-  /** The checks that were in the way, one line each; empty where clean. */
-  readonly complaints: readonly string[];
+  /** What was in the way; empty where clean. */
+  readonly complaints: readonly Complaint[];
   readonly reason?: string;
 }
 
@@ -55,10 +63,18 @@ export function judge(
 ): Judged {
   const complaints = [...findComplaints(cell.checks), ...findHidden(cell.checks, straight?.checks)];
   const entry = expected.find((one) => covers(one, cell));
-  const isClean = complaints.length === 0;
-  if (entry === undefined) return { ...cell, complaints, verdict: isClean ? "clean" : "failed" };
+  if (entry === undefined) {
+    return { ...cell, complaints, verdict: complaints.length === 0 ? "clean" : "failed" };
+  }
   const { reason } = entry;
-  return { ...cell, complaints, reason, verdict: isClean ? "stale" : "expected" };
+  return { ...cell, complaints, reason, verdict: excuse(entry, complaints) };
+}
+
+function excuse({ checks }: ExpectedFailure, complaints: readonly Complaint[]): Verdict {
+  if (checks === undefined) return complaints.length === 0 ? "stale" : "expected";
+  if (complaints.some(({ check }) => !checks.includes(check))) return "failed";
+  const isComplete = checks.every((id) => complaints.some(({ check }) => check === id));
+  return isComplete ? "expected" : "stale";
 }
 
 /** Entries for scenarios or columns that do not exist; each would excuse nothing for ever. */
@@ -86,20 +102,23 @@ function covers({ set, columns, scenarios }: ExpectedFailure, cell: Cell): boole
 function findHidden(
   checks: readonly Check[] = [],
   straight: readonly Check[] = [],
-): readonly string[] {
+): readonly Complaint[] {
   const succeeding = new Set(
     straight.filter(({ status }) => status === "SUCCESS").map(({ id }) => id),
   );
   return checks
     .filter(({ id, status }) => status === "SKIPPED" && succeeding.has(id))
-    .map(({ id }) => `SKIPPED ${id}, which succeeds straight`);
+    .map(({ id }) => ({ check: id, text: `SKIPPED ${id}, which succeeds straight` }));
 }
 
-function findComplaints(checks: readonly Check[] | undefined): readonly string[] {
-  if (checks === undefined) return ["left no result"];
+function findComplaints(checks: readonly Check[] | undefined): readonly Complaint[] {
+  if (checks === undefined) return [{ check: "", text: "left no result" }];
   const bad = checks.filter(({ status }) => status === "FAILURE" || status === "WARNING");
   if (bad.length > 0) {
-    return bad.map(({ status, id, errorMessage = "" }) => `${status} ${id} ${errorMessage}`.trim());
+    return bad.map(({ status, id, errorMessage = "" }) => {
+      return { check: id, text: `${status} ${id} ${errorMessage}`.trim() };
+    });
   }
-  return checks.some(({ status }) => status === "SUCCESS") ? [] : ["no check succeeded"];
+  const hasSuccess = checks.some(({ status }) => status === "SUCCESS");
+  return hasSuccess ? [] : [{ check: "", text: "no check succeeded" }];
 }
