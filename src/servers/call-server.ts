@@ -5,14 +5,16 @@
  */
 import type { Clock } from "../lib/clock.ts";
 import { type ClientFeatures, noFeatures } from "../protocol/client-features.ts";
-import { readInputResponses } from "../protocol/input-required.ts";
+import { findRefusal } from "../protocol/input-refusal.ts";
+import { askingMethods, readInputResponses } from "../protocol/input-required.ts";
 import { stringMember } from "../protocol/json-view.ts";
 import type { McpRequest, Outcome, RelayedMessage } from "../protocol/messages.ts";
+import { type ParamHeader, paramHeaders } from "../protocol/param-headers.ts";
 import { toErrorBody } from "./answer.ts";
 import type { CallContext } from "./client.ts";
 import type { Connection, Link } from "./connection.ts";
-import { faultOf, invalidAnswer } from "./faults.ts";
-import { featuresOf, mayAsk, resultTypesOf } from "./features.ts";
+import { faultOf, invalidAnswer, unanswered } from "./faults.ts";
+import { featuresOf, resultTypesOf } from "./features.ts";
 import { addCallHeaders } from "./http.ts";
 import { type Round, startLiveCall } from "./legacy/live-call.ts";
 import { createLogLevels } from "./legacy/log-level.ts";
@@ -29,7 +31,6 @@ import {
 } from "./legacy/url-required.ts";
 import { modernHeaders, renderModern } from "./modern.ts";
 import { renderCancellation } from "./outgoing.ts";
-import { type ParamHeader, paramHeaders } from "./param-headers.ts";
 import { toRelayed } from "./relayed.ts";
 import { whyAgain } from "./repeat.ts";
 import type { ServerSpec } from "./spec.ts";
@@ -100,6 +101,8 @@ export function createCaller(options: CallerOptions): CallServer {
       const answer = await waiting.answered(readInputResponses(request.params), round);
       return toOutcome(waiting.link, request, answer);
     }
+    const refusal = findRefusal(request.params);
+    if (refusal !== undefined) return { kind: "fault", fault: unanswered(spec.name, refusal) };
     const startedMs = clock.monotonicMs();
     let hasRelayed = false;
     const passOn = (message: RelayedMessage) => {
@@ -159,7 +162,7 @@ export function createCaller(options: CallerOptions): CallServer {
     const link = connection.current() ?? (await connection.open(signal, timeoutMs));
     const features = link.facts.era === "legacy" ? featuresOf(request) : noFeatures;
     if (features === noFeatures) return { link, connection, features, session: undefined };
-    const session = sessions.take(features, mayAsk(request.method));
+    const session = sessions.take(features, askingMethods.has(request.method));
     try {
       const own = await sessions.link(session, signal, timeoutMs);
       return { link: own, connection: session.connection, features, session };
@@ -178,7 +181,8 @@ export function createCaller(options: CallerOptions): CallServer {
   function sendTo(place: Place, asked: Asked, timeoutMs: number): Promise<WireAnswer> {
     const { link, session, features } = place;
     if (session === undefined) return send(link, asked, timeoutMs);
-    if (mayAsk(asked.request.method)) return startCall(session, link, asked, features, timeoutMs);
+    if (askingMethods.has(asked.request.method))
+      return startCall(session, link, asked, features, timeoutMs);
     return send(link, asked, timeoutMs).finally(() => sessions.release(session));
   }
 
@@ -258,7 +262,7 @@ export function createCaller(options: CallerOptions): CallServer {
         const error = toErrorBody(answer);
         if (facts.era === "legacy") {
           const questions =
-            error.code === urlRequiredCode && mayAsk(request.method)
+            error.code === urlRequiredCode && askingMethods.has(request.method)
               ? toUrlQuestions(error, featuresOf(request))
               : undefined;
           return questions ?? { kind: "error", error: modernError(error) };

@@ -74,11 +74,12 @@ export function createServerClient(options: ServerClientOptions): PooledClient {
   }
 
   function refuse({ params }: McpRequest, { signal }: CallContext): Fault | undefined {
-    if (signal.aborted) return cancelled;
+    const comesBack = params !== undefined && memberText(params, "requestState") !== undefined;
+    // A call that waits is taken back even where its agent left before it came back.
+    if (signal.aborted && !comesBack) return cancelled;
     if (isRetired) return unreachable(spec.name, "closed-by-gateway");
-    if (inFlight + parked.size() < spec.maxInFlight) return undefined;
     // A call that comes back for its answers has its place already.
-    if (params !== undefined && memberText(params, "requestState") !== undefined) return undefined;
+    if (comesBack || inFlight + parked.size() < spec.maxInFlight) return undefined;
     return createFault(
       "too-many-in-flight",
       `Server ${spec.name} already has ${spec.maxInFlight} calls in flight, the most allowed`,
