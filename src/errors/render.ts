@@ -37,6 +37,7 @@ export function faultToErrorBody(fault: Fault, limit?: LimitState): ServerErrorB
 /** A JSON-RPC error response; without an id where the request's could not be read. */
 export function renderErrorBody(idText: string | undefined, error: ServerErrorBody): string {
   const id = idText === undefined ? "" : `"id":${idText},`;
+  if (error.text !== undefined) return `{"jsonrpc":"2.0",${id}"error":${error.text}}`;
   const more = error.dataText === undefined ? "" : `,"data":${error.dataText}`;
   const message = JSON.stringify(error.message);
   return `{"jsonrpc":"2.0",${id}"error":{"code":${error.code},"message":${message}${more}}}`;

@@ -80,6 +80,8 @@ export interface ServerErrorBody {
   readonly message: string;
   /** Source text of `error.data`, where there was one. */
   readonly dataText: string | undefined;
+  /** Source text of the whole error object, where a server wrote it: what is sent on. */
+  readonly text?: string;
 }
 
 /**

@@ -1,7 +1,7 @@
 /** What a child process gets to see: our environment, and each message on one line. */
 import { expect, test } from "bun:test";
-import { childEnvironment, openStdioChannel } from "../../../src/servers/stdio.ts";
 import type { ServerSpec } from "../../../src/servers/spec.ts";
+import { childEnvironment, openStdioChannel } from "../../../src/servers/stdio.ts";
 import { silentLog } from "../../../src/telemetry/log.ts";
 import { until } from "../../support/deadline.ts";
 
