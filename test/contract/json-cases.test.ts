@@ -1,8 +1,8 @@
 /** The table of what JSON is against the one scanner every door has, and against the splitting of batches. */
 import { expect, test } from "bun:test";
-import { decodeUtf8, parseMessage, splitBatch } from "../../../src/protocol/parse-message.ts";
-import { defaultScanLimits } from "../../../src/protocol/scan.ts";
-import { type JsonCase, jsonCases } from "../../support/json-cases.ts";
+import { decodeUtf8, parseMessage, splitBatch } from "../../src/protocol/parse-message.ts";
+import { defaultScanLimits } from "../../src/protocol/scan.ts";
+import { type JsonCase, jsonCases } from "../support/json-cases.ts";
 
 const limits = defaultScanLimits;
 const codes = { "parse-error": -32700, "invalid-request": -32600 } as const;
