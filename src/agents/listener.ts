@@ -26,6 +26,7 @@ import { createPeerAddress } from "./peer-address.ts";
 import type { SocketState } from "./socket-state.ts";
 import { createStreamableHttp, type HttpBinding } from "./streamable-http.ts";
 import { createStreams } from "./streams.ts";
+import { createTicketOffice } from "./ticket-office.ts";
 import { createWebSocketBinding } from "./websocket.ts";
 
 export interface AgentsListenerDeps {
@@ -63,6 +64,7 @@ const bindingNames: Readonly<Record<ScopedEndpoint["kind"], BindingName>> = {
   http: "http",
   sse: "sse",
   websocket: "websocket",
+  ticket: "websocket",
 };
 const correlationId = /^[A-Za-z0-9][A-Za-z0-9._:~-]{0,127}$/;
 const traceContext = /^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/;
@@ -87,9 +89,11 @@ export function createAgentsListener(deps: AgentsListenerDeps): AgentsListener {
   const streams = createStreams({ options, clock, beat, admission, metrics });
   const shared = { options, dispatch, conversation, legacy, sessions, access, streams, log };
   const websocket = createWebSocketBinding({ ...shared, admission, beat, clock, metrics });
-  const bindings: Readonly<Record<"http" | "sse", HttpBinding>> = {
+  const ticketOffice = createTicketOffice({ dispatch, clock });
+  const bindings: Readonly<Record<"http" | "sse" | "ticket", HttpBinding>> = {
     http: createStreamableHttp(shared),
     sse: createHttpSse(shared),
+    ticket: ticketOffice,
   };
   const originCheck = createOriginCheck(options);
   const peerAddress = createPeerAddress(options.trustedProxies);
@@ -128,14 +132,9 @@ export function createAgentsListener(deps: AgentsListenerDeps): AgentsListener {
         return health();
       case "resource-metadata":
         return resourceMetadata(request, endpoint.resourcePath);
-      case "sse":
-        if (!options.httpSse) return refused(notFound, undefined);
-        return arrive(request, running, endpoint, query, origin ?? undefined);
-      case "http":
-      case "websocket":
-        return arrive(request, running, endpoint, query, origin ?? undefined);
       default:
-        return endpoint satisfies never;
+        if (endpoint.kind === "sse" && !options.httpSse) return refused(notFound, undefined);
+        return arrive(request, running, endpoint, query, origin ?? undefined);
     }
   }
 
@@ -147,7 +146,11 @@ export function createAgentsListener(deps: AgentsListenerDeps): AgentsListener {
     origin: string | undefined,
   ): Response | Promise<Response | undefined> {
     const { headers } = request;
-    const credential = readCredential(headers.get("authorization"), query);
+    const presented = readCredential(headers.get("authorization"), query);
+    const credential =
+      endpoint.kind === "websocket"
+        ? ticketOffice.exchange(presented, endpoint.scope, query, origin)
+        : presented;
     if ("name" in credential) return refused(credential, endpoint);
     const connectionAddress = running.requestIP(request)?.address ?? "";
     const address = peerAddress(connectionAddress, headers.get("x-forwarded-for"));
@@ -225,7 +228,7 @@ export function createAgentsListener(deps: AgentsListenerDeps): AgentsListener {
   const rootDocument = {
     name: "mcp-gateway",
     version: deps.version,
-    endpoints: ["/mcp", "/{scope}/mcp", "/{scope}/sse", "/ws", "/{scope}/ws"],
+    endpoints: ["/mcp", "/{scope}/mcp", "/{scope}/sse", "/ws", "/{scope}/ws", "/{scope}/ws-ticket"],
   };
 
   return {

@@ -3,7 +3,11 @@
  * dots or slashes, so that no rule ever sees one form and the route another (TH-12, TH-16).
  */
 export type Endpoint =
-  | { readonly kind: "http" | "sse" | "websocket"; readonly scope: string; readonly path: string }
+  | {
+      readonly kind: "http" | "sse" | "websocket" | "ticket";
+      readonly scope: string;
+      readonly path: string;
+    }
   | { readonly kind: "resource-metadata"; readonly resourcePath: string }
   | { readonly kind: "root" }
   | { readonly kind: "health" };
@@ -16,10 +20,11 @@ export interface RequestTarget {
 
 const scopeName = /^[a-z0-9][a-z0-9-]{0,62}$/;
 const metadataPath = "/.well-known/oauth-protected-resource";
-const suffixes = new Map<string, "http" | "sse" | "websocket">([
+const suffixes = new Map<string, "http" | "sse" | "websocket" | "ticket">([
   ["mcp", "http"],
   ["sse", "sse"],
   ["ws", "websocket"],
+  ["ws-ticket", "ticket"],
 ]);
 
 /**
@@ -62,7 +67,9 @@ function matchScoped(path: string): Endpoint | undefined {
   if (path.startsWith(`${metadataPath}/`)) {
     const resourcePath = path.slice(metadataPath.length);
     const resource = matchPath(resourcePath);
-    if (resource === undefined || !("scope" in resource)) return undefined;
+    if (resource === undefined || !("scope" in resource) || resource.kind === "ticket") {
+      return undefined;
+    }
     return { kind: "resource-metadata", resourcePath };
   }
   const slash = path.indexOf("/", 1);
