@@ -33,6 +33,8 @@ export interface SendOptions {
   readonly token?: string;
   /** Notifications have no answer on a socket or stream. */
   readonly isAnswered?: boolean;
+  /** Ends the connection of one POST. */
+  readonly signal?: AbortSignal;
 }
 
 export interface Wire extends AsyncDisposable {
@@ -112,9 +114,11 @@ async function post(
   body: string | Uint8Array,
   token: string | undefined,
   headers: Readonly<Record<string, string>>,
+  signal?: AbortSignal,
 ): Promise<WireAnswer> {
   const response = await fetch(url, {
     method: "POST",
+    ...(signal === undefined ? {} : { signal }),
     body: typeof body === "string" ? body : new Blob([new Uint8Array(body)]),
     headers: {
       "Content-Type": "application/json",
@@ -186,11 +190,13 @@ async function openLegacyHttp(options: WireOptions): Promise<Opening> {
   if (sessionId === null) return { refusal: opened };
   const session = { "Mcp-Session-Id": sessionId, "MCP-Protocol-Version": "2025-11-25" };
   const send = (body: string | Uint8Array, more: SendOptions = {}) =>
-    post(url, body, more.token ?? options.token, {
-      ...session,
-      ...options.headers,
-      ...more.headers,
-    });
+    post(
+      url,
+      body,
+      more.token ?? options.token,
+      { ...session, ...options.headers, ...more.headers },
+      more.signal,
+    );
   await send(initializedText);
   return { wire: { send, [Symbol.asyncDispose]: async () => {} } };
 }
