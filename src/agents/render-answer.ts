@@ -2,9 +2,11 @@
  * An outcome as response text in the agent's era, and its HTTP status. Pure. Modern results get the members their
  * revision demands, legacy results lose those it does not know; every other byte stays as it came (PR-04).
  */
+import { catalogue } from "../errors/catalogue.ts";
 import type { Fault } from "../errors/fault.ts";
 import { faultToErrorBody, httpStatusOf, renderErrorBody, renderResult } from "../errors/render.ts";
 import type { Reply } from "../pipeline/incoming.ts";
+import { isInputRequired } from "../protocol/input-required.ts";
 import {
   findMember,
   type JsonObject,
@@ -53,9 +55,15 @@ export function renderAnswer(
   }
 }
 
-/** Our own faults have a status; what a server answered is in-band. */
+/**
+ * Our own faults have a status; what a server answered is in-band, but for the one error that has its status wherever
+ * it arises (revision 2026-07-28, section 2.4).
+ */
 export function statusOf(outcome: Outcome, era: Era): number {
-  return outcome.kind === "fault" ? faultStatus(outcome.fault, era) : 200;
+  if (outcome.kind === "fault") return faultStatus(outcome.fault, era);
+  const missing = catalogue["missing-client-capability"];
+  const isMissing = outcome.kind === "error" && outcome.error.code === missing.code;
+  return isMissing && era === "modern" ? missing.http : 200;
 }
 
 /** A legacy client reads 404 as the end of its session, so an unknown method stays in-band there. */
@@ -77,7 +85,8 @@ export function modernResultText(
   const has = (key: string) => findMember(result, key) !== undefined;
   const added: string[] = [];
   if (!has("resultType")) added.push('"resultType":"complete"');
-  if (methodFacts(method, "modern")?.cacheable) {
+  // A question is not yet the result that the hints are about.
+  if (methodFacts(method, "modern")?.cacheable && !isInputRequired(result)) {
     if (!has("ttlMs")) added.push('"ttlMs":0');
     if (!has("cacheScope")) added.push('"cacheScope":"private"');
   }

@@ -11,6 +11,7 @@ import { createConcurrency } from "../limits/concurrency.ts";
 import { createLimiter } from "../limits/limiter.ts";
 import { createSourceLimit } from "../limits/source-limit.ts";
 import { createDispatch } from "../pipeline/dispatch.ts";
+import { createLongNames } from "../pipeline/long-names.ts";
 import { createResourceOwners } from "../pipeline/resource-owners.ts";
 import { createRedactor } from "../sanitize/redact.ts";
 import { checkedUrl } from "../servers/egress.ts";
@@ -76,7 +77,9 @@ export function createGatewayDispatch(parts: Parts) {
       metrics,
     }),
     defaults,
+    longNames: createLongNames({ servers, log }),
     owners: createResourceOwners({ servers, clock, ttlMs: config.cache.listTtlSeconds * 1000 }),
+    states: parts.requestStates,
     gateway: { name: "mcp-gateway", version },
     mergeTimeoutMs,
     callTimeoutMs: config.call.timeoutSeconds * 1000,

@@ -11,6 +11,7 @@ import { createTokenHasher, type TokenHasher } from "../identity/client-token.ts
 import { checkTokenKey, loadTokenKey, tokenKeyId } from "../identity/token-key.ts";
 import { type Clock, systemClock } from "../lib/clock.ts";
 import { version } from "../lib/version.ts";
+import { createRequestStates, type RequestStates } from "../pipeline/request-state.ts";
 import { compilePolicy } from "../policy/compile.ts";
 import { createRetention, type Retention } from "../retention/run.ts";
 import type { Servers } from "../servers/client.ts";
@@ -44,6 +45,7 @@ export interface Parts {
   readonly retention: Retention;
   readonly tokenDigest: TokenHasher;
   readonly tokenKeyId: string;
+  readonly requestStates: RequestStates;
   readonly startedAtMs: number;
 }
 
@@ -88,7 +90,13 @@ export async function createParts(config: Config): Promise<Parts> {
     clock,
     log,
     metrics,
-    limits: { drainTimeoutMs: config.drain.timeoutSeconds * 1000 },
+    limits: {
+      drainTimeoutMs: config.drain.timeoutSeconds * 1000,
+      processesMax: config.servers.processesPerCapabilitiesMax,
+      parkedMs: config.servers.parkedSeconds * 1000,
+      parkedMax: config.servers.parkedCallsMax,
+      parkedPerPrincipalMax: config.servers.parkedCallsPerPrincipalMax,
+    },
   });
   current.subscribe((next) => servers.apply(next.servers));
   const follower = followStore({ store: store.resources, current, compile: compilePolicy, log });
@@ -124,6 +132,11 @@ export async function createParts(config: Config): Promise<Parts> {
     retention,
     tokenDigest: createTokenHasher(tokenKey),
     tokenKeyId: tokenKeyId(tokenKey),
+    requestStates: createRequestStates({
+      tokenKey,
+      lifetimeMs: config.call.questionSeconds * 1000,
+      clock,
+    }),
     startedAtMs,
   };
 }

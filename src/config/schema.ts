@@ -252,15 +252,25 @@ export const configSchema = z.strictObject({
       response_bytes_max: count(8 * mebibyte, "Largest answer accepted from a server."),
       max_in_flight: count(256, "Calls running at once on one server."),
       allow_private_network: flag(false, "Let servers be in private ranges, or on plain http."),
+      parked_calls_max: count(1_000, "Calls waiting for agents' answers at once; no override."),
+      parked_calls_per_principal_max: count(32, "The same, for one principal; no override."),
+      parked_seconds: count(600, "Longest a call waits for its agent's answers; no override."),
+      processes_per_capabilities_max: count(
+        1,
+        "Processes of one legacy stdio server for agents of equal capabilities; no override.",
+      ),
     },
-    "Defaults for MCP servers; a server's registration may override them.",
+    "Defaults for MCP servers; a server's registration may override those not marked.",
   ),
   drain: section(
     { timeout_seconds: atLeastZero(30, "Longest wait for running calls when stopping.") },
     "Stopping.",
   ),
   call: section(
-    { timeout_seconds: count(120, "Longest a call may take in the gateway, all stages together.") },
+    {
+      timeout_seconds: count(120, "Longest a call may take in the gateway, all stages together."),
+      question_seconds: count(600, "Longest an agent may take to answer a server's question."),
+    },
     "Calls.",
   ),
 });

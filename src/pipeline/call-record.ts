@@ -5,6 +5,7 @@
 import { hash } from "node:crypto";
 import type { AuditClass, RecordDraft } from "../audit/record.ts";
 import { catalogue } from "../errors/catalogue.ts";
+import { isInputRequired } from "../protocol/input-required.ts";
 import { memberText, objectText } from "../protocol/json-view.ts";
 import type { Outcome } from "../protocol/messages.ts";
 import type { DataClass } from "../servers/spec.ts";
@@ -93,6 +94,7 @@ export function resultDetails(outcome: Outcome): RecordDraft["details"] {
 export function statusOf(outcome: Outcome): string {
   switch (outcome.kind) {
     case "result":
+      if (isInputRequired(outcome.result)) return "input_required";
       return memberText(outcome.result, "isError") === "true" ? "tool_error" : "success";
     case "error":
       return "error";

@@ -95,6 +95,7 @@ function createExchange(deps: DispatchDeps, incoming: Incoming, sink: Sink): Exc
     scope: undefined,
     resolved: undefined,
     decision: undefined,
+    round: 0,
     target: undefined,
     cached: false,
     cachePlan: undefined,

@@ -55,8 +55,8 @@ export interface Exchange {
   /** Monotonic deadline of the whole call. */
   readonly deadlineMs: number;
 
-  /** Undefined where the message is not a request. */
-  readonly request: McpRequest | undefined;
+  /** Undefined where the message is not a request. Rewritten by resume: the server's own `requestState` put back. */
+  request: McpRequest | undefined;
   /** Undefined for an unknown method. */
   readonly method: MethodFacts | undefined;
 
@@ -69,6 +69,8 @@ export interface Exchange {
   scope: Scope | undefined;
   resolved: ResolvedName | undefined;
   decision: Decision | undefined;
+  /** Written by resume: how many questions of its server the call has led to before this request. */
+  round: number;
   /** Written by route. */
   target: Target | undefined;
   /** Written by cache: the reply came from memory, or how to keep the one that comes. */

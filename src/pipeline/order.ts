@@ -10,6 +10,7 @@ import { type CacheDeps, createCacheStage } from "./stages/cache.ts";
 import { createForwardStage, type ForwardDeps } from "./stages/forward.ts";
 import { createIntentStage, type IntentDeps } from "./stages/intent.ts";
 import { createRateLimitStage, type RateLimitDeps } from "./stages/rate-limit.ts";
+import { createResumeStage, type ResumeDeps } from "./stages/resume.ts";
 import { createRouteStage, type RouteDeps } from "./stages/route.ts";
 import { createSanitizeStage, type SanitizeDeps } from "./stages/sanitize.ts";
 import { createSourceLimitStage, type SourceLimitDeps } from "./stages/source-limit.ts";
@@ -19,6 +20,7 @@ export type StageDeps = AuditDeps &
   AuthenticateDeps &
   RateLimitDeps &
   AuthorizeDeps &
+  ResumeDeps &
   CacheDeps &
   SanitizeDeps &
   RouteDeps &
@@ -36,6 +38,8 @@ export function buildStages(deps: StageDeps): readonly Stage[] {
     createRateLimitStage(deps),
     // Outside cache: a hit is still decided and filtered for this principal.
     createAuthorizeStage(deps),
+    // After authorize, whose target a state is bound to; outside cache, so that what the server reads is its own.
+    createResumeStage(deps),
     // Outside sanitize: it keeps only what was already sanitised.
     createCacheStage(deps),
     createSanitizeStage(deps),

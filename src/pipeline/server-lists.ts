@@ -8,6 +8,7 @@ import { nextCursorOf } from "../route/merge.ts";
 import type { Servers } from "../servers/client.ts";
 
 const pagesMax = 50;
+/** For all pages together. */
 const listTimeoutMs = 5_000;
 
 /** One member of every element of a list, over all pages; what cannot be read is left out. */
@@ -22,12 +23,9 @@ export async function readList(
   if (client === undefined) return [];
   const values: string[] = [];
   let cursor: string | undefined;
+  const signal = AbortSignal.timeout(listTimeoutMs);
   for (let page = 0; page < pagesMax; page += 1) {
-    const context = {
-      signal: AbortSignal.timeout(listTimeoutMs),
-      timeoutMs: listTimeoutMs,
-      headers: {},
-    };
+    const context = { signal, timeoutMs: listTimeoutMs, headers: {} };
     const outcome = await client.call(listRequest(method, cursor), context, () => {});
     if (outcome.kind !== "result") break;
     values.push(...membersOf(outcome.result, listMember, member));

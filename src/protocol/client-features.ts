@@ -2,7 +2,7 @@
  * What an agent's side can be asked, read from its capabilities in the shape of any revision, and written for a
  * legacy server's `initialize`. Pure. A server may only be told of, and only ask for, what stands here.
  */
-import type { InputMethod } from "./input-required.ts";
+import type { InputMethod, InputRequest } from "./input-required.ts";
 import { type JsonObject, objectMember, readObject, stringMember } from "./json-view.ts";
 
 export interface ClientFeatures {
@@ -62,6 +62,33 @@ export function canAsk(
     default:
       return method satisfies never;
   }
+}
+
+/** The capabilities that these questions need, as `error.data.requiredCapabilities` of -32021 names them. */
+export function requiredCapabilities(
+  questions: readonly Pick<InputRequest, "method" | "params">[],
+): Readonly<Record<string, object>> {
+  const required: Record<string, object> = {};
+  for (const { method, params } of questions) {
+    switch (method) {
+      case "roots/list":
+        required.roots = {};
+        break;
+      case "sampling/createMessage": {
+        const wantsTools = params !== undefined && objectOrArray(params, "tools");
+        required.sampling = { ...required.sampling, ...(wantsTools ? { tools: {} } : {}) };
+        break;
+      }
+      case "elicitation/create": {
+        const isUrl = params !== undefined && stringMember(params, "mode") === "url";
+        required.elicitation = { ...required.elicitation, [isUrl ? "url" : "form"]: {} };
+        break;
+      }
+      default:
+        method satisfies never;
+    }
+  }
+  return required;
 }
 
 /** The capabilities object of a legacy `initialize`. Equal features give equal text, so it also names the set. */

@@ -4,16 +4,25 @@
  * server has this form, whatever era either side speaks. Pure.
  */
 import {
+  findMember,
   type JsonObject,
   memberText,
   objectMember,
   readObject,
+  replaceSpans,
   stringMember,
 } from "./json-view.ts";
 
 /** What a server may ask the agent's side. */
 export const inputMethods = ["elicitation/create", "sampling/createMessage", "roots/list"] as const;
 export type InputMethod = (typeof inputMethods)[number];
+
+/** The requests that may lead to questions. */
+export const askingMethods: ReadonlySet<string> = new Set([
+  "tools/call",
+  "prompts/get",
+  "resources/read",
+]);
 
 export interface InputRequest {
   /** The server's name for the question, unique within its result; the answer comes under the same name. */
@@ -67,6 +76,27 @@ export function readInputResponses(
     if (response !== undefined) responses.set(key, response);
   }
   return responses;
+}
+
+/**
+ * The result with its server named before each elicitation's message, so that whoever answers knows who asks. What
+ * already begins with the name stays; every other character does too. `server` is a registered name.
+ */
+export function nameAsker(result: JsonObject, server: string): JsonObject {
+  const prefix = `[${server}] `;
+  const edits: { span: { start: number; end: number }; by: string }[] = [];
+  const map = objectMember(result, "inputRequests");
+  for (const { key } of map?.members ?? []) {
+    const entry = map && objectMember(map, key);
+    if (entry === undefined || stringMember(entry, "method") !== "elicitation/create") continue;
+    const params = objectMember(entry, "params");
+    const at = params && findMember(params, "message")?.start;
+    const message = params && stringMember(params, "message");
+    if (at === undefined || message === undefined || message.startsWith(prefix)) continue;
+    edits.push({ span: { start: at + 1, end: at + 1 }, by: prefix });
+  }
+  if (edits.length === 0) return result;
+  return readObject(replaceSpans(result.text, edits), result.start);
 }
 
 /** An `input_required` result of our own making; `paramsText` is source text. */

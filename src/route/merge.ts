@@ -1,22 +1,21 @@
 /**
- * Joining what several servers answered: lists under exposed names, and `server/discover`. Pure text work: each
- * element keeps its bytes, only its name is replaced. A merged list is one page; what failed is left out.
+ * Joining the lists that several servers answered, under exposed names. Pure text work: each element keeps its bytes,
+ * only its name is replaced. A merged list is one page; what failed is left out.
  */
 import {
   arrayMember,
   findMember,
   type JsonObject,
   memberText,
-  objectMember,
   objectText,
   readObject,
   replaceSpans,
   stringMember,
 } from "../protocol/json-view.ts";
 import type { MethodFacts } from "../protocol/methods.ts";
-import { modernRevisions } from "../protocol/revisions.ts";
 import type { Scope } from "../state/snapshot.ts";
-import { exposeName } from "./names.ts";
+import { type Hints, joinHints, readHints, renderHints } from "./hints.ts";
+import { exposeName, type LongNames, looksShortened, type ResolvedName } from "./names.ts";
 import { matchesUri } from "./uri-pattern.ts";
 
 export interface ServerResult {
@@ -24,35 +23,40 @@ export interface ServerResult {
   readonly result: JsonObject;
 }
 
-export interface ServerSelf {
-  readonly server: string;
-  /** Source text of its capabilities object. */
-  readonly capabilitiesText: string;
-  readonly instructions: string | undefined;
+/** One element of a merged list. */
+interface Exposed {
+  readonly owner: ResolvedName;
+  readonly exposed: string;
+  readonly text: string;
 }
 
 type ListMember = NonNullable<MethodFacts["listMember"]>;
 
-const instructionCharsMax = 32_768;
-
-/** One list out of several servers' pages, named as the scope exposes them. */
+/**
+ * One list out of several servers' pages, named as the scope exposes them. `longNames` learns the names that only a
+ * list can turn back; of two that are exposed alike, one is left out.
+ */
 export function mergeLists(
   scope: Scope,
   listMember: ListMember,
   parts: readonly ServerResult[],
+  hints: Hints,
+  longNames: LongNames,
 ): JsonObject {
   const elements = parts.flatMap((part) => exposeElements(scope, listMember, part));
-  return readObject(`{"${listMember}":[${elements.join(",")}]}`);
+  const texts = dropTwins(scope, listMember, elements, longNames).map(({ text }) => text);
+  return readObject(`{"${listMember}":[${texts.join(",")}]${renderHints(hints)}}`);
 }
 
 /** The pages of one server's list as one page, still under its own names. */
 export function concatPages(listMember: ListMember, pages: readonly JsonObject[]): JsonObject {
   const [only] = pages;
   if (only !== undefined && pages.length === 1) return only;
+  const hints = joinHints(pages.map(readHints));
   const elements = pages.flatMap((page) =>
     (arrayMember(page, listMember) ?? []).map((span) => page.text.slice(span.start, span.end)),
   );
-  return readObject(`{"${listMember}":[${elements.join(",")}]}`);
+  return readObject(`{"${listMember}":[${elements.join(",")}]${renderHints(hints)}}`);
 }
 
 /** Calls back with each element of a list result and keeps those it approves. */
@@ -72,35 +76,31 @@ export function filterList(
   return readObject(replaceSpans(result.text, [{ span: list, by }]), result.start);
 }
 
-/** The gateway's own DiscoverResult over the servers a scope draws on. */
-export function mergeDiscovery(
+/** Every name is learnt before any is judged: which of two twins stays must not depend on their order. */
+function dropTwins(
   scope: Scope,
-  parts: readonly ServerSelf[],
-  gateway: { readonly name: string; readonly version: string },
-): JsonObject {
-  // A merged scope lists tools even while every server is down, so that an agent may connect and ask again.
-  const always = scope.kind === "server" ? {} : { tools: {} };
-  const instructions = joinInstructions(parts);
-  return readObject(
-    JSON.stringify({
-      resultType: "complete",
-      supportedVersions: modernRevisions,
-      capabilities: { ...always, ...mergeCapabilities(parts) },
-      ...(instructions === undefined ? {} : { instructions }),
-      ttlMs: 0,
-      cacheScope: "private",
-      _meta: { "io.modelcontextprotocol/serverInfo": gateway },
-    }),
-  );
+  listMember: ListMember,
+  elements: readonly Exposed[],
+  longNames: LongNames,
+): readonly Exposed[] {
+  if (scope.kind !== "all" || (listMember !== "tools" && listMember !== "prompts")) return elements;
+  const kind = listMember === "tools" ? "tool" : "prompt";
+  const long = elements.filter(({ exposed }) => looksShortened(exposed));
+  if (long.length === 0) return elements;
+  for (const { owner } of long) longNames.learn(kind, owner);
+  return elements.filter(({ exposed, owner }) => {
+    if (!looksShortened(exposed)) return true;
+    const holder = longNames.find(kind, exposed);
+    return holder?.server === owner.server && holder.name === owner.name;
+  });
 }
 
-function exposeElements(scope: Scope, member: string, part: ServerResult): readonly string[] {
+function exposeElements(scope: Scope, member: string, part: ServerResult): readonly Exposed[] {
   const spans = arrayMember(part.result, member) ?? [];
   return spans.flatMap((span) => {
     if (part.result.text[span.start] !== "{") return [];
     const element = readObject(part.result.text, span.start);
-    const exposed = exposeElement(scope, member, part.server, element);
-    return exposed === undefined ? [] : [exposed];
+    return exposeElement(scope, member, part.server, element) ?? [];
   });
 }
 
@@ -109,20 +109,23 @@ function exposeElement(
   member: string,
   server: string,
   element: JsonObject,
-): string | undefined {
+): Exposed | undefined {
   if (member === "resources" || member === "resourceTemplates") {
     const uri = stringMember(element, member === "resources" ? "uri" : "uriTemplate");
     const isIncluded = uri !== undefined && includesUri(scope, server, uri);
-    return isIncluded ? objectText(element) : undefined;
+    if (!isIncluded) return undefined;
+    return { owner: { server, name: uri }, exposed: uri, text: objectText(element) };
   }
   const name = stringMember(element, "name");
   const span = findMember(element, "name");
   if (name === undefined || span === undefined) return undefined;
   const exposed = exposeName(scope, member === "tools" ? "tool" : "prompt", server, name);
   if (exposed === undefined) return undefined;
-  if (exposed === name) return objectText(element);
+  const owner = { server, name };
+  if (exposed === name) return { owner, exposed, text: objectText(element) };
   const shifted = { start: span.start - element.start, end: span.end - element.start };
-  return replaceSpans(objectText(element), [{ span: shifted, by: JSON.stringify(exposed) }]);
+  const text = replaceSpans(objectText(element), [{ span: shifted, by: JSON.stringify(exposed) }]);
+  return { owner, exposed, text };
 }
 
 /** Whether a scope shows this server's URI; only virtual servers leave any out. */
@@ -131,29 +134,6 @@ export function includesUri(scope: Scope, server: string, uri: string): boolean 
   return scope.virtual.resources.some(
     (member) => member.server === server && matchesUri(member.uriPattern, uri),
   );
-}
-
-/** Union of what the servers can do, without what this gateway does not bridge yet. */
-function mergeCapabilities(parts: readonly ServerSelf[]): Record<string, object> {
-  const merged: Record<string, object> = {};
-  for (const part of parts) {
-    const capabilities = readObject(part.capabilitiesText);
-    for (const name of ["tools", "prompts", "resources", "completions", "logging"]) {
-      if (objectMember(capabilities, name) !== undefined) merged[name] = {};
-    }
-  }
-  return merged;
-}
-
-function joinInstructions(parts: readonly ServerSelf[]): string | undefined {
-  const given = parts.filter((part) => part.instructions !== undefined && part.instructions !== "");
-  const [only] = given;
-  if (only === undefined) return undefined;
-  const text =
-    parts.length === 1
-      ? (only.instructions ?? "")
-      : given.map((part) => `# ${part.server}\n${part.instructions}`).join("\n\n");
-  return text.slice(0, instructionCharsMax);
 }
 
 /** Whether any part of a list says that there is more. */

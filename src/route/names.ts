@@ -1,28 +1,48 @@
 /**
  * Names on both sides of the gateway: what a scope calls a tool or prompt, and what its server calls it. Server
- * names hold no underscore, so the first `__` always parts the two (PR-27). Pure; authorize resolves with it, route
- * names lists with it.
+ * names hold no underscore, so the first `__` always parts the two (PR-27). LLM APIs stop at 64 characters: a longer
+ * name is cut and ends in a hash of the whole, so it is stable, and `LongNames` turns it back. Pure; authorize
+ * resolves with it, route names lists with it.
  */
+import { hash } from "node:crypto";
 import type { Scope, Snapshot } from "../state/snapshot.ts";
 
 export const nameSeparator = "__";
+export const exposedCharsMax = 64;
+const hashChars = 8;
+const headChars = exposedCharsMax - hashChars - 1;
+
+export type NamedKind = "tool" | "prompt";
 
 export interface ResolvedName {
   readonly server: string;
   readonly name: string;
 }
 
+/** What shortened names stand for, as far as the servers' lists were seen. */
+export interface LongNames {
+  find(kind: NamedKind, exposed: string): ResolvedName | undefined;
+  /** Remembers this name where it is one that needs it. */
+  learn(kind: NamedKind, owner: ResolvedName): void;
+}
+
 /** The server and own name behind a name exposed in this scope; undefined where the scope has no such name. */
 export function resolveName(
   scope: Scope,
-  kind: "tool" | "prompt",
+  kind: NamedKind,
   exposed: string,
   servers: Snapshot["servers"],
+  longNames: Pick<LongNames, "find">,
 ): ResolvedName | undefined {
   switch (scope.kind) {
     case "server":
       return { server: scope.name, name: exposed };
     case "all": {
+      if (exposed.length > exposedCharsMax) return undefined;
+      if (looksShortened(exposed)) {
+        const found = longNames.find(kind, exposed);
+        return found !== undefined && servers.has(found.server) ? found : undefined;
+      }
       const at = exposed.indexOf(nameSeparator);
       if (at <= 0) return undefined;
       const server = exposed.slice(0, at);
@@ -45,10 +65,24 @@ export function resolveName(
   }
 }
 
+/**
+ * Whether a name needs a look into the lists: it may be a cut one. Some whole names look the same; they are looked up
+ * too, so that each name stands for one target.
+ */
+export function looksShortened(exposed: string): boolean {
+  return exposed.length === exposedCharsMax && /_[0-9a-f]{8}$/.test(exposed);
+}
+
+/** Whether a name that looks shortened can be one of this server's. */
+export function mayExpose(server: string, exposed: string): boolean {
+  const start = (server + nameSeparator).slice(0, headChars);
+  return exposed.startsWith(start);
+}
+
 /** What this scope calls a server's tool or prompt; undefined where the scope leaves it out. */
 export function exposeName(
   scope: Scope,
-  kind: "tool" | "prompt",
+  kind: NamedKind,
   server: string,
   name: string,
 ): string | undefined {
@@ -88,6 +122,10 @@ export function serversOf(scope: Scope, servers: Snapshot["servers"]): readonly 
   }
 }
 
-function joinName(server: string, name: string): string {
-  return server + nameSeparator + name;
+/** `server__name`; a longer one keeps its head, in the characters every API takes, and a hash of the whole. */
+export function joinName(server: string, name: string): string {
+  const full = server + nameSeparator + name;
+  if (full.length <= exposedCharsMax) return full;
+  const head = full.slice(0, headChars).replace(/[^A-Za-z0-9_.-]/g, "_");
+  return `${head}_${hash("sha256", full).slice(0, hashChars)}`;
 }

@@ -1,9 +1,12 @@
 /**
  * Masks the values of sensitive fields in a result: in `structuredContent` and every other member, and in JSON that
  * lies inside text. Works on source text and replaces masked values alone. `_meta` belongs to the protocol and is
- * left. Where a bound is hit the result is withheld: unread is not the same as clean.
+ * left, and of a question to the agent its state, the names of its parts and the schemas of its forms, where a field
+ * called `password` is a description and no secret. Where a bound is hit the result is withheld: unread is not the same
+ * as clean.
  */
 import { createFault, type Fault } from "../errors/fault.ts";
+import { isInputRequired } from "../protocol/input-required.ts";
 import {
   decodeString,
   type JsonObject,
@@ -33,6 +36,9 @@ export type Redaction =
 
 const mask = '"[redacted]"';
 
+/** Members of a question whose names are the server's own, and which hold no values of anybody. */
+const describing = new Set(["requestState", "requestedSchema", "inputSchema", "outputSchema"]);
+
 interface Limits {
   readonly depthMax: number;
   readonly embeddingMax: number;
@@ -50,6 +56,8 @@ interface Pass {
   readonly limits: Limits;
   /** How many texts this one lies inside of. */
   readonly embedding: number;
+  /** The text is a server's question to the agent's side. */
+  readonly isQuestion: boolean;
   readonly edits: Edit[];
   masked: number;
 }
@@ -64,7 +72,8 @@ export function redactResult(result: JsonObject, options: RedactOptions = {}): R
   if (text.length > lengthMax) return withhold("redaction-too-large");
   if (!names.mayOccurIn(text)) return { result, masked: 0 };
   try {
-    const { text: cleaned, masked } = redactText(text, { depthMax, embeddingMax, names }, 0);
+    const limits = { depthMax, embeddingMax, names };
+    const { text: cleaned, masked } = redactText(text, limits, 0, isInputRequired(result));
     return masked === 0 ? { result, masked } : { result: readObject(cleaned), masked };
   } catch (error) {
     return withhold(error instanceof LimitHit ? "redaction-limit" : "redaction-failed");
@@ -92,8 +101,9 @@ function redactText(
   text: string,
   limits: Limits,
   embedding: number,
+  isQuestion = false,
 ): { readonly text: string; readonly masked: number } {
-  const pass: Pass = { text, limits, embedding, edits: [], masked: 0 };
+  const pass: Pass = { text, limits, embedding, isQuestion, edits: [], masked: 0 };
   // Only the protocol's own levels have a `_meta`: in embedded JSON and structured content it is anybody's.
   walkValue(pass, skipSpace(text, 0), 0, embedding === 0);
   return { text: replaceSpans(text, pass.edits), masked: pass.masked };
@@ -131,8 +141,11 @@ function walkMember(
   depth: number,
   isProtocol: boolean,
 ): number {
-  if (isProtocol && name === "_meta") return skipValue(pass.text, at);
-  if (!pass.limits.names.includes(name)) {
+  if (isProtocol && (name === "_meta" || (pass.isQuestion && describing.has(name)))) {
+    return skipValue(pass.text, at);
+  }
+  const isKey = pass.isQuestion && isProtocol && depth === 1;
+  if (isKey || !pass.limits.names.includes(name)) {
     return walkValue(pass, at, depth + 1, isProtocol && name !== "structuredContent");
   }
   const end = skipValue(pass.text, at);

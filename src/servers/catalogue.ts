@@ -12,6 +12,8 @@ import { type ParamHeader, readParamHeaders } from "./param-headers.ts";
 export interface CatalogueOptions {
   readonly client: Pick<ServerClient, "call" | "spec">;
   readonly clock: Clock;
+  /** Source text of what the listing client declares. */
+  readonly clientCapabilitiesText: string;
   /** Lists are kept at least this long, whatever the server's TTL says: a call must not cost a list each time. */
   readonly ttlMsMin: number;
   readonly pagesMax: number;
@@ -83,13 +85,14 @@ export function createCatalogue(options: CatalogueOptions): Catalogue {
   };
 }
 
-async function listPages({ client, pagesMax, toolsMax }: CatalogueOptions): Promise<Tools> {
+async function listPages(options: CatalogueOptions): Promise<Tools> {
+  const { client, clientCapabilitiesText, pagesMax, toolsMax } = options;
   const tools = new Map<string, CatalogueTool>();
   const { name, callTimeoutMs } = client.spec;
   let params: string | undefined;
   for (let page = 0; page < pagesMax; page += 1) {
     const outcome = await client.call(
-      ownRequest("tools/list", params),
+      ownRequest("tools/list", params, clientCapabilitiesText),
       { signal: new AbortController().signal, timeoutMs: callTimeoutMs, headers: {} },
       () => {},
     );

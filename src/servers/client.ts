@@ -86,16 +86,20 @@ export interface ServerStatus {
   readonly restarts: number;
 }
 
+export interface ToolsOptions {
+  readonly refresh: boolean;
+  readonly signal: AbortSignal;
+  /** Source text of what the client declares, since a server may offer it more; left out: nothing. */
+  readonly clientCapabilitiesText?: string;
+}
+
 /** All registered servers. `apply` makes it match a new snapshot without disturbing the unchanged ones. */
 export interface Servers {
   get(name: string): ServerClient | undefined;
-  /** The server's tools by name, from memory while fresh; `refresh` asks the server again. */
-  tools(
-    name: string,
-    options: { readonly refresh: boolean; readonly signal: AbortSignal },
-  ): Promise<ReadonlyMap<string, CatalogueTool>>;
+  /** The server's tools by name, as one client may see them, from memory while fresh; `refresh` asks the server again. */
+  tools(name: string, options: ToolsOptions): Promise<ReadonlyMap<string, CatalogueTool>>;
   /** From memory alone: true or false while the server's tools are known and fresh, undefined otherwise. */
-  knowsTool(server: string, tool: string): boolean | undefined;
+  knowsTool(server: string, tool: string, clientCapabilitiesText?: string): boolean | undefined;
   status(name: string): ServerStatus | undefined;
   apply(specs: ReadonlyMap<string, ServerSpec>): void;
   close(): Promise<void>;

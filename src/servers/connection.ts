@@ -5,20 +5,28 @@
 import { randomInt } from "node:crypto";
 import type { Fault } from "../errors/fault.ts";
 import type { Clock } from "../lib/clock.ts";
-import type { McpNotification } from "../protocol/messages.ts";
+import type { McpNotification, McpRequest } from "../protocol/messages.ts";
 import type { Era } from "../protocol/revisions.ts";
 import type { Log } from "../telemetry/log.ts";
 import { reconnectDelayMs } from "./backoff.ts";
 import type { ServerFacts } from "./client.ts";
 import { probeEra } from "./era.ts";
 import { cancelled, errorOf, faultOf, invalidAnswer, timedOut, unreachable } from "./faults.ts";
-import { openLegacySession } from "./legacy/session.ts";
+import { legacyHeaders, openLegacySession } from "./legacy/session.ts";
 import type { ServerSpec } from "./spec.ts";
 import type { OpenWire, Wire, WireEvents } from "./wire.ts";
 
 export interface Link {
   readonly wire: Wire;
   readonly facts: ServerFacts;
+}
+
+export interface ServerRequest {
+  readonly request: McpRequest;
+  /** The call it surely belongs to, by its number on the wire. */
+  readonly callId: number | undefined;
+  readonly wire: Wire;
+  readonly respond: (text: string) => void;
 }
 
 export interface Connection {
@@ -45,7 +53,12 @@ export interface ConnectionOptions {
   readonly log: Log;
   readonly legacyVerdictTtlMs: number;
   readonly reconnect: { readonly firstMs: number; readonly maxMs: number };
-  readonly onNotification: (notification: McpNotification) => void;
+  /** What a legacy server is told of the agent's side, as source text; `{}` = it can ask nothing. */
+  readonly clientCapabilitiesText: string;
+  /** A notification that belongs to no call, and the wire it came on. */
+  readonly onNotification: (notification: McpNotification, wire: Wire) => void;
+  /** A request of the server; the answer goes out by `respond`. */
+  readonly onRequest: (asked: ServerRequest) => void;
   /** A connection was replaced by a new one: what was remembered of the server may be stale. */
   readonly onReopened: () => void;
 }
@@ -155,7 +168,17 @@ export function createConnection(options: ConnectionOptions): Connection {
   async function openFresh(): Promise<Wire> {
     let wire: Wire | undefined;
     const events: WireEvents = {
-      onNotification: options.onNotification,
+      onNotification(notification) {
+        if (wire !== undefined) options.onNotification(notification, wire);
+      },
+      onRequest(request, callId) {
+        const asked = wire;
+        if (asked === undefined) return;
+        const facts = link?.wire === asked ? link.facts : undefined;
+        const headers = facts?.era === "legacy" ? legacyHeaders(facts.revision) : {};
+        const respond = (text: string) => void asked.respond(text, headers);
+        options.onRequest({ request, callId, wire: asked, respond });
+      },
       onClose(fault) {
         if (wire === undefined || link?.wire !== wire) return;
         link = undefined;
@@ -170,6 +193,7 @@ export function createConnection(options: ConnectionOptions): Connection {
     return {
       server: spec.name,
       ownInfoText: options.ownInfoText,
+      clientCapabilitiesText: options.clientCapabilitiesText,
       timeoutMs: spec.connectTimeoutMs * share,
       signal: closing.signal,
       isShared,

@@ -1,6 +1,6 @@
 /**
  * A wire over one two-way channel (stdio, WebSocket, HTTP+SSE): numbers requests, finds the call a message belongs
- * to, answers the server's own requests. A stray answer is dropped and counted; an answer to a number we never used
+ * to, hands the server's own requests on. A stray answer is dropped and counted; an answer to a number we never used
  * means that the two sides disagree about the numbering, so the connection goes and its callers are told (UP-19).
  */
 import type { Fault } from "../errors/fault.ts";
@@ -11,7 +11,6 @@ import type { Log } from "../telemetry/log.ts";
 import { toAnswer } from "./answer.ts";
 import { cancelled, connectionLost, failed, invalidAnswer, timedOut } from "./faults.ts";
 import { progressId } from "./relayed.ts";
-import { answerServerRequest } from "./server-requests.ts";
 import type { Channel, ChannelEvents, Wire, WireAnswer, WireEvents, WireRequest } from "./wire.ts";
 
 interface Pending {
@@ -45,7 +44,7 @@ export async function openDuplex(options: DuplexOptions): Promise<Wire> {
         takeNotification(message);
         break;
       case "request":
-        void channel?.send(answerServerRequest(message));
+        options.events.onRequest(message, undefined);
         break;
       case "malformed":
         takeMalformed(text, message.idText);
@@ -57,7 +56,7 @@ export async function openDuplex(options: DuplexOptions): Promise<Wire> {
     const id = Number(response.idText);
     const call = pending.get(id);
     if (call !== undefined) {
-      call.settle(toAnswer(server, response, undefined));
+      call.settle(toAnswer(server, response, undefined, call.request.resultTypes));
       return;
     }
     options.countStray();
@@ -124,11 +123,18 @@ export async function openDuplex(options: DuplexOptions): Promise<Wire> {
         settle(failed(fault, true));
       };
       const abandon = () => giveUp(cancelled);
-      const timer = setTimeout(() => giveUp(timedOut(server, timeoutMs)), timeoutMs);
+      const timer =
+        timeoutMs === undefined
+          ? undefined
+          : setTimeout(() => giveUp(timedOut(server, timeoutMs)), timeoutMs);
       signal?.addEventListener("abort", abandon, { once: true });
       pending.set(id, { request: wireRequest, settle });
       void sendFor(wireRequest, settle);
     });
+  }
+
+  async function tell(text: string, headers: WireRequest["headers"]): Promise<void> {
+    await channel?.send(text, headers);
   }
 
   async function sendFor(
@@ -147,9 +153,8 @@ export async function openDuplex(options: DuplexOptions): Promise<Wire> {
   return {
     nextId: () => ++lastId,
     request,
-    async notify(text, headers) {
-      await channel?.send(text, headers);
-    },
+    notify: tell,
+    respond: tell,
     isOpen: () => isOpen,
     async close() {
       endAll(connectionLost(server, "closed-by-gateway"));

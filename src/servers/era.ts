@@ -26,7 +26,11 @@ export type EraVerdict =
   | { readonly era: "legacy" };
 
 /** A request of our own, for a server of any era. */
-export function ownRequest(method: string, paramsText?: string): McpRequest {
+export function ownRequest(
+  method: string,
+  paramsText?: string,
+  clientCapabilitiesText = "{}",
+): McpRequest {
   return {
     kind: "request",
     idText: "0",
@@ -35,7 +39,7 @@ export function ownRequest(method: string, paramsText?: string): McpRequest {
     envelope: {
       revision: newestModernRevision,
       clientInfoText: undefined,
-      clientCapabilitiesText: "{}",
+      clientCapabilitiesText,
       logLevel: undefined,
       progressTokenText: undefined,
     },
@@ -55,7 +59,7 @@ export async function probeEra(
   const answer = await wire.request({
     id,
     method: request.method,
-    text: renderModern(request, id, options.ownInfoText),
+    text: renderModern(request, id, options.ownInfoText, "{}"),
     headers: modernHeaders(request),
     cancellation: undefined,
     signal: options.signal,

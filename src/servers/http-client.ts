@@ -24,7 +24,12 @@ export interface AnswerReader {
 export interface HttpClient {
   readonly url: URL;
   /** Starts one request; `fields` are whole header lines. The returned function ends it, with its connection. */
-  start(method: "POST" | "DELETE", fields: string, body: string, reader: AnswerReader): () => void;
+  start(
+    method: "GET" | "POST" | "DELETE",
+    fields: string,
+    body: string,
+    reader: AnswerReader,
+  ): () => void;
   close(): void;
 }
 

@@ -5,12 +5,18 @@
 import { isDeepStrictEqual } from "node:util";
 import { GatewayError } from "../errors/fault.ts";
 import type { Clock } from "../lib/clock.ts";
+import { noFeatures } from "../protocol/client-features.ts";
+import type { McpNotification } from "../protocol/messages.ts";
 import { defaultScanLimits, type ScanLimits } from "../protocol/scan.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
-import { type Catalogue, createCatalogue } from "./catalogue.ts";
+import { createCaller } from "./call-server.ts";
+import { type Catalogues, createCatalogues } from "./catalogues.ts";
 import type { ServerStatus, Servers } from "./client.ts";
 import { createConnection } from "./connection.ts";
+import { createParkedCalls, createParkedRoom, type ParkedRoom } from "./legacy/parked-calls.ts";
+import { answerHomeless, answerUnasked } from "./legacy/questions.ts";
+import { createSessionPool } from "./legacy/session-pool.ts";
 import { createBinding } from "./open-wire.ts";
 import { createServerClient, type PooledClient } from "./server-client.ts";
 import type { ServerSpec } from "./spec.ts";
@@ -31,6 +37,13 @@ export interface ServersLimits {
   readonly catalogueTtlMsMin: number;
   readonly cataloguePagesMax: number;
   readonly catalogueToolsMax: number;
+  /** Sessions with one legacy server for agents of the same capabilities: over a network, and as processes. */
+  readonly sessionsMax: number;
+  readonly processesMax: number;
+  /** How long a call waits for its agent's answers, and how many may. */
+  readonly parkedMs: number;
+  readonly parkedMax: number;
+  readonly parkedPerPrincipalMax: number;
 }
 
 export const defaultServersLimits: ServersLimits = Object.freeze({
@@ -45,6 +58,11 @@ export const defaultServersLimits: ServersLimits = Object.freeze({
   catalogueTtlMsMin: 5_000,
   cataloguePagesMax: 100,
   catalogueToolsMax: 10_000,
+  sessionsMax: 8,
+  processesMax: 1,
+  parkedMs: 10 * 60_000,
+  parkedMax: 1_000,
+  parkedPerPrincipalMax: 32,
 });
 
 export interface ServersOptions {
@@ -61,11 +79,15 @@ export interface ServersOptions {
 interface Entry {
   readonly spec: ServerSpec;
   readonly client: PooledClient;
-  readonly catalogue: Catalogue;
+  readonly catalogues: Catalogues;
 }
 
 export function createServers(options: ServersOptions): Servers {
   const limits = { ...defaultServersLimits, ...options.limits };
+  const room = createParkedRoom({
+    callsMax: limits.parkedMax,
+    callsPerPrincipalMax: limits.parkedPerPrincipalMax,
+  });
   const entries = new Map<string, Entry>();
   const disabled = new Set<string>();
   const retiring = new Set<Promise<void>>();
@@ -90,7 +112,7 @@ export function createServers(options: ServersOptions): Servers {
     }
     for (const [name, spec] of specs) {
       if (!spec.enabled) disabled.add(name);
-      else if (!entries.has(name)) entries.set(name, createEntry(spec, options, limits));
+      else if (!entries.has(name)) entries.set(name, createEntry(spec, options, limits, room));
     }
   }
 
@@ -102,14 +124,22 @@ export function createServers(options: ServersOptions): Servers {
     })),
   );
 
+  options.metrics.gauge("mcp_gateway_parked_calls", () =>
+    [...entries].map(([server, { client }]) => ({
+      labels: { server },
+      value: client.parkedCalls(),
+    })),
+  );
+
   return {
     get: (name) => entries.get(name)?.client,
     async tools(name, asked) {
       const entry = entries.get(name);
       if (entry === undefined) throw new GatewayError("scope-unknown", "Not found");
-      return entry.catalogue.tools(asked);
+      return entry.catalogues.of(asked.clientCapabilitiesText ?? "{}").tools(asked);
     },
-    knowsTool: (server, tool) => entries.get(server)?.catalogue.knowsTool(tool),
+    knowsTool: (server, tool, clientCapabilitiesText = "{}") =>
+      entries.get(server)?.catalogues.of(clientCapabilitiesText).knowsTool(tool),
     status(name) {
       const entry = entries.get(name);
       if (entry !== undefined) return entry.client.status();
@@ -125,7 +155,12 @@ export function createServers(options: ServersOptions): Servers {
   };
 }
 
-function createEntry(spec: ServerSpec, options: ServersOptions, limits: ServersLimits): Entry {
+function createEntry(
+  spec: ServerSpec,
+  options: ServersOptions,
+  limits: ServersLimits,
+  room: ParkedRoom,
+): Entry {
   const { clock, log, metrics } = options;
   const ownInfoText = JSON.stringify({ name: "mcp-gateway", version: options.gatewayVersion });
   const binding = createBinding({
@@ -139,44 +174,85 @@ function createEntry(spec: ServerSpec, options: ServersOptions, limits: ServersL
     countStray: () =>
       metrics.count("mcp_gateway_upstream_errors_total", { server: spec.name, error: "stray" }),
   });
-  const connection = createConnection({
-    spec,
+  const isProcess = spec.transport.kind === "stdio";
+  const shared = {
     openWire: binding.open,
     ownInfoText,
     clock,
     log,
     legacyVerdictTtlMs: limits.legacyVerdictTtlMs,
     reconnect: { firstMs: limits.reconnectFirstMs, maxMs: limits.reconnectMaxMs },
-    onNotification({ method }) {
-      if (method === "notifications/tools/list_changed") catalogue.invalidate();
-    },
     onReopened() {
-      catalogue.invalidate();
-      if (spec.transport.kind !== "stdio") return;
+      catalogues.invalidate();
+      if (!isProcess) return;
       metrics.count("mcp_gateway_upstream_restarts_total", { server: spec.name });
+    },
+  };
+  const takeNotification = ({ method }: McpNotification) => {
+    if (method === "notifications/tools/list_changed") catalogues.invalidate();
+  };
+  const connection = createConnection({
+    ...shared,
+    spec,
+    clientCapabilitiesText: "{}",
+    onNotification: takeNotification,
+    onRequest({ request, respond }) {
+      respond(answerUnasked(request, noFeatures) ?? answerHomeless(request));
+    },
+  });
+  const sessions = createSessionPool({
+    server: spec.name,
+    clock,
+    sessionsMax: isProcess ? limits.processesMax : limits.sessionsMax,
+    closesIdle: !isProcess,
+    connect: (clientCapabilitiesText, onRequest, onNotification) =>
+      createConnection({
+        ...shared,
+        spec: { ...spec, era: "legacy" },
+        clientCapabilitiesText,
+        onRequest,
+        onNotification(notification, wire) {
+          onNotification(notification, wire);
+          takeNotification(notification);
+        },
+      }),
+    onGap: () => catalogues.invalidate(),
+  });
+  const parked = createParkedCalls({ server: spec.name, room, parkedMs: limits.parkedMs });
+  const callServer = createCaller({
+    spec,
+    connection,
+    sessions,
+    parked,
+    ownInfoText,
+    clock,
+    tools: {
+      paramHeaders: (name) => catalogues.of("{}").paramHeaders(name),
+      refresh: async (signal) => void (await catalogues.of("{}").tools({ refresh: true, signal })),
     },
   });
   const { closePool } = binding;
   const client = createServerClient({
     spec,
     connection,
+    sessions,
+    parked,
+    callServer,
     closePool,
-    ownInfoText,
     clock,
     metrics,
-    tools: {
-      paramHeaders: (name) => catalogue.paramHeaders(name),
-      refresh: async (signal) => void (await catalogue.tools({ refresh: true, signal })),
+  });
+  const catalogues = createCatalogues(
+    {
+      client,
+      clock,
+      ttlMsMin: limits.catalogueTtlMsMin,
+      pagesMax: limits.cataloguePagesMax,
+      toolsMax: limits.catalogueToolsMax,
     },
-  });
-  const catalogue = createCatalogue({
-    client,
-    clock,
-    ttlMsMin: limits.catalogueTtlMsMin,
-    pagesMax: limits.cataloguePagesMax,
-    toolsMax: limits.catalogueToolsMax,
-  });
-  return { spec, client, catalogue };
+    () => connection.current()?.facts.era === "legacy",
+  );
+  return { spec, client, catalogues };
 }
 
 function disabledStatus(name: string): ServerStatus {

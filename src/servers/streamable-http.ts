@@ -1,26 +1,17 @@
 /**
  * The Streamable HTTP binding, client side, for both eras: one POST a message, answered by JSON or by an event
- * stream read event by event. Holds the session id a legacy server handed out, and knows nothing else of eras.
+ * stream (`http-answer.ts`); for legacy sessions also the session's own stream, and the resumption of a call's stream
+ * that broke (`server-stream.ts`). Holds the session id a legacy server handed out, and knows nothing else of eras.
  */
 import type { Fault } from "../errors/fault.ts";
-import { createEventParser } from "../protocol/event-stream.ts";
-import { type AnyMessage, decodeUtf8, parseMessage } from "../protocol/parse-message.ts";
+import { parseMessage } from "../protocol/parse-message.ts";
 import type { ScanLimits } from "../protocol/scan.ts";
-import { toAnswer } from "./answer.ts";
-import {
-  cancelled,
-  connectionLost,
-  failed,
-  invalidAnswer,
-  oversizedAnswer,
-  timedOut,
-  unreachable,
-} from "./faults.ts";
-import { operatorHeaders, pushChunk } from "./http.ts";
+import { cancelled, connectionLost, failed, timedOut, unreachable } from "./faults.ts";
+import { operatorHeaders } from "./http.ts";
+import { createAnswerParts, type Reply } from "./http-answer.ts";
 import { type AnswerReader, type HttpClient, headerLines, readAway } from "./http-client.ts";
-import type { ResponseHead } from "./http-response-parser.ts";
-import { mediaType, retryAfterMs } from "./response-headers.ts";
-import { answerServerRequest } from "./server-requests.ts";
+import { progressId } from "./relayed.ts";
+import { followStream } from "./server-stream.ts";
 import type { ServerSpec } from "./spec.ts";
 import type { Wire, WireAnswer, WireEvents, WireRequest } from "./wire.ts";
 
@@ -33,23 +24,29 @@ export interface StreamableHttpOptions {
   readonly countStray: () => void;
 }
 
-/** How long a stream may stay open after its answer before its connection is given up. */
-const lingerMs = 1_000;
+const endTimeoutMs = 1_000;
 const sessionIdCharsMax = 1_024;
+const eventIdCharsMax = 1_024;
 const visibleAscii = /^[\x21-\x7e]+$/;
+/** Connections refused or lost in a row before a call's broken stream is given up. */
+const resumeFailuresMax = 5;
 
 export function openStreamableHttp(options: StreamableHttpOptions): Wire {
   const { spec, http, scanLimits, events, countStray } = options;
   const server = spec.name;
+  const ownHeaders = { ...operatorHeaders(options.headers), "accept-encoding": "identity" };
   const fixedHeaders: Readonly<Record<string, string>> = {
-    ...operatorHeaders(options.headers),
+    ...ownHeaders,
     "content-type": "application/json",
     accept: "application/json, text/event-stream",
-    "accept-encoding": "identity",
   };
   const fixedLines = headerLines(fixedHeaders);
+  const answers = createAnswerParts(options);
+  /** Calls of a legacy session that wait for their answer: the session's own stream may speak of them. */
+  const waiting = new Map<number, WireRequest>();
   let lastId = 0;
   let sessionId: string | undefined;
+  let endStream: (() => void) | undefined;
 
   /** Starts a POST; undefined where a header cannot be written as one. */
   function start(text: string, headers: WireRequest["headers"], reader: AnswerReader) {
@@ -60,6 +57,23 @@ export function openStreamableHttp(options: StreamableHttpOptions): Wire {
     return http.start("POST", fixedLines + own + session + length, text, reader);
   }
 
+  /** Starts a GET for an event stream of the session. */
+  function startGet(
+    headers: WireRequest["headers"],
+    lastEventId: string | undefined,
+    reader: AnswerReader,
+  ) {
+    if (lastEventId !== undefined && lastEventId.length > eventIdCharsMax) return undefined;
+    const lines = headerLines({
+      ...headers,
+      ...ownHeaders,
+      accept: "text/event-stream",
+      ...(sessionId !== undefined && { "mcp-session-id": sessionId }),
+      ...(lastEventId !== undefined && { "last-event-id": lastEventId }),
+    });
+    return lines === undefined ? undefined : http.start("GET", lines, "", reader);
+  }
+
   /** Sends a message that expects no answer; whatever comes back is read away, within a time limit. */
   function post(text: string, headers: WireRequest["headers"]): Promise<void> {
     return readAway(spec.connectTimeoutMs, (reader) => start(text, headers, reader));
@@ -68,7 +82,7 @@ export function openStreamableHttp(options: StreamableHttpOptions): Wire {
   function request(wireRequest: WireRequest): Promise<WireAnswer> {
     if (wireRequest.signal?.aborted) return Promise.resolve(failed(cancelled, false));
     return new Promise((resolve) => {
-      const { signal, timeoutMs, text } = wireRequest;
+      const { id, signal, timeoutMs, text } = wireRequest;
       let isSettled = false;
       let stop: (() => void) | undefined;
       const settle = (answer: WireAnswer) => {
@@ -76,6 +90,7 @@ export function openStreamableHttp(options: StreamableHttpOptions): Wire {
         isSettled = true;
         clearTimeout(timer);
         signal?.removeEventListener("abort", abandon);
+        waiting.delete(id);
         resolve(answer);
       };
       const end = (fault: Fault, mayHaveRun: boolean, status?: number) => {
@@ -90,7 +105,10 @@ export function openStreamableHttp(options: StreamableHttpOptions): Wire {
         end(fault, true);
       };
       const abandon = () => giveUp(cancelled);
-      const timer = setTimeout(() => giveUp(timedOut(server, timeoutMs)), timeoutMs);
+      const timer =
+        timeoutMs === undefined
+          ? undefined
+          : setTimeout(() => giveUp(timedOut(server, timeoutMs)), timeoutMs);
       signal?.addEventListener("abort", abandon, { once: true });
       const reply: Reply = {
         wireRequest,
@@ -98,132 +116,43 @@ export function openStreamableHttp(options: StreamableHttpOptions): Wire {
         end,
         isSettled: () => isSettled,
         stop: () => stop?.(),
+        resume(position) {
+          if (sessionId === undefined) return false;
+          const endFollowing = followStream({
+            spec,
+            get: (eventId, reader) => startGet(wireRequest.headers, eventId, reader),
+            from: position,
+            failuresMax: resumeFailuresMax,
+            onText(message) {
+              answers.takeMessage(message, reply);
+              if (isSettled) endFollowing();
+            },
+            onGap: () => {},
+            onGivenUp: (reason) => end(connectionLost(server, reason), true),
+          });
+          stop = endFollowing;
+          return true;
+        },
+        onHead({ headers }) {
+          if (wireRequest.method === "initialize") keepSession(headers.get("mcp-session-id"));
+        },
         hadStray: false,
       };
-      stop = start(text, wireRequest.headers, readerOf(reply));
+      if (endStream !== undefined) waiting.set(id, wireRequest);
+      stop = start(text, wireRequest.headers, answers.readerOf(reply));
       if (stop === undefined) end(unreachable(server, "header-refused"), false);
     });
   }
 
-  function readerOf(reply: Reply): AnswerReader {
-    let body: BodyReader | undefined;
-    return {
-      onHead(head) {
-        body = readHead(head, reply);
-      },
-      onChunk: (chunk) => body?.onChunk(chunk),
-      onEnd() {
-        body?.onEnd();
-        reply.end(connectionLost(server, "closed"), true);
-      },
-      onFailure(code, kind) {
-        body?.onFailure?.();
-        if (kind === "unsent") reply.end(unreachable(server, code), false);
-        else if (kind === "lost") reply.end(connectionLost(server, code), true);
-        else reply.end(invalidAnswer(server, code), true);
-      },
-    };
-  }
-
-  function readHead(head: ResponseHead, reply: Reply): BodyReader | undefined {
-    const { status, headers } = head;
-    const encoding = headers.get("content-encoding");
-    const type = mediaType(headers.get("content-type"));
-    if (reply.wireRequest.method === "initialize") keepSession(headers.get("mcp-session-id"));
-    if (status >= 300 && status < 400) refuse(head, reply, "redirect-refused");
-    else if (encoding !== undefined && encoding !== "identity") {
-      refuse(head, reply, "content-encoding");
-    } else if (type === "text/event-stream" && status === 200) return readEvents(reply);
-    else if (type === "application/json") return readJson(head, reply);
-    else refuse(head, reply, `status-${status}`);
-    return undefined;
-  }
-
-  /** A client error says that the request was not carried out; every other status leaves that open. */
-  function refuse({ status, headers }: ResponseHead, reply: Reply, reason: string): void {
-    const waitMs = retryAfterMs(headers.get("retry-after"));
-    reply.end(invalidAnswer(server, reason, waitMs), status < 400 || status >= 500, status);
-  }
-
-  function readJson(head: ResponseHead, reply: Reply): BodyReader {
-    const { status } = head;
-    const chunks: Buffer[] = [];
-    let bytes = 0;
-    return {
-      onChunk(chunk) {
-        bytes += chunk.length;
-        if (bytes <= spec.responseBytesMax) chunks.push(chunk);
-        else reply.end(oversizedAnswer(server, spec.responseBytesMax), true, status);
-      },
-      onEnd() {
-        const first = chunks[0];
-        const whole = chunks.length === 1 && first !== undefined ? first : Buffer.concat(chunks);
-        const text = decodeUtf8(whole);
-        const message = text === undefined ? undefined : parseMessage(text, scanLimits);
-        if (message?.kind === "response" && message.idText === String(reply.wireRequest.id)) {
-          reply.settle(toAnswer(server, message, status));
-          return;
-        }
-        if (status === 200) countStray();
-        refuse(head, reply, status === 200 ? misfit(message) : `status-${status}`);
-      },
-    };
-  }
-
-  /** After the answer the server should end the stream; one that does not loses its connection. */
-  function readEvents(reply: Reply): BodyReader {
-    const decoder = new TextDecoder("utf-8", { fatal: true });
-    const parser = createEventParser({
-      lineBytesMax: spec.responseBytesMax,
-      onEvent: (event) => takeEvent(event.text, reply),
-    });
-    let lingering: ReturnType<typeof setTimeout> | undefined;
-    return {
-      onChunk(chunk) {
-        if (lingering !== undefined) return;
-        const fault = pushChunk(parser, decoder, chunk, spec);
-        if (fault !== undefined) {
-          reply.end(fault, true, 200);
-          reply.stop();
-        } else if (reply.isSettled()) lingering = setTimeout(reply.stop, lingerMs);
-      },
-      onEnd() {
-        clearTimeout(lingering);
-        // Nothing but answers to what was never asked: the server did answer, only not usably.
-        if (reply.hadStray) reply.end(invalidAnswer(server, "unknown-id"), true, 200);
-      },
-      onFailure: () => clearTimeout(lingering),
-    };
-  }
-
-  /** The first final answer wins; what follows it, and answers to anything else, are dropped and counted. */
-  function takeEvent(text: string, reply: Reply): void {
-    if (text === "") return;
-    if (reply.isSettled()) {
-      countStray();
-      return;
-    }
+  /** A message on the session's own stream: it belongs to no call, unless its progress token says so. */
+  function takeUnasked(text: string): void {
     const message = parseMessage(text, scanLimits);
-    switch (message.kind) {
-      case "response":
-        if (message.idText === String(reply.wireRequest.id)) {
-          reply.settle(toAnswer(server, message, 200));
-          break;
-        }
-        countStray();
-        reply.hadStray = true;
-        break;
-      case "notification":
-        takeNotification(message, reply.wireRequest, events);
-        break;
-      case "request":
-        void post(answerServerRequest(message), reply.wireRequest.headers);
-        break;
-      case "malformed":
-        countStray();
-        reply.end(invalidAnswer(server, "malformed-message"), true, 200);
-        break;
-    }
+    if (message.kind === "request") events.onRequest(message, undefined);
+    else if (message.kind !== "notification") countStray();
+    else if (message.method === "notifications/progress") {
+      waiting.get(progressId(message) ?? 0)?.onNotification(message);
+    } else if (message.method !== "notifications/message") events.onNotification(message);
+    else if (waiting.size === 1) for (const call of waiting.values()) call.onNotification(message);
   }
 
   function keepSession(value: string | undefined): void {
@@ -235,47 +164,30 @@ export function openStreamableHttp(options: StreamableHttpOptions): Wire {
     nextId: () => ++lastId,
     request,
     notify: post,
+    respond: post,
+    openStream(headers, onGap) {
+      endStream ??= followStream({
+        spec,
+        get: (eventId, reader) => startGet(headers, eventId, reader),
+        from: { lastEventId: undefined, retryMs: undefined },
+        failuresMax: Number.POSITIVE_INFINITY,
+        onText: takeUnasked,
+        onGap,
+        onGivenUp() {
+          // The server keeps no such stream, or no longer knows the session: the next call finds out.
+        },
+      });
+    },
     isOpen: () => true,
     close: () => endSession(),
   };
 
   function endSession(): Promise<void> {
+    endStream?.();
     if (sessionId === undefined) return Promise.resolve();
     const lines = headerLines({ ...operatorHeaders(options.headers), "mcp-session-id": sessionId });
     sessionId = undefined;
     if (lines === undefined) return Promise.resolve();
-    return readAway(lingerMs, (reader) => http.start("DELETE", lines, "", reader));
+    return readAway(endTimeoutMs, (reader) => http.start("DELETE", lines, "", reader));
   }
-}
-
-interface BodyReader {
-  onChunk(chunk: Buffer): void;
-  onEnd(): void;
-  onFailure?(): void;
-}
-
-interface Reply {
-  readonly wireRequest: WireRequest;
-  readonly settle: (answer: WireAnswer) => void;
-  readonly end: (fault: Fault, mayHaveRun: boolean, status?: number) => void;
-  readonly isSettled: () => boolean;
-  readonly stop: () => void;
-  /** An answer to something never asked came on its stream. */
-  hadStray: boolean;
-}
-
-function takeNotification(
-  message: Parameters<WireRequest["onNotification"]>[0],
-  wireRequest: WireRequest,
-  events: WireEvents,
-): void {
-  const isOfCall =
-    message.method === "notifications/progress" || message.method === "notifications/message";
-  if (isOfCall) wireRequest.onNotification(message);
-  else events.onNotification(message);
-}
-
-function misfit(message: AnyMessage | undefined): string {
-  if (message === undefined) return "not-utf8";
-  return message.kind === "response" ? "unknown-id" : "malformed-message";
 }

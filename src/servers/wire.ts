@@ -5,7 +5,7 @@
  */
 import type { Fault } from "../errors/fault.ts";
 import type { JsonObject } from "../protocol/json-view.ts";
-import type { McpNotification } from "../protocol/messages.ts";
+import type { McpNotification, McpRequest } from "../protocol/messages.ts";
 
 export interface WireRequest {
   /** Ours, unique on this wire; also our progress token. */
@@ -18,7 +18,10 @@ export interface WireRequest {
   /** The notification that takes the request back; undefined where closing its stream says so. */
   readonly cancellation: string | undefined;
   readonly signal: AbortSignal | undefined;
-  readonly timeoutMs: number;
+  /** Undefined where the caller itself limits the time, by `signal`. */
+  readonly timeoutMs: number | undefined;
+  /** Values of `resultType` this request may be answered with besides `complete`. */
+  readonly resultTypes?: ReadonlySet<string>;
   /** Called for each notification known to belong to this request, in order, before the promise resolves. */
   readonly onNotification: (notification: McpNotification) => void;
 }
@@ -41,14 +44,27 @@ export interface Wire {
   request(request: WireRequest): Promise<WireAnswer>;
   /** Sends a notification; resolves when it is out (or lost: nobody waits for an answer). Never rejects. */
   notify(text: string, headers: Readonly<Record<string, string>>): Promise<void>;
+  /** Answers a request of the server. Never rejects. */
+  respond(text: string, headers: Readonly<Record<string, string>>): Promise<void>;
+  /**
+   * Opens the session's own stream, where the binding keeps one apart from the answers (legacy Streamable HTTP), and
+   * keeps it open. `onGap` is called each time it was broken and what the server said in between may be lost. A second
+   * call changes nothing.
+   */
+  openStream?(headers: Readonly<Record<string, string>>, onGap: () => void): void;
   /** False once the connection behind it is gone for good. */
   isOpen(): boolean;
   close(): Promise<void>;
 }
 
 export interface WireEvents {
-  /** A notification that belongs to no single call: list changes. */
+  /** A notification that belongs to no single call: list changes, a request of the server taken back. */
   readonly onNotification: (notification: McpNotification) => void;
+  /**
+   * The server asks; the answer goes out by `Wire.respond`. `callId` is the request it surely belongs to: the one on
+   * whose stream it came.
+   */
+  readonly onRequest: (request: McpRequest, callId: number | undefined) => void;
   /** The connection ended by itself. */
   readonly onClose: (fault: Fault) => void;
 }

@@ -62,6 +62,7 @@ const gauges = {
   mcp_gateway_connections: ["Open agent connections, by binding.", ["binding"]],
   mcp_gateway_sessions: ["Legacy sessions open.", []],
   mcp_gateway_in_flight: ["Calls in flight.", []],
+  mcp_gateway_parked_calls: ["Calls that wait for their agent's answers.", ["server"]],
   mcp_gateway_cache_bytes: ["Bytes held by the reply cache.", []],
   mcp_gateway_cache_entries: ["Entries held by the reply cache.", []],
   mcp_gateway_audit_spool_bytes: ["Bytes in the spool.", []],

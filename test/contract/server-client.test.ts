@@ -113,7 +113,8 @@ describe.each(combinations)("server client over $name", ({ era, start }) => {
 
   test("UP-16 gives up after the call's time limit and tells the server", async () => {
     const { client } = connect((await start()).transport);
-    await client.facts(never);
+    // Its session is open: the time is the call's own.
+    await untilEcho(client);
     const late = await client.call(toolCall("wait", "{}"), { ...context(), timeoutMs: 50 }, ignore);
     expect(late).toMatchObject({ kind: "fault", fault: { name: "upstream-timeout" } });
     await until(async () => (await seen(client)).includes("cancelled"));

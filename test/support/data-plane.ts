@@ -13,6 +13,8 @@ import { createLimiter } from "../../src/limits/limiter.ts";
 import { createSourceLimit } from "../../src/limits/source-limit.ts";
 import { createDispatch } from "../../src/pipeline/dispatch.ts";
 import type { Dispatch, Reply } from "../../src/pipeline/incoming.ts";
+import { createLongNames } from "../../src/pipeline/long-names.ts";
+import { createRequestStates } from "../../src/pipeline/request-state.ts";
 import { createResourceOwners } from "../../src/pipeline/resource-owners.ts";
 import { compilePolicy } from "../../src/policy/compile.ts";
 import { objectText, readObject, stringMember } from "../../src/protocol/json-view.ts";
@@ -40,6 +42,10 @@ export interface FakeServer {
   readonly dataClass?: ServerSpec["dataClass"];
   /** Answers tools/call; by default an echo of the tool's name. */
   readonly call?: (request: McpRequest) => Outcome;
+  /** Answers any request before everything else; undefined = as usual. */
+  readonly answer?: (request: McpRequest) => Outcome | undefined;
+  /** Source text of its capabilities. */
+  readonly capabilitiesText?: string;
 }
 
 export interface RecordedDraft extends RecordDraft {
@@ -53,7 +59,14 @@ export interface DataPlane {
   readonly seen: string[];
   /** Makes appends of these events fail from now on. */
   failAudit(...events: readonly string[]): void;
-  ask(token: string, method: string, params?: object, scope?: string): Promise<Reply>;
+  /** `capabilities` is what the agent declares; none by default. */
+  ask(
+    token: string,
+    method: string,
+    params?: object,
+    scope?: string,
+    capabilities?: object,
+  ): Promise<Reply>;
 }
 
 const resource = (kind: string, name: string, body: object): StoredResource => ({
@@ -117,9 +130,11 @@ export function virtualOf(name: string, more: object): StoredResource {
   return resource("virtual-server", name, body);
 }
 
+/** `real` stands in for the fakes' answers; they then say only what is registered. */
 export function createDataPlane(
   fakes: readonly FakeServer[],
   state: readonly StoredResource[],
+  real?: Servers,
 ): DataPlane {
   const clock = systemClock;
   const metrics = createMetrics();
@@ -128,7 +143,7 @@ export function createDataPlane(
   const failing = new Set<string>();
   const specs = fakes.map((fake) => resource("server", fake.name, specOf(fake)));
   const snapshot = buildSnapshot(1, [...specs, ...state], compilePolicy);
-  const servers = createFakeServers(fakes, seen);
+  const servers = real ?? createFakeServers(fakes, seen);
   const audit = createFakeAudit(records, failing);
   const defaults = {
     requestsPerMinute: 1_000_000,
@@ -165,10 +180,12 @@ export function createDataPlane(
     limiter: createLimiter({ defaults, clock, metrics }),
     concurrency: createConcurrency({ perClientMax: 1_000, totalMax: 1_000, metrics }),
     defaults,
+    states: createRequestStates({ tokenKey: Buffer.alloc(32, 7), lifetimeMs: 60_000, clock }),
+    longNames: createLongNames({ servers, log: silentLog }),
     owners: createResourceOwners({ servers, clock, ttlMs: 1_000 }),
     gateway: { name: "gateway", version: "0" },
     mergeTimeoutMs: 1_000,
-    callTimeoutMs: 1_000,
+    callTimeoutMs: 10_000,
   });
   return {
     dispatch,
@@ -177,7 +194,8 @@ export function createDataPlane(
     failAudit: (...events) => {
       for (const event of events) failing.add(event);
     },
-    ask: (token, method, params, scope = "all") => ask(dispatch, token, method, params, scope),
+    ask: (token, method, params, scope = "all", capabilities = {}) =>
+      ask(dispatch, token, method, params, scope, capabilities),
   };
 }
 
@@ -187,11 +205,17 @@ function ask(
   method: string,
   params: object | undefined,
   scope: string,
+  capabilities: object,
 ): Promise<Reply> {
   const text = JSON.stringify({ jsonrpc: "2.0", id: 1, method, params });
   const message = parseMessage(text, defaultScanLimits);
   if (message.kind !== "request" && message.kind !== "malformed")
     throw new Error(`no request: ${text}`);
+  const clientCapabilitiesText = JSON.stringify(capabilities);
+  const asked =
+    message.kind === "malformed"
+      ? message
+      : { ...message, envelope: { ...message.envelope, clientCapabilitiesText } };
   return dispatch.dispatch(
     {
       binding: "http",
@@ -205,7 +229,7 @@ function ask(
       sessionId: undefined,
       traceparent: undefined,
       bodyBytes: text.length,
-      message,
+      message: asked,
       signal: new AbortController().signal,
     },
     { relay: () => {} },
@@ -213,7 +237,7 @@ function ask(
 }
 
 /** A token of the right form for a client id, so that only its digest matters. */
-function clientToken(id: string): string {
+export function clientToken(id: string): string {
   return `mcpgw_${Buffer.from(id.padEnd(32, "-")).toString("base64url").slice(0, 43)}`;
 }
 
@@ -222,7 +246,7 @@ function digestOf(tokenOrId: string): string {
   return Bun.SHA256.hash(token, "hex");
 }
 
-function specOf(fake: FakeServer): ServerSpec {
+export function specOf(fake: FakeServer): ServerSpec {
   return {
     name: fake.name,
     description: "",
@@ -281,7 +305,8 @@ function clientOfFake(fake: FakeServer, seen: string[]): ServerClient {
         request.params &&
         (stringMember(request.params, "name") ?? stringMember(request.params, "uri"));
       seen.push(`${fake.name} ${request.method} ${target ?? ""}`.trim());
-      return fake.isDown ? down : answerOf(fake, request, target);
+      if (fake.isDown) return down;
+      return fake.answer?.(request) ?? answerOf(fake, request, target);
     },
     listen: (filter) => ({ honoured: Promise.resolve(filter), close() {} }),
     facts: async () => {
@@ -289,7 +314,7 @@ function clientOfFake(fake: FakeServer, seen: string[]): ServerClient {
       return {
         era: "modern",
         revision: "2026-07-28",
-        capabilitiesText: '{"tools":{},"prompts":{},"resources":{}}',
+        capabilitiesText: fake.capabilitiesText ?? '{"tools":{},"prompts":{},"resources":{}}',
         instructions: undefined,
         serverInfoText: undefined,
       };

@@ -8,6 +8,7 @@ import { createFault, type Fault } from "../../errors/fault.ts";
 import type { Principal } from "../../identity/principal.ts";
 import type { Action, Decision } from "../../policy/rule.ts";
 import {
+  findMember,
   type JsonObject,
   objectMember,
   readObject,
@@ -15,16 +16,19 @@ import {
 } from "../../protocol/json-view.ts";
 import type { McpRequest } from "../../protocol/messages.ts";
 import type { MethodFacts, TargetKind } from "../../protocol/methods.ts";
-import { filterList } from "../../route/merge.ts";
-import { type ResolvedName, resolveName, serversOf } from "../../route/names.ts";
+import { asPrivate } from "../../route/hints.ts";
+import { filterList, nextCursorOf } from "../../route/merge.ts";
+import { looksShortened, type ResolvedName, resolveName, serversOf } from "../../route/names.ts";
 import type { Scope, Snapshot } from "../../state/snapshot.ts";
 import type { Metrics } from "../../telemetry/metrics.ts";
 import { answerWith, type Exchange, proceed, refuse, type Verdict } from "../exchange.ts";
+import type { LongNameMemory } from "../long-names.ts";
 import type { ResourceOwners } from "../resource-owners.ts";
 import type { Stage } from "../stage.ts";
 
 export interface AuthorizeDeps {
   readonly owners: ResourceOwners;
+  readonly longNames: LongNameMemory;
   readonly metrics: Metrics;
 }
 
@@ -57,14 +61,33 @@ export function createAuthorizeStage(deps: AuthorizeDeps): Stage {
       return authorizeTarget(deps, x, x.scope, principal, named);
     },
     leave(x: Exchange): void {
-      const list = x.method?.listMember;
-      const { principal, scope } = x;
-      if (list === undefined || principal === undefined || scope === undefined) return;
-      if (x.outcome?.kind !== "result") return;
-      const keep = (element: JsonObject) => isListed(x.snapshot, principal, scope, list, element);
-      x.outcome = { kind: "result", result: filterList(x.outcome.result, list, keep) };
+      const { principal, scope, method } = x;
+      if (x.outcome?.kind !== "result" || !method?.cacheable) return;
+      if (principal === undefined || scope === undefined) return;
+      const { result } = x.outcome;
+      const { listMember: list } = method;
+      const keep = (element: JsonObject) =>
+        list !== undefined && isListed(deps, x.snapshot, principal, scope, list, element);
+      const kept = list === undefined ? result : filterList(result, list, keep);
+      const isShared = kept === result && isShareable(x, scope, principal, result);
+      x.outcome = { kind: "result", result: isShared ? result : asPrivate(kept) };
     },
   };
+}
+
+/**
+ * Whether what a server calls `public` may be passed on so: lists whose operator said that they do not depend on who
+ * asks (CA-01), seen whole by this principal. The pages of one list must agree and are filtered one by one, so a list
+ * of several pages never is.
+ */
+function isShareable(x: Exchange, scope: Scope, principal: Principal, result: JsonObject): boolean {
+  if (x.method?.listMember === undefined || nextCursorOf(result) !== undefined) return false;
+  if (x.request?.params && findMember(x.request.params, "cursor") !== undefined) return false;
+  return serversOf(scope, x.snapshot.servers).every(
+    (server) =>
+      x.snapshot.servers.get(server)?.listsPublic === true &&
+      x.snapshot.policy.seesServer(principal, server),
+  );
 }
 
 const scopeUnknown = createFault("scope-unknown", "Not found", { reason: "scope-unknown" });
@@ -126,14 +149,17 @@ function authorizeTarget(
   principal: Principal,
   named: NamedTarget,
 ): Verdict | Promise<Verdict> {
-  if (named.kind !== "resource") {
-    return decide(
-      deps,
-      x,
-      principal,
-      named,
-      resolveName(scope, named.kind, named.given, x.snapshot.servers),
-    );
+  const { kind, given } = named;
+  if (kind !== "resource") {
+    const { servers, policy } = x.snapshot;
+    const decideNamed = () => {
+      const resolved = resolveName(scope, kind, given, servers, deps.longNames);
+      return decide(deps, x, principal, named, resolved);
+    };
+    const isUnknown = scope.kind === "all" && looksShortened(given);
+    if (!isUnknown || deps.longNames.find(kind, given) !== undefined) return decideNamed();
+    const visible = serversOf(scope, servers).filter((one) => policy.seesServer(principal, one));
+    return deps.longNames.lookUp(kind, given, visible).then(decideNamed);
   }
   const may = (server: string) =>
     x.snapshot.policy.decide(principal, question(server, named, named.given)).allowed;
@@ -184,6 +210,7 @@ export function targetHidden(kind: TargetKind, given: string, reason: string): F
 }
 
 function isListed(
+  { longNames }: AuthorizeDeps,
   snapshot: Snapshot,
   principal: Principal,
   scope: Scope,
@@ -207,7 +234,7 @@ function isListed(
   const kind = list === "tools" ? "tool" : "prompt";
   const name = stringMember(element, "name");
   const resolved =
-    name === undefined ? undefined : resolveName(scope, kind, name, snapshot.servers);
+    name === undefined ? undefined : resolveName(scope, kind, name, snapshot.servers, longNames);
   if (resolved === undefined) return false;
   const asked = {
     server: resolved.server,

@@ -63,9 +63,12 @@ function planOf(x: Exchange): CachePlan | undefined {
   if (method.method !== "tools/call" || x.resolved === undefined) return undefined;
   const setting = settingOf(x);
   if (setting === undefined || setting.cacheTtlMs <= 0) return undefined;
-  if (request.params && memberText(request.params, "requestState") !== undefined) return undefined;
+  // A further round of a call is about its answers, not about its arguments (CA-06).
+  if (request.params?.members.some(({ key }) => roundMembers.has(key))) return undefined;
   return { identity: identityOf(x, request, setting.cachePublic), ttlMs: setting.cacheTtlMs };
 }
+
+const roundMembers = new Set(["requestState", "inputResponses"]);
 
 function listPlan(
   x: Exchange,

@@ -4,9 +4,11 @@
  */
 import { createFault } from "../../errors/fault.ts";
 import type { Clock } from "../../lib/clock.ts";
+import { isInputRequired } from "../../protocol/input-required.ts";
 import { type JsonObject, readObject } from "../../protocol/json-view.ts";
 import type { McpRequest, Outcome, RelayedMessage } from "../../protocol/messages.ts";
-import { concatPages, mergeDiscovery, nextCursorOf, type ServerSelf } from "../../route/merge.ts";
+import { mergeDiscovery, type ServerSelf } from "../../route/discovery.ts";
+import { concatPages, nextCursorOf } from "../../route/merge.ts";
 import type { CallContext, Servers } from "../../servers/client.ts";
 import {
   type Answer,
@@ -70,6 +72,14 @@ const notThere: Outcome = {
   fault: createFault("upstream-unreachable", "Server unreachable"),
 };
 
+/** A list may not ask anything; its server counts as missing. */
+const noQuestion: Outcome = {
+  kind: "fault",
+  fault: createFault("upstream-invalid", "The server asked the agent in a way it may not", {
+    reason: "question-not-allowed",
+  }),
+};
+
 /** One request to one server, which may take until the deadline; the server's own limit is its client's matter. */
 async function callOne(
   deps: ForwardDeps,
@@ -97,6 +107,7 @@ async function callAllPages(
     const page = { server: forwarding.server, request };
     const outcome = await callOne(deps, x, page, deadlineMs, ignore);
     if (outcome.kind !== "result") return { server: forwarding.server, outcome };
+    if (isInputRequired(outcome.result)) return { server: forwarding.server, outcome: noQuestion };
     pages.push(outcome.result);
     const cursor = nextCursorOf(outcome.result);
     if (cursor === undefined) break;
@@ -144,7 +155,9 @@ function contextOf(x: Exchange, timeoutMs: number): CallContext {
   const { traceparent } = x.incoming;
   const headers: Record<string, string> = { "X-Request-ID": x.id };
   if (traceparent !== undefined) headers.traceparent = traceparent;
-  return { signal: x.signal, timeoutMs, headers };
+  const principalId = x.principal?.id;
+  const caller = principalId === undefined ? {} : { principalId };
+  return { signal: x.signal, timeoutMs, headers, ...caller };
 }
 
 /** Progress of a part means nothing to who asked for the whole. */

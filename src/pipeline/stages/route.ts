@@ -12,6 +12,7 @@ import {
 } from "../../protocol/json-view.ts";
 import type { McpRequest, Outcome } from "../../protocol/messages.ts";
 import type { MethodFacts } from "../../protocol/methods.ts";
+import { asPrivate, joinHints, readHints } from "../../route/hints.ts";
 import { filterList, mergeLists } from "../../route/merge.ts";
 import { serversOf } from "../../route/names.ts";
 import type { Servers } from "../../servers/client.ts";
@@ -24,6 +25,7 @@ import {
   refuse,
   type Verdict,
 } from "../exchange.ts";
+import type { LongNameMemory } from "../long-names.ts";
 import { readList } from "../server-lists.ts";
 import type { Stage } from "../stage.ts";
 import { targetHidden } from "./authorize.ts";
@@ -32,7 +34,11 @@ type ListMember = NonNullable<MethodFacts["listMember"]>;
 
 export interface RouteDeps {
   readonly servers: Servers;
+  readonly longNames: LongNameMemory;
 }
+
+/** A list with a server missing is soon asked for again. */
+const partialTtlMs = 1_000;
 
 export function createRouteStage(deps: RouteDeps): Stage {
   return {
@@ -71,7 +77,7 @@ export function createRouteStage(deps: RouteDeps): Stage {
       const list = x.method?.listMember;
       if (x.outcome?.kind === "error") return hideUnknown(deps, x, x.outcome.error.code);
       if (list === undefined || x.scope === undefined || x.target?.kind !== "merge") return;
-      if (x.outcome?.kind === "result") x.outcome = joinAnswers(x.scope, list, readableAnswers(x));
+      if (x.outcome?.kind === "result") x.outcome = joinAnswers(deps, x, x.scope, list);
     },
   };
 }
@@ -112,7 +118,7 @@ function requireListed(
   server: string,
   name: string,
 ): Promise<Verdict> | Verdict {
-  const known = deps.servers.knowsTool(server, name);
+  const known = deps.servers.knowsTool(server, name, declaredBy(x));
   if (known === true) return proceed;
   return confirmListed(deps, x, server, name);
 }
@@ -125,9 +131,10 @@ async function confirmListed(
   name: string,
 ): Promise<Verdict> {
   try {
-    const tools = await deps.servers.tools(server, { refresh: false, signal: x.signal });
+    const asked = { signal: x.signal, clientCapabilitiesText: declaredBy(x) };
+    const tools = await deps.servers.tools(server, { ...asked, refresh: false });
     if (tools.has(name)) return proceed;
-    const fresh = await deps.servers.tools(server, { refresh: true, signal: x.signal });
+    const fresh = await deps.servers.tools(server, { ...asked, refresh: true });
     if (fresh.has(name)) return proceed;
   } catch {
     // The server cannot be asked: forward finds out and says so.
@@ -136,6 +143,11 @@ async function confirmListed(
   const { request } = x;
   const given = request?.params && stringMember(request.params, "name");
   return refuse(targetHidden("tool", given ?? "", "not-listed"));
+}
+
+/** A server may offer tools only to clients that can be asked something. */
+function declaredBy({ request }: Exchange): string {
+  return request?.envelope.clientCapabilitiesText ?? "{}";
 }
 
 const invalidParamsCode = -32602;
@@ -178,16 +190,27 @@ function readableAnswers(x: Exchange): readonly Answer[] {
       const asked = { server, kind: "resource", target, action: "read_resource" } as const;
       return snapshot.policy.decide(principal, asked).allowed;
     });
-    return { server, outcome: { kind: "result", result } };
+    const isWhole = result === outcome.result;
+    return { server, outcome: { kind: "result", result: isWhole ? result : asPrivate(result) } };
   });
 }
 
 /** One down server never breaks the list of the others; only when all failed does the list fail. */
-function joinAnswers(scope: Scope, list: ListMember, answers: readonly Answer[]): Outcome {
+function joinAnswers(deps: RouteDeps, x: Exchange, scope: Scope, list: ListMember): Outcome {
+  const answers = readableAnswers(x);
   const parts = answers.flatMap(({ server, outcome }) =>
     outcome.kind === "result" ? [{ server, result: outcome.result }] : [],
   );
   const failure = answers.find(({ outcome }) => outcome.kind === "fault");
   if (parts.length === 0 && failure !== undefined) return failure.outcome;
-  return { kind: "result", result: mergeLists(scope, list, parts) };
+  const ttlOf = (server: string) => x.snapshot.servers.get(server)?.listTtlMs ?? 0;
+  const { ttlMs = 0, isPublic } = joinHints(
+    parts.map(({ server, result }) => {
+      const hints = readHints(result);
+      return { ...hints, ttlMs: Math.min(hints.ttlMs ?? ttlOf(server), ttlOf(server)) };
+    }),
+  );
+  const isPartial = parts.length < answers.length;
+  const hints = { ttlMs: isPartial ? Math.min(ttlMs, partialTtlMs) : ttlMs, isPublic };
+  return { kind: "result", result: mergeLists(scope, list, parts, hints, deps.longNames) };
 }

@@ -21,6 +21,8 @@ export interface HandshakeOptions {
   readonly server: string;
   /** Source text of the gateway's own client-info object. */
   readonly ownInfoText: string;
+  /** Source text of the client capabilities an `initialize` declares. */
+  readonly clientCapabilitiesText: string;
   readonly timeoutMs: number;
   readonly signal: AbortSignal;
 }
@@ -34,9 +36,11 @@ export async function openLegacySession(
   wire: Wire,
   options: HandshakeOptions,
 ): Promise<LegacyOpening> {
-  const { server, ownInfoText, timeoutMs, signal } = options;
+  const { server, ownInfoText, clientCapabilitiesText, timeoutMs, signal } = options;
   const id = wire.nextId();
-  const params = `{"protocolVersion":"${newestLegacyRevision}","capabilities":{},"clientInfo":${ownInfoText}}`;
+  const params =
+    `{"protocolVersion":"${newestLegacyRevision}"` +
+    `,"capabilities":${clientCapabilitiesText},"clientInfo":${ownInfoText}}`;
   const answer = await wire.request({
     id,
     method: "initialize",

@@ -24,17 +24,11 @@ export function renderLegacy(request: McpRequest, id: number): string {
 
 /**
  * Codes change meaning between the eras: -32002 is -32602 now, the range the specification reserves must not come
- * from a server that does not know it, and -32000 to -32019 must be given no meaning.
+ * from a server that does not know it (-32042 is asked in its own way before, `url-required.ts`), and -32000 to -32019
+ * must be given no meaning.
  */
 export function modernError(error: ServerErrorBody): ServerErrorBody {
   if (error.code === -32002) return withCode(error, -32602);
-  if (error.code === -32042) {
-    return {
-      code: -32603,
-      message: "The server asks for a step this gateway cannot pass on yet",
-      dataText: undefined,
-    };
-  }
   if (error.code <= -32020 && error.code >= -32099) return withCode(error, -32603);
   if (error.code <= -32000 && error.code >= -32019) {
     const dataMember = error.dataText === undefined ? "" : `,"data":${error.dataText}`;

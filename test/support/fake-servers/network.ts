@@ -4,8 +4,12 @@
  */
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
+import type { Server as V1Server } from "@modelcontextprotocol/sdk/server/index.js";
 import { SSEServerTransport } from "@modelcontextprotocol/sdk/server/sse.js";
-import { StreamableHTTPServerTransport } from "@modelcontextprotocol/sdk/server/streamableHttp.js";
+import {
+  type EventStore,
+  StreamableHTTPServerTransport,
+} from "@modelcontextprotocol/sdk/server/streamableHttp.js";
 import type { Transport } from "@modelcontextprotocol/sdk/shared/transport.js";
 import type { JSONRPCMessage } from "@modelcontextprotocol/sdk/types.js";
 import { createMcpHandler } from "@modelcontextprotocol/server";
@@ -20,7 +24,13 @@ export interface FakeServer {
   stop(): Promise<void>;
 }
 
-export async function startHttpV1(port = 0): Promise<FakeServer> {
+export type CreateServer = (behaviour: Behaviour) => V1Server;
+
+export async function startHttpV1(
+  port = 0,
+  create: CreateServer = createV1Server,
+  more: { readonly eventStore?: EventStore; readonly retryInterval?: number } = {},
+): Promise<FakeServer> {
   const sessions = new Map<string, StreamableHTTPServerTransport>();
   return startNode(port, "/mcp", async (request, response, behaviour) => {
     const id = request.headers["mcp-session-id"];
@@ -28,21 +38,25 @@ export async function startHttpV1(port = 0): Promise<FakeServer> {
     if (known !== undefined) return known.handleRequest(request, response);
     if (id !== undefined) return notFound(response);
     const transport: StreamableHTTPServerTransport = new StreamableHTTPServerTransport({
+      ...more,
       sessionIdGenerator: () => crypto.randomUUID(),
       onsessioninitialized: (made) => void sessions.set(made, transport),
     });
-    await createV1Server(behaviour).connect(transport);
+    await create(behaviour).connect(transport);
     return transport.handleRequest(request, response);
   });
 }
 
-export async function startSseV1(port = 0): Promise<FakeServer> {
+export async function startSseV1(
+  port = 0,
+  create: CreateServer = createV1Server,
+): Promise<FakeServer> {
   const sessions = new Map<string, SSEServerTransport>();
   return startNode(port, "/sse", async (request, response, behaviour) => {
     if (request.method === "GET") {
       const transport = new SSEServerTransport("/messages", response);
       sessions.set(transport.sessionId, transport);
-      return createV1Server(behaviour).connect(transport);
+      return create(behaviour).connect(transport);
     }
     const id = new URL(request.url ?? "/", "http://localhost").searchParams.get("sessionId");
     const transport = sessions.get(id ?? "");
@@ -68,7 +82,11 @@ export async function startHttpV2(port = 0): Promise<FakeServer> {
   };
 }
 
-export async function startWebSocket(sdk: "v1" | "v2", port = 0): Promise<FakeServer> {
+export async function startWebSocket(
+  sdk: "v1" | "v2",
+  port = 0,
+  create: CreateServer = createV1Server,
+): Promise<FakeServer> {
   const behaviour = createBehaviour(() => void server.stop(true));
   const server = Bun.serve<{ transport: Transport | undefined }>({
     port,
@@ -86,7 +104,7 @@ export async function startWebSocket(sdk: "v1" | "v2", port = 0): Promise<FakeSe
           close: async () => socket.close(),
         };
         socket.data.transport = transport;
-        if (sdk === "v1") void createV1Server(behaviour).connect(transport);
+        if (sdk === "v1") void create(behaviour).connect(transport);
         else serveStdio(() => createV2Server(behaviour), { transport, legacy: "reject" });
       },
       message: (socket, text) =>

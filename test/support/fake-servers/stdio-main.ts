@@ -1,10 +1,11 @@
 /**
- * A fake stdio server as a process: `stdio-main.ts v1|v2|exits|junk|stubborn`. `exits` ends on any request before
+ * A fake stdio server as a process: `stdio-main.ts v1|v2|asks|exits|junk|stubborn`. `asks` puts questions. `exits` ends on any request before
  * `initialize`, as some servers do; `junk` answers every call with text that is no message; `stubborn` ignores the
  * end of its input and SIGTERM.
  */
 import { StdioServerTransport } from "@modelcontextprotocol/sdk/server/stdio.js";
 import { serveStdio } from "@modelcontextprotocol/server/stdio";
+import { createAskingServer } from "./asking.ts";
 import { createBehaviour } from "./behaviour.ts";
 import { createV1Server, createV2Server } from "./sdk-servers.ts";
 
@@ -18,7 +19,8 @@ else {
     setInterval(() => {}, 1_000);
   }
   const transport = new StdioServerTransport();
-  await createV1Server(behaviour).connect(transport);
+  const create = kind === "asks" ? createAskingServer : createV1Server;
+  await create(behaviour).connect(transport);
   const forward = transport.onmessage;
   let isInitialized = false;
   transport.onmessage = (message) => {

@@ -16,7 +16,6 @@ export function checkPairs(sources: Tree, unitTests: Tree): readonly Finding[] {
 export const awaitedErrors: Readonly<Record<string, string>> = {
   "approval-required": "approvals/",
   "consent-required": "privacy/",
-  "missing-client-capability": "servers/legacy/parked-calls",
   "tool-quarantined": "guard/",
   "upstream-circuit-open": "servers/health",
 };

@@ -67,6 +67,13 @@ test("resource not found has the code of the agent's era", () => {
   expect(code("legacy", "tools/call", hidden)).toBe(-32602);
 });
 
+test("a question has no hints, whatever it interrupts", () => {
+  const question = readObject('{"resultType":"input_required","requestState":"x"}');
+  expect(modernResultText("resources/read", question, info)).toBe(
+    `{${infoMember},"resultType":"input_required","requestState":"x"}`,
+  );
+});
+
 test("statuses: ours for our faults, 200 for what a server said", () => {
   const fault = (name: "method-not-found" | "policy-denied"): Outcome => ({
     kind: "fault",
@@ -77,6 +84,9 @@ test("statuses: ours for our faults, 200 for what a server said", () => {
   expect(statusOf(fault("policy-denied"), "legacy")).toBe(403);
   const error = { code: 1, message: "", dataText: undefined };
   expect(statusOf({ kind: "error", error }, "modern")).toBe(200);
+  const missing = { ...error, code: -32021 };
+  expect(statusOf({ kind: "error", error: missing }, "modern")).toBe(400);
+  expect(statusOf({ kind: "error", error: missing }, "legacy")).toBe(200);
 });
 
 test("a relayed message is a notification with its params as they came", () => {

@@ -145,7 +145,7 @@ describe("several servers", () => {
   test("R19: one server down never breaks the list of the others; all down says so", async () => {
     const plane = createDataPlane([calc, { ...notes, isDown: true }], clientOf("ci", everything));
     expect(outcomeText(await plane.ask("ci", "tools/list"))).toBe(
-      '{"tools":[{"name":"calc__add"},{"name":"calc__delete_all"}]}',
+      '{"tools":[{"name":"calc__add"},{"name":"calc__delete_all"}],"ttlMs":0,"cacheScope":"private"}',
     );
     expect((await plane.ask("ci", "server/discover")).outcome.kind).toBe("result");
     const dark = createDataPlane([{ ...calc, isDown: true }], clientOf("ci", everything));

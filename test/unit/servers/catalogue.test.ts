@@ -25,6 +25,7 @@ function catalogueOf(
       },
     },
     clock: { nowMs: () => nowMs, monotonicMs: () => nowMs },
+    clientCapabilitiesText: "{}",
     ttlMsMin: 5_000,
     pagesMax: limits.pagesMax ?? 10,
     toolsMax: limits.toolsMax ?? 10,

@@ -17,7 +17,7 @@ describe("renderModern", () => {
         progressTokenText: '"theirs"',
       },
     );
-    const text = renderModern(request, 7, "{}");
+    const text = renderModern(request, 7, "{}", "{}");
     expect(text).toContain('"arguments":{"n":1.00}}');
     expect(text).toContain('"x/y":1.0');
     expect(JSON.parse(text)).toEqual({
@@ -43,7 +43,9 @@ describe("renderModern", () => {
   test.each([[undefined], ["{}"], ['{"cursor":"c"}']])(
     "adds the envelope to params %p",
     (params) => {
-      const message = JSON.parse(renderModern(requestOf("tools/list", params), 1, '{"name":"g"}'));
+      const message = JSON.parse(
+        renderModern(requestOf("tools/list", params), 1, '{"name":"g"}', "{}"),
+      );
       const { _meta, ...rest } = message.params;
       expect(_meta[`${prefix}clientInfo`]).toEqual({ name: "g" });
       expect(_meta.progressToken).toBeUndefined();
@@ -52,13 +54,23 @@ describe("renderModern", () => {
   );
 });
 
+const ui = `"${prefix}ui"`;
 test.each([
-  ["{}", "{}"],
-  ['{"elicitation":{},"sampling":{},"roots":{},"extensions":{"a/b":{}}}', "{}"],
-  ['{"experimental":{"x":1},"roots":{},"other":{}}', '{"experimental":{"x":1},"other":{}}'],
-])("capabilities %s are forwarded as %s", (declared, forwarded) => {
-  expect(forwardedCapabilities(declared)).toBe(forwarded);
-});
+  ["{}", "{}", "{}"],
+  ['{"elicitation":{},"sampling":{}, "x":1.0}', "{}", '{"elicitation":{},"sampling":{}, "x":1.0}'],
+  ['{"roots":{},"extensions":{"a/b":{}}}', '{"extensions":{"a/b":{}}}', '{"roots":{}}'],
+  [`{"extensions":{"a/b":{},${ui}:{"m":1.0}}}`, "{}", "{}"],
+  [
+    `{"extensions":{"a/b":{},${ui}:{"m":1.0}}}`,
+    `{"extensions":{${ui}:{}}}`,
+    `{"extensions":{${ui}:{"m":1.0}}}`,
+  ],
+])(
+  "capabilities %s, of a server that offers %s, are forwarded as %s",
+  (declared, offered, want) => {
+    expect(forwardedCapabilities(declared, offered)).toBe(want);
+  },
+);
 
 test.each([
   ["tools/call", '{"name":"add"}', "add"],

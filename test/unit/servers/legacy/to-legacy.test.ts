@@ -47,7 +47,7 @@ test.each<[number, string | undefined, number, string | undefined]>([
   [-32022, undefined, -32603, undefined],
   [-32000, undefined, -32603, '{"originalCode":-32000}'],
   [-32001, '{"a":1}', -32603, '{"originalCode":-32001,"data":{"a":1}}'],
-  [-32042, '{"elicitations":[]}', -32603, undefined],
+  [-32042, '{"elicitations":[]}', -32603, '{"elicitations":[]}'],
 ])("the error %d becomes ours: %p %d %p", (code, dataText, ours, ourData) => {
   expect(modernError({ code, message: "m", dataText })).toMatchObject({
     code: ours,

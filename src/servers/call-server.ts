@@ -1,0 +1,279 @@
+/**
+ * Carries one request to one server: takes a link, writes the call in the link's era, and decides what an answer
+ * means; a call that waits for its agent's answers is taken up again. `repeat.ts` says when a second try is allowed,
+ * `server-client.ts` counts and limits the calls it makes here.
+ */
+import type { Clock } from "../lib/clock.ts";
+import { type ClientFeatures, noFeatures } from "../protocol/client-features.ts";
+import { readInputResponses } from "../protocol/input-required.ts";
+import { stringMember } from "../protocol/json-view.ts";
+import type { McpRequest, Outcome, RelayedMessage } from "../protocol/messages.ts";
+import { toErrorBody } from "./answer.ts";
+import type { CallContext } from "./client.ts";
+import type { Connection, Link } from "./connection.ts";
+import { faultOf, invalidAnswer } from "./faults.ts";
+import { featuresOf, mayAsk, resultTypesOf } from "./features.ts";
+import { addCallHeaders } from "./http.ts";
+import { type Round, startLiveCall } from "./legacy/live-call.ts";
+import { createLogLevels } from "./legacy/log-level.ts";
+import type { ParkedCalls } from "./legacy/parked-calls.ts";
+import { legacyHeaders } from "./legacy/session.ts";
+import type { Session, SessionPool } from "./legacy/session-pool.ts";
+import { modernError, renderLegacy } from "./legacy/to-legacy.ts";
+import {
+  isUrlRefused,
+  isUrlRetry,
+  toUrlQuestions,
+  urlRefused,
+  urlRequiredCode,
+} from "./legacy/url-required.ts";
+import { modernHeaders, renderModern } from "./modern.ts";
+import { renderCancellation } from "./outgoing.ts";
+import { type ParamHeader, paramHeaders } from "./param-headers.ts";
+import { toRelayed } from "./relayed.ts";
+import { whyAgain } from "./repeat.ts";
+import type { ServerSpec } from "./spec.ts";
+import type { WireAnswer, WireRequest } from "./wire.ts";
+
+export interface CallerOptions {
+  readonly spec: ServerSpec;
+  readonly connection: Connection;
+  readonly sessions: SessionPool;
+  readonly parked: ParkedCalls;
+  readonly tools: {
+    readonly paramHeaders: (tool: string) => readonly ParamHeader[];
+    /** Lists the tools again. */
+    readonly refresh: (signal: AbortSignal) => Promise<void>;
+  };
+  readonly ownInfoText: string;
+  readonly clock: Clock;
+}
+
+/** One request of an agent and how it is to be answered. */
+interface Asked {
+  readonly request: McpRequest;
+  readonly context: CallContext;
+  readonly relay: (message: RelayedMessage) => void;
+}
+
+/** Where a request goes: the server's one link, or a session for what its agent can be asked. */
+interface Place {
+  readonly link: Link;
+  readonly connection: Connection;
+  readonly features: ClientFeatures;
+  readonly session: Session | undefined;
+}
+
+/** Never rejects. */
+export type CallServer = (
+  request: McpRequest,
+  context: CallContext,
+  relay: (message: RelayedMessage) => void,
+) => Promise<Outcome>;
+
+const unknownState: Outcome = Object.freeze({
+  kind: "error",
+  error: Object.freeze({
+    code: -32602,
+    message: "Invalid params: this requestState is unknown, expired or already used",
+    dataText: undefined,
+  }),
+});
+
+export function createCaller(options: CallerOptions): CallServer {
+  const { spec, connection, sessions, parked, clock } = options;
+  const { kind } = spec.transport;
+  const isHttp = kind === "streamable-http";
+  const hasHeaders = isHttp || kind === "http-sse";
+  const logLevels = createLogLevels();
+
+  async function call(
+    request: McpRequest,
+    context: CallContext,
+    relay: (message: RelayedMessage) => void,
+  ): Promise<Outcome> {
+    const timeoutMs = Math.min(context.timeoutMs, spec.callTimeoutMs);
+    const state = request.params && stringMember(request.params, "requestState");
+    const waiting = state === undefined ? undefined : parked.take(state, context.principalId);
+    if (waiting !== undefined) {
+      const round = roundOf({ request, context, relay }, timeoutMs);
+      const answer = await waiting.answered(readInputResponses(request.params), round);
+      return toOutcome(waiting.link, request, answer);
+    }
+    const startedMs = clock.monotonicMs();
+    let hasRelayed = false;
+    const passOn = (message: RelayedMessage) => {
+      hasRelayed = true;
+      relay(message);
+    };
+    const asked: Asked = { request, context, relay: passOn };
+    for (let isFirst = true; ; isFirst = false) {
+      const leftMs = isFirst ? timeoutMs : timeoutMs - (clock.monotonicMs() - startedMs);
+      let place = placeAtHand(request);
+      if (place === undefined) {
+        try {
+          place = await findPlace(request, context, Math.max(1, leftMs));
+        } catch (error) {
+          const fault = faultOf(spec.name, error);
+          if (!isFirst || fault.reason !== "not-a-legacy-server") return { kind: "fault", fault };
+          // It was one when the era was found.
+          const link = connection.current();
+          if (link !== undefined) connection.drop(link, { forgetEra: true });
+          continue;
+        }
+      }
+      const { link } = place;
+      if (state !== undefined && link.facts.era === "legacy") {
+        const ended = endOfState(state, request);
+        if (ended !== undefined) {
+          if (place.session !== undefined) sessions.release(place.session);
+          return ended;
+        }
+      }
+      const raised = logLevels.need(link, request.envelope.logLevel);
+      if (raised !== undefined) await raised;
+      const answer = await sendTo(place, asked, Math.max(1, leftMs));
+      if (answer.kind !== "fault") place.connection.noteAnswer();
+      const again = isFirst && !hasRelayed ? whyAgain(spec, link, request, answer) : undefined;
+      if (again === undefined) return toOutcome(link, request, answer);
+      if (again === "headers") await options.tools.refresh(context.signal).catch(() => {});
+      else if (again !== "harmless") place.connection.drop(link, { forgetEra: again === "era" });
+    }
+  }
+
+  /** The open link, for an agent that can be asked nothing or a server that cannot ask: most calls. */
+  function placeAtHand(request: McpRequest): Place | undefined {
+    const link = connection.current();
+    if (link === undefined) return undefined;
+    const features = link.facts.era === "legacy" ? featuresOf(request) : noFeatures;
+    if (features !== noFeatures) return undefined;
+    return { link, connection, features, session: undefined };
+  }
+
+  /** Connects where needed. Rejects with GatewayError. */
+  async function findPlace(
+    request: McpRequest,
+    { signal }: CallContext,
+    timeoutMs: number,
+  ): Promise<Place> {
+    const link = connection.current() ?? (await connection.open(signal, timeoutMs));
+    const features = link.facts.era === "legacy" ? featuresOf(request) : noFeatures;
+    if (features === noFeatures) return { link, connection, features, session: undefined };
+    const session = sessions.take(features, mayAsk(request.method));
+    try {
+      const own = await sessions.link(session, signal, timeoutMs);
+      return { link: own, connection: session.connection, features, session };
+    } catch (error) {
+      sessions.release(session);
+      throw error;
+    }
+  }
+
+  /** How a legacy server's call ends whose state names nothing that waits; undefined for one to be made again. */
+  function endOfState(state: string, request: McpRequest): Outcome | undefined {
+    if (!isUrlRetry(state)) return unknownState;
+    return isUrlRefused(request) ? urlRefused : undefined;
+  }
+
+  function sendTo(place: Place, asked: Asked, timeoutMs: number): Promise<WireAnswer> {
+    const { link, session, features } = place;
+    if (session === undefined) return send(link, asked, timeoutMs);
+    if (mayAsk(asked.request.method)) return startCall(session, link, asked, features, timeoutMs);
+    return send(link, asked, timeoutMs).finally(() => sessions.release(session));
+  }
+
+  function startCall(
+    session: Session,
+    link: Link,
+    asked: Asked,
+    features: ClientFeatures,
+    timeoutMs: number,
+  ): Promise<WireAnswer> {
+    const call = startLiveCall({
+      server: spec.name,
+      link,
+      features,
+      request: wireRequest(link, asked),
+      park: parked.park,
+      onEnd(ended) {
+        session.calls.delete(ended);
+        sessions.release(session);
+      },
+    });
+    session.calls.add(call);
+    return call.round(roundOf(asked, timeoutMs));
+  }
+
+  function send(link: Link, asked: Asked, timeoutMs: number): Promise<WireAnswer> {
+    const { request, context, relay } = asked;
+    return link.wire.request({
+      ...wireRequest(link, asked),
+      signal: context.signal,
+      timeoutMs,
+      onNotification(notification) {
+        const message = toRelayed(notification, request.envelope);
+        if (message !== undefined) relay(message);
+      },
+    });
+  }
+
+  function wireRequest(
+    { wire, facts }: Link,
+    { request, context }: Asked,
+  ): Omit<WireRequest, "signal" | "timeoutMs" | "onNotification"> {
+    const id = wire.nextId();
+    const isModern = facts.era === "modern";
+    const headers: Record<string, string> = {};
+    if (hasHeaders) {
+      addCallHeaders(headers, context.headers);
+      Object.assign(headers, isModern ? modernHeaders(request) : legacyHeaders(facts.revision));
+      if (isModern && request.method === "tools/call") Object.assign(headers, mirrored(request));
+    }
+    return {
+      id,
+      method: request.method,
+      text: isModern
+        ? renderModern(request, id, options.ownInfoText, facts.capabilitiesText)
+        : renderLegacy(request, id),
+      headers,
+      cancellation: isModern && isHttp ? undefined : renderCancellation(id),
+      resultTypes: isModern ? resultTypesOf(request, facts.capabilitiesText) : undefined,
+    };
+  }
+
+  function mirrored({ params }: McpRequest): Readonly<Record<string, string>> | undefined {
+    const tool = params && stringMember(params, "name");
+    if (tool === undefined || params === undefined) return undefined;
+    const found = options.tools.paramHeaders(tool);
+    return found.length === 0 ? undefined : paramHeaders(found, params);
+  }
+
+  function toOutcome({ facts }: Link, request: McpRequest, answer: WireAnswer): Outcome {
+    switch (answer.kind) {
+      case "result":
+        return { kind: "result", result: answer.body };
+      case "fault":
+        return { kind: "fault", fault: answer.fault };
+      case "error": {
+        const error = toErrorBody(answer);
+        if (facts.era === "legacy") {
+          const questions =
+            error.code === urlRequiredCode && mayAsk(request.method)
+              ? toUrlQuestions(error, featuresOf(request))
+              : undefined;
+          return questions ?? { kind: "error", error: modernError(error) };
+        }
+        // These two say that we wrote the request wrongly; the agent can do nothing about it.
+        if (error.code !== -32020 && error.code !== -32022) return { kind: "error", error };
+        return { kind: "fault", fault: invalidAnswer(spec.name, `refused-${error.code}`) };
+      }
+    }
+  }
+
+  return call;
+}
+
+function roundOf({ request, context, relay }: Asked, timeoutMs: number): Round {
+  const { signal, principalId } = context;
+  return { envelope: request.envelope, principalId, signal, timeoutMs, relay };
+}

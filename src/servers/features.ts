@@ -1,0 +1,59 @@
+/**
+ * What the agent behind one request can be asked, and what its request may be answered with. Declarations repeat with
+ * every request, so the few there are are remembered. Pure but for that memory.
+ */
+import {
+  type ClientFeatures,
+  noFeatures,
+  readClientFeatures,
+  renderLegacyCapabilities,
+} from "../protocol/client-features.ts";
+import { findMember, objectMember, readObject } from "../protocol/json-view.ts";
+import type { McpRequest } from "../protocol/messages.ts";
+import { forwardedCapabilities } from "./modern.ts";
+
+const rememberedMax = 256;
+const rememberedCharsMax = 2_048;
+const remembered = new Map<string, ClientFeatures>();
+
+const tasksExtension = "io.modelcontextprotocol/tasks";
+/** The requests that may be answered with questions (revision 2026-07-28, section 2.6). */
+const askingMethods = new Set(["tools/call", "prompts/get", "resources/read"]);
+const questions: ReadonlySet<string> = new Set(["input_required"]);
+const questionsAndTasks: ReadonlySet<string> = new Set(["input_required", "task"]);
+
+/** `noFeatures` itself where the agent can be asked nothing. */
+export function featuresOf({ envelope }: McpRequest): ClientFeatures {
+  return featuresOfText(envelope.clientCapabilitiesText);
+}
+
+export function featuresOfText(text: string): ClientFeatures {
+  if (text === "{}") return noFeatures;
+  const known = remembered.get(text);
+  if (known !== undefined) return known;
+  const read = readClientFeatures(text);
+  const features = renderLegacyCapabilities(read) === "{}" ? noFeatures : read;
+  if (text.length <= rememberedCharsMax) {
+    if (remembered.size >= rememberedMax) remembered.clear();
+    remembered.set(text, features);
+  }
+  return features;
+}
+
+export function mayAsk(method: string): boolean {
+  return askingMethods.has(method);
+}
+
+/** The result types a modern server may answer with besides `complete`. */
+export function resultTypesOf(
+  { method, envelope }: McpRequest,
+  advertisedText: string,
+): ReadonlySet<string> | undefined {
+  if (!askingMethods.has(method)) return undefined;
+  const text = envelope.clientCapabilitiesText;
+  if (method !== "tools/call" || !text.includes(tasksExtension)) return questions;
+  const told = readObject(forwardedCapabilities(text, advertisedText));
+  const extensions = objectMember(told, "extensions");
+  const hasTasks = extensions !== undefined && findMember(extensions, tasksExtension) !== undefined;
+  return hasTasks ? questionsAndTasks : questions;
+}

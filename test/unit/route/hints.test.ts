@@ -1,0 +1,36 @@
+import { describe, expect, test } from "bun:test";
+import { objectText, readObject } from "../../../src/protocol/json-view.ts";
+import { asPrivate, joinHints, readHints, renderHints } from "../../../src/route/hints.ts";
+
+describe("hints", () => {
+  test.each([
+    ['{"ttlMs":60000,"cacheScope":"public"}', 60_000, true],
+    ['{"ttlMs":1,"cacheScope":"private"}', 1, false],
+    ["{}", undefined, false],
+    ['{"ttlMs":-1,"cacheScope":"PUBLIC"}', 0, false],
+    ['{"ttlMs":1.5,"cacheScope":true}', 0, false],
+    ['{"ttlMs":"9","cacheScope":null}', 0, false],
+    ['{"ttlMs":1e9}', 0, false],
+  ])("CA-05: %s is read with distrust", (source, ttlMs, isPublic) => {
+    expect(readHints(readObject(source))).toEqual({ ttlMs, isPublic });
+  });
+
+  test("CA-16: parts join to the strictest of all", () => {
+    const open = { ttlMs: 9, isPublic: true };
+    expect(joinHints([open, { ttlMs: 4, isPublic: true }])).toEqual({ ttlMs: 4, isPublic: true });
+    expect(joinHints([open, { ttlMs: undefined, isPublic: false }])).toEqual({
+      ttlMs: 9,
+      isPublic: false,
+    });
+    expect(joinHints([])).toEqual({ ttlMs: undefined, isPublic: false });
+    expect(renderHints(open)).toBe(',"ttlMs":9,"cacheScope":"public"');
+  });
+
+  test("PR-04: the scope alone is rewritten", () => {
+    const result = readObject('x { "cacheScope" : "public" , "n":1.0}', 2);
+    expect(objectText(asPrivate(result))).toBe('{ "cacheScope" : "private" , "n":1.0}');
+    const kept = readObject('{"cacheScope":"private"}');
+    expect(asPrivate(kept)).toBe(kept);
+    expect(objectText(asPrivate(readObject('{"cacheScope":7}')))).toBe('{"cacheScope":"private"}');
+  });
+});
