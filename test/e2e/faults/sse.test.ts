@@ -1,6 +1,7 @@
 /** Group TS of the fault catalogue against the executable. */
 import { runRows } from "../../support/fault-suite.ts";
 import { endingStreamRows } from "./rows/endings.ts";
+import { listenRows, listensPerPrincipalMax, resumptionRows, toldScripts } from "./rows/listens.ts";
 import { slowReaderScripts, slowStreamRows } from "./rows/slow-readers.ts";
 import { sseRows, streamScripts } from "./rows/sse.ts";
 
@@ -9,3 +10,7 @@ runRows("TS, moments", [...slowStreamRows, ...endingStreamRows], {
   scripts: slowReaderScripts,
   config: { agents: { slow_reader_seconds: 1 } },
 });
+runRows("TS, listens", listenRows, {
+  config: { agents: { listens_per_principal_max: listensPerPrincipalMax } },
+});
+runRows("TS, resumption", resumptionRows, { scripts: toldScripts });

@@ -5,6 +5,7 @@ import type { Row, Stage } from "../../../support/fault-suite.ts";
 import { startGateway } from "../../../support/gateway-process.ts";
 import { type Listener, openListener } from "../../../support/listener.ts";
 import { registerClient, registerHttpServer } from "../../../support/operator.ts";
+import type { Script } from "../../../support/scripted-server.ts";
 import { requestText, type Transport } from "../../../support/wires.ts";
 
 type ModernTransport = "http-modern" | "ws-modern";
@@ -212,6 +213,22 @@ async function openSession(stage: Stage): Promise<RawSession & { call(): Promise
     },
   };
 }
+
+/** `told` tells progress before it answers. */
+export const toldScripts: Readonly<Record<string, Script>> = {
+  told: (id, params) => {
+    const progressToken = params?._meta?.progressToken;
+    const messages = [1, 2].map((progress) => ({
+      method: "notifications/progress",
+      params: { progressToken, progress },
+    }));
+    const result = { resultType: "complete", content: [] };
+    const events = [...messages, { id, result }].map(
+      (message) => `data: ${JSON.stringify({ jsonrpc: "2.0", ...message })}\n\n`,
+    );
+    return new Response(events.join(""), { headers: { "Content-Type": "text/event-stream" } });
+  },
+};
 
 export const resumptionRows: readonly Row[] = [
   {
