@@ -87,8 +87,8 @@ export function createEventChannel(options: EventChannelOptions): EventChannel {
     stream,
     push(text) {
       if (isClosed || isEnding) return;
-      // One message larger than the whole queue is still deliverable; a second one behind it is not.
-      if (queue !== "" && queue.length + text.length > options.writeQueueBytesMax) {
+      // One message larger than the whole queue is still deliverable, also behind a few small ones; a second is not.
+      if (queue.length >= options.writeQueueBytesMax) {
         close("cut");
         return;
       }
@@ -97,13 +97,15 @@ export function createEventChannel(options: EventChannelOptions): EventChannel {
       deliver();
     },
     end() {
+      if (!isEnding && queue === "") movedAtMs = clock.monotonicMs();
       isEnding = true;
       deliver();
     },
     tick() {
       const stillMs = clock.monotonicMs() - movedAtMs;
-      if (queue !== "" && stillMs > options.slowReaderMs) close("cut");
-      else if (queue === "" && !isEnding && stillMs > options.keepAliveMs) {
+      const isWaiting = queue !== "" || isEnding;
+      if (isWaiting && stillMs > options.slowReaderMs) close("cut");
+      else if (!isWaiting && stillMs > options.keepAliveMs) {
         queue = keepAliveComment;
         movedAtMs = clock.monotonicMs();
         deliver();

@@ -1,13 +1,20 @@
 /**
  * One call over HTTP: answered as JSON while it is short and silent, as an event stream from the first relayed
- * message on, or once it has taken longer than `sseAfterMs`, because only a stream can be kept alive.
+ * message on, or once it has taken longer than `sseAfterMs`, because only a stream can be kept alive. What becomes of
+ * a stream whose connection is lost is the stream's own affair; a JSON answer whose connection is lost is gone.
  */
-import { keepAliveComment, renderEvent } from "../protocol/event-stream.ts";
 import type { Arrival } from "./arrival.ts";
 import type { RelayText, Spoken } from "./conversation.ts";
-import type { EventChannel } from "./event-channel.ts";
 import { emptyResponse, jsonResponse, streamResponse } from "./http-response.ts";
-import type { Streams } from "./streams.ts";
+
+/** Where the messages of one call go, once it is answered as an event stream. */
+export interface CallStream {
+  readonly body: ReadableStream<Uint8Array>;
+  /** Says nothing, so that the headers leave. */
+  touch(): void;
+  send(text: string): void;
+  end(): void;
+}
 
 export interface HttpCall {
   readonly arrival: Arrival;
@@ -15,40 +22,39 @@ export interface HttpCall {
   readonly canStream: boolean;
   /** True where the caller reads event streams only. */
   readonly streamOnly?: boolean;
+  /** Called at most once, when the answer becomes an event stream. */
+  readonly openStream: (arrival: Arrival) => CallStream;
   /** Runs the call; never rejects. A list is the answer to a batch. */
   readonly work: (relay: RelayText) => Promise<Spoken | readonly Spoken[]>;
 }
 
-export function answerCall(
-  call: HttpCall,
-  deps: { readonly streams: Streams; readonly sseAfterMs: number },
-): Promise<Response> {
+export function answerCall(call: HttpCall, sseAfterMs: number): Promise<Response> {
   const { arrival, canStream, work } = call;
   return new Promise((resolve, reject) => {
-    let channel: EventChannel | undefined;
+    let stream: CallStream | undefined;
     const commit = () => {
       arrival.keepOpen();
-      if (channel !== undefined || !canStream) return;
-      channel = deps.streams.open(arrival);
+      if (stream !== undefined || !canStream) return;
+      stream = call.openStream(arrival);
       const { requestId } = arrival.caller;
       const more: Record<string, string> =
         requestId === undefined ? {} : { "x-request-id": requestId };
-      resolve(streamResponse(channel.stream, more));
+      resolve(streamResponse(stream.body, more));
     };
     // Headers leave with the first bytes of a stream: a comment tells the agent that we are at work.
     const timer = setTimeout(() => {
       commit();
-      channel?.push(keepAliveComment);
-    }, deps.sseAfterMs);
+      stream?.touch();
+    }, sseAfterMs);
     const relay = (text: string) => {
       commit();
-      channel?.push(renderEvent({ text }));
+      stream?.send(text);
     };
     if (call.streamOnly) commit();
     work(relay).then((spoken) => {
       clearTimeout(timer);
-      if (channel === undefined) resolve(toResponse(spoken, arrival));
-      else endStream(channel, spoken);
+      if (stream === undefined) resolve(toResponse(spoken, arrival));
+      else endStream(stream, spoken);
     }, reject);
   });
 }
@@ -70,10 +76,10 @@ export function toResponse(spoken: Spoken | readonly Spoken[], arrival: Arrival)
   }
 }
 
-function endStream(channel: EventChannel, spoken: Spoken | readonly Spoken[]): void {
+function endStream(stream: CallStream, spoken: Spoken | readonly Spoken[]): void {
   const texts = answersOf(isBatch(spoken) ? spoken : [spoken]);
-  for (const text of texts) channel.push(renderEvent({ text }));
-  channel.end();
+  for (const text of texts) stream.send(text);
+  stream.end();
 }
 
 function answersOf(spoken: readonly Spoken[]): readonly string[] {

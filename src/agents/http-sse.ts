@@ -151,8 +151,14 @@ export function createHttpSse(deps: HttpBindingDeps): HttpBinding {
       return legacy.alone(caller, { message, bytes }, relay, request.signal);
     };
     return answerCall(
-      { arrival, canStream: accepts.stream, streamOnly: !accepts.json, work },
-      { streams, sseAfterMs: options.sseAfterMs },
+      {
+        arrival,
+        canStream: accepts.stream,
+        streamOnly: !accepts.json,
+        openStream: streams.openPlain,
+        work,
+      },
+      options.sseAfterMs,
     );
   }
 

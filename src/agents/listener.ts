@@ -5,6 +5,7 @@
  */
 import { createFault, type Fault } from "../errors/fault.ts";
 import type { Clock } from "../lib/clock.ts";
+import { letWritesLeave } from "../lib/yielding.ts";
 import type { BindingName, Dispatch } from "../pipeline/incoming.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
@@ -18,6 +19,7 @@ import { addCors, documentResponse, faultResponse, preflightResponse } from "./h
 import { createHttpSse } from "./http-sse.ts";
 import { createLegacyConversation } from "./legacy/conversation.ts";
 import { createSessionAccess } from "./legacy/session-access.ts";
+import { createSessionStreams } from "./legacy/session-streams.ts";
 import { createSessions, type SessionSummary } from "./legacy/sessions.ts";
 import type { AgentsOptions } from "./options.ts";
 import { createOriginCheck } from "./origin.ts";
@@ -89,9 +91,10 @@ export function createAgentsListener(deps: AgentsListenerDeps): AgentsListener {
   const streams = createStreams({ options, clock, beat, admission, metrics });
   const shared = { options, dispatch, conversation, legacy, sessions, access, streams, log };
   const websocket = createWebSocketBinding({ ...shared, admission, beat, clock, metrics });
+  const sessionStreams = createSessionStreams({ limits: options, clock, beat, streams, metrics });
   const ticketOffice = createTicketOffice({ dispatch, clock });
   const bindings: Readonly<Record<"http" | "sse" | "ticket", HttpBinding>> = {
-    http: createStreamableHttp(shared),
+    http: createStreamableHttp({ ...shared, sessionStreams }),
     sse: createHttpSse(shared),
     ticket: ticketOffice,
   };
@@ -266,10 +269,11 @@ export function createAgentsListener(deps: AgentsListenerDeps): AgentsListener {
       });
       await Promise.race([drained, patience]);
       clearTimeout(timer);
-      // The last answers are on their way: let them leave before their sockets close.
-      await new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
+      // The last answers are on their way, then what streams say last: let both leave before their sockets close.
+      await letWritesLeave();
       sessions.endAll("draining");
       websocket.leaveAll();
+      await letWritesLeave();
     },
     async stop() {
       stopWatching?.();

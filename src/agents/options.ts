@@ -39,6 +39,14 @@ export interface AgentsOptions {
   readonly writeQueueBytesMax: number;
   /** How long bytes may wait before the reader is cut. */
   readonly slowReaderMs: number;
+  /** Events kept for replay on one stream of a legacy session. */
+  readonly resumeEventsMax: number;
+  /** Bytes kept for replay: on one stream, for one session, in the whole gateway. */
+  readonly resumeBytesMax: number;
+  readonly resumeSessionBytesMax: number;
+  readonly resumeTotalBytesMax: number;
+  /** How long a stream that has ended can be replayed. */
+  readonly resumeMs: number;
   readonly wsIdleSeconds: number;
   /** Frames that may wait for their turn on one socket before it is no longer read. */
   readonly wsInboxMax: number;
@@ -67,6 +75,11 @@ export const defaultAgentsOptions: AgentsOptions = Object.freeze({
   keepAliveMs: 15_000,
   writeQueueBytesMax: 1024 * 1024,
   slowReaderMs: 30_000,
+  resumeEventsMax: 256,
+  resumeBytesMax: 1024 * 1024,
+  resumeSessionBytesMax: 4 * 1024 * 1024,
+  resumeTotalBytesMax: 64 * 1024 * 1024,
+  resumeMs: 300_000,
   wsIdleSeconds: 120,
   wsInboxMax: 256,
 });

@@ -1,12 +1,11 @@
 /**
  * The Streamable HTTP binding, both eras on one endpoint: sessions for 2025-03-26 to 2025-11-25 (POST, GET stream,
- * DELETE), stateless POST for 2026-07-28. The body's claim decides the era. What the GET stream will carry (change
- * notices, requests to the client, replay after `Last-Event-ID`) comes with `legacy/outbox.ts`.
+ * DELETE), stateless POST for 2026-07-28. The body's claim decides the era. What becomes of a session's streams when
+ * their connections are lost is in `legacy/session-streams.ts`.
  */
 import { createFault, type Fault } from "../errors/fault.ts";
 import type { Dispatch } from "../pipeline/incoming.ts";
 import { classifyHttp } from "../protocol/classify.ts";
-import { keepAliveComment, renderEvent } from "../protocol/event-stream.ts";
 import type { McpRequest } from "../protocol/messages.ts";
 import {
   type AnyMessage,
@@ -28,9 +27,10 @@ import {
   sessionRequired,
   sessionsExhausted,
 } from "./http-refusals.ts";
-import { emptyResponse, faultResponse, streamResponse } from "./http-response.ts";
+import { emptyResponse, faultResponse } from "./http-response.ts";
 import type { LegacyConversation } from "./legacy/conversation.ts";
 import { digestOf, type SessionAccess } from "./legacy/session-access.ts";
+import type { SessionStreams } from "./legacy/session-streams.ts";
 import type { LegacySession, Sessions } from "./legacy/sessions.ts";
 import type { AgentsOptions } from "./options.ts";
 import type { Streams } from "./streams.ts";
@@ -50,9 +50,10 @@ export interface HttpBindingDeps {
   readonly log: Pick<Log, "error">;
 }
 
-export function createStreamableHttp(deps: HttpBindingDeps): HttpBinding {
-  const { options, dispatch, conversation, legacy, sessions, access, streams } = deps;
-  const calls = { streams, sseAfterMs: options.sseAfterMs };
+export function createStreamableHttp(
+  deps: HttpBindingDeps & { readonly sessionStreams: SessionStreams },
+): HttpBinding {
+  const { options, dispatch, conversation, legacy, sessions, access, sessionStreams } = deps;
 
   async function post(arrival: Arrival): Promise<Response> {
     const { request } = arrival;
@@ -87,6 +88,7 @@ export function createStreamableHttp(deps: HttpBindingDeps): HttpBinding {
           {
             arrival,
             canStream: accepts.stream,
+            openStream: deps.streams.openPlain,
             // Going away is how a modern agent cancels.
             work: (relay) =>
               conversation.modern(
@@ -94,7 +96,7 @@ export function createStreamableHttp(deps: HttpBindingDeps): HttpBinding {
                 request.signal,
               ),
           },
-          calls,
+          options.sseAfterMs,
         );
       case "legacy":
         if (message.kind === "request" && message.method === "initialize") {
@@ -139,6 +141,7 @@ export function createStreamableHttp(deps: HttpBindingDeps): HttpBinding {
       tokenDigest: digestOf(caller.credential),
     });
     if (session === undefined) return refuse(arrival, sessionsExhausted(options), bytes, request);
+    sessionStreams.adopt(session);
     response.headers.set("mcp-session-id", session.id);
     return response;
   }
@@ -156,9 +159,11 @@ export function createStreamableHttp(deps: HttpBindingDeps): HttpBinding {
       {
         arrival,
         canStream: accepts.stream,
+        openStream: () => sessionStreams.openCall(session, arrival),
+        // Losing the connection is no cancellation: the call goes on, and its stream waits for a reader.
         work: (relay) => legacy.inSession(caller, session, { message, bytes }, relay),
       },
-      calls,
+      options.sseAfterMs,
     );
   }
 
@@ -192,7 +197,8 @@ export function createStreamableHttp(deps: HttpBindingDeps): HttpBinding {
           ),
         ),
       );
-    return answerCall({ arrival, canStream: accepts.stream, work }, calls);
+    const openStream = () => sessionStreams.openCall(session, arrival);
+    return answerCall({ arrival, canStream: accepts.stream, openStream, work }, options.sseAfterMs);
   }
 
   /** The caller's session, or the response that says why there is none. */
@@ -215,33 +221,15 @@ export function createStreamableHttp(deps: HttpBindingDeps): HttpBinding {
     return refuse(arrival, found.fault, bytes, message);
   }
 
-  /** The session's own stream, for what belongs to no request. One at a time. */
+  /** The session's own stream, for what belongs to no request, or one that is resumed. */
   async function get(arrival: Arrival): Promise<Response> {
     const session = await streamSessionOf(arrival);
     if (session instanceof Response) return session;
-    if (!readAccept(arrival.request.headers.get("accept")).stream) {
-      const fault = createFault(
-        "not-acceptable",
-        "Not acceptable: Accept must allow text/event-stream",
-      );
-      return faultResponse(fault, arrival.metadataUrl);
+    if (readAccept(arrival.request.headers.get("accept")).stream) {
+      return sessionStreams.get(session, arrival);
     }
-    if (session.onEnd !== undefined) {
-      const fault = createFault(
-        "state-conflict",
-        "Conflict: this session already has an open stream",
-      );
-      return faultResponse(fault, arrival.metadataUrl);
-    }
-    const channel = streams.open(arrival, () => {
-      session.onEnd = undefined;
-      session.tell = undefined;
-    });
-    session.onEnd = () => channel.end();
-    session.tell = (text) => channel.push(renderEvent({ text }));
-    // Headers leave with the first bytes.
-    channel.push(keepAliveComment);
-    return streamResponse(channel.stream, { "mcp-session-id": session.id });
+    const text = "Not acceptable: Accept must allow text/event-stream";
+    return faultResponse(createFault("not-acceptable", text), arrival.metadataUrl);
   }
 
   async function remove(arrival: Arrival): Promise<Response> {

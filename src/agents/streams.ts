@@ -3,16 +3,20 @@
  * its place in the admission count. Knows nothing of what the events say.
  */
 import type { Clock } from "../lib/clock.ts";
+import { keepAliveComment, renderEvent } from "../protocol/event-stream.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import type { Admission } from "./admission.ts";
 import type { Arrival } from "./arrival.ts";
 import type { Beat } from "./beat.ts";
 import { createEventChannel, type EventChannel } from "./event-channel.ts";
+import type { CallStream } from "./http-call.ts";
 import type { AgentsOptions } from "./options.ts";
 
 export interface Streams {
   /** `onClose` is called once, however the stream ends. */
   open(arrival: Arrival, onClose?: () => void): EventChannel;
+  /** The stream of one call that ends with its connection. */
+  openPlain(arrival: Arrival): CallStream;
   size(): number;
 }
 
@@ -24,25 +28,37 @@ export function createStreams(deps: {
   readonly metrics: Pick<Metrics, "count">;
 }): Streams {
   let size = 0;
+
+  function open(arrival: Arrival, onClose?: () => void): EventChannel {
+    const { binding, peer } = arrival.caller;
+    size += 1;
+    arrival.isHeld = true;
+    arrival.keepOpen();
+    const channel = createEventChannel({
+      ...deps.options,
+      clock: deps.clock,
+      onClose(why) {
+        size -= 1;
+        leaveBeat();
+        deps.admission.leave(peer.address);
+        if (why === "cut") deps.metrics.count("mcp_gateway_slow_consumers_total", { binding });
+        onClose?.();
+      },
+    });
+    const leaveBeat = deps.beat.join(channel.tick);
+    return channel;
+  }
+
   return {
-    open(arrival, onClose) {
-      const { binding, peer } = arrival.caller;
-      size += 1;
-      arrival.isHeld = true;
-      arrival.keepOpen();
-      const channel = createEventChannel({
-        ...deps.options,
-        clock: deps.clock,
-        onClose(why) {
-          size -= 1;
-          leaveBeat();
-          deps.admission.leave(peer.address);
-          if (why === "cut") deps.metrics.count("mcp_gateway_slow_consumers_total", { binding });
-          onClose?.();
-        },
-      });
-      const leaveBeat = deps.beat.join(channel.tick);
-      return channel;
+    open,
+    openPlain(arrival) {
+      const channel = open(arrival);
+      return {
+        body: channel.stream,
+        touch: () => channel.push(keepAliveComment),
+        send: (text) => channel.push(renderEvent({ text })),
+        end: channel.end,
+      };
     },
     size: () => size,
   };

@@ -33,6 +33,11 @@ export function toAgentsOptions({ agents }: Config): AgentsOptions {
     keepAliveMs: agents.keepAliveSeconds * 1000,
     writeQueueBytesMax: agents.writeQueueBytesMax,
     slowReaderMs: agents.slowReaderSeconds * 1000,
+    resumeEventsMax: agents.resumeEventsMax,
+    resumeBytesMax: agents.resumeBytesMax,
+    resumeSessionBytesMax: agents.resumeSessionBytesMax,
+    resumeTotalBytesMax: agents.resumeTotalBytesMax,
+    resumeMs: agents.resumeSeconds * 1000,
     wsIdleSeconds: agents.idleTimeoutSeconds,
   };
 }

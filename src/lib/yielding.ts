@@ -1,6 +1,7 @@
 /**
  * Bun completes small writes without a turn of the event loop, so a tight write loop starves everything else.
- * Every loop that writes asks a `Yielder` before each message; it gives the loop away every 64 messages.
+ * Every loop that writes asks a `Yielder` before each message; it gives the loop away every 64 messages. Streams that
+ * the runtime pulls from are the other way round: what was written last takes a turn to leave.
  */
 const messagesPerTurn = 64;
 
@@ -12,4 +13,9 @@ export function createYielder(): () => Promise<void> | undefined {
     if (written % messagesPerTurn !== 0) return undefined;
     return new Promise((resolve) => setImmediate(resolve));
   };
+}
+
+/** Two turns of the event loop: what was written to streams before reaches their sockets. */
+export function letWritesLeave(): Promise<void> {
+  return new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
 }

@@ -37,6 +37,11 @@ export function renderEvent(event: {
   return `${head}data: ${body}\n\n`;
 }
 
+/** Tells the reader how long to wait before it connects again; no event by itself. */
+export function renderRetry(retryMs: number): string {
+  return `retry: ${retryMs}\n\n`;
+}
+
 /** A comment, which clients ignore: keeps idle connections from being cut. */
 export const keepAliveComment = ": keep-alive\n\n";
 

@@ -42,6 +42,11 @@ const counters = {
     "Connections cut for reading too slowly, by binding.",
     ["binding"],
   ],
+  mcp_gateway_outbox_dropped_total: [
+    "Messages to agents of the older revisions dropped before anybody read them.",
+    [],
+  ],
+  mcp_gateway_streams_resumed_total: ["Event streams resumed after Last-Event-ID.", []],
   mcp_gateway_upstream_errors_total: [
     "Calls to a server that failed, by server and error name.",
     ["server", "error"],
@@ -61,6 +66,7 @@ const histograms = {
 const gauges = {
   mcp_gateway_connections: ["Open agent connections, by binding.", ["binding"]],
   mcp_gateway_sessions: ["Legacy sessions open.", []],
+  mcp_gateway_outbox_bytes: ["Bytes kept for agents that resume an event stream.", []],
   mcp_gateway_in_flight: ["Calls in flight.", []],
   mcp_gateway_parked_calls: ["Calls that wait for their agent's answers.", ["server"]],
   mcp_gateway_cache_bytes: ["Bytes held by the reply cache.", []],

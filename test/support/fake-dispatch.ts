@@ -20,8 +20,11 @@ export interface FakeDispatch extends Dispatch {
   readonly aborted: string[];
   revoke(token: string): void;
   setExpiry(token: string, expiresAtMs: number): void;
-  /** Lets every waiting call of `wait` finish. */
+  /** Relays one progress notification on every waiting call of `wait`. */
+  report(step: number): void;
+  /** Lets every waiting call of `wait` finish: with a result, or denied. */
   release(): void;
+  fail(): void;
   waiting(): number;
 }
 
@@ -33,7 +36,8 @@ const floodMessages = 4_000;
 export function createFakeDispatch(tokens: Readonly<Record<string, string>>): FakeDispatch {
   const revoked = new Set<string>();
   const expiries = new Map<string, number>();
-  const waiters = new Set<() => void>();
+  const waiters = new Set<(isDenied: boolean) => void>();
+  const sinks = new Set<Sink>();
   const seen: Incoming[] = [];
   const aborted: string[] = [];
 
@@ -58,15 +62,23 @@ export function createFakeDispatch(tokens: Readonly<Record<string, string>>): Fa
     };
   }
 
-  async function wait(incoming: Incoming, request: McpRequest): Promise<Outcome> {
-    await new Promise<void>((resolve) => {
+  async function wait(incoming: Incoming, request: McpRequest, sink: Sink): Promise<Outcome> {
+    sinks.add(sink);
+    const isDenied = await new Promise<boolean>((resolve) => {
       waiters.add(resolve);
       incoming.signal.addEventListener("abort", () => {
         aborted.push(request.idText);
-        resolve();
+        resolve(false);
       });
     });
+    sinks.delete(sink);
+    if (isDenied) return fault(createFault("policy-denied", "Denied by policy"));
     return incoming.signal.aborted ? fault(createFault("cancelled", "Cancelled")) : text("waited");
+  }
+
+  function finish(isDenied: boolean): void {
+    for (const resolve of waiters) resolve(isDenied);
+    waiters.clear();
   }
 
   async function flood(incoming: Incoming, sink: Sink): Promise<Outcome> {
@@ -93,7 +105,7 @@ export function createFakeDispatch(tokens: Readonly<Record<string, string>>): Fa
         }
         return text("done");
       case "wait":
-        return wait(incoming, request);
+        return wait(incoming, request, sink);
       case "flood":
         return flood(incoming, sink);
       case "refuse":
@@ -160,10 +172,12 @@ export function createFakeDispatch(tokens: Readonly<Record<string, string>>): Fa
     stillValid: (principal) => !revoked.has(principal.credentialDigest),
     revoke: (token) => revoked.add(token),
     setExpiry: (token, expiresAtMs) => expiries.set(token, expiresAtMs),
-    release() {
-      for (const resolve of waiters) resolve();
-      waiters.clear();
+    report(step) {
+      const params = readObject(`{"progressToken":0,"progress":${step}}`);
+      for (const sink of sinks) sink.relay({ method: "notifications/progress", params });
     },
+    release: () => finish(false),
+    fail: () => finish(true),
     waiting: () => waiters.size,
   };
 }

@@ -1,8 +1,8 @@
 /**
  * Sessions of the older revisions, of all three bindings: bounded, ended when idle, withdrawn or deleted. A session
  * id is 256 random bits, is bound to principal, scope and binding, and is never a credential: whoever presents it
- * still authenticates (AZ-05, AZ-08). Unanswered server requests (`client-requests.ts`) and resumable streams
- * (`outbox.ts`) come with the next issue and will hang off `LegacySession`.
+ * still authenticates (AZ-05, AZ-08). Unanswered server requests (`client-requests.ts`) come with the next issue and
+ * will hang off `LegacySession`.
  */
 import { createHash } from "node:crypto";
 import type { Principal } from "../../identity/principal.ts";
@@ -10,6 +10,7 @@ import type { Clock } from "../../lib/clock.ts";
 import { randomSecret } from "../../lib/id.ts";
 import type { BindingName } from "../../pipeline/incoming.ts";
 import type { LegacyRevision } from "../../protocol/revisions.ts";
+import type { Outbox } from "./outbox.ts";
 
 export interface SessionOpening {
   readonly binding: BindingName;
@@ -43,10 +44,15 @@ export interface LegacySession extends Omit<SessionOpening, "binding" | "scope">
   logLevel: string | undefined;
   isInitialized: boolean;
   usedAtMs: number;
-  /** Sends a message that belongs to no request, on the session's own stream or socket; undefined = none is open. */
+  /**
+   * Sends a message that belongs to no request, on the session's own stream or socket. On Streamable HTTP it is kept
+   * while no stream is open. Undefined = the session has ended.
+   */
   tell: ((text: string) => void) | undefined;
-  /** Called when the session ends: closes its stream or socket. Undefined = no stream is open. */
+  /** Called when the session ends: closes its streams or its socket. */
   onEnd: ((why: SessionEnd) => void) | undefined;
+  /** What is kept for its streams, on Streamable HTTP; made with the first stream or message. */
+  outbox: Outbox | undefined;
 }
 
 /** Requests in flight by the source text of their id. */
@@ -110,7 +116,7 @@ export function createSessions(deps: {
   }
 
   function isIdle(session: LegacySession): boolean {
-    if (session.calls.size > 0 || session.onEnd !== undefined) return false;
+    if (session.calls.size > 0 || isRead(session)) return false;
     return clock.monotonicMs() - session.usedAtMs > deps.sessionIdleMs;
   }
 
@@ -134,6 +140,7 @@ export function createSessions(deps: {
         usedAtMs: clock.monotonicMs(),
         tell: undefined,
         onEnd: undefined,
+        outbox: undefined,
       };
       byId.set(id, session);
       addToCount(session.principal.id, 1);
@@ -168,6 +175,11 @@ export function createSessions(deps: {
     list: () => [...byId.values()].map((session) => summarize(session, clock)),
     size: () => byId.size,
   };
+}
+
+/** A socket or an SSE stream is its session, and both end together; on Streamable HTTP streams come and go. */
+function isRead({ binding, outbox }: LegacySession): boolean {
+  return binding !== "http" || (outbox !== undefined && outbox.readers > 0);
 }
 
 function summarize(session: LegacySession, clock: Clock): SessionSummary {

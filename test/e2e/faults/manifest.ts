@@ -113,7 +113,7 @@ export const uncovered: Readonly<Record<string, string>> = {
   "TS-06": "not tested yet: needs a hold between the answer and its record",
   "TS-07": "subscriptions/listen comes with the next issue",
   "TS-08": "subscriptions/listen comes with the next issue",
-  "TS-10": "resumption comes with the next issue",
+  "TS-10": "contract/agents-resume and unit/agents/legacy/outbox",
   "TS-11": "needs 10,000 streams: for the load suite",
   "TW-04": "contract/agents-life and unit/agents/send-queue",
   "TW-07": "idempotency keys come with a later issue",

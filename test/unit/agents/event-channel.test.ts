@@ -43,14 +43,27 @@ test("hands over what was queued, in order, then ends", async () => {
   expect(closes).toEqual(["ended"]);
 });
 
-test("TS-01: a queue over its bound cuts the reader; one large message alone does not", async () => {
+test("TS-01: a queue over its bound cuts the reader; one large message does not, behind a small one either", async () => {
   const { channel, read, closes } = createTestChannel();
+  channel.push("small");
   channel.push("x".repeat(50));
-  expect(await read()).toHaveLength(50);
+  expect(await read()).toHaveLength(55);
   channel.push("x".repeat(8));
   channel.push("yyy");
+  expect(closes).toEqual([]);
+  channel.push("z");
   expect(closes).toEqual(["cut"]);
   await expect(read()).rejects.toBeUndefined();
+});
+
+test("TS-02: a reader that does not even take the end is cut", async () => {
+  const { channel, pass, closes } = createTestChannel();
+  pass(40);
+  channel.end();
+  pass(99);
+  expect(closes).toEqual([]);
+  pass(2);
+  expect(closes).toEqual(["cut"]);
 });
 
 test("TS-02: bytes that nobody takes for too long cut the reader", () => {
