@@ -253,7 +253,7 @@ export const resumptionRows: readonly Row[] = [
       const flipped = `${first.startsWith("0") ? "1" : "0"}${first.slice(1)}`;
       for (const guess of [
         flipped,
-        `${first}0`,
+        `${first}zz`,
         "1",
         "../1",
         "\u00e9".repeat(9),

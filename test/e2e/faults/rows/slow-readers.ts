@@ -19,7 +19,10 @@ const mebibyte = 1024 * 1024;
 const heldBytesMax = 96 * mebibyte;
 const chunk = "x".repeat(64 * 1024);
 
-/** `flood` tells progress without end, as fast as it is read; `big` answers with a mebibyte. */
+/**
+ * `flood` tells progress without end, as fast as it is read; `lump` tells a lot once and then falls silent; `big`
+ * answers with a mebibyte.
+ */
 export const slowReaderScripts: Readonly<Record<string, Script>> = {
   flood: (_id, params) => {
     const token = JSON.stringify(params?._meta?.progressToken ?? "none");
@@ -34,6 +37,22 @@ export const slowReaderScripts: Readonly<Record<string, Script>> = {
           ),
         );
         await Bun.sleep(1);
+      },
+    });
+    return new Response(stream, { headers: { "Content-Type": "text/event-stream" } });
+  },
+  lump: (_id, params) => {
+    const token = JSON.stringify(params?._meta?.progressToken ?? "none");
+    const stream = new ReadableStream<Uint8Array>({
+      start(controller) {
+        for (const message of ["x".repeat(8 * mebibyte), "and a little more"]) {
+          const said = `{"progressToken":${token},"progress":${message.length},"message":"${message}"}`;
+          controller.enqueue(
+            Buffer.from(
+              `data: {"jsonrpc":"2.0","method":"notifications/progress","params":${said}}\n\n`,
+            ),
+          );
+        }
       },
     });
     return new Response(stream, { headers: { "Content-Type": "text/event-stream" } });
@@ -73,8 +92,7 @@ async function awaitCut(stage: Stage, cutsBefore: number, residentBefore: number
 }
 
 /** A POST whose answer nobody reads. */
-function postUnread(stage: Stage, body: string): Disposable & { readonly closed: Promise<void> } {
-  const { promise: closed, resolve } = Promise.withResolvers<void>();
+function postUnread(stage: Stage, tool: string, body: string): Disposable {
   const socket = connect(portOf(stage.gateway.agents), "127.0.0.1", () => {
     const lines = [
       "POST /tiny/mcp HTTP/1.1",
@@ -84,25 +102,21 @@ function postUnread(stage: Stage, body: string): Disposable & { readonly closed:
       "Accept: application/json, text/event-stream",
       "MCP-Protocol-Version: 2026-07-28",
       "Mcp-Method: tools/call",
-      "Mcp-Name: flood",
+      `Mcp-Name: ${tool}`,
       `Content-Length: ${Buffer.byteLength(body)}`,
     ];
     socket.pause();
     socket.write(`${lines.join("\r\n")}\r\n\r\n${body}`);
   });
   socket.on("error", () => {});
-  socket.on("close", () => resolve());
-  return {
-    closed,
-    [Symbol.dispose]: () => void socket.destroy(),
-  };
+  return { [Symbol.dispose]: () => void socket.destroy() };
 }
 
 async function outcomesOf(stage: Stage, tool: string): Promise<number> {
   return (await allRecords(stage.admin, { event: "call.outcome", tool })).length;
 }
 
-function stalledStream(id: string, title: string): Row {
+function stalledStream(id: string, tool: string, title: string): Row {
   return {
     id,
     title,
@@ -111,26 +125,34 @@ function stalledStream(id: string, title: string): Row {
     async run(stage) {
       const cutsBefore = await slowConsumers(stage);
       const residentBefore = residentBytes(stage);
-      const outcomesBefore = await outcomesOf(stage, "flood");
+      const outcomesBefore = await outcomesOf(stage, tool);
       const params = {
-        name: "flood",
+        name: tool,
         arguments: {},
         _meta: { ...modernMeta, progressToken: "flood" },
       };
-      using reader = postUnread(
+      using _reader = postUnread(
         stage,
+        tool,
         JSON.stringify({ jsonrpc: "2.0", id: 1, method: "tools/call", params }),
       );
-      void reader.closed;
       await awaitCut(stage, cutsBefore, residentBefore);
-      await until("its outcome", async () => (await outcomesOf(stage, "flood")) > outcomesBefore);
+      await until("its outcome", async () => (await outcomesOf(stage, tool)) > outcomesBefore);
     },
   };
 }
 
 export const slowStreamRows: readonly Row[] = [
-  stalledStream("TS-01", "a reader that stops costs a bounded queue, and nobody else anything"),
-  stalledStream("TS-02", "a reader that stays stopped is cut, and its call has its outcome"),
+  stalledStream(
+    "TS-01",
+    "flood",
+    "a reader that stops costs a bounded queue, and nobody else anything",
+  ),
+  stalledStream(
+    "TS-02",
+    "lump",
+    "a reader that stays stopped is cut, and its call has its outcome",
+  ),
 ];
 
 export const slowSocketRows: readonly Row[] = [
