@@ -44,14 +44,17 @@ export const slowReaderScripts: Readonly<Record<string, Script>> = {
   lump: (_id, params) => {
     const token = JSON.stringify(params?._meta?.progressToken ?? "none");
     const stream = new ReadableStream<Uint8Array>({
-      start(controller) {
-        for (const message of ["x".repeat(8 * mebibyte), "and a little more"]) {
-          const said = `{"progressToken":${token},"progress":${message.length},"message":"${message}"}`;
+      async start(controller) {
+        for (const strings of [120, 1]) {
+          const bulk = JSON.stringify(Array(strings).fill(chunk));
+          const said = `{"progressToken":${token},"progress":${121 - strings},"bulk":${bulk}}`;
           controller.enqueue(
             Buffer.from(
               `data: {"jsonrpc":"2.0","method":"notifications/progress","params":${said}}\n\n`,
             ),
           );
+          // A reader that reads has taken the first by then.
+          await Bun.sleep(500);
         }
       },
     });
