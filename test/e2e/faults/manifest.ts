@@ -32,6 +32,7 @@ export const covered: Readonly<Record<string, readonly Transport[]>> = {
   "PR-17": every,
   "PR-18": modernHttp,
   "PR-19": every,
+  "PR-20": every,
   "PR-21": every,
   "PR-24": every,
   "PR-25": every,
@@ -110,7 +111,6 @@ export const covered: Readonly<Record<string, readonly Transport[]>> = {
 export const uncovered: Readonly<Record<string, string>> = {
   "PR-13":
     "Mcp-Param headers of agents are not checked yet; towards servers they are set (unit/servers)",
-  "PR-20": "relayed progress has no rate yet",
   "PR-22": "schemas are not compiled yet; comes with tool approval",
   "PR-23": "arguments are not checked against schemas yet",
   "TH-07": "Bun takes 12 s to cut a slow header; contract/agents-front-door has our own bounds",

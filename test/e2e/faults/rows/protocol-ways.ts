@@ -2,14 +2,70 @@
 import { expect } from "bun:test";
 import { until } from "../../../support/deadline.ts";
 import type { Row, Stage } from "../../../support/fault-suite.ts";
-import { modernPost } from "../../../support/modern-agent.ts";
+import { modernMeta, modernPost } from "../../../support/modern-agent.ts";
 import { allRecords } from "../../../support/operator.ts";
 import type { Script } from "../../../support/scripted-server.ts";
-import { callText, eraOf, mustOpenWire, requestText, transports } from "../../../support/wires.ts";
+import {
+  callText,
+  converse,
+  eraOf,
+  mustOpenWire,
+  requestText,
+  type Transport,
+  transports,
+} from "../../../support/wires.ts";
 
 const twoPartName = "b__c";
 
+const floodCount = 400;
+const floodStepMs = 3;
+
+/** Progress as a server tells it, then the answer, then perhaps more. */
+function progressing(
+  steps: readonly (readonly [token: string | undefined, progress: number])[],
+  after: readonly number[] = [],
+  stepMs = 0,
+): Script {
+  return (id, params) => {
+    const own = params?._meta?.progressToken;
+    const progressOf = (progress: number, token: string | number | undefined) => ({
+      method: "notifications/progress",
+      params: { progressToken: token ?? own, progress },
+    });
+    const stream = new ReadableStream<Uint8Array>({
+      async start(controller) {
+        const say = (message: object) =>
+          controller.enqueue(
+            Buffer.from(`data: ${JSON.stringify({ jsonrpc: "2.0", ...message })}\n\n`),
+          );
+        for (const [token, progress] of steps) {
+          say(progressOf(progress, token));
+          if (stepMs > 0) await Bun.sleep(stepMs);
+        }
+        say({ id, result: { resultType: "complete", content: [] } });
+        for (const progress of after) say(progressOf(progress, own));
+        controller.close();
+      },
+    });
+    return new Response(stream, { headers: { "Content-Type": "text/event-stream" } });
+  };
+}
+
 export const protocolWayScripts: Readonly<Record<string, Script>> = {
+  flooding: progressing(
+    Array.from({ length: floodCount }, (_, at) => [undefined, at + 1]),
+    [],
+    floodStepMs,
+  ),
+  "odd-progress": progressing(
+    [
+      [undefined, 3],
+      ["nobody's", 7],
+      [undefined, 2],
+      [undefined, 4],
+    ],
+    [9],
+  ),
   [twoPartName]: (id) =>
     Response.json({
       jsonrpc: "2.0",
@@ -23,7 +79,43 @@ async function outcomesOfSlow(stage: Stage, status: string): Promise<number> {
   return records.filter((record) => record.status === status).length;
 }
 
+/** The numbers an agent was told of a call, and how long it took. */
+async function progressTold(stage: Stage, transport: Transport, name: string) {
+  await using wire = await stage.open(transport);
+  const meta = eraOf(transport) === "modern" ? modernMeta : {};
+  const params = { name, arguments: {}, _meta: { ...meta, progressToken: "told" } };
+  const startedMs = performance.now();
+  const body = JSON.stringify({ jsonrpc: "2.0", id: 1, method: "tools/call", params });
+  const texts = await converse(wire, body);
+  const seconds = (performance.now() - startedMs) / 1_000;
+  expect(texts.at(-1)).toContain('"result"');
+  const told = texts.slice(0, -1).map((text) => JSON.parse(text).params.progress as number);
+  return { told, seconds };
+}
+
 export const protocolWayRows: readonly Row[] = [
+  {
+    id: "PR-20",
+    title: "a flood of progress comes at a reader's pace, and ends with the last of it",
+    transports,
+    reachesServer: true,
+    async run(stage, transport) {
+      const { told, seconds } = await progressTold(stage, transport, "flooding");
+      expect(told.length).toBeLessThanOrEqual(12 + 10 * seconds);
+      expect(told.length).toBeGreaterThan(10);
+      expect(told.at(-1)).toBe(floodCount);
+      expect(told.toSorted((a, b) => a - b)).toEqual(told);
+    },
+  },
+  {
+    id: "PR-20",
+    title: "progress that goes backwards, of another token, or after the answer is nobody's",
+    transports,
+    reachesServer: true,
+    async run(stage, transport) {
+      expect((await progressTold(stage, transport, "odd-progress")).told).toEqual([3, 4]);
+    },
+  },
   {
     id: "PR-19",
     title: "a modern agent that closes its stream has cancelled, and the outcome says so",
