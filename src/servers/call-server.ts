@@ -5,14 +5,14 @@
  */
 import type { Clock } from "../lib/clock.ts";
 import { type ClientFeatures, noFeatures } from "../protocol/client-features.ts";
-import { readInputResponses } from "../protocol/input-required.ts";
+import { askingMethods, readInputResponses } from "../protocol/input-required.ts";
 import { stringMember } from "../protocol/json-view.ts";
 import type { McpRequest, Outcome, RelayedMessage } from "../protocol/messages.ts";
 import { toErrorBody } from "./answer.ts";
 import type { CallContext } from "./client.ts";
 import type { Connection, Link } from "./connection.ts";
 import { faultOf, invalidAnswer } from "./faults.ts";
-import { featuresOf, mayAsk, resultTypesOf } from "./features.ts";
+import { featuresOf, resultTypesOf } from "./features.ts";
 import { addCallHeaders } from "./http.ts";
 import { type Round, startLiveCall } from "./legacy/live-call.ts";
 import { createLogLevels } from "./legacy/log-level.ts";
@@ -159,7 +159,7 @@ export function createCaller(options: CallerOptions): CallServer {
     const link = connection.current() ?? (await connection.open(signal, timeoutMs));
     const features = link.facts.era === "legacy" ? featuresOf(request) : noFeatures;
     if (features === noFeatures) return { link, connection, features, session: undefined };
-    const session = sessions.take(features, mayAsk(request.method));
+    const session = sessions.take(features, askingMethods.has(request.method));
     try {
       const own = await sessions.link(session, signal, timeoutMs);
       return { link: own, connection: session.connection, features, session };
@@ -178,7 +178,8 @@ export function createCaller(options: CallerOptions): CallServer {
   function sendTo(place: Place, asked: Asked, timeoutMs: number): Promise<WireAnswer> {
     const { link, session, features } = place;
     if (session === undefined) return send(link, asked, timeoutMs);
-    if (mayAsk(asked.request.method)) return startCall(session, link, asked, features, timeoutMs);
+    if (askingMethods.has(asked.request.method))
+      return startCall(session, link, asked, features, timeoutMs);
     return send(link, asked, timeoutMs).finally(() => sessions.release(session));
   }
 
@@ -258,7 +259,7 @@ export function createCaller(options: CallerOptions): CallServer {
         const error = toErrorBody(answer);
         if (facts.era === "legacy") {
           const questions =
-            error.code === urlRequiredCode && mayAsk(request.method)
+            error.code === urlRequiredCode && askingMethods.has(request.method)
               ? toUrlQuestions(error, featuresOf(request))
               : undefined;
           return questions ?? { kind: "error", error: modernError(error) };

@@ -8,6 +8,7 @@ import {
   readClientFeatures,
   renderLegacyCapabilities,
 } from "../protocol/client-features.ts";
+import { askingMethods } from "../protocol/input-required.ts";
 import { findMember, objectMember, readObject } from "../protocol/json-view.ts";
 import type { McpRequest } from "../protocol/messages.ts";
 import { forwardedCapabilities } from "./modern.ts";
@@ -17,8 +18,6 @@ const rememberedCharsMax = 2_048;
 const remembered = new Map<string, ClientFeatures>();
 
 const tasksExtension = "io.modelcontextprotocol/tasks";
-/** The requests that may be answered with questions (revision 2026-07-28, section 2.6). */
-const askingMethods = new Set(["tools/call", "prompts/get", "resources/read"]);
 const questions: ReadonlySet<string> = new Set(["input_required"]);
 const questionsAndTasks: ReadonlySet<string> = new Set(["input_required", "task"]);
 
@@ -38,10 +37,6 @@ export function featuresOfText(text: string): ClientFeatures {
     remembered.set(text, features);
   }
   return features;
-}
-
-export function mayAsk(method: string): boolean {
-  return askingMethods.has(method);
 }
 
 /** The result types a modern server may answer with besides `complete`. */

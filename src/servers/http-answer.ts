@@ -199,12 +199,13 @@ export function createAnswerParts(options: AnswerOptions): AnswerParts {
   }
 
   function takeNotification(message: McpNotification, wireRequest: WireRequest): void {
-    if (message.method === "notifications/message") wireRequest.onNotification(message);
-    else if (message.method === "notifications/progress") {
-      // A token that is not this call's is nobody's here (PR-20).
-      if (progressId(message) === wireRequest.id) wireRequest.onNotification(message);
-      else countStray();
-    } else events.onNotification(message);
+    const isProgress = message.method === "notifications/progress";
+    const isOfCall =
+      wireRequest.isListen === true || isProgress || message.method === "notifications/message";
+    // A token that is not this call's is nobody's here (PR-20).
+    if (isProgress && progressId(message) !== wireRequest.id) countStray();
+    else if (isOfCall) wireRequest.onNotification(message);
+    else events.onNotification(message);
   }
 
   return { readerOf, takeMessage };

@@ -12,7 +12,8 @@ import type { Log } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import { createCaller } from "./call-server.ts";
 import { type Catalogues, createCatalogues } from "./catalogues.ts";
-import type { ServerStatus, Servers } from "./client.ts";
+import { createChanges } from "./changes.ts";
+import type { ServerChange, ServerStatus, Servers } from "./client.ts";
 import { createConnection } from "./connection.ts";
 import { createParkedCalls, createParkedRoom, type ParkedRoom } from "./legacy/parked-calls.ts";
 import { answerHomeless, answerUnasked } from "./legacy/questions.ts";
@@ -74,6 +75,8 @@ export interface ServersOptions {
   readonly log: Log;
   readonly metrics: Metrics;
   readonly limits?: Partial<ServersLimits>;
+  /** Hears of every change a server tells, or that may have been missed, whether anybody listens or not. */
+  readonly onChange?: (server: string, change: ServerChange) => void;
 }
 
 interface Entry {
@@ -174,6 +177,7 @@ function createEntry(
     countStray: () =>
       metrics.count("mcp_gateway_upstream_errors_total", { server: spec.name, error: "stray" }),
   });
+  const reconnect = { firstMs: limits.reconnectFirstMs, maxMs: limits.reconnectMaxMs };
   const isProcess = spec.transport.kind === "stdio";
   const shared = {
     openWire: binding.open,
@@ -181,21 +185,24 @@ function createEntry(
     clock,
     log,
     legacyVerdictTtlMs: limits.legacyVerdictTtlMs,
-    reconnect: { firstMs: limits.reconnectFirstMs, maxMs: limits.reconnectMaxMs },
+    reconnect,
     onReopened() {
       catalogues.invalidate();
+      changes.reopened();
       if (!isProcess) return;
       metrics.count("mcp_gateway_upstream_restarts_total", { server: spec.name });
     },
   };
-  const takeNotification = ({ method }: McpNotification) => {
-    if (method === "notifications/tools/list_changed") catalogues.invalidate();
+  const takeNotification = (notification: McpNotification) => {
+    if (notification.method === "notifications/tools/list_changed") catalogues.invalidate();
+    changes.take(notification);
   };
   const connection = createConnection({
     ...shared,
     spec,
     clientCapabilitiesText: "{}",
     onNotification: takeNotification,
+    onLinkChanged: () => changes.linkChanged(),
     onRequest({ request, respond }) {
       respond(answerUnasked(request, noFeatures) ?? answerHomeless(request));
     },
@@ -215,8 +222,12 @@ function createEntry(
           onNotification(notification, wire);
           takeNotification(notification);
         },
+        onLinkChanged() {},
       }),
-    onGap: () => catalogues.invalidate(),
+    onGap() {
+      catalogues.invalidate();
+      changes.reopened();
+    },
   });
   const parked = createParkedCalls({ server: spec.name, room, parkedMs: limits.parkedMs });
   const callServer = createCaller({
@@ -231,10 +242,23 @@ function createEntry(
       refresh: async (signal) => void (await catalogues.of("{}").tools({ refresh: true, signal })),
     },
   });
+  const changes = createChanges({
+    spec,
+    connection,
+    ownInfoText,
+    reconnect,
+    clock,
+    log,
+    onChange(change) {
+      if (change.kind === "tools") catalogues.invalidate();
+      options.onChange?.(spec.name, change);
+    },
+  });
   const { closePool } = binding;
   const client = createServerClient({
     spec,
     connection,
+    changes,
     sessions,
     parked,
     callServer,

@@ -5,10 +5,10 @@
 import { createFault, type Fault } from "../errors/fault.ts";
 import type { Clock } from "../lib/clock.ts";
 import { memberText } from "../protocol/json-view.ts";
-import { emptyFilter } from "../protocol/listen-filter.ts";
 import type { McpRequest, Outcome, RelayedMessage } from "../protocol/messages.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import type { CallServer } from "./call-server.ts";
+import type { Changes } from "./changes.ts";
 import type { CallContext, ServerClient, ServerStatus } from "./client.ts";
 import type { Connection } from "./connection.ts";
 import { cancelled, unreachable } from "./faults.ts";
@@ -28,6 +28,7 @@ export interface PooledClient extends ServerClient {
 export interface ServerClientOptions {
   readonly spec: ServerSpec;
   readonly connection: Connection;
+  readonly changes: Changes;
   readonly sessions: SessionPool;
   readonly parked: ParkedCalls;
   readonly callServer: CallServer;
@@ -83,11 +84,12 @@ export function createServerClient(options: ServerClientOptions): PooledClient {
   }
 
   function refuse({ params }: McpRequest, { signal }: CallContext): Fault | undefined {
-    if (signal.aborted) return cancelled;
+    const comesBack = params !== undefined && memberText(params, "requestState") !== undefined;
+    // A call that waits is taken back even where its agent left before it came back.
+    if (signal.aborted && !comesBack) return cancelled;
     if (isRetired) return unreachable(spec.name, "closed-by-gateway");
-    if (inFlight + parked.size() < spec.maxInFlight) return undefined;
     // A call that comes back for its answers has its place already.
-    if (params !== undefined && memberText(params, "requestState") !== undefined) return undefined;
+    if (comesBack || inFlight + parked.size() < spec.maxInFlight) return undefined;
     return createFault(
       "too-many-in-flight",
       `Server ${spec.name} already has ${spec.maxInFlight} calls in flight, the most allowed`,
@@ -116,6 +118,7 @@ export function createServerClient(options: ServerClientOptions): PooledClient {
 
   async function close(): Promise<void> {
     isRetired = true;
+    options.changes.close();
     parked.close();
     await Promise.all([sessions.close(), connection.close()]);
     options.closePool();
@@ -124,7 +127,7 @@ export function createServerClient(options: ServerClientOptions): PooledClient {
   return {
     spec,
     call,
-    listen: () => ({ honoured: Promise.resolve(emptyFilter), close() {} }),
+    listen: options.changes.listen,
     async facts(signal) {
       const link =
         connection.current() ?? (await connection.open(signal, spec.connectTimeoutMs * 3));
@@ -146,6 +149,7 @@ export function createServerClient(options: ServerClientOptions): PooledClient {
     parkedCalls: () => parked.size(),
     async retire(drainTimeoutMs) {
       isRetired = true;
+      options.changes.close();
       // Their agents can no longer come back to them.
       parked.close();
       if (inFlight > 0) {

@@ -4,6 +4,7 @@
  */
 import { expect, test } from "bun:test";
 import type { IncomingHttpHeaders, ServerResponse } from "node:http";
+import { objectText } from "../../src/protocol/json-view.ts";
 import type { RelayedMessage } from "../../src/protocol/messages.ts";
 import { callTool, connectServer, needAsked, needText } from "../support/connected-server.ts";
 import { until } from "../support/deadline.ts";
@@ -182,13 +183,25 @@ test("the session's own stream: a question there is answered, progress finds its
   expect(relayed).toHaveLength(1);
   await until("the stream to come back", () => session.gets.length === 2);
   expect(session.gets.map(({ headers }) => headers["last-event-id"])).toEqual([undefined, "own/2"]);
+  own?.write(progress(callId, 2));
+  await Bun.sleep(50);
   const roots = { roots: [{ uri: "file:///\u2028" }] };
-  const retry = { requestState: asked.requestState, inputResponses: { q1: roots } };
+  const kept: RelayedMessage[] = [];
+  const retry = {
+    requestState: asked.requestState,
+    inputResponses: { q1: roots },
+    progressToken: "p2",
+    relayed: kept,
+  };
   const ending = callTool(server.client, "t", {}, retry);
   await until("the answer", () => session.posts.length === 1);
   expect(session.posts[0]).toBe(`{"jsonrpc":"2.0","id":"é\\n","result":${JSON.stringify(roots)}}`);
   call?.end(result(callId, "done"));
   expect(needText(await ending)).toBe("done");
+  // What came while nobody waited.
+  expect(kept.map(({ params }) => JSON.parse(objectText(params)))).toEqual([
+    { progressToken: "p2", progress: 2 },
+  ]);
 });
 
 test("a server without such a stream is asked for it once", async () => {

@@ -16,7 +16,8 @@ import { answerUnanswered, answerUnasked, answerWith, modernParams } from "./que
 
 /** Questions that come within this time of the first are shown together. */
 const windowMs = 20;
-const roundsMax = 10;
+/** As many as the pipeline's resume stage lets through, so that no call stays behind unseen. */
+const roundsMax = 8;
 const openQuestionsMax = 32;
 /** Progress and log messages kept between two rounds; the oldest go first. */
 const keptMessagesMax = 64;

@@ -12,6 +12,11 @@ import {
   ResultSchema,
   UrlElicitationRequiredError,
 } from "@modelcontextprotocol/sdk/types.js";
+import {
+  CLIENT_CAPABILITIES_META_KEY,
+  inputRequired,
+  McpServer,
+} from "@modelcontextprotocol/server";
 import type { Behaviour } from "./behaviour.ts";
 
 export interface Question {
@@ -113,6 +118,26 @@ export function createAskingServer(behaviour: Behaviour): V1Server {
     }
   });
   return server;
+}
+
+/** A modern server: `ask` asks for a name and for roots, keeping state of its own, and says what it was told. */
+export function createModernAskingServer({ seen }: Behaviour): McpServer {
+  const mcp = new McpServer({ name: "asking", version: "1.0.0" }, { capabilities: { tools: {} } });
+  mcp.registerTool("ask", {}, (context) => {
+    const { inputResponses, requestState } = context.mcpReq;
+    const envelope: Readonly<Record<string, unknown>> = { ...context.mcpReq.envelope };
+    seen.push(JSON.stringify(envelope[CLIENT_CAPABILITIES_META_KEY]));
+    if (inputResponses === undefined) {
+      const name = inputRequired.elicit({
+        message: "Name?",
+        requestedSchema: { type: "object", properties: { name: { type: "string" } } },
+      });
+      const inputRequests = { name, roots: inputRequired.listRoots() };
+      return inputRequired({ inputRequests, requestState: "its own" });
+    }
+    return text(JSON.stringify([requestState(), inputResponses]));
+  });
+  return mcp;
 }
 
 /** Keeps every event, in order; an id names its stream and its place. */
