@@ -57,6 +57,8 @@ async function setStage(
   await registerHttpServer(admin, scope, `${behind.base}/mcp`);
   return {
     url: `${before.base}/${scope}/mcp`,
+    base: before.base,
+    scope,
     token,
     server,
     endGateway: () => gateway.kill("SIGTERM"),

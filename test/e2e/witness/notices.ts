@@ -6,6 +6,7 @@ import {
   ToolListChangedNotificationSchema,
 } from "@modelcontextprotocol/sdk/types.js";
 import { until, within } from "../../support/deadline.ts";
+import { openListener } from "../../support/listener.ts";
 import { modernMeta } from "../../support/modern-agent.ts";
 import { loggerName, noteUri } from "../../support/witness-server.ts";
 import {
@@ -43,20 +44,17 @@ function modernStream(
   });
 }
 
-/** What a modern agent hears of changes, once the server is followed. */
-async function listenModern(
+/** The first change that a modern agent hears of, once the server is followed. */
+async function hearModern(
   stage: WitnessStage,
   notifications: Readonly<Record<string, unknown>>,
   change: () => Promise<void>,
-  wanted: string,
-): Promise<string> {
-  const response = await modernStream(stage, "subscriptions/listen", { notifications });
-  const [early, late] = response.body?.tee() ?? [];
-  const heard = readUntil(new Response(late ?? null), wanted);
-  const acknowledged = await readUntil(new Response(early ?? null), "acknowledged");
-  if (!acknowledged.includes("acknowledged")) throw new Error(`no listen: ${acknowledged}`);
+): Promise<string | undefined> {
+  await using listener = await openListener("http-modern", stage, notifications);
+  const first = await listener.next(patienceMs);
+  expect(first?.method).toBe("notifications/subscriptions/acknowledged");
   await change();
-  return heard;
+  return (await listener.next(patienceMs))?.method;
 }
 
 export const noticeWitnesses: readonly Witness[] = [
@@ -108,11 +106,9 @@ export const noticeWitnesses: readonly Witness[] = [
     notices: /no list_changed/,
     async run(stage, era) {
       if (era === "modern") {
-        const method = "notifications/tools/list_changed";
         const filter = { toolsListChanged: true };
-        const change = () => stage.server.changeTools();
-        const heard = await listenModern(stage, filter, change, method);
-        if (!heard.includes(method)) throw new Error(`no list_changed: ${heard}`);
+        const heard = await hearModern(stage, filter, () => stage.server.changeTools());
+        if (heard !== "notifications/tools/list_changed") throw new Error("no list_changed");
         return;
       }
       await using agent = await connectLegacy(stage);
@@ -143,9 +139,8 @@ export const noticeWitnesses: readonly Witness[] = [
     async run(stage, era) {
       if (era === "modern") {
         const filter = { resourceSubscriptions: [noteUri] };
-        const change = () => stage.server.touch(noteUri);
-        const heard = await listenModern(stage, filter, change, "notifications/resources/updated");
-        if (!heard.includes(noteUri)) throw new Error(`no resources/updated: ${heard}`);
+        const heard = await hearModern(stage, filter, () => stage.server.touch(noteUri));
+        if (heard !== "notifications/resources/updated") throw new Error("no resources/updated");
         return;
       }
       await using agent = await connectLegacy(stage);

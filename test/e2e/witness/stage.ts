@@ -15,6 +15,8 @@ export type EraWay = readonly [Era, Era];
 export interface WitnessStage extends AsyncDisposable {
   /** The agent's endpoint: the relay in front of the gateway, in the scope of this run's server. */
   readonly url: string;
+  readonly base: string;
+  readonly scope: string;
   readonly token: string;
   readonly server: WitnessServer;
   /** Asks the gateway to end, where the witness has one of its own. */
