@@ -17,7 +17,6 @@ import {
 import type { Outcome, RelayedMessage, ServerErrorBody } from "../protocol/messages.ts";
 import { methodFacts } from "../protocol/methods.ts";
 import type { Era } from "../protocol/revisions.ts";
-import { withCode } from "../protocol/server-error.ts";
 
 const serverInfoKey = "io.modelcontextprotocol/serverInfo";
 const modernMembers = ["resultType", "ttlMs", "cacheScope"] as const;
@@ -123,6 +122,5 @@ function eraError(asked: Asked, error: ServerErrorBody, isHidden: boolean): Serv
   const isNotFound =
     error.code === notFoundCode.legacy ||
     (error.code === notFoundCode.modern && (isHidden || error.dataText?.includes('"uri"')));
-  if (!isNotFound || error.code === notFoundCode[asked.era]) return error;
-  return withCode(error, notFoundCode[asked.era]);
+  return isNotFound ? { ...error, code: notFoundCode[asked.era] } : error;
 }

@@ -80,8 +80,8 @@ export interface ServerErrorBody {
   readonly message: string;
   /** Source text of `error.data`, where there was one. */
   readonly dataText: string | undefined;
-  /** Source text of the whole error object, where a server wrote it: what is sent on. */
-  readonly text?: string;
+  /** The whole error object, where a server wrote it; what differs above is what was decided since. */
+  readonly source?: JsonObject;
 }
 
 /**

@@ -2,7 +2,7 @@
  * Checks the shape of what a server answered before anybody relies on it: an error needs an integer code and a
  * message, a result a `resultType` that this request may have. Both kinds of wire call it.
  */
-import { findMember, memberText, objectText, stringMember } from "../protocol/json-view.ts";
+import { findMember, memberText, stringMember } from "../protocol/json-view.ts";
 import type { McpResponse, ServerErrorBody } from "../protocol/messages.ts";
 import { failed, invalidAnswer } from "./faults.ts";
 import type { WireAnswer } from "./wire.ts";
@@ -35,6 +35,6 @@ export function toErrorBody(answer: Extract<WireAnswer, { kind: "error" }>): Ser
     code: Number(memberText(answer.body, "code")),
     message: stringMember(answer.body, "message") ?? "",
     dataText: memberText(answer.body, "data"),
-    text: objectText(answer.body),
+    source: answer.body,
   };
 }

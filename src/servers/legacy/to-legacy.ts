@@ -10,7 +10,6 @@ import {
   withMembers,
 } from "../../protocol/json-view.ts";
 import type { McpRequest, ServerErrorBody } from "../../protocol/messages.ts";
-import { withCode } from "../../protocol/server-error.ts";
 import { isVendorKey } from "../modern.ts";
 import { membersText, renderRequest, rewriteMeta } from "../outgoing.ts";
 
@@ -28,11 +27,11 @@ export function renderLegacy(request: McpRequest, id: number): string {
  * must be given no meaning.
  */
 export function modernError(error: ServerErrorBody): ServerErrorBody {
-  if (error.code === -32002) return withCode(error, -32602);
-  if (error.code <= -32020 && error.code >= -32099) return withCode(error, -32603);
+  if (error.code === -32002) return { ...error, code: -32602 };
+  if (error.code <= -32020 && error.code >= -32099) return { ...error, code: -32603 };
   if (error.code <= -32000 && error.code >= -32019) {
     const dataMember = error.dataText === undefined ? "" : `,"data":${error.dataText}`;
-    return withCode(error, -32603, `{"originalCode":${error.code}${dataMember}}`);
+    return { ...error, code: -32603, dataText: `{"originalCode":${error.code}${dataMember}}` };
   }
   return error;
 }
