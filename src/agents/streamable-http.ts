@@ -93,7 +93,12 @@ export function createStreamableHttp(
             openStream: (one) => deps.streams.openPlain(one, agent),
             work: (relay) =>
               conversation.modern(
-                { caller, received: { message: verdict.message, bytes }, relay },
+                {
+                  caller,
+                  received: { message: verdict.message, bytes },
+                  relay,
+                  mirrored: request.headers,
+                },
                 agent.signal,
               ),
           },
@@ -228,6 +233,7 @@ export function createStreamableHttp(
     const session = await streamSessionOf(arrival);
     if (session instanceof Response) return session;
     if (readAccept(arrival.request.headers.get("accept")).stream) {
+      legacy.heard(arrival.caller, session);
       return sessionStreams.get(session, arrival);
     }
     const text = "Not acceptable: Accept must allow text/event-stream";

@@ -141,13 +141,18 @@ export function createWebSocketBinding(deps: {
   async function serve(socket: Socket): Promise<void> {
     const state = socket.data;
     state.isServing = true;
-    while (state.inbox.length > 0 && state.pending < options.callsPerConnectionMax * 2) {
+    while (state.inbox.length > 0 && !isBusy(state)) {
       const frame = state.inbox.shift();
       if (frame !== undefined) void answer(socket, frame);
       await state.yieldNow();
     }
     state.isServing = false;
     if (socket.isPaused && state.inbox.length === 0) socket.resume();
+  }
+
+  function isBusy({ pending, calls }: SocketState): boolean {
+    const most = options.callsPerConnectionMax * 2;
+    return pending >= most && pending - conversation.countLasting(calls) >= most;
   }
 
   async function answer(socket: Socket, frame: string): Promise<void> {
@@ -187,7 +192,9 @@ export function createWebSocketBinding(deps: {
           ? conversation.modern({ caller, received: { message, bytes }, relay }, neverAborts, calls)
           : legacy.inSession(caller, session, { message, bytes }, relay);
       case "response":
-        if (session !== undefined) return { kind: "accepted" };
+        if (session !== undefined) {
+          return legacy.inSession(caller, session, { message, bytes }, relay);
+        }
         return conversation.refuse({
           caller,
           era: "modern",

@@ -63,8 +63,11 @@ export const covered: Readonly<Record<string, readonly Transport[]>> = {
   "TS-04": every,
   "TS-05": every,
   "TS-06": ["http-modern", ...sockets],
+  "TS-07": modern,
+  "TS-08": modern,
   "TS-09": ["sse"],
   "TS-10": ["http-legacy"],
+  "TS-11": modern,
   "TW-01": sockets,
   "TW-02": sockets,
   "TW-03": sockets,
@@ -109,15 +112,11 @@ export const covered: Readonly<Record<string, readonly Transport[]>> = {
 };
 
 export const uncovered: Readonly<Record<string, string>> = {
-  "PR-13":
-    "Mcp-Param headers of agents are not checked yet; towards servers they are set (unit/servers)",
+  "PR-13": "contract/agents-param-headers, unit/pipeline/stages and unit/protocol/param-headers",
   "PR-22": "schemas are not compiled yet; comes with tool approval",
   "PR-23": "arguments are not checked against schemas yet",
   "TH-07": "Bun takes 12 s to cut a slow header; contract/agents-front-door has our own bounds",
   "TH-15": "policies have no conditions on headers yet",
-  "TS-07": "subscriptions/listen comes with the next issue",
-  "TS-08": "subscriptions/listen comes with the next issue",
-  "TS-11": "needs 10,000 streams: for the load suite",
   "AN-12": "contract/identity/jwks-source and unit/identity/jwks",
   "AN-13": "unit/identity/jwks, with an injected clock",
   "AN-21": "bound tokens (mTLS, DPoP) come with a later issue",
