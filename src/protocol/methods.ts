@@ -21,6 +21,8 @@ export interface MethodFacts {
   readonly capability: "tools" | "prompts" | "resources" | "completions" | undefined;
   /** It is about a task, so its request must declare the tasks extension; its target is the task's tool. */
   readonly isAboutTask: boolean;
+  /** It has no answer of its own: it lasts until the agent or the gateway ends it. */
+  readonly lasts: boolean;
 }
 
 const both: readonly Era[] = ["legacy", "modern"];
@@ -38,6 +40,7 @@ function facts(method: string, more: Partial<MethodFacts> = {}): readonly [strin
       cacheable: false,
       capability: undefined,
       isAboutTask: false,
+      lasts: false,
       ...more,
     },
   ];
@@ -89,6 +92,7 @@ export const methods: ReadonlyMap<string, MethodFacts> = new Map([
   aboutTask("tasks/get"),
   aboutTask("tasks/update"),
   aboutTask("tasks/cancel"),
+  facts("subscriptions/listen", { eras: ["modern"], lasts: true }),
 ]);
 
 export function methodFacts(method: string, era: Era): MethodFacts | undefined {

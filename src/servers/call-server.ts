@@ -6,14 +6,16 @@
 import type { Fault } from "../errors/fault.ts";
 import type { Clock } from "../lib/clock.ts";
 import { type ClientFeatures, noFeatures } from "../protocol/client-features.ts";
+import { findRefusal } from "../protocol/input-refusal.ts";
 import { askingMethods, readInputResponses } from "../protocol/input-required.ts";
 import { stringMember } from "../protocol/json-view.ts";
 import type { McpRequest, Outcome, RelayedMessage } from "../protocol/messages.ts";
+import type { ParamHeader } from "../protocol/param-headers.ts";
 import { declaresTasks } from "../protocol/tasks.ts";
 import { toErrorBody } from "./answer.ts";
 import type { CallContext } from "./client.ts";
 import type { Connection, Link } from "./connection.ts";
-import { failed, faultOf, invalidAnswer } from "./faults.ts";
+import { failed, faultOf, invalidAnswer, unanswered } from "./faults.ts";
 import { featuresOf } from "./features.ts";
 import type { HeldTasks } from "./legacy/held-tasks.ts";
 import { type Round, startLiveCall } from "./legacy/live-call.ts";
@@ -30,7 +32,6 @@ import {
   urlRefused,
   urlRequiredCode,
 } from "./legacy/url-required.ts";
-import type { ParamHeader } from "./param-headers.ts";
 import { toRelayed } from "./relayed.ts";
 import { whyAgain } from "./repeat.ts";
 import type { ServerSpec } from "./spec.ts";
@@ -104,6 +105,8 @@ export function createCaller(options: CallerOptions): CallServer {
       const answer = await waiting.answered(readInputResponses(request.params), round);
       return toOutcome(waiting.link, request, answer);
     }
+    const refusal = findRefusal(request.params);
+    if (refusal !== undefined) return { kind: "fault", fault: unanswered(spec.name, refusal) };
     const startedMs = clock.monotonicMs();
     let hasRelayed = false;
     const passOn = (message: RelayedMessage) => {

@@ -4,6 +4,7 @@
  */
 import { stringMember } from "../protocol/json-view.ts";
 import type { McpRequest } from "../protocol/messages.ts";
+import { type ParamHeader, paramHeaders } from "../protocol/param-headers.ts";
 import type { CallContext } from "./client.ts";
 import type { Link } from "./connection.ts";
 import { resultTypesOf } from "./features.ts";
@@ -13,7 +14,6 @@ import { toLegacyTaskRequest } from "./legacy/task-messages.ts";
 import { renderLegacy } from "./legacy/to-legacy.ts";
 import { modernHeaders, renderModern } from "./modern.ts";
 import { renderCancellation } from "./outgoing.ts";
-import { type ParamHeader, paramHeaders } from "./param-headers.ts";
 import type { ServerSpec } from "./spec.ts";
 import type { WireRequest } from "./wire.ts";
 

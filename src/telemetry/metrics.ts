@@ -51,6 +51,10 @@ const counters = {
     "Calls to a server that failed, by server and error name.",
     ["server", "error"],
   ],
+  mcp_gateway_progress_dropped_total: [
+    "Progress that came faster than agents are told, or went backwards, by server.",
+    ["server"],
+  ],
   mcp_gateway_upstream_restarts_total: ["Server processes started again, by server.", ["server"]],
   mcp_gateway_admin_calls_total: ["Admin calls, by method and gRPC status.", ["method", "status"]],
   mcp_gateway_retention_deleted_total: ["Records deleted by retention.", []],
@@ -66,6 +70,7 @@ const histograms = {
 const gauges = {
   mcp_gateway_connections: ["Open agent connections, by binding.", ["binding"]],
   mcp_gateway_sessions: ["Legacy sessions open.", []],
+  mcp_gateway_listens: ["Listens open.", []],
   mcp_gateway_outbox_bytes: ["Bytes kept for agents that resume an event stream.", []],
   mcp_gateway_in_flight: ["Calls in flight.", []],
   mcp_gateway_parked_calls: ["Calls that wait for their agent's answers.", ["server"]],

@@ -44,7 +44,7 @@ export function createTaskingServer(behaviour: Behaviour): V1Server {
         tools: {},
         tasks: { list: {}, cancel: {}, requests: { tools: { call: {} } } },
       },
-      taskStore: new InMemoryTaskStore(),
+      taskStore: createStore(seen),
       taskMessageQueue: new InMemoryTaskMessageQueue(),
     },
   );
@@ -110,6 +110,17 @@ export function createTaskingServer(behaviour: Behaviour): V1Server {
   }
 
   return server;
+}
+
+/** Keeps what became of tasks that were not left to end. */
+function createStore(seen: string[]): InMemoryTaskStore {
+  const store = new InMemoryTaskStore();
+  const update = store.updateTaskStatus.bind(store);
+  store.updateTaskStatus = async (taskId, status, ...more) => {
+    await update(taskId, status, ...more);
+    if (status === "cancelled") seen.push("cancelled");
+  };
+  return store;
 }
 
 function text(value: string) {
