@@ -6,13 +6,7 @@
 import { createFault, type Fault } from "../errors/fault.ts";
 import type { Principal } from "../identity/principal.ts";
 import type { Decision } from "../policy/rule.ts";
-import {
-  findMember,
-  type JsonObject,
-  memberText,
-  stringMember,
-  withMembers,
-} from "../protocol/json-view.ts";
+import { findMember, memberText, stringMember, withMembers } from "../protocol/json-view.ts";
 import type { McpRequest, Outcome } from "../protocol/messages.ts";
 import { declaresTasks, isTask, tasksUndeclared } from "../protocol/tasks.ts";
 import { exposeName } from "../route/names.ts";
@@ -105,11 +99,6 @@ function nameAnswer(x: Exchange, outcome: Outcome): Outcome {
   if (isTask(result)) changes.resultType = '"complete"';
   if (Object.keys(changes).length === 0) return outcome;
   return { kind: "result", result: withMembers(result, changes) };
-}
-
-/** A task's change as its listener must see it. */
-export function nameTaskChange(params: JsonObject, outwardId: string): JsonObject {
-  return withMembers(params, { taskId: JSON.stringify(outwardId) });
 }
 
 /** The request as its server must get it. */

@@ -3,7 +3,6 @@
  * means; a call that waits for its agent's answers is taken up again. `repeat.ts` says when a second try is allowed,
  * `server-client.ts` counts and limits the calls it makes here.
  */
-import type { Fault } from "../errors/fault.ts";
 import type { Clock } from "../lib/clock.ts";
 import { type ClientFeatures, noFeatures } from "../protocol/client-features.ts";
 import { findRefusal } from "../protocol/input-refusal.ts";
@@ -11,18 +10,18 @@ import { askingMethods, readInputResponses } from "../protocol/input-required.ts
 import { stringMember } from "../protocol/json-view.ts";
 import type { McpRequest, Outcome, RelayedMessage } from "../protocol/messages.ts";
 import type { ParamHeader } from "../protocol/param-headers.ts";
-import { declaresTasks } from "../protocol/tasks.ts";
 import { toErrorBody } from "./answer.ts";
 import type { CallContext } from "./client.ts";
 import type { Connection, Link } from "./connection.ts";
 import { failed, faultOf, invalidAnswer, unanswered } from "./faults.ts";
 import { featuresOf } from "./features.ts";
+import { type AsTaskDeps, asTask } from "./legacy/as-task.ts";
 import type { HeldTasks } from "./legacy/held-tasks.ts";
 import { type Round, startLiveCall } from "./legacy/live-call.ts";
 import { createLogLevels } from "./legacy/log-level.ts";
 import type { ParkedCalls } from "./legacy/parked-calls.ts";
 import type { Session, SessionPool } from "./legacy/session-pool.ts";
-import { driveTask, type TaskCall } from "./legacy/task-call.ts";
+import type { TaskCall } from "./legacy/task-call.ts";
 import { taskIdOf, taskParamText } from "./legacy/task-messages.ts";
 import { modernError } from "./legacy/to-legacy.ts";
 import {
@@ -46,8 +45,7 @@ export interface CallerOptions {
   readonly tasks: HeldTasks;
   readonly tools: {
     readonly paramHeaders: (tool: string) => readonly ParamHeader[];
-    /** Whether a tool runs as a task alone, as a client that declares this (source text) lists it. */
-    readonly needsTask: (tool: string, clientCapabilitiesText: string) => boolean;
+    readonly needsTask: AsTaskDeps["needsTask"];
     /** Lists the tools again. */
     readonly refresh: (signal: AbortSignal) => Promise<void>;
   };
@@ -90,6 +88,8 @@ export function createCaller(options: CallerOptions): CallServer {
   const { spec, connection, sessions, parked, tasks, clock } = options;
   const { paramHeaders } = options.tools;
   const writeCall = createCallWriter({ spec, ownInfoText: options.ownInfoText, paramHeaders });
+  const { needsTask } = options.tools;
+  const taskDeps = { server: spec.name, tasks, needsTask, clock };
   const logLevels = createLogLevels();
 
   async function call(
@@ -201,7 +201,7 @@ export function createCaller(options: CallerOptions): CallServer {
 
   function sendTo(place: Place, asked: Asked, timeoutMs: number): Promise<WireAnswer> {
     const { link, session } = place;
-    const task = asTask(place, asked);
+    const task = asTask(taskDeps, place, asked.request, asked.context);
     if (task !== undefined && !("perform" in task)) {
       if (session !== undefined) sessions.release(session);
       return Promise.resolve(failed(task, false));
@@ -211,18 +211,6 @@ export function createCaller(options: CallerOptions): CallServer {
       return startCall(session, place, asked, task, timeoutMs);
     }
     return send(link, asked, task, timeoutMs).finally(() => sessions.release(session));
-  }
-
-  /** How a legacy server's tool is called that runs as a task alone; undefined for every other call. */
-  function asTask(place: Place, { request, context }: Asked): TaskCall | Fault | undefined {
-    const { facts } = place.link;
-    if (facts.era !== "legacy" || request.method !== "tools/call") return undefined;
-    if (!declaresTasks(facts.capabilitiesText)) return undefined;
-    const declared = request.envelope.clientCapabilitiesText;
-    const tool = request.params && stringMember(request.params, "name");
-    if (tool === undefined || !options.tools.needsTask(tool, declared)) return undefined;
-    if (declaresTasks(declared)) return tasks.begin(place, context.principalId);
-    return driveTask(spec.name, place.link, clock);
   }
 
   function startCall(

@@ -17,6 +17,7 @@ import {
 import { readListenFilter } from "../../protocol/listen-filter.ts";
 import type { McpRequest } from "../../protocol/messages.ts";
 import type { MethodFacts, TargetKind } from "../../protocol/methods.ts";
+import { declaresTasks, tasksUndeclared } from "../../protocol/tasks.ts";
 import { asPrivate } from "../../route/hints.ts";
 import { filterList, nextCursorOf } from "../../route/merge.ts";
 import { looksShortened, type ResolvedName, resolveName, serversOf } from "../../route/names.ts";
@@ -111,8 +112,6 @@ export function visibleScope(
   return sees ? scope : undefined;
 }
 
-const tasksExtension = "io.modelcontextprotocol/tasks";
-
 /** A listener hears of what it may read and list; what it may not is left out, as if there were no such thing. */
 async function authorizeListen(
   deps: AuthorizeDeps,
@@ -126,21 +125,12 @@ async function authorizeListen(
     const message = "Invalid params: notifications must be an object that says what to listen for";
     return refuse(createFault("invalid-params", message));
   }
-  if (filter.taskIds.length > 0 && !declaresTasks(request)) {
-    const requiredCapabilities = { extensions: { [tasksExtension]: {} } };
-    const message = `Missing required client capability: ${tasksExtension}`;
-    return refuse(
-      createFault("missing-client-capability", message, { data: { requiredCapabilities } }),
-    );
+  if (filter.taskIds.length > 0 && !declaresTasks(request.envelope.clientCapabilitiesText)) {
+    return refuse(tasksUndeclared);
   }
-  const plan = await planListen(deps.owners, { filter, scope, principal, snapshot: x.snapshot });
+  const plan = await planListen(deps, { filter, scope, principal, snapshot: x.snapshot });
   x.listened = { filter, plan };
   return proceed;
-}
-
-function declaresTasks({ envelope }: McpRequest): boolean {
-  const extensions = objectMember(readObject(envelope.clientCapabilitiesText), "extensions");
-  return extensions !== undefined && objectMember(extensions, tasksExtension) !== undefined;
 }
 
 /** What a request acts on, for the methods that name a target. */
