@@ -225,7 +225,7 @@ function createEntry(
     ownInfoText,
     clock,
     tools: {
-      needsTask: (name, declared) => catalogues.of(declared).needsTask(name),
+      needsTask: (name, declared) => catalogues.needsTask(name, declared),
       paramHeaders: (name) => catalogues.of("{}").paramHeaders(name),
       refresh: async (signal) => void (await catalogues.of("{}").tools({ refresh: true, signal })),
     },

@@ -13,7 +13,9 @@ const notes: FakeServer = { name: "notes", tools: ["index"] };
 const ids = createTaskIds({ tokenKey: Buffer.alloc(32, 7) });
 
 function idOf(server: string, taskId: string, who = "ann", tool = "index"): string {
-  return ids.seal({ tenant: undefined, principalId: `client:${who}` }, { server, tool, taskId }) ?? "";
+  return (
+    ids.seal({ tenant: undefined, principalId: `client:${who}` }, { server, tool, taskId }) ?? ""
+  );
 }
 
 const changed = (taskId: string, more: object = {}) => ({
