@@ -54,7 +54,7 @@ describe("structured content that is no object", () => {
     test(title, () => expect(told("tools/call", text)).toBe(expected));
   }
 
-  test("a tool's schema of it goes from the list, and nothing else", () => {
+  test("a tool's schema of it goes from the list, and no other byte", () => {
     const rest = '"inputSchema":{"type": "object"}, "x": 1.0';
     const object = `{"name":"a","outputSchema":{"type":"object", "properties":{}},${rest}}`;
     const none = `{"name":"outputSchema",${rest}}`;
