@@ -226,6 +226,7 @@ export function createConnection(options: ConnectionOptions): Connection {
       if (found.era !== "modern" || link !== checked) return;
       verdict = undefined;
       link = undefined;
+      checked.wire.retire();
     })().catch(() => {});
   }
 
@@ -242,8 +243,7 @@ export function createConnection(options: ConnectionOptions): Connection {
       if (forgetEra) verdict = undefined;
       if (link !== dropped) return;
       link = undefined;
-      // Over Streamable HTTP others may still wait on the old session, and ending it would end their calls.
-      if (isShared) void dropped.wire.close();
+      dropped.wire.retire();
     },
     noteAnswer() {
       losses = 0;

@@ -40,6 +40,9 @@ export interface ServersLimits {
   /** Sessions with one legacy server for agents of the same capabilities: over a network, and as processes. */
   readonly sessionsMax: number;
   readonly processesMax: number;
+  /** The same, over all sets of capabilities. */
+  readonly allSessionsMax: number;
+  readonly allProcessesMax: number;
   /** How long a call waits for its agent's answers, and how many may. */
   readonly parkedMs: number;
   readonly parkedMax: number;
@@ -60,6 +63,8 @@ export const defaultServersLimits: ServersLimits = Object.freeze({
   catalogueToolsMax: 10_000,
   sessionsMax: 8,
   processesMax: 1,
+  allSessionsMax: 64,
+  allProcessesMax: 8,
   parkedMs: 10 * 60_000,
   parkedMax: 1_000,
   parkedPerPrincipalMax: 32,
@@ -204,6 +209,7 @@ function createEntry(
     server: spec.name,
     clock,
     sessionsMax: isProcess ? limits.processesMax : limits.sessionsMax,
+    allSessionsMax: isProcess ? limits.allProcessesMax : limits.allSessionsMax,
     closesIdle: !isProcess,
     connect: (clientCapabilitiesText, onRequest, onNotification) =>
       createConnection({
