@@ -18,7 +18,13 @@ import { readList } from "./server-lists.ts";
 
 export interface LongNameMemory extends LongNames {
   /** Asks those of the servers that may have the name; afterwards `find` knows it, or nobody has it. */
-  lookUp(kind: NamedKind, exposed: string, servers: readonly string[]): Promise<void>;
+  lookUp(asked: {
+    readonly kind: NamedKind;
+    readonly exposed: string;
+    readonly servers: readonly string[];
+    /** Source text of what the agent declares: a server may list more for it. */
+    readonly clientCapabilitiesText: string;
+  }): Promise<void>;
 }
 
 const namesMax = 100_000;
@@ -26,8 +32,8 @@ const namesMax = 100_000;
 const toldMax = 1_000;
 
 const lists = {
-  tool: { method: "tools/list", member: "tools" },
-  prompt: { method: "prompts/list", member: "prompts" },
+  tool: { method: "tools/list", listMember: "tools", member: "name" },
+  prompt: { method: "prompts/list", listMember: "prompts", member: "name" },
 } as const;
 
 export function createLongNames(deps: {
@@ -61,13 +67,11 @@ export function createLongNames(deps: {
   return {
     find: (kind, exposed) => known[kind].get(exposed),
     learn,
-    async lookUp(kind, exposed, servers) {
-      const { method, member } = lists[kind];
+    async lookUp({ kind, exposed, servers, clientCapabilitiesText }) {
       for (const server of servers) {
         if (!mayExpose(server, exposed)) continue;
-        for (const name of await readList(deps.servers, server, method, member, "name")) {
-          learn(kind, { server, name });
-        }
+        const names = await readList(deps.servers, server, lists[kind], clientCapabilitiesText);
+        for (const name of names) learn(kind, { server, name });
       }
     },
   };

@@ -79,14 +79,16 @@ export function createResourceOwners(deps: {
 }
 
 async function readResources(servers: Servers, server: string): Promise<KnownResources> {
-  const uris = await readList(servers, server, "resources/list", "resources", "uri");
-  const templates = await readList(
-    servers,
-    server,
-    "resources/templates/list",
-    "resourceTemplates",
-    "uriTemplate",
-  );
+  const uris = await readList(servers, server, {
+    method: "resources/list",
+    listMember: "resources",
+    member: "uri",
+  });
+  const templates = await readList(servers, server, {
+    method: "resources/templates/list",
+    listMember: "resourceTemplates",
+    member: "uriTemplate",
+  });
   return {
     uris: new Set(uris),
     patterns: templates.map((template) => template.replaceAll(/\{[^}]*\}/g, "*")),

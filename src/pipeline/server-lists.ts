@@ -11,13 +11,22 @@ const pagesMax = 50;
 /** For all pages together. */
 const listTimeoutMs = 5_000;
 
-/** One member of every element of a list, over all pages; what cannot be read is left out. */
+export interface ListMembers {
+  readonly method: string;
+  readonly listMember: string;
+  /** The member of each element that is wanted. */
+  readonly member: string;
+}
+
+/**
+ * One member of every element of a list, over all pages; what cannot be read is left out. A server may list more for
+ * who declares more: `clientCapabilitiesText` is source text.
+ */
 export async function readList(
   servers: Servers,
   server: string,
-  method: string,
-  listMember: string,
-  member: string,
+  { method, listMember, member }: ListMembers,
+  clientCapabilitiesText = "{}",
 ): Promise<readonly string[]> {
   const client = servers.get(server);
   if (client === undefined) return [];
@@ -26,7 +35,8 @@ export async function readList(
   const signal = AbortSignal.timeout(listTimeoutMs);
   for (let page = 0; page < pagesMax; page += 1) {
     const context = { signal, timeoutMs: listTimeoutMs, headers: {} };
-    const outcome = await client.call(listRequest(method, cursor), context, () => {});
+    const request = listRequest(method, cursor, clientCapabilitiesText);
+    const outcome = await client.call(request, context, () => {});
     if (outcome.kind !== "result") break;
     values.push(...membersOf(outcome.result, listMember, member));
     cursor = nextCursorOf(outcome.result);
@@ -44,7 +54,11 @@ function membersOf(result: JsonObject, listMember: string, member: string): read
 }
 
 /** A list request of the gateway's own. */
-export function listRequest(method: string, cursor: string | undefined): McpRequest {
+export function listRequest(
+  method: string,
+  cursor: string | undefined,
+  clientCapabilitiesText = "{}",
+): McpRequest {
   const params = cursor === undefined ? undefined : readObject(JSON.stringify({ cursor }));
   return {
     kind: "request",
@@ -54,7 +68,7 @@ export function listRequest(method: string, cursor: string | undefined): McpRequ
     envelope: {
       revision: newestLegacyRevision,
       clientInfoText: undefined,
-      clientCapabilitiesText: "{}",
+      clientCapabilitiesText,
       logLevel: undefined,
       progressTokenText: undefined,
     },

@@ -58,6 +58,8 @@ interface Pass {
   readonly embedding: number;
   /** The text is a server's question to the agent's side. */
   readonly isQuestion: boolean;
+  /** Where a question's map of requests ends, once met: the names in it are the server's own. */
+  keysUntil: number;
   readonly edits: Edit[];
   masked: number;
 }
@@ -103,7 +105,7 @@ function redactText(
   embedding: number,
   isQuestion = false,
 ): { readonly text: string; readonly masked: number } {
-  const pass: Pass = { text, limits, embedding, isQuestion, edits: [], masked: 0 };
+  const pass: Pass = { text, limits, embedding, isQuestion, keysUntil: 0, edits: [], masked: 0 };
   // Only the protocol's own levels have a `_meta`: in embedded JSON and structured content it is anybody's.
   walkValue(pass, skipSpace(text, 0), 0, embedding === 0);
   return { text: replaceSpans(text, pass.edits), masked: pass.masked };
@@ -144,7 +146,10 @@ function walkMember(
   if (isProtocol && (name === "_meta" || (pass.isQuestion && describing.has(name)))) {
     return skipValue(pass.text, at);
   }
-  const isKey = pass.isQuestion && isProtocol && depth === 1;
+  if (pass.isQuestion && depth === 0 && name === "inputRequests") {
+    pass.keysUntil = skipValue(pass.text, at);
+  }
+  const isKey = depth === 1 && at < pass.keysUntil;
   if (isKey || !pass.limits.names.includes(name)) {
     return walkValue(pass, at, depth + 1, isProtocol && name !== "structuredContent");
   }

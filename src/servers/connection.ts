@@ -61,6 +61,8 @@ export interface ConnectionOptions {
   readonly onRequest: (asked: ServerRequest) => void;
   /** A connection was replaced by a new one: what was remembered of the server may be stale. */
   readonly onReopened: () => void;
+  /** `current()` answers differently from now on. */
+  readonly onLinkChanged: () => void;
 }
 
 export function createConnection(options: ConnectionOptions): Connection {
@@ -74,6 +76,11 @@ export function createConnection(options: ConnectionOptions): Connection {
   let opened = 0;
   let notBeforeMs = Number.NEGATIVE_INFINITY;
   let lastFault: Fault | undefined;
+
+  function use(next: Link | undefined): void {
+    link = next;
+    options.onLinkChanged();
+  }
 
   function noteLoss(fault: Fault): void {
     losses += 1;
@@ -99,7 +106,7 @@ export function createConnection(options: ConnectionOptions): Connection {
         await made.wire.close();
         throw errorOf(unreachable(spec.name, "closed-by-gateway"));
       }
-      link = made;
+      use(made);
       opened += 1;
       if (opened > 1) options.onReopened();
       const { era, revision } = made.facts;
@@ -181,7 +188,7 @@ export function createConnection(options: ConnectionOptions): Connection {
       },
       onClose(fault) {
         if (wire === undefined || link?.wire !== wire) return;
-        link = undefined;
+        use(undefined);
         noteLoss(fault);
       },
     };
@@ -225,7 +232,7 @@ export function createConnection(options: ConnectionOptions): Connection {
       const found = await probeEra(await openFresh(), handshake(1));
       if (found.era !== "modern" || link !== checked) return;
       verdict = undefined;
-      link = undefined;
+      use(undefined);
       checked.wire.retire();
     })().catch(() => {});
   }
@@ -242,7 +249,7 @@ export function createConnection(options: ConnectionOptions): Connection {
     drop(dropped, { forgetEra }) {
       if (forgetEra) verdict = undefined;
       if (link !== dropped) return;
-      link = undefined;
+      use(undefined);
       dropped.wire.retire();
     },
     noteAnswer() {

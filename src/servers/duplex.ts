@@ -10,7 +10,7 @@ import type { ScanLimits } from "../protocol/scan.ts";
 import type { Log } from "../telemetry/log.ts";
 import { toAnswer } from "./answer.ts";
 import { cancelled, connectionLost, failed, invalidAnswer, timedOut } from "./faults.ts";
-import { progressId } from "./relayed.ts";
+import { listenId, progressId } from "./relayed.ts";
 import type { Channel, ChannelEvents, Wire, WireAnswer, WireEvents, WireRequest } from "./wire.ts";
 
 interface Pending {
@@ -31,6 +31,8 @@ export async function openDuplex(options: DuplexOptions): Promise<Wire> {
   const { server, log } = options;
   const pending = new Map<number, Pending>();
   let lastId = 0;
+  /** How many of the pending are listens. */
+  let listens = 0;
   let isOpen = true;
   let channel: Channel | undefined;
 
@@ -73,7 +75,18 @@ export async function openDuplex(options: DuplexOptions): Promise<Wire> {
       // A shared channel does not say whose log message it is: it is passed on only where there is no doubt.
       const only = onlyPending();
       only?.request.onNotification(notification);
-    } else options.events.onNotification(notification);
+    } else takeChange(notification);
+  }
+
+  /** A modern server tells changes on a listen, and names it; a legacy one tells them to the connection. */
+  function takeChange(notification: McpNotification): void {
+    const id = listenId(notification);
+    const listen = id === undefined ? undefined : pending.get(id);
+    if (listen?.request.isListen) listen.request.onNotification(notification);
+    // What still comes for a listen that we ended is nobody's.
+    else if (id === undefined || notification.method === "notifications/cancelled") {
+      options.events.onNotification(notification);
+    }
   }
 
   function takeMalformed(text: string, idText: string | undefined): void {
@@ -86,9 +99,10 @@ export async function openDuplex(options: DuplexOptions): Promise<Wire> {
     owner?.settle(failed(invalidAnswer(server, "malformed-message"), true));
   }
 
+  /** The one call in flight, where there is exactly one; a listen is none. */
   function onlyPending(): Pending | undefined {
-    if (pending.size !== 1) return undefined;
-    for (const call of pending.values()) return call;
+    if (pending.size - listens !== 1) return undefined;
+    for (const call of pending.values()) if (!call.request.isListen) return call;
     return undefined;
   }
 
@@ -107,12 +121,13 @@ export async function openDuplex(options: DuplexOptions): Promise<Wire> {
   }
 
   function request(wireRequest: WireRequest): Promise<WireAnswer> {
-    const { id, signal, timeoutMs } = wireRequest;
+    const { id, signal, timeoutMs, isListen } = wireRequest;
     if (signal?.aborted) return Promise.resolve(failed(cancelled, false));
     if (!isOpen) return Promise.resolve(failed(connectionLost(server, "closed"), false));
     return new Promise((resolve) => {
       const settle = (answer: WireAnswer) => {
         if (!pending.delete(id)) return;
+        if (isListen) listens -= 1;
         clearTimeout(timer);
         signal?.removeEventListener("abort", abandon);
         resolve(answer);
@@ -129,6 +144,7 @@ export async function openDuplex(options: DuplexOptions): Promise<Wire> {
           : setTimeout(() => giveUp(timedOut(server, timeoutMs)), timeoutMs);
       signal?.addEventListener("abort", abandon, { once: true });
       pending.set(id, { request: wireRequest, settle });
+      if (isListen) listens += 1;
       void sendFor(wireRequest, settle);
     });
   }

@@ -199,7 +199,9 @@ export function createAnswerParts(options: AnswerOptions): AnswerParts {
 
   function takeNotification(message: McpNotification, wireRequest: WireRequest): void {
     const isOfCall =
-      message.method === "notifications/progress" || message.method === "notifications/message";
+      wireRequest.isListen === true ||
+      message.method === "notifications/progress" ||
+      message.method === "notifications/message";
     if (isOfCall) wireRequest.onNotification(message);
     else events.onNotification(message);
   }

@@ -7,68 +7,20 @@ import { GatewayError } from "../errors/fault.ts";
 import type { Clock } from "../lib/clock.ts";
 import { noFeatures } from "../protocol/client-features.ts";
 import type { McpNotification } from "../protocol/messages.ts";
-import { defaultScanLimits, type ScanLimits } from "../protocol/scan.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import { createCaller } from "./call-server.ts";
 import { type Catalogues, createCatalogues } from "./catalogues.ts";
-import type { ServerStatus, Servers } from "./client.ts";
+import { createChanges } from "./changes.ts";
+import type { ServerChange, ServerStatus, Servers } from "./client.ts";
 import { createConnection } from "./connection.ts";
 import { createParkedCalls, createParkedRoom, type ParkedRoom } from "./legacy/parked-calls.ts";
 import { answerHomeless, answerUnasked } from "./legacy/questions.ts";
 import { createSessionPool } from "./legacy/session-pool.ts";
+import { defaultServersLimits, type ServersLimits } from "./limits.ts";
 import { createBinding } from "./open-wire.ts";
 import { createServerClient, type PooledClient } from "./server-client.ts";
 import type { ServerSpec } from "./spec.ts";
-
-export interface ServersLimits {
-  readonly scan: ScanLimits;
-  /** How long calls of a removed server may go on. */
-  readonly drainTimeoutMs: number;
-  /** Each step of stopping a process (stdin closed, SIGTERM, SIGKILL), and of closing a socket. */
-  readonly stopStepMs: number;
-  readonly reconnectFirstMs: number;
-  readonly reconnectMaxMs: number;
-  /** How long "speaks legacy revisions only" is believed. */
-  readonly legacyVerdictTtlMs: number;
-  readonly stderrLineBytesMax: number;
-  /** Bytes that may wait for a server that does not read. */
-  readonly queuedBytesMax: number;
-  readonly catalogueTtlMsMin: number;
-  readonly cataloguePagesMax: number;
-  readonly catalogueToolsMax: number;
-  /** Sessions with one legacy server for agents of the same capabilities: over a network, and as processes. */
-  readonly sessionsMax: number;
-  readonly processesMax: number;
-  /** The same, over all sets of capabilities. */
-  readonly allSessionsMax: number;
-  readonly allProcessesMax: number;
-  /** How long a call waits for its agent's answers, and how many may. */
-  readonly parkedMs: number;
-  readonly parkedMax: number;
-  readonly parkedPerPrincipalMax: number;
-}
-
-export const defaultServersLimits: ServersLimits = Object.freeze({
-  scan: defaultScanLimits,
-  drainTimeoutMs: 30_000,
-  stopStepMs: 2_000,
-  reconnectFirstMs: 200,
-  reconnectMaxMs: 30_000,
-  legacyVerdictTtlMs: 24 * 60 * 60 * 1_000,
-  stderrLineBytesMax: 4_096,
-  queuedBytesMax: 16 * 1_024 * 1_024,
-  catalogueTtlMsMin: 5_000,
-  cataloguePagesMax: 100,
-  catalogueToolsMax: 10_000,
-  sessionsMax: 8,
-  processesMax: 1,
-  allSessionsMax: 64,
-  allProcessesMax: 8,
-  parkedMs: 10 * 60_000,
-  parkedMax: 1_000,
-  parkedPerPrincipalMax: 32,
-});
 
 export interface ServersOptions {
   readonly specs?: ReadonlyMap<string, ServerSpec>;
@@ -79,6 +31,8 @@ export interface ServersOptions {
   readonly log: Log;
   readonly metrics: Metrics;
   readonly limits?: Partial<ServersLimits>;
+  /** Hears of every change a server tells, or that may have been missed, whether anybody listens or not. */
+  readonly onChange?: (server: string, change: ServerChange) => void;
 }
 
 interface Entry {
@@ -179,6 +133,7 @@ function createEntry(
     countStray: () =>
       metrics.count("mcp_gateway_upstream_errors_total", { server: spec.name, error: "stray" }),
   });
+  const reconnect = { firstMs: limits.reconnectFirstMs, maxMs: limits.reconnectMaxMs };
   const isProcess = spec.transport.kind === "stdio";
   const shared = {
     openWire: binding.open,
@@ -186,21 +141,24 @@ function createEntry(
     clock,
     log,
     legacyVerdictTtlMs: limits.legacyVerdictTtlMs,
-    reconnect: { firstMs: limits.reconnectFirstMs, maxMs: limits.reconnectMaxMs },
+    reconnect,
     onReopened() {
       catalogues.invalidate();
+      changes.reopened();
       if (!isProcess) return;
       metrics.count("mcp_gateway_upstream_restarts_total", { server: spec.name });
     },
   };
-  const takeNotification = ({ method }: McpNotification) => {
-    if (method === "notifications/tools/list_changed") catalogues.invalidate();
+  const takeNotification = (notification: McpNotification) => {
+    if (notification.method === "notifications/tools/list_changed") catalogues.invalidate();
+    changes.take(notification);
   };
   const connection = createConnection({
     ...shared,
     spec,
     clientCapabilitiesText: "{}",
     onNotification: takeNotification,
+    onLinkChanged: () => changes.linkChanged(),
     onRequest({ request, respond }) {
       respond(answerUnasked(request, noFeatures) ?? answerHomeless(request));
     },
@@ -221,8 +179,12 @@ function createEntry(
           onNotification(notification, wire);
           takeNotification(notification);
         },
+        onLinkChanged() {},
       }),
-    onGap: () => catalogues.invalidate(),
+    onGap() {
+      catalogues.invalidate();
+      changes.reopened();
+    },
   });
   const parked = createParkedCalls({ server: spec.name, room, parkedMs: limits.parkedMs });
   const callServer = createCaller({
@@ -237,10 +199,23 @@ function createEntry(
       refresh: async (signal) => void (await catalogues.of("{}").tools({ refresh: true, signal })),
     },
   });
+  const changes = createChanges({
+    spec,
+    connection,
+    ownInfoText,
+    reconnect,
+    clock,
+    log,
+    onChange(change) {
+      if (change.kind === "tools") catalogues.invalidate();
+      options.onChange?.(spec.name, change);
+    },
+  });
   const { closePool } = binding;
   const client = createServerClient({
     spec,
     connection,
+    changes,
     sessions,
     parked,
     callServer,

@@ -2,11 +2,13 @@
  * Turns a notification a server sent during a call into what the agent must see: its own progress token put back,
  * log messages below the level it asked for dropped. Pure; `server-client.ts` calls it for each notification.
  */
-import { memberText, stringMember, withMembers } from "../protocol/json-view.ts";
+import { memberText, objectMember, stringMember, withMembers } from "../protocol/json-view.ts";
 import { logLevels } from "../protocol/log-levels.ts";
 import type { Envelope, McpNotification, RelayedMessage } from "../protocol/messages.ts";
 
 const severities: readonly string[] = logLevels;
+
+export const subscriptionIdKey = "io.modelcontextprotocol/subscriptionId";
 
 /** The message to relay, or undefined where this call's agent did not ask for it. */
 export function toRelayed(
@@ -32,8 +34,18 @@ export function severityOf(level: string | undefined): number | undefined {
 
 /** The progress token of a progress notification, where it is one of our integers. */
 export function progressId({ params }: McpNotification): number | undefined {
-  const text = params && memberText(params, "progressToken");
-  if (text === undefined) return undefined;
+  return integerOf(params && memberText(params, "progressToken"));
+}
+
+/** The listen a notification belongs to, or ends, where it names one by one of our integers. */
+export function listenId({ method, params }: McpNotification): number | undefined {
+  if (params === undefined) return undefined;
+  if (method === "notifications/cancelled") return integerOf(memberText(params, "requestId"));
+  const meta = objectMember(params, "_meta");
+  return meta && integerOf(memberText(meta, subscriptionIdKey));
+}
+
+function integerOf(text: string | undefined): number | undefined {
   const id = Number(text);
   return Number.isSafeInteger(id) ? id : undefined;
 }

@@ -5,10 +5,10 @@
 import { createFault, type Fault } from "../errors/fault.ts";
 import type { Clock } from "../lib/clock.ts";
 import { memberText } from "../protocol/json-view.ts";
-import { emptyFilter } from "../protocol/listen-filter.ts";
 import type { McpRequest, Outcome, RelayedMessage } from "../protocol/messages.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import type { CallServer } from "./call-server.ts";
+import type { Changes } from "./changes.ts";
 import type { CallContext, ServerClient, ServerStatus } from "./client.ts";
 import type { Connection } from "./connection.ts";
 import { cancelled, unreachable } from "./faults.ts";
@@ -27,6 +27,7 @@ export interface PooledClient extends ServerClient {
 export interface ServerClientOptions {
   readonly spec: ServerSpec;
   readonly connection: Connection;
+  readonly changes: Changes;
   readonly sessions: SessionPool;
   readonly parked: ParkedCalls;
   readonly callServer: CallServer;
@@ -107,6 +108,7 @@ export function createServerClient(options: ServerClientOptions): PooledClient {
 
   async function close(): Promise<void> {
     isRetired = true;
+    options.changes.close();
     parked.close();
     await Promise.all([sessions.close(), connection.close()]);
     options.closePool();
@@ -115,7 +117,7 @@ export function createServerClient(options: ServerClientOptions): PooledClient {
   return {
     spec,
     call,
-    listen: () => ({ honoured: Promise.resolve(emptyFilter), close() {} }),
+    listen: options.changes.listen,
     async facts(signal) {
       const link =
         connection.current() ?? (await connection.open(signal, spec.connectTimeoutMs * 3));
@@ -137,6 +139,7 @@ export function createServerClient(options: ServerClientOptions): PooledClient {
     parkedCalls: () => parked.size(),
     async retire(drainTimeoutMs) {
       isRetired = true;
+      options.changes.close();
       // Their agents can no longer come back to them.
       parked.close();
       if (inFlight > 0) {

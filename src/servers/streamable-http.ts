@@ -175,8 +175,9 @@ export function openStreamableHttp(options: StreamableHttpOptions): Wire {
         failuresMax: Number.POSITIVE_INFINITY,
         onText: takeUnasked,
         onGap,
-        onGivenUp() {
-          // The server keeps no such stream, or no longer knows the session: the next call finds out.
+        onGivenUp(reason) {
+          // The server keeps no such stream, or no longer knows the session.
+          if (reason !== "status-405") onGap();
         },
       });
     },

@@ -22,6 +22,8 @@ export interface WireRequest {
   readonly timeoutMs: number | undefined;
   /** Values of `resultType` this request may be answered with besides `complete`. */
   readonly resultTypes?: ReadonlySet<string>;
+  /** A listen: it is no call, and every notification on its stream is its own. */
+  readonly isListen?: boolean;
   /** Called for each notification known to belong to this request, in order, before the promise resolves. */
   readonly onNotification: (notification: McpNotification) => void;
 }

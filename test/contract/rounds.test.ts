@@ -1,6 +1,7 @@
 /**
- * Multi-round-trip requests between the official SDK's client and server, both of 2026-07-28: the agents' listener, the
- * whole pipeline and a real connection between them. The server seals its state with the SDK's own codec.
+ * Multi-round-trip requests between the official SDK's client of 2026-07-28 and servers of both eras: the agents'
+ * listener, the whole pipeline and real connections between them. The modern server seals its state with the SDK's own
+ * codec, the legacy one asks in the middle of its call.
  */
 import { afterEach, describe, expect, test } from "bun:test";
 import { randomBytes } from "node:crypto";
@@ -16,9 +17,12 @@ import { createAgentsListener } from "../../src/agents/listener.ts";
 import { defaultAgentsOptions } from "../../src/agents/options.ts";
 import { systemClock } from "../../src/lib/clock.ts";
 import { createServers } from "../../src/servers/pool.ts";
+import type { ServerSpec } from "../../src/servers/spec.ts";
 import { silentLog } from "../../src/telemetry/log.ts";
 import { createMetrics } from "../../src/telemetry/metrics.ts";
 import { clientOf, clientToken, createDataPlane, specOf } from "../support/data-plane.ts";
+import { createAskingServer, questions } from "../support/fake-servers/asking.ts";
+import { startHttpV1 } from "../support/fake-servers/network.ts";
 import { modernCall } from "../support/modern-agent.ts";
 
 const ends: (() => Promise<void>)[] = [];
@@ -88,18 +92,12 @@ async function startGateway() {
     fetch: (request) => handler.fetch(request),
   });
   ends.push(() => upstream.stop(true));
-  const fake = { name: "booker" };
-  const spec = {
-    ...specOf(fake),
-    transport: {
-      kind: "streamable-http",
-      url: `http://127.0.0.1:${upstream.port}/mcp`,
-      headers: {},
-    },
-    allowPrivateNetwork: true,
-  } as const;
+  const asking = await startHttpV1(0, createAskingServer);
+  ends.push(() => asking.stop());
+  const urls = { booker: `http://127.0.0.1:${upstream.port}/mcp`, asking: asking.url };
+  const fakes = Object.keys(urls).map((name) => ({ name }));
   const servers = createServers({
-    specs: new Map([[fake.name, spec]]),
+    specs: new Map(Object.entries(urls).map(([name, url]) => [name, specAt(name, url)])),
     inheritedEnvironment: {},
     gatewayVersion: "0.0.0",
     clock: systemClock,
@@ -108,7 +106,7 @@ async function startGateway() {
   });
   ends.push(() => servers.close());
   const everything = { allowedTools: ["*"], allowedPrompts: ["*"], allowedResources: ["*"] };
-  const plane = createDataPlane([fake], clientOf("ci", everything), servers);
+  const plane = createDataPlane(fakes, clientOf("ci", everything), servers);
   const listener = createAgentsListener({
     options: { ...defaultAgentsOptions, port: 0 },
     dispatch: plane.dispatch,
@@ -122,6 +120,11 @@ async function startGateway() {
   const { url } = await listener.start();
   ends.push(() => listener.stop());
   return { plane, url, token: clientToken("ci") };
+}
+
+function specAt(name: string, url: string): ServerSpec {
+  const transport = { kind: "streamable-http", url, headers: {} } as const;
+  return { ...specOf({ name }), transport, callTimeoutMs: 10_000, allowPrivateNetwork: true };
 }
 
 const answers: Readonly<Record<string, string>> = {
@@ -167,6 +170,30 @@ describe("PR-24 AZ-09: rounds between SDK client and SDK server", () => {
       "input_required",
       "success",
     ]);
+  });
+
+  test.each([
+    ["asking", "ask", "Name?"],
+    ["all", "asking__ask", "[asking] Name?"],
+  ])("scope %s: a legacy server asks twice within one call", async (scope, name, message) => {
+    const { client, asked } = await connect(await startGateway(), scope);
+    const { form } = questions;
+    const result = await client.callTool({ name, arguments: { rounds: [[form], [form]] } });
+    const answered = [{ action: "accept", content: { name: "Ada" } }];
+    expect(result.content).toEqual([{ type: "text", text: JSON.stringify([answered, answered]) }]);
+    expect(asked).toEqual([message, message]);
+  });
+
+  test("a tool that its server offers only to agents with roots is there for them alone", async () => {
+    const gateway = await startGateway();
+    const call = async (capabilities: object) => {
+      const _meta = { "io.modelcontextprotocol/clientCapabilities": capabilities };
+      const params = { name: "rooted", arguments: {}, _meta };
+      const { url: base, token } = gateway;
+      return modernCall({ base, scope: "asking", token, method: "tools/call", params });
+    };
+    expect((await call({})).error?.message).toBe("Unknown tool: rooted");
+    expect((await call({ roots: {} })).error?.message).toBe("no tool rooted");
   });
 
   test("prompts and resources may ask too", async () => {

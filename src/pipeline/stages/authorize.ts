@@ -159,7 +159,9 @@ function authorizeTarget(
     const isUnknown = scope.kind === "all" && looksShortened(given);
     if (!isUnknown || deps.longNames.find(kind, given) !== undefined) return decideNamed();
     const visible = serversOf(scope, servers).filter((one) => policy.seesServer(principal, one));
-    return deps.longNames.lookUp(kind, given, visible).then(decideNamed);
+    const clientCapabilitiesText = x.request?.envelope.clientCapabilitiesText ?? "{}";
+    const asked = { kind, exposed: given, servers: visible, clientCapabilitiesText };
+    return deps.longNames.lookUp(asked).then(decideNamed);
   }
   const may = (server: string) =>
     x.snapshot.policy.decide(principal, question(server, named, named.given)).allowed;

@@ -165,12 +165,11 @@ function hideUnknown(deps: RouteDeps, x: Exchange, code: number): void | Promise
     return;
   }
   if (method?.method !== "prompts/get") return;
-  return readList(deps.servers, resolved.server, "prompts/list", "prompts", "name").then(
-    (names) => {
-      if (names.includes(resolved.name)) return;
-      x.outcome = { kind: "fault", fault: targetHidden("prompt", given, "not-listed") };
-    },
-  );
+  const prompts = { method: "prompts/list", listMember: "prompts", member: "name" };
+  return readList(deps.servers, resolved.server, prompts, declaredBy(x)).then((names) => {
+    if (names.includes(resolved.name)) return;
+    x.outcome = { kind: "fault", fault: targetHidden("prompt", given, "not-listed") };
+  });
 }
 
 /**

@@ -8,6 +8,15 @@ export interface ToolCall {
   readonly signal: AbortSignal;
   progress(done: number, total: number): Promise<void>;
   log(level: "debug" | "error", text: string): Promise<void>;
+  readonly tell: Tell;
+}
+
+/** Tells those who follow the server that something changed. */
+export interface Tell {
+  toolsChanged(): unknown;
+  promptsChanged(): unknown;
+  resourcesChanged(): unknown;
+  resourceUpdated(uri: string): unknown;
 }
 
 export interface ToolAnswer {
@@ -22,7 +31,7 @@ export interface Behaviour {
   call(call: ToolCall): Promise<ToolAnswer>;
 }
 
-const names = ["echo", "steps", "held", "logs", "wait", "huge", "seen", "die"];
+const names = ["echo", "steps", "held", "logs", "wait", "huge", "seen", "die", "change"];
 
 /** `echo` mirrors an argument into a header, which modern servers insist on over HTTP. */
 const properties = { region: { type: "string", "x-mcp-header": "Region" } };
@@ -40,7 +49,7 @@ export function createBehaviour(die: () => void): Behaviour {
   return {
     seen,
     release: () => held.shift()?.(),
-    async call({ name, arguments: args, signal, progress, log }) {
+    async call({ name, arguments: args, signal, progress, log, tell }) {
       seen.push(`call:${name}`);
       switch (name) {
         case "echo":
@@ -67,6 +76,12 @@ export function createBehaviour(die: () => void): Behaviour {
         case "die":
           die();
           return aborted(signal).then(() => text("dead"));
+        case "change":
+          for (let left = Number(args.times ?? 1); left > 0; left -= 1) {
+            if (args.uri === undefined) await tell[`${args.kind as "tools"}Changed`]();
+            else await tell.resourceUpdated(String(args.uri));
+          }
+          return text("changed");
         default:
           throw Object.assign(new Error(`no tool ${name}`), { code: -32602 });
       }

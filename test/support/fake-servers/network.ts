@@ -12,7 +12,11 @@ import {
 } from "@modelcontextprotocol/sdk/server/streamableHttp.js";
 import type { Transport } from "@modelcontextprotocol/sdk/shared/transport.js";
 import type { JSONRPCMessage } from "@modelcontextprotocol/sdk/types.js";
-import { createMcpHandler, type McpServer } from "@modelcontextprotocol/server";
+import {
+  createMcpHandler,
+  type McpHttpHandler,
+  type McpServer,
+} from "@modelcontextprotocol/server";
 import { serveStdio } from "@modelcontextprotocol/server/stdio";
 import { type Behaviour, createBehaviour } from "./behaviour.ts";
 import { createV1Server, createV2Server } from "./sdk-servers.ts";
@@ -67,10 +71,12 @@ export async function startSseV1(
 
 export async function startHttpV2(
   port = 0,
-  create: (behaviour: Behaviour) => McpServer = createV2Server,
+  create: (behaviour: Behaviour, notify: McpHttpHandler["notify"]) => McpServer = createV2Server,
 ): Promise<FakeServer> {
   const behaviour = createBehaviour(() => void server.stop(true));
-  const handler = createMcpHandler(() => create(behaviour), { legacy: "reject" });
+  const handler: McpHttpHandler = createMcpHandler(() => create(behaviour, handler.notify), {
+    legacy: "reject",
+  });
   const server = Bun.serve({
     port,
     hostname: "127.0.0.1",

@@ -130,6 +130,18 @@ describe("S01 masking", () => {
     expect(redact(source)).toEqual({ text: want, masked });
   });
 
+  test("of a question, forms, names of its parts and its state are left, and nothing else", () => {
+    const entry =
+      '{"method":"elicitation/create","params":{"requestedSchema":{"password":{"x":1}}}}';
+    const source = (secret: string) =>
+      `{"resultType":"input_required","a":{"token":${secret}},"inputRequests":{"token":${entry},` +
+      `"s":{"params":{"m":{"password":${secret}}}}},"b":{"token":${secret}},` +
+      '"requestState":"{\\"token\\":1}"}';
+    expect(redact(source('"x"'))).toEqual({ text: source(gone), masked: 3 });
+    const complete = source('"x"').replace("input_required", "complete");
+    expect(redact(complete)).not.toMatchObject({ masked: 3 });
+  });
+
   test("a result without a hint comes back as the same object", () => {
     const result = readObject('{"content":[{"type":"text","text":"sunny"}]}');
     expect(redactResult(result)).toEqual({ result, masked: 0 });

@@ -147,3 +147,71 @@ test("progress goes to its call by token; a log message only where one call is o
   expect(unsolicited).toEqual(["notifications/tools/list_changed"]);
   expect(strays()).toBe(1);
 });
+
+function listen(wire: Wire, heard: string[], signal?: AbortSignal) {
+  const id = wire.nextId();
+  return wire.request({
+    id,
+    method: "subscriptions/listen",
+    text: `{"id":${id}}`,
+    headers: {},
+    cancellation: renderCancellation(id),
+    signal,
+    timeoutMs: undefined,
+    isListen: true,
+    onNotification: ({ method }) => heard.push(method),
+  });
+}
+
+const changed = "notifications/tools/list_changed";
+const changedOn = (id: unknown) => {
+  const params = { _meta: { "io.modelcontextprotocol/subscriptionId": id } };
+  return JSON.stringify({ jsonrpc: "2.0", method: changed, params });
+};
+
+test("a change goes to the listen it names, and to the connection where it names none", async () => {
+  const { wire, receive, unsolicited } = await open();
+  const heard: [string[], string[]] = [[], []];
+  void listen(wire, heard[0]);
+  void listen(wire, heard[1]);
+  receive(changedOn(2));
+  expect(heard).toEqual([[], [changed]]);
+  receive(`{"jsonrpc":"2.0","method":"${changed}"}`);
+  expect(unsolicited).toEqual([changed]);
+});
+
+test("a server that takes a listen back tells the listen; a cancelled call's number tells nobody", async () => {
+  const { wire, receive, unsolicited } = await open();
+  const heard: string[] = [];
+  void ask(wire);
+  void listen(wire, heard);
+  const cancelled = "notifications/cancelled";
+  receive(`{"jsonrpc":"2.0","method":"${cancelled}","params":{"requestId":2}}`);
+  expect(heard).toEqual([cancelled]);
+  receive(`{"jsonrpc":"2.0","method":"${cancelled}","params":{"requestId":1}}`);
+  expect(unsolicited).toEqual([cancelled]);
+});
+
+test("a listen that we ended is taken back, and hears nothing more", async () => {
+  const { wire, sent, receive, unsolicited, strays } = await open();
+  const heard: string[] = [];
+  const abort = new AbortController();
+  const over = listen(wire, heard, abort.signal);
+  abort.abort();
+  expect((await over).kind).toBe("fault");
+  expect(sent.at(-1)).toBe(renderCancellation(1));
+  receive(changedOn(1));
+  expect([heard, unsolicited, strays()]).toEqual([[], [], 0]);
+});
+
+test("a listen is no call that a log message could belong to", async () => {
+  const { wire, receive } = await open();
+  const heard: string[] = [];
+  const logged: string[] = [];
+  void listen(wire, heard);
+  const log = '{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info"}}';
+  receive(log);
+  void ask(wire, undefined, ({ method }) => logged.push(method));
+  receive(log);
+  expect([heard, logged]).toEqual([[], ["notifications/message"]]);
+});

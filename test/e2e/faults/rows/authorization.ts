@@ -174,7 +174,7 @@ export const authorizationRows: readonly Row[] = [
   {
     id: "AZ-09",
     // Within a server's own scope its cursors are its own; a merged list is one page and has none.
-    title: "a cursor nobody gave out is refused",
+    title: "a cursor or a request state nobody gave out is refused",
     transports,
     async run(stage, transport) {
       const own = { base: stage.gateway.agents, scope: "all", token: stage.token };
@@ -182,6 +182,13 @@ export const authorizationRows: readonly Row[] = [
       for (const cursor of ["garbage", "", "MTAw", "x".repeat(5_000)]) {
         const answer = await wire.send(requestText(eraOf(transport), "tools/list", { cursor }));
         expect(answer.code, cursor.slice(0, 20)).toBe(-32602);
+      }
+      // The older revisions have no such member.
+      if (eraOf(transport) === "legacy") return;
+      for (const requestState of ["garbage", "", "A".repeat(500), 7, null]) {
+        const params = { name: "tiny__echo", arguments: { text: "x" }, requestState };
+        const answer = await wire.send(requestText("modern", "tools/call", params));
+        expect(answer.code, String(requestState).slice(0, 20)).toBe(-32602);
       }
     },
   },
