@@ -8,9 +8,11 @@ import type { Credential, Principal } from "../identity/principal.ts";
 import type { Clock } from "../lib/clock.ts";
 import { newId } from "../lib/id.ts";
 import type { BindingName, Dispatch, Incoming, Peer, Reply } from "../pipeline/incoming.ts";
-import { readEnvelope, unsupportedVersion } from "../protocol/envelope.ts";
+import type { HeaderSource } from "../protocol/classify.ts";
+import { isInputRequired } from "../protocol/input-required.ts";
 import { type JsonObject, memberText } from "../protocol/json-view.ts";
 import type { MalformedMessage, McpNotification, McpRequest } from "../protocol/messages.ts";
+import { methodFacts } from "../protocol/methods.ts";
 import type { AnyMessage } from "../protocol/parse-message.ts";
 import { type Era, newestLegacyRevision, newestModernRevision } from "../protocol/revisions.ts";
 import type { Log } from "../telemetry/log.ts";
@@ -27,6 +29,8 @@ export interface Caller {
   readonly origin: string | undefined;
   readonly requestId: string | undefined;
   readonly traceparent: string | undefined;
+  readonly tracestate?: string | undefined;
+  readonly baggage?: string | undefined;
 }
 
 /** One message with its size in bytes. */
@@ -58,6 +62,20 @@ export interface Asking<M> {
   readonly received: Received<M>;
   readonly relay: RelayText;
   readonly session?: LegacySession;
+  /** The headers of a modern message over HTTP. */
+  readonly mirrored?: HeaderSource;
+}
+
+/** How a tracked request is worked on, where dispatching it is not all there is to do. */
+export interface Ways {
+  /** In place of dispatch. */
+  readonly run?: (asking: Asking<McpRequest>, signal: AbortSignal) => Promise<Reply>;
+  /** Goes on with a call that paused to ask the agent's side something; resolves with the reply that ends it. */
+  readonly resume?: (
+    asking: Asking<McpRequest>,
+    paused: Reply,
+    signal: AbortSignal,
+  ) => Promise<Reply>;
 }
 
 export interface Conversation {
@@ -68,7 +86,9 @@ export interface Conversation {
     calls?: Calls,
   ): Promise<Spoken>;
   /** A request that a later message on the same session or socket may cancel (PR-08, PR-19). */
-  tracked(asking: Asking<McpRequest>, calls: Calls): Promise<Spoken>;
+  tracked(asking: Asking<McpRequest>, calls: Calls, ways?: Ways): Promise<Spoken>;
+  /** How many of these requests last, as a listen does. */
+  countLasting(calls: Calls): number;
   /** Dispatches and renders nothing. */
   run(asking: Asking<Incoming["message"]>, signal: AbortSignal): Promise<Reply>;
   /** Answers with a fault, through dispatch: the caller is authenticated first and the refusal recorded. */
@@ -80,7 +100,13 @@ export interface Conversation {
 
 export const accepted: Spoken = Object.freeze({ kind: "accepted" });
 export const neverAborts = new AbortController().signal;
+const plainWays: Ways = Object.freeze({});
 const cancelled: Spoken = Object.freeze({ kind: "cancelled" });
+
+/** A request that lasts has bounds of its own instead of a share in those of its connection. */
+function isLasting(method: string): boolean {
+  return methodFacts(method, "modern")?.lasts === true;
+}
 
 export function createConversation(deps: {
   readonly dispatch: Dispatch;
@@ -92,6 +118,7 @@ export function createConversation(deps: {
   readonly serverInfoText: string;
 }): Conversation {
   const { dispatch, admission, clock } = deps;
+  const lasting = new WeakSet<AbortController>();
 
   async function run(asking: Asking<Incoming["message"]>, signal: AbortSignal): Promise<Reply> {
     const { caller, era, received, relay } = asking;
@@ -111,6 +138,9 @@ export function createConversation(deps: {
           requestId: caller.requestId,
           sessionId: asking.session?.publicId,
           traceparent: caller.traceparent,
+          tracestate: caller.tracestate,
+          baggage: caller.baggage,
+          mirrored: asking.mirrored,
           bodyBytes: received.bytes,
           message,
           signal,
@@ -137,31 +167,47 @@ export function createConversation(deps: {
     return render({ idText: received.message.idText, method: "", era }, reply);
   }
 
-  async function tracked(asking: Asking<McpRequest>, calls: Calls): Promise<Spoken> {
+  async function tracked(
+    asking: Asking<McpRequest>,
+    calls: Calls,
+    ways: Ways = plainWays,
+  ): Promise<Spoken> {
     const { message: request, bytes } = asking.received;
-    const { idText, method } = request;
-    const refusal = checkCalls(calls, idText);
+    const { idText, method, envelope } = request;
+    const refusal = checkCalls(calls, idText, method);
     if (refusal !== undefined) {
       // Echoing a repeated id would answer the first request, which is still running.
       const message = malformed(calls.has(idText) ? undefined : request, refusal);
       return refuse({ ...asking, received: { message, bytes } });
     }
     const call = new AbortController();
+    if (isLasting(method)) lasting.add(call);
     calls.set(idText, call);
     try {
-      const reply = await run(asking, call.signal);
-      return call.signal.aborted ? cancelled : render({ idText, method, era: asking.era }, reply);
+      let reply = await (ways.run ?? run)(asking, call.signal);
+      if (ways.resume !== undefined && isPaused(reply)) {
+        reply = await ways.resume(asking, reply, call.signal);
+      }
+      if (call.signal.aborted) return cancelled;
+      return render({ idText, method, era: asking.era, revision: envelope.revision }, reply);
     } finally {
       calls.delete(idText);
     }
   }
 
-  function checkCalls(calls: Calls, idText: string): Fault | undefined {
+  function countLasting(calls: Calls): number {
+    let count = 0;
+    for (const call of calls.values()) if (lasting.has(call)) count += 1;
+    return count;
+  }
+
+  function checkCalls(calls: Calls, idText: string, method: string): Fault | undefined {
     if (calls.has(idText)) {
       const message = "Invalid request: this id belongs to a request in flight";
       return createFault("invalid-request", message);
     }
-    if (calls.size < deps.callsPerConnectionMax) return undefined;
+    if (calls.size < deps.callsPerConnectionMax || isLasting(method)) return undefined;
+    if (calls.size - countLasting(calls) < deps.callsPerConnectionMax) return undefined;
     const message = `Too many requests in flight: at most ${deps.callsPerConnectionMax} here`;
     return createFault("too-many-in-flight", message, { retryAfterMs: 1_000 });
   }
@@ -172,7 +218,7 @@ export function createConversation(deps: {
       const { message, bytes } = received;
       const era = "modern";
       if (message.kind === "request") {
-        const request = { caller, era, received: { message, bytes }, relay } as const;
+        const request = { ...asking, era, received: { message, bytes } } as const;
         if (calls !== undefined) return tracked(request, calls);
         const reply = await run(request, signal);
         return render({ idText: message.idText, method: message.method, era }, reply);
@@ -187,6 +233,7 @@ export function createConversation(deps: {
       return render({ idText: undefined, method: message.method, era }, reply);
     },
     tracked,
+    countLasting,
     run,
     refuse,
     render,
@@ -211,6 +258,11 @@ export function toReply(caller: Caller, fault: Fault): Reply {
   return { outcome, requestId: caller.requestId ?? newId(), limit: undefined };
 }
 
+/** True where the call has not ended: its server asks the agent's side something first. */
+export function isPaused(reply: Reply): boolean {
+  return reply.outcome.kind === "result" && isInputRequired(reply.outcome.result);
+}
+
 /** An id that is not in flight here is somebody else's or finished: nothing happens (PR-19). */
 export function cancelCall(calls: Calls, params: JsonObject | undefined): void {
   const idText = params === undefined ? undefined : memberText(params, "requestId");
@@ -222,29 +274,6 @@ export function isUnauthenticated(spoken: Spoken): boolean {
   if (spoken.kind !== "answer" || spoken.reply === undefined) return false;
   const { outcome } = spoken.reply;
   return outcome.kind === "fault" && outcome.fault.name === "unauthenticated";
-}
-
-export type BodyClass =
-  | { readonly era: "legacy" }
-  | { readonly era: "modern"; readonly request: McpRequest }
-  | { readonly era: "refused"; readonly fault: Fault };
-
-/** The era of a request by its body alone, as on a WebSocket: the envelope says modern, its absence legacy. */
-export function classifyBody(request: McpRequest): BodyClass {
-  const reading = readEnvelope(request);
-  switch (reading.kind) {
-    case "none":
-      return { era: "legacy" };
-    case "fault":
-      return { era: "refused", fault: reading.fault };
-    case "modern": {
-      const { envelope } = reading;
-      if (envelope !== undefined) return { era: "modern", request: { ...request, envelope } };
-      return { era: "refused", fault: unsupportedVersion(reading.version) };
-    }
-    default:
-      return reading satisfies never;
-  }
 }
 
 export function ignore(): void {}

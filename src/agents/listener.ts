@@ -13,6 +13,7 @@ import { createAdmission } from "./admission.ts";
 import type { Arrival } from "./arrival.ts";
 import { createBeat } from "./beat.ts";
 import { createConversation } from "./conversation.ts";
+import { readCorrelation } from "./correlation.ts";
 import { readCredential } from "./credential.ts";
 import { checkFraming } from "./framing.ts";
 import { addCors, documentResponse, faultResponse, preflightResponse } from "./http-response.ts";
@@ -68,8 +69,6 @@ const bindingNames: Readonly<Record<ScopedEndpoint["kind"], BindingName>> = {
   websocket: "websocket",
   ticket: "websocket",
 };
-const correlationId = /^[A-Za-z0-9][A-Za-z0-9._:~-]{0,127}$/;
-const traceContext = /^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/;
 const idleTimeoutSecondsMax = 255;
 
 export function createAgentsListener(deps: AgentsListenerDeps): AgentsListener {
@@ -78,15 +77,9 @@ export function createAgentsListener(deps: AgentsListenerDeps): AgentsListener {
   const admission = createAdmission(options);
   const sessions = createSessions({ ...options, clock });
   const serverInfoText = JSON.stringify({ name: "mcp-gateway", version: deps.version });
-  const conversation = createConversation({
-    ...options,
-    dispatch,
-    admission,
-    clock,
-    log,
-    serverInfoText,
-  });
-  const legacy = createLegacyConversation({ dispatch, conversation, clock, serverInfoText });
+  const inner = { options, dispatch, admission, clock, log, serverInfoText };
+  const conversation = createConversation({ ...options, ...inner });
+  const legacy = createLegacyConversation({ ...inner, conversation });
   const access = createSessionAccess({ dispatch, sessions, conversation });
   const streams = createStreams({ options, clock, beat, admission, metrics });
   const shared = { options, dispatch, conversation, legacy, sessions, access, streams, log };
@@ -167,8 +160,7 @@ export function createAgentsListener(deps: AgentsListenerDeps): AgentsListener {
         credential,
         peer: { address },
         origin,
-        requestId: wellFormed(headers.get("x-request-id"), correlationId),
-        traceparent: wellFormed(headers.get("traceparent"), traceContext),
+        ...readCorrelation(headers),
       },
       path: endpoint.path,
       query,
@@ -262,6 +254,8 @@ export function createAgentsListener(deps: AgentsListenerDeps): AgentsListener {
     },
     async drain(graceMs) {
       const drained = admission.drain();
+      // They last for hours; their last word leaves before their connections close.
+      dispatch.endListens();
       websocket.leaveAll(true);
       let timer: ReturnType<typeof setTimeout> | undefined;
       const patience = new Promise<void>((resolve) => {
@@ -278,6 +272,7 @@ export function createAgentsListener(deps: AgentsListenerDeps): AgentsListener {
     async stop() {
       stopWatching?.();
       beat.stop();
+      dispatch.endListens();
       sessions.endAll("draining");
       websocket.leaveAll();
       await server?.stop(true);
@@ -290,10 +285,6 @@ export function createAgentsListener(deps: AgentsListenerDeps): AgentsListener {
 
 const notFound = createFault("scope-unknown", "Not found");
 const getOnly = createFault("method-not-allowed", "Method not allowed: GET is, here");
-
-function wellFormed(value: string | null, pattern: RegExp): string | undefined {
-  return value !== null && pattern.test(value) ? value : undefined;
-}
 
 function urlHost(host: string): string {
   return host.includes(":") ? `[${host}]` : host;

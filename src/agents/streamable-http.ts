@@ -92,7 +92,12 @@ export function createStreamableHttp(
             // Going away is how a modern agent cancels.
             work: (relay) =>
               conversation.modern(
-                { caller, received: { message: verdict.message, bytes }, relay },
+                {
+                  caller,
+                  received: { message: verdict.message, bytes },
+                  relay,
+                  mirrored: request.headers,
+                },
                 request.signal,
               ),
           },
@@ -226,6 +231,7 @@ export function createStreamableHttp(
     const session = await streamSessionOf(arrival);
     if (session instanceof Response) return session;
     if (readAccept(arrival.request.headers.get("accept")).stream) {
+      legacy.heard(arrival.caller, session);
       return sessionStreams.get(session, arrival);
     }
     const text = "Not acceptable: Accept must allow text/event-stream";

@@ -38,11 +38,20 @@ export interface CacheStatistics {
   readonly epoch: number;
 }
 
+export interface KeptReply {
+  /** The reply's source text. */
+  readonly text: string;
+  /** Milliseconds until it is forgotten. */
+  readonly leftMs: number;
+}
+
 export interface ReplyCache {
-  /** The reply's source text, or undefined. */
-  get(identity: CacheIdentity): string | undefined;
-  /** Keeps a reply; false where it cannot be kept (no lifetime, too large, arguments without canonical form). */
-  put(identity: CacheIdentity, replyText: string, ttlMs: number): boolean;
+  get(identity: CacheIdentity): KeptReply | undefined;
+  /**
+   * Keeps a reply and says for how many milliseconds; 0 where it cannot be kept (no lifetime, too large, arguments
+   * without canonical form).
+   */
+  put(identity: CacheIdentity, replyText: string, ttlMs: number): number;
   /** Forgets entries and says how many there were. */
   purge(filter: PurgeFilter): number;
   statistics(): CacheStatistics;
@@ -85,18 +94,19 @@ export function createReplyCache(deps: ReplyCacheDeps): ReplyCache {
     return dropped;
   }
 
-  function read(identity: CacheIdentity): string | undefined {
+  function read(identity: CacheIdentity): KeptReply | undefined {
     const bytes = encodeIdentity(identity);
     if (bytes === undefined) return undefined;
     const index = epoch.indexOf(bytes);
     const entry = entries.get(index);
     if (entry === undefined) return undefined;
-    if (clock.monotonicMs() >= entry.expiresAtMs) {
+    const leftMs = entry.expiresAtMs - clock.monotonicMs();
+    if (leftMs <= 0) {
       entries.delete(index);
       return undefined;
     }
     const plain = epoch.sealer.open(bytes, entry.sealed);
-    if (plain !== undefined) return plain.toString("utf8");
+    if (plain !== undefined) return { text: plain.toString("utf8"), leftMs };
     counts.bindingFailures += 1;
     metrics.count("mcp_gateway_cache_binding_failures_total");
     return undefined;
@@ -112,19 +122,20 @@ export function createReplyCache(deps: ReplyCacheDeps): ReplyCache {
       return found;
     },
     put(identity, replyText, ttlMs) {
-      if (!Number.isFinite(ttlMs) || ttlMs <= 0) return false;
+      if (!Number.isFinite(ttlMs) || ttlMs <= 0) return 0;
       // Each character is at least one byte: an oversized reply is refused before anything is spent on it.
-      if (replyText.length > bytesMax || !replyText.isWellFormed()) return false;
+      if (replyText.length > bytesMax || !replyText.isWellFormed()) return 0;
       const bytes = encodeIdentity(identity);
-      if (bytes === undefined) return false;
+      if (bytes === undefined) return 0;
       if (epoch.sealer.isSpent()) flush();
       const { server, target, principalId } = identity;
       const sealed = epoch.sealer.seal(bytes, Buffer.from(replyText, "utf8"));
-      const expiresAtMs = clock.monotonicMs() + Math.min(ttlMs, ttlMsMax);
+      const keptMs = Math.min(ttlMs, ttlMsMax);
+      const expiresAtMs = clock.monotonicMs() + keptMs;
       const entry: Entry = { sealed, expiresAtMs, server, target, principalId };
-      if (sizeOf(entry) > bytesMax) return false;
+      if (sizeOf(entry) > bytesMax) return 0;
       entries.set(epoch.indexOf(bytes), entry);
-      return true;
+      return keptMs;
     },
     purge(filter) {
       if (Object.values(filter).every((one) => one === undefined)) return flush();

@@ -27,7 +27,7 @@ const mergeTimeoutMs = 5_000;
 const jwksFreshMs = 60_000;
 
 export function createGatewayDispatch(parts: Parts) {
-  const { config, clock, log, metrics, audit, current, servers, cache } = parts;
+  const { config, clock, log, metrics, audit, current, servers, changes, cache } = parts;
   const { limits, identity } = config;
   const defaults = toLimitDefaults(config);
   const issuers = toIssuers(identity.jwt.issuers);
@@ -51,6 +51,7 @@ export function createGatewayDispatch(parts: Parts) {
     current,
     servers,
     cache,
+    changes,
     redact: createRedactor({
       isEnabled: config.sanitize.enabled,
       extraFields: config.sanitize.extraFields,
@@ -76,9 +77,21 @@ export function createGatewayDispatch(parts: Parts) {
       totalMax: config.agents.inFlightMax,
       metrics,
     }),
+    baggageKeys: config.agents.baggageKeys,
+    paramHeaders: config.agents.paramHeaders,
+    listenPlaces: createConcurrency({
+      perClientMax: config.agents.listensPerPrincipalMax,
+      totalMax: config.agents.listensMax,
+      metrics,
+    }),
     defaults,
     longNames: createLongNames({ servers, log }),
-    owners: createResourceOwners({ servers, clock, ttlMs: config.cache.listTtlSeconds * 1000 }),
+    owners: createResourceOwners({
+      servers,
+      changes,
+      clock,
+      ttlMs: config.cache.listTtlSeconds * 1000,
+    }),
     states: parts.requestStates,
     gateway: { name: "mcp-gateway", version },
     mergeTimeoutMs,

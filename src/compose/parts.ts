@@ -12,6 +12,7 @@ import { checkTokenKey, loadTokenKey, tokenKeyId } from "../identity/token-key.t
 import { type Clock, systemClock } from "../lib/clock.ts";
 import { version } from "../lib/version.ts";
 import { createRequestStates, type RequestStates } from "../pipeline/request-state.ts";
+import { createServerChanges, type ServerChanges } from "../pipeline/server-changes.ts";
 import { compilePolicy } from "../policy/compile.ts";
 import { createRetention, type Retention } from "../retention/run.ts";
 import type { Servers } from "../servers/client.ts";
@@ -41,6 +42,8 @@ export interface Parts {
   /** Reloads the state when another node wrote. */
   readonly follower: StoreFollower;
   readonly servers: Servers;
+  /** What the servers said of themselves. */
+  readonly changes: ServerChanges;
   readonly cache: ReplyCache;
   readonly retention: Retention;
   readonly tokenDigest: TokenHasher;
@@ -83,10 +86,12 @@ export async function createParts(config: Config): Promise<Parts> {
       keepShippedMs: config.audit.keepShippedHours * 3_600_000,
     },
   });
+  const changes = createServerChanges();
   const servers = createServers({
     specs: current.get().servers,
     inheritedEnvironment: config.stdioEnvironment,
     gatewayVersion: version,
+    onChange: changes.note,
     clock,
     log,
     metrics,
@@ -128,6 +133,7 @@ export async function createParts(config: Config): Promise<Parts> {
     current,
     follower,
     servers,
+    changes,
     cache,
     retention,
     tokenDigest: createTokenHasher(tokenKey),

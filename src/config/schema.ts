@@ -86,6 +86,15 @@ const agents = section(
     ),
     http_sse: flag(true, "Serve the 2024-11-05 transport, HTTP+SSE."),
     in_flight_max: count(1_024, "Most calls running at once; more are refused as overloaded."),
+    baggage_keys: names("Keys of W3C baggage that servers may see; others are dropped."),
+    param_headers: z
+      .enum(["strict", "lenient"])
+      .default("strict")
+      .describe(
+        "Mcp-Param-* headers of modern calls: strict = where a tool has them they must be there; lenient = they may be missing, never wrong.",
+      ),
+    listens_max: count(10_000, "Most listens for changes at once, of sessions too."),
+    listens_per_principal_max: count(1_000, "Most listens for changes at once of one principal."),
   },
   "The listener agents connect to: Streamable HTTP, HTTP+SSE and WebSocket.",
 );

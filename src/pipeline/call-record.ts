@@ -14,12 +14,14 @@ import { settingOf } from "./stages/cache.ts";
 
 /**
  * A: tools, unless the operator vouched that they only read harmless data. B: those, resource and prompt reads, and refusals of
- * known principals. C: lists, discovery, answers from memory, notifications.
+ * known principals. C: lists, discovery, listens, answers from memory, notifications.
  */
 export function classOf(x: Exchange): AuditClass {
   const method = x.method?.method;
   if (x.request === undefined || method === undefined || x.cached) return "C";
-  if (x.method?.listMember !== undefined || method === "server/discover") return "C";
+  if (x.method?.listMember !== undefined || x.method?.lasts || method === "server/discover") {
+    return "C";
+  }
   if (method !== "tools/call") return "B";
   return settingOf(x)?.readOnly === true && isHarmless(dataClassOf(x)) ? "B" : "A";
 }

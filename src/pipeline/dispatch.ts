@@ -10,12 +10,13 @@ import type { CurrentSnapshot } from "../state/snapshot.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { Exchange } from "./exchange.ts";
 import type { Dispatch, Incoming, Sink } from "./incoming.ts";
+import { createListens } from "./listens.ts";
 import { buildStages, type StageDeps } from "./order.ts";
 import { createPipeline } from "./pipeline.ts";
 import { isFault, isOriginAllowed } from "./stages/authenticate.ts";
 import { visibleScope } from "./stages/authorize.ts";
 
-export interface DispatchDeps extends Omit<StageDeps, "relay"> {
+export interface DispatchDeps extends Omit<StageDeps, "relay" | "listens"> {
   readonly current: CurrentSnapshot;
   readonly clock: Clock;
   readonly log: Log;
@@ -28,7 +29,8 @@ export function createDispatch(deps: DispatchDeps): Dispatch & { inFlight(): num
     const passed = pipeline.relay(x, message);
     if (passed !== undefined) x.sink.relay(passed);
   };
-  const stages = buildStages({ ...deps, relay });
+  const listens = createListens(deps);
+  const stages = buildStages({ ...deps, relay, listens });
   const pipeline = createPipeline({ ...deps, stages });
   let inFlight = 0;
 
@@ -70,6 +72,7 @@ export function createDispatch(deps: DispatchDeps): Dispatch & { inFlight(): num
       return { principal: found };
     },
     stillValid: (principal) => deps.authenticator.stillValid(principal, deps.current.get()),
+    endListens: listens.endAll,
   };
 }
 
@@ -87,14 +90,14 @@ function createExchange(deps: DispatchDeps, incoming: Incoming, sink: Sink): Exc
     signal: incoming.signal,
     deadlineMs: startedMonotonicMs + deps.callTimeoutMs,
     request,
-    // A legacy initialize reaches us as server/discover, which its own era does not list.
-    method: request && (methodFacts(request.method, era) ?? discoverFacts(request.method)),
+    method: request && (methodFacts(request.method, era) ?? edgeFacts(request.method)),
     principal: undefined,
     limit: undefined,
     release: undefined,
     scope: undefined,
     resolved: undefined,
     decision: undefined,
+    listened: undefined,
     round: 0,
     target: undefined,
     cached: false,
@@ -110,8 +113,10 @@ function createExchange(deps: DispatchDeps, incoming: Incoming, sink: Sink): Exc
   };
 }
 
-function discoverFacts(method: string) {
-  return method === "server/discover" ? methodFacts(method, "modern") : undefined;
+/** What the edge asks for a legacy agent in modern words: its `initialize`, and the changes its session hears of. */
+function edgeFacts(method: string) {
+  const isAsked = method === "server/discover" || method === "subscriptions/listen";
+  return isAsked ? methodFacts(method, "modern") : undefined;
 }
 
 function noteRefusedConnection(

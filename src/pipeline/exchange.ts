@@ -8,11 +8,13 @@ import type { Fault } from "../errors/fault.ts";
 import type { Principal } from "../identity/principal.ts";
 import type { Decision } from "../policy/rule.ts";
 import type { JsonObject } from "../protocol/json-view.ts";
+import type { ListenFilter } from "../protocol/listen-filter.ts";
 import type { McpRequest, Outcome } from "../protocol/messages.ts";
 import type { MethodFacts } from "../protocol/methods.ts";
 import type { ResolvedName } from "../route/names.ts";
 import type { Scope, Snapshot } from "../state/snapshot.ts";
 import type { Incoming, Reply, Sink } from "./incoming.ts";
+import type { ListenPlan } from "./listen-plan.ts";
 
 /** A request under the names its server uses. */
 export interface Forwarding {
@@ -20,19 +22,30 @@ export interface Forwarding {
   readonly request: McpRequest;
 }
 
+/** What a listener asked for, and which servers it may hear it from. */
+export interface Listened {
+  readonly filter: ListenFilter;
+  readonly plan: ListenPlan;
+}
+
 /**
- * Where a call goes: to one server, to several whose lists are joined, or nowhere because the gateway answers for
- * them (`discover`).
+ * Where a call goes: to one server, to several whose lists are joined, nowhere because the gateway answers for them
+ * (`discover`), or on and on, until it is ended (`listen`).
  */
 export type Target =
   | { readonly kind: "server"; readonly forwarding: Forwarding }
   | { readonly kind: "merge"; readonly forwardings: readonly Forwarding[] }
-  | { readonly kind: "discover"; readonly servers: readonly string[] };
+  | { readonly kind: "discover"; readonly servers: readonly string[] }
+  | ({ readonly kind: "listen" } & Listened);
 
 /** Where the cache will keep a clean reply. */
 export interface CachePlan {
+  /** As the operator declared it: this caller's alone, or everybody's. */
   readonly identity: CacheIdentity;
-  readonly ttlMs: number;
+  /** This caller's alone, where that differs: for what its server says is private. */
+  readonly ownIdentity: CacheIdentity | undefined;
+  /** Longest it is kept; `hinted` = as long as its server says, and not at all where it says nothing. */
+  readonly ttlMs: number | "hinted";
 }
 
 /** What both records of a call have in common. */
@@ -65,10 +78,11 @@ export interface Exchange {
   /** Written by rate-limit: where the tightest bucket stands, and how to give the place in flight back. */
   limit: Reply["limit"];
   release: (() => void) | undefined;
-  /** Written by authorize: the scope, the server and own name of the target, and the decision. */
+  /** Written by authorize: the scope, the server and own name of the target, the decision; what a listen may hear. */
   scope: Scope | undefined;
   resolved: ResolvedName | undefined;
   decision: Decision | undefined;
+  listened: Listened | undefined;
   /** Written by resume: how many questions of its server the call has led to before this request. */
   round: number;
   /** Written by route. */

@@ -4,6 +4,7 @@
  */
 import type { Fault } from "../errors/fault.ts";
 import type { Credential, Principal } from "../identity/principal.ts";
+import type { HeaderSource } from "../protocol/classify.ts";
 import type {
   MalformedMessage,
   McpNotification,
@@ -34,7 +35,12 @@ export interface Incoming {
   readonly requestId: string | undefined;
   /** The legacy session, for the record. */
   readonly sessionId: string | undefined;
+  /** The W3C trace headers as received, not checked. */
   readonly traceparent: string | undefined;
+  readonly tracestate?: string | undefined;
+  readonly baggage?: string | undefined;
+  /** Headers that came with the message and mirror its arguments (`Mcp-Param-*`): modern HTTP alone. */
+  readonly mirrored?: HeaderSource | undefined;
   /** Size of the message as received, in bytes. */
   readonly bodyBytes: number;
   readonly message: McpRequest | McpNotification | MalformedMessage;
@@ -77,4 +83,6 @@ export interface Dispatch {
   ): Promise<{ readonly principal: Principal } | { readonly fault: Fault }>;
   /** True while the principal's credential still holds in the current snapshot. */
   stillValid(principal: Principal): boolean;
+  /** Ends every listen, and refuses new ones: the gateway goes away, and waits for what runs. */
+  endListens(): void;
 }

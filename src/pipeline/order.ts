@@ -9,6 +9,7 @@ import { type AuthorizeDeps, createAuthorizeStage } from "./stages/authorize.ts"
 import { type CacheDeps, createCacheStage } from "./stages/cache.ts";
 import { createForwardStage, type ForwardDeps } from "./stages/forward.ts";
 import { createIntentStage, type IntentDeps } from "./stages/intent.ts";
+import { createParamHeadersStage, type ParamHeadersDeps } from "./stages/param-headers.ts";
 import { createRateLimitStage, type RateLimitDeps } from "./stages/rate-limit.ts";
 import { createResumeStage, type ResumeDeps } from "./stages/resume.ts";
 import { createRouteStage, type RouteDeps } from "./stages/route.ts";
@@ -20,6 +21,7 @@ export type StageDeps = AuditDeps &
   AuthenticateDeps &
   RateLimitDeps &
   AuthorizeDeps &
+  ParamHeadersDeps &
   ResumeDeps &
   CacheDeps &
   SanitizeDeps &
@@ -38,6 +40,8 @@ export function buildStages(deps: StageDeps): readonly Stage[] {
     createRateLimitStage(deps),
     // Outside cache: a hit is still decided and filtered for this principal.
     createAuthorizeStage(deps),
+    // After policy, so that a hidden tool says nothing of its schema; outside cache, which all transports share.
+    createParamHeadersStage(deps),
     // After authorize, whose target a state is bound to; outside cache, so that what the server reads is its own.
     createResumeStage(deps),
     // Outside sanitize: it keeps only what was already sanitised.

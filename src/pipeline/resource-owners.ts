@@ -9,6 +9,7 @@ import { serversOf } from "../route/names.ts";
 import { matchesUri } from "../route/uri-pattern.ts";
 import type { Servers } from "../servers/client.ts";
 import type { Scope, Snapshot } from "../state/snapshot.ts";
+import type { ServerChanges } from "./server-changes.ts";
 import { readList } from "./server-lists.ts";
 
 export interface OwnerQuestion {
@@ -33,11 +34,14 @@ interface KnownResources {
 interface Learnt {
   readonly untilMs: number;
   readonly stateRevision: number;
+  /** Of its resources, as the server told them. */
+  readonly changes: number;
   readonly resources: Promise<KnownResources>;
 }
 
 export function createResourceOwners(deps: {
   readonly servers: Servers;
+  readonly changes: ServerChanges;
   readonly clock: Clock;
   readonly ttlMs: number;
 }): ResourceOwners {
@@ -58,12 +62,12 @@ export function createResourceOwners(deps: {
 
   function learn(server: string, stateRevision: number): Promise<KnownResources> {
     const nowMs = deps.clock.monotonicMs();
+    const changes = deps.changes.count([server], "resources/list");
     const found = known.get(server);
-    if (found !== undefined && found.untilMs > nowMs && found.stateRevision === stateRevision) {
-      return found.resources;
-    }
+    const isCurrent = found?.stateRevision === stateRevision && found.changes === changes;
+    if (found !== undefined && isCurrent && found.untilMs > nowMs) return found.resources;
     const resources = readResources(deps.servers, server);
-    known.set(server, { untilMs: nowMs + deps.ttlMs, stateRevision, resources });
+    known.set(server, { untilMs: nowMs + deps.ttlMs, stateRevision, changes, resources });
     return resources;
   }
 

@@ -19,6 +19,8 @@ export interface MethodFacts {
   readonly cacheable: boolean;
   /** The server capability it needs. */
   readonly capability: "tools" | "prompts" | "resources" | "completions" | undefined;
+  /** It has no answer of its own: it lasts until the agent or the gateway ends it. */
+  readonly lasts: boolean;
 }
 
 const both: readonly Era[] = ["legacy", "modern"];
@@ -35,6 +37,7 @@ function facts(method: string, more: Partial<MethodFacts> = {}): readonly [strin
       listMember: undefined,
       cacheable: false,
       capability: undefined,
+      lasts: false,
       ...more,
     },
   ];
@@ -78,6 +81,7 @@ export const methods: ReadonlyMap<string, MethodFacts> = new Map([
     capability: "resources",
   }),
   facts("completion/complete", { capability: "completions" }),
+  facts("subscriptions/listen", { eras: ["modern"], lasts: true }),
 ]);
 
 export function methodFacts(method: string, era: Era): MethodFacts | undefined {

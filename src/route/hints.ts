@@ -42,6 +42,16 @@ export function renderHints({ ttlMs, isPublic }: Hints): string {
   return `${ttl},"cacheScope":${isPublic ? '"public"' : privateScope}`;
 }
 
+/** The result with its `ttlMs`, where it has one, saying at most so many milliseconds; no other character changes. */
+export function withTtlAtMost(result: JsonObject, mostMs: number): JsonObject {
+  const span = findMember(result, "ttlMs");
+  const { ttlMs } = readHints(result);
+  if (span === undefined || ttlMs === undefined) return result;
+  const by = String(Math.max(0, Math.min(ttlMs, Math.floor(mostMs))));
+  if (memberText(result, "ttlMs") === by) return result;
+  return readObject(replaceSpans(result.text, [{ span, by }]), result.start);
+}
+
 /** The result with its `cacheScope`, where it has one, saying `private`; no other character changes. */
 export function asPrivate(result: JsonObject): JsonObject {
   const span = findMember(result, "cacheScope");

@@ -4,10 +4,10 @@
  */
 import type { Clock } from "../lib/clock.ts";
 import { arrayMember, objectText, readObject, stringMember } from "../protocol/json-view.ts";
+import { type ParamHeader, readParamHeaders } from "../protocol/param-headers.ts";
 import type { CatalogueTool, ServerClient } from "./client.ts";
 import { ownRequest } from "./era.ts";
 import { cancelled, errorOf, invalidAnswer } from "./faults.ts";
-import { type ParamHeader, readParamHeaders } from "./param-headers.ts";
 
 export interface CatalogueOptions {
   readonly client: Pick<ServerClient, "call" | "spec">;

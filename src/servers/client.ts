@@ -5,6 +5,7 @@
 import type { JsonObject } from "../protocol/json-view.ts";
 import type { ListenFilter } from "../protocol/listen-filter.ts";
 import type { McpRequest, Outcome, RelayedMessage } from "../protocol/messages.ts";
+import type { ParamHeader } from "../protocol/param-headers.ts";
 import type { Era, Revision } from "../protocol/revisions.ts";
 import type { ServerSpec } from "./spec.ts";
 
@@ -100,6 +101,12 @@ export interface Servers {
   tools(name: string, options: ToolsOptions): Promise<ReadonlyMap<string, CatalogueTool>>;
   /** From memory alone: true or false while the server's tools are known and fresh, undefined otherwise. */
   knowsTool(server: string, tool: string, clientCapabilitiesText?: string): boolean | undefined;
+  /** From memory alone: the arguments that a tool mirrors into headers, as last listed. */
+  paramHeaders(
+    server: string,
+    tool: string,
+    clientCapabilitiesText?: string,
+  ): readonly ParamHeader[];
   status(name: string): ServerStatus | undefined;
   apply(specs: ReadonlyMap<string, ServerSpec>): void;
   close(): Promise<void>;

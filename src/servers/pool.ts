@@ -97,6 +97,8 @@ export function createServers(options: ServersOptions): Servers {
       if (entry === undefined) throw new GatewayError("scope-unknown", "Not found");
       return entry.catalogues.of(asked.clientCapabilitiesText ?? "{}").tools(asked);
     },
+    paramHeaders: (server, tool, clientCapabilitiesText = "{}") =>
+      entries.get(server)?.catalogues.of(clientCapabilitiesText).paramHeaders(tool) ?? [],
     knowsTool: (server, tool, clientCapabilitiesText = "{}") =>
       entries.get(server)?.catalogues.of(clientCapabilitiesText).knowsTool(tool),
     status(name) {

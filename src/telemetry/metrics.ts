@@ -66,6 +66,7 @@ const histograms = {
 const gauges = {
   mcp_gateway_connections: ["Open agent connections, by binding.", ["binding"]],
   mcp_gateway_sessions: ["Legacy sessions open.", []],
+  mcp_gateway_listens: ["Listens open.", []],
   mcp_gateway_outbox_bytes: ["Bytes kept for agents that resume an event stream.", []],
   mcp_gateway_in_flight: ["Calls in flight.", []],
   mcp_gateway_parked_calls: ["Calls that wait for their agent's answers.", ["server"]],

@@ -12,20 +12,25 @@ import { createConcurrency } from "../../src/limits/concurrency.ts";
 import { createLimiter } from "../../src/limits/limiter.ts";
 import { createSourceLimit } from "../../src/limits/source-limit.ts";
 import { createDispatch } from "../../src/pipeline/dispatch.ts";
-import type { Dispatch, Reply } from "../../src/pipeline/incoming.ts";
+import type { Dispatch, Incoming, Reply } from "../../src/pipeline/incoming.ts";
 import { createLongNames } from "../../src/pipeline/long-names.ts";
 import { createRequestStates } from "../../src/pipeline/request-state.ts";
 import { createResourceOwners } from "../../src/pipeline/resource-owners.ts";
+import { createServerChanges, type ServerChanges } from "../../src/pipeline/server-changes.ts";
 import { compilePolicy } from "../../src/policy/compile.ts";
 import { objectText, readObject, stringMember } from "../../src/protocol/json-view.ts";
-import type { McpRequest, Outcome } from "../../src/protocol/messages.ts";
+import type { ListenFilter } from "../../src/protocol/listen-filter.ts";
+import type { McpRequest, Outcome, RelayedMessage } from "../../src/protocol/messages.ts";
+import { readParamHeaders } from "../../src/protocol/param-headers.ts";
 import { parseMessage } from "../../src/protocol/parse-message.ts";
+import type { Era } from "../../src/protocol/revisions.ts";
 import { defaultScanLimits } from "../../src/protocol/scan.ts";
 import { redactResult } from "../../src/sanitize/redact.ts";
-import type { ServerClient, Servers } from "../../src/servers/client.ts";
+import type { ServerChange, ServerClient, Servers } from "../../src/servers/client.ts";
 import type { ServerSpec, ToolSetting } from "../../src/servers/spec.ts";
 import { buildSnapshot } from "../../src/state/build.ts";
 import { createCurrentSnapshot } from "../../src/state/current.ts";
+import type { CurrentSnapshot } from "../../src/state/snapshot.ts";
 import type { StoredResource } from "../../src/storage/store.ts";
 import { silentLog } from "../../src/telemetry/log.ts";
 import { createMetrics } from "../../src/telemetry/metrics.ts";
@@ -33,6 +38,8 @@ import { createMetrics } from "../../src/telemetry/metrics.ts";
 export interface FakeServer {
   readonly name: string;
   readonly tools?: readonly string[];
+  /** Input schemas of tools, by name. */
+  readonly schemas?: Readonly<Record<string, object>>;
   readonly prompts?: readonly string[];
   readonly resources?: readonly string[];
   readonly isDown?: boolean;
@@ -40,6 +47,10 @@ export interface FakeServer {
   readonly listTtlMs?: number;
   readonly listsPublic?: boolean;
   readonly dataClass?: ServerSpec["dataClass"];
+  /** What it honours of a listen; by default all that is asked. */
+  readonly honours?: (filter: ListenFilter) => ListenFilter | Promise<ListenFilter>;
+  /** Members its lists and resources carry besides, such as `ttlMs`. */
+  readonly hints?: object;
   /** Answers tools/call; by default an echo of the tool's name. */
   readonly call?: (request: McpRequest) => Outcome;
   /** Answers any request before everything else; undefined = as usual. */
@@ -52,8 +63,40 @@ export interface RecordedDraft extends RecordDraft {
   readonly level: DurabilityLevel;
 }
 
+/** A listen that is open at a fake server. */
+interface FakeListen {
+  readonly server: string;
+  readonly filter: ListenFilter;
+  readonly onChange: (change: ServerChange) => void;
+}
+
+/** A listen through the pipeline: what it was sent so far, and how it ends. */
+export interface TestListen {
+  readonly messages: RelayedMessage[];
+  /** Method and params of each message, parsed. */
+  told(): readonly unknown[];
+  readonly reply: Promise<Reply>;
+  cancel(): void;
+}
+
+export interface ListenOptions {
+  readonly scope?: string;
+  readonly idText?: string;
+  readonly era?: Era;
+  readonly capabilities?: object;
+}
+
 export interface DataPlane {
   readonly dispatch: Dispatch;
+  readonly current: CurrentSnapshot;
+  readonly changes: ServerChanges;
+  /** What is followed at the servers right now. */
+  readonly following: ReadonlySet<FakeListen>;
+  /** Something changed on a server. */
+  change(server: string, change: ServerChange): void;
+  /** The operators' state becomes another. */
+  swap(state: readonly StoredResource[]): void;
+  listen(token: string, notifications: unknown, options?: ListenOptions): TestListen;
   readonly records: RecordedDraft[];
   /** `server method target` of every request that reached a server. */
   readonly seen: string[];
@@ -66,6 +109,7 @@ export interface DataPlane {
     params?: object,
     scope?: string,
     capabilities?: object,
+    more?: Partial<Incoming>,
   ): Promise<Reply>;
 }
 
@@ -142,8 +186,12 @@ export function createDataPlane(
   const records: RecordedDraft[] = [];
   const failing = new Set<string>();
   const specs = fakes.map((fake) => resource("server", fake.name, specOf(fake)));
-  const snapshot = buildSnapshot(1, [...specs, ...state], compilePolicy);
-  const servers = real ?? createFakeServers(fakes, seen);
+  const snapshotOf = (revision: number, own: readonly StoredResource[]) =>
+    buildSnapshot(revision, [...specs, ...own], compilePolicy);
+  const current = createCurrentSnapshot(snapshotOf(1, state));
+  const following = new Set<FakeListen>();
+  const servers = real ?? createFakeServers(fakes, seen, following);
+  const changes = createServerChanges();
   const audit = createFakeAudit(records, failing);
   const defaults = {
     requestsPerMinute: 1_000_000,
@@ -160,9 +208,10 @@ export function createDataPlane(
     clock,
     log: silentLog,
     metrics,
-    current: createCurrentSnapshot(snapshot),
+    current,
     servers,
     cache: createReplyCache({ bytesMax: 1_000_000, entriesMax: 1_000, clock, metrics }),
+    changes,
     redact: redactResult,
     sourceLimit: createSourceLimit({
       requestsPerMinute: 1_000_000,
@@ -179,23 +228,34 @@ export function createDataPlane(
     }),
     limiter: createLimiter({ defaults, clock, metrics }),
     concurrency: createConcurrency({ perClientMax: 1_000, totalMax: 1_000, metrics }),
+    baggageKeys: [],
+    paramHeaders: "strict",
+    listenPlaces: createConcurrency({ perClientMax: 2, totalMax: 3, metrics }),
     defaults,
     states: createRequestStates({ tokenKey: Buffer.alloc(32, 7), lifetimeMs: 60_000, clock }),
     longNames: createLongNames({ servers, log: silentLog }),
-    owners: createResourceOwners({ servers, clock, ttlMs: 1_000 }),
+    owners: createResourceOwners({ servers, changes, clock, ttlMs: 1_000 }),
     gateway: { name: "gateway", version: "0" },
     mergeTimeoutMs: 1_000,
     callTimeoutMs: 10_000,
   });
   return {
     dispatch,
+    current,
+    changes,
+    following,
+    change(server, change) {
+      for (const one of [...following]) if (one.server === server) one.onChange(change);
+    },
+    swap: (next) => void current.swap(snapshotOf(current.get().stateRevision + 1, next)),
+    listen: (token, notifications, options) => listen(dispatch, token, notifications, options),
     records,
     seen,
     failAudit: (...events) => {
       for (const event of events) failing.add(event);
     },
-    ask: (token, method, params, scope = "all", capabilities = {}) =>
-      ask(dispatch, token, method, params, scope, capabilities),
+    ask: (token, method, params, scope = "all", capabilities = {}, more = {}) =>
+      ask(dispatch, token, method, params, scope, capabilities, more),
   };
 }
 
@@ -206,6 +266,7 @@ function ask(
   params: object | undefined,
   scope: string,
   capabilities: object,
+  more: Partial<Incoming>,
 ): Promise<Reply> {
   const text = JSON.stringify({ jsonrpc: "2.0", id: 1, method, params });
   const message = parseMessage(text, defaultScanLimits);
@@ -231,9 +292,57 @@ function ask(
       bodyBytes: text.length,
       message: asked,
       signal: new AbortController().signal,
+      ...more,
     },
     { relay: () => {} },
   );
+}
+
+function listen(
+  dispatch: Dispatch,
+  token: string,
+  notifications: unknown,
+  { scope = "all", idText = "7", era = "modern", capabilities = {} }: ListenOptions = {},
+): TestListen {
+  const stop = new AbortController();
+  const messages: RelayedMessage[] = [];
+  const params = readObject(JSON.stringify({ notifications }));
+  const reply = dispatch.dispatch(
+    {
+      binding: "http",
+      era,
+      revision: era === "modern" ? "2026-07-28" : "2025-11-25",
+      scope,
+      credential: { kind: "bearer", token: clientToken(token) },
+      peer: { address: "127.0.0.1" },
+      origin: undefined,
+      requestId: undefined,
+      sessionId: undefined,
+      traceparent: undefined,
+      bodyBytes: 100,
+      message: {
+        kind: "request",
+        idText,
+        method: "subscriptions/listen",
+        params,
+        envelope: {
+          revision: "2026-07-28",
+          clientInfoText: undefined,
+          clientCapabilitiesText: JSON.stringify(capabilities),
+          logLevel: undefined,
+          progressTokenText: undefined,
+        },
+      },
+      signal: stop.signal,
+    },
+    { relay: (message) => messages.push(message) },
+  );
+  return {
+    messages,
+    told: () => messages.map((one) => [one.method, JSON.parse(objectText(one.params))]),
+    reply,
+    cancel: () => stop.abort(),
+  };
 }
 
 /** A token of the right form for a client id, so that only its digest matters. */
@@ -271,33 +380,37 @@ export function specOf(fake: FakeServer): ServerSpec {
   };
 }
 
-function createFakeServers(fakes: readonly FakeServer[], seen: string[]): Servers {
+function createFakeServers(
+  fakes: readonly FakeServer[],
+  seen: string[],
+  following: Set<FakeListen>,
+): Servers {
+  const clients = new Map(fakes.map((fake) => [fake.name, clientOfFake(fake, seen, following)]));
   const byName = new Map(fakes.map((fake) => [fake.name, fake]));
   const toolsOf = (name: string) =>
     new Map(
       (byName.get(name)?.tools ?? []).map((tool) => [
         tool,
-        { name: tool, text: JSON.stringify({ name: tool }) },
+        { name: tool, text: JSON.stringify(toolOf(byName.get(name), tool)) },
       ]),
     );
   return {
-    get: (name) => {
-      const fake = byName.get(name);
-      return fake && clientOfFake(fake, seen);
-    },
+    get: (name) => clients.get(name),
     tools: async (name) => {
       if (byName.get(name)?.isDown)
         throw new GatewayError("upstream-unreachable", "Server unreachable");
       return toolsOf(name);
     },
     knowsTool: () => undefined,
+    paramHeaders: (server, tool) =>
+      readParamHeaders(JSON.stringify(toolOf(byName.get(server), tool))),
     status: () => undefined,
     apply: () => {},
     close: async () => {},
   };
 }
 
-function clientOfFake(fake: FakeServer, seen: string[]): ServerClient {
+function clientOfFake(fake: FakeServer, seen: string[], following: Set<FakeListen>): ServerClient {
   return {
     spec: specOf(fake),
     call: async (request) => {
@@ -308,7 +421,12 @@ function clientOfFake(fake: FakeServer, seen: string[]): ServerClient {
       if (fake.isDown) return down;
       return fake.answer?.(request) ?? answerOf(fake, request, target);
     },
-    listen: (filter) => ({ honoured: Promise.resolve(filter), close() {} }),
+    listen(filter, onChange) {
+      const one = { server: fake.name, filter, onChange };
+      following.add(one);
+      const honoured = Promise.resolve(fake.honours?.(filter) ?? filter);
+      return { honoured, close: () => following.delete(one) };
+    },
     facts: async () => {
       if (fake.isDown) throw new GatewayError("upstream-unreachable", "Server unreachable");
       return {
@@ -330,14 +448,17 @@ const down: Outcome = {
 
 function answerOf(fake: FakeServer, request: McpRequest, target: string | undefined): Outcome {
   const list = (member: string, names: readonly string[] | undefined, key: string) =>
-    result({ [member]: (names ?? []).map((name) => ({ [key]: name })) });
+    result({ [member]: (names ?? []).map((name) => ({ [key]: name })), ...fake.hints });
   const unknown: Outcome = {
     kind: "error",
     error: { code: -32602, message: "no such thing here", dataText: undefined },
   };
   switch (request.method) {
     case "tools/list":
-      return list("tools", fake.tools, "name");
+      return result({
+        tools: (fake.tools ?? []).map((tool) => toolOf(fake, tool)),
+        ...fake.hints,
+      });
     case "prompts/list":
       return list("prompts", fake.prompts, "name");
     case "resources/list":
@@ -347,13 +468,20 @@ function answerOf(fake: FakeServer, request: McpRequest, target: string | undefi
     case "prompts/get":
       return fake.prompts?.includes(target ?? "") ? result({ messages: [] }) : unknown;
     case "resources/read":
-      return fake.resources?.includes(target ?? "") ? result({ contents: [] }) : unknown;
+      return fake.resources?.includes(target ?? "")
+        ? result({ contents: [], ...fake.hints })
+        : unknown;
     default:
       return (
         fake.call?.(request) ??
         result({ content: [{ type: "text", text: `${fake.name} ${target}` }] })
       );
   }
+}
+
+function toolOf(fake: FakeServer | undefined, name: string): object {
+  const inputSchema = fake?.schemas?.[name];
+  return inputSchema === undefined ? { name } : { name, inputSchema };
 }
 
 function result(value: object): Outcome {

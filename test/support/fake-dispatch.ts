@@ -169,6 +169,7 @@ export function createFakeDispatch(tokens: Readonly<Record<string, string>>): Fa
       if (request.scope === "nowhere") return { fault: createFault("scope-unknown", "Not found") };
       return { principal };
     },
+    endListens() {},
     stillValid: (principal) => !revoked.has(principal.credentialDigest),
     revoke: (token) => revoked.add(token),
     setExpiry: (token, expiresAtMs) => expiries.set(token, expiresAtMs),

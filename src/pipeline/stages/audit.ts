@@ -109,8 +109,10 @@ function noteRejection(deps: AuditDeps, x: Exchange, fault: Fault): void {
 
 function count(deps: AuditDeps, x: Exchange, outcome: Outcome): void {
   const { binding } = x.incoming;
-  const seconds = (deps.clock.monotonicMs() - x.startedMonotonicMs) / 1000;
-  deps.metrics.observe("mcp_gateway_call_seconds", seconds, { binding });
+  if (!x.method?.lasts) {
+    const seconds = (deps.clock.monotonicMs() - x.startedMonotonicMs) / 1000;
+    deps.metrics.observe("mcp_gateway_call_seconds", seconds, { binding });
+  }
   const labels = { binding, server: x.resolved?.server ?? "", outcome: statusOf(outcome) };
   deps.metrics.count("mcp_gateway_calls_total", labels);
   if (outcome.kind === "fault" && x.principal === undefined) {

@@ -14,6 +14,7 @@ import {
   readObject,
   stringMember,
 } from "../../protocol/json-view.ts";
+import { readListenFilter } from "../../protocol/listen-filter.ts";
 import type { McpRequest } from "../../protocol/messages.ts";
 import type { MethodFacts, TargetKind } from "../../protocol/methods.ts";
 import { asPrivate } from "../../route/hints.ts";
@@ -22,6 +23,7 @@ import { looksShortened, type ResolvedName, resolveName, serversOf } from "../..
 import type { Scope, Snapshot } from "../../state/snapshot.ts";
 import type { Metrics } from "../../telemetry/metrics.ts";
 import { answerWith, type Exchange, proceed, refuse, type Verdict } from "../exchange.ts";
+import { planListen } from "../listen-plan.ts";
 import type { LongNameMemory } from "../long-names.ts";
 import type { ResourceOwners } from "../resource-owners.ts";
 import type { Stage } from "../stage.ts";
@@ -55,6 +57,7 @@ export function createAuthorizeStage(deps: AuthorizeDeps): Stage {
       if (x.method === undefined) {
         return refuse(createFault("method-not-found", "Method not found"));
       }
+      if (x.method.lasts) return authorizeListen(deps, x, x.scope, principal, message);
       const named = namedTarget(x.method, message);
       if (named === undefined) return proceed;
       if ("fault" in named) return refuse(named.fault);
@@ -104,6 +107,38 @@ export function visibleScope(
     snapshot.policy.seesServer(principal, server),
   );
   return sees ? scope : undefined;
+}
+
+const tasksExtension = "io.modelcontextprotocol/tasks";
+
+/** A listener hears of what it may read and list; what it may not is left out, as if there were no such thing. */
+async function authorizeListen(
+  deps: AuthorizeDeps,
+  x: Exchange,
+  scope: Scope,
+  principal: Principal,
+  request: McpRequest,
+): Promise<Verdict> {
+  const filter = readListenFilter(request.params);
+  if (filter === undefined) {
+    const message = "Invalid params: notifications must be an object that says what to listen for";
+    return refuse(createFault("invalid-params", message));
+  }
+  if (filter.taskIds.length > 0 && !declaresTasks(request)) {
+    const requiredCapabilities = { extensions: { [tasksExtension]: {} } };
+    const message = `Missing required client capability: ${tasksExtension}`;
+    return refuse(
+      createFault("missing-client-capability", message, { data: { requiredCapabilities } }),
+    );
+  }
+  const plan = await planListen(deps.owners, { filter, scope, principal, snapshot: x.snapshot });
+  x.listened = { filter, plan };
+  return proceed;
+}
+
+function declaresTasks({ envelope }: McpRequest): boolean {
+  const extensions = objectMember(readObject(envelope.clientCapabilitiesText), "extensions");
+  return extensions !== undefined && objectMember(extensions, tasksExtension) !== undefined;
 }
 
 /** What a request acts on, for the methods that name a target. */

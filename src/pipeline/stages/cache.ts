@@ -1,51 +1,88 @@
 /**
- * Answers from memory what may be answered from memory: list results, and calls of tools an operator declared
- * cacheable. An entry belongs to one credential unless the operator declared it public; the whole identity is the
- * associated data of its encryption, so a wrong hit does not decrypt. Keeps only clean, complete, sanitised results.
- * What it keeps is not yet filtered for the principal: authorize does that on every way out.
+ * Answers from memory what may be answered from memory: list results, calls of tools an operator declared cacheable,
+ * and resources whose server says how long they hold. An entry belongs to one credential unless the operator declared
+ * it public and its server does not object; the whole identity is the associated data of its encryption, so a wrong
+ * hit does not decrypt. Keeps only clean, complete, sanitised results. What it keeps is not yet filtered for the
+ * principal: authorize does that on every way out. What agents are told of freshness is never more than is left here.
  */
 import type { CacheIdentity } from "../../cache/cache-key.ts";
 import type { ReplyCache } from "../../cache/reply-cache.ts";
-import { memberText, objectText, readObject, stringMember } from "../../protocol/json-view.ts";
+import {
+  findMember,
+  type JsonObject,
+  memberText,
+  objectText,
+  readObject,
+  stringMember,
+} from "../../protocol/json-view.ts";
 import type { McpRequest } from "../../protocol/messages.ts";
+import { readHints, withTtlAtMost } from "../../route/hints.ts";
 import { serversOf } from "../../route/names.ts";
 import type { ServerSpec } from "../../servers/spec.ts";
 import { answerWith, type CachePlan, type Exchange, proceed, type Verdict } from "../exchange.ts";
+import type { ServerChanges } from "../server-changes.ts";
 import type { Stage } from "../stage.ts";
 
 export interface CacheDeps {
   readonly cache: ReplyCache;
+  readonly changes: ServerChanges;
 }
 
-export function createCacheStage(deps: CacheDeps): Stage {
+/** Longest an agent is told that something holds where nothing of it is kept here. */
+const hintMsMax = 24 * 60 * 60 * 1_000;
+
+export function createCacheStage({ cache, changes }: CacheDeps): Stage {
   return {
     name: "cache",
     enter(x: Exchange): Verdict {
-      const plan = planOf(x);
+      const plan = planOf(x, changes);
       if (plan === undefined) return proceed;
-      const found = deps.cache.get(plan.identity);
+      const { identity, ownIdentity } = plan;
+      const found = cache.get(identity) ?? (ownIdentity && cache.get(ownIdentity));
       if (found === undefined) {
         x.cachePlan = plan;
         return proceed;
       }
       x.cached = true;
-      return answerWith(readObject(found));
+      return answerWith(hinted(x, readObject(found.text), found.leftMs));
     },
     leave(x: Exchange): void {
-      const plan = x.cachePlan;
-      if (plan === undefined || x.relayed || x.outcome?.kind !== "result") return;
+      if (x.cached || x.outcome?.kind !== "result") return;
       const { result } = x.outcome;
-      if (memberText(result, "isError") === "true") return;
-      if ((stringMember(result, "resultType") ?? "complete") !== "complete") return;
-      // A merged list with a server missing must not outlive the outage.
-      if (x.answers.some((answer) => answer.outcome.kind !== "result")) return;
-      deps.cache.put(plan.identity, objectText(result), plan.ttlMs);
+      const keptMs = keep(cache, x, result);
+      const honest = hinted(x, result, keptMs === 0 ? hintMsMax : keptMs);
+      if (honest !== result) x.outcome = { kind: "result", result: honest };
     },
   };
 }
 
+/** Keeps what may be kept, and says for how many milliseconds. */
+function keep(cache: ReplyCache, x: Exchange, result: JsonObject): number {
+  const plan = x.cachePlan;
+  if (plan === undefined || x.relayed) return 0;
+  if (memberText(result, "isError") === "true") return 0;
+  if ((stringMember(result, "resultType") ?? "complete") !== "complete") return 0;
+  // A merged list with a server missing must not outlive the outage.
+  if (x.answers.some((answer) => answer.outcome.kind !== "result")) return 0;
+  const { identity, ownIdentity } = plan;
+  const isPrivate = stringMember(result, "cacheScope") === "private";
+  const kept = isPrivate ? (ownIdentity ?? identity) : identity;
+  const hintMs = readHints(result).ttlMs ?? 0;
+  return cache.put(kept, objectText(result), lifetimeMs(plan.ttlMs, hintMs));
+}
+
+/** A server that says 0, or nothing, leaves it to the operator. */
+function lifetimeMs(planned: CachePlan["ttlMs"], hintMs: number): number {
+  if (planned === "hinted") return hintMs;
+  return hintMs > 0 ? Math.min(hintMs, planned) : planned;
+}
+
+function hinted(x: Exchange, result: JsonObject, leftMs: number): JsonObject {
+  return x.method?.cacheable ? withTtlAtMost(result, leftMs) : result;
+}
+
 /** What to look under and how long to keep, or undefined where the request is not cacheable. */
-function planOf(x: Exchange): CachePlan | undefined {
+function planOf(x: Exchange, changes: ServerChanges): CachePlan | undefined {
   const { request, method, principal, scope } = x;
   if (
     request === undefined ||
@@ -55,31 +92,58 @@ function planOf(x: Exchange): CachePlan | undefined {
   )
     return undefined;
   if (method.listMember !== undefined) {
-    const specs = serversOf(scope, x.snapshot.servers).flatMap(
-      (name) => x.snapshot.servers.get(name) ?? [],
-    );
-    return listPlan(x, request, specs);
+    const servers = serversOf(scope, x.snapshot.servers);
+    const specs = servers.flatMap((name) => x.snapshot.servers.get(name) ?? []);
+    return listPlan(x, request, specs, changes.count(servers, method.method));
   }
-  if (method.method !== "tools/call" || x.resolved === undefined) return undefined;
+  if (x.resolved === undefined || isRetry(request)) return undefined;
+  if (method.method === "resources/read") {
+    const version = changes.count([x.resolved.server], method.method);
+    return planFor(x, request, { isPublic: false, ttlMs: "hinted", version });
+  }
+  if (method.method !== "tools/call") return undefined;
   const setting = settingOf(x);
   if (setting === undefined || setting.cacheTtlMs <= 0) return undefined;
-  // A further round of a call is about its answers, not about its arguments (CA-06).
-  if (request.params?.members.some(({ key }) => roundMembers.has(key))) return undefined;
-  return { identity: identityOf(x, request, setting.cachePublic), ttlMs: setting.cacheTtlMs };
+  const { cachePublic: isPublic, cacheTtlMs: ttlMs } = setting;
+  return planFor(x, request, { isPublic, ttlMs, version: 0 });
 }
 
-const roundMembers = new Set(["requestState", "inputResponses"]);
+/** What a question's answers led to belongs to that one exchange (CA-06). */
+function isRetry({ params }: McpRequest): boolean {
+  if (params === undefined) return false;
+  return (
+    findMember(params, "requestState") !== undefined ||
+    findMember(params, "inputResponses") !== undefined
+  );
+}
+
+interface Keeping {
+  readonly isPublic: boolean;
+  readonly ttlMs: CachePlan["ttlMs"];
+  /** Rises when a server says that what it would answer has changed. */
+  readonly version: number;
+}
+
+function planFor(x: Exchange, request: McpRequest, keeping: Keeping): CachePlan {
+  const { isPublic, ttlMs, version } = keeping;
+  return {
+    identity: identityOf(x, request, isPublic, version),
+    ownIdentity: isPublic ? identityOf(x, request, false, version) : undefined,
+    ttlMs,
+  };
+}
 
 function listPlan(
   x: Exchange,
   request: McpRequest,
   specs: readonly ServerSpec[],
+  version: number,
 ): CachePlan | undefined {
   const ttlMs = Math.min(...specs.map((spec) => spec.listTtlMs));
   if (specs.length === 0 || ttlMs <= 0) return undefined;
   // A joined list holds what this principal sees of several servers: it is never anybody else's.
   const isPublic = x.scope?.kind === "server" && specs.every((spec) => spec.listsPublic);
-  return { identity: identityOf(x, request, isPublic), ttlMs };
+  return planFor(x, request, { isPublic, ttlMs, version });
 }
 
 /** What the operator said about the tool being called. */
@@ -91,7 +155,12 @@ export function settingOf(x: Exchange) {
     ?.toolSettings.find((setting) => setting.tool === resolved.name);
 }
 
-function identityOf(x: Exchange, request: McpRequest, isPublic: boolean): CacheIdentity {
+function identityOf(
+  x: Exchange,
+  request: McpRequest,
+  isPublic: boolean,
+  version: number,
+): CacheIdentity {
   const { params } = request;
   const own = (name: string) => (params === undefined ? undefined : memberText(params, name));
   return {
@@ -109,6 +178,7 @@ function identityOf(x: Exchange, request: McpRequest, isPublic: boolean): CacheI
       x.incoming.revision,
       request.envelope.clientCapabilitiesText,
       own("cursor") ?? "",
+      String(version),
     ],
     argumentsText: own("arguments"),
   };

@@ -16,18 +16,24 @@ import {
   answerWith,
   type Exchange,
   type Forwarding,
+  type Listened,
   refuse,
   type Verdict,
 } from "../exchange.ts";
+import type { Listens } from "../listens.ts";
 import { listRequest } from "../server-lists.ts";
 import type { Stage } from "../stage.ts";
+import { type TracedCall, traceCall } from "../trace-context.ts";
 
 export interface ForwardDeps {
   readonly servers: Servers;
+  readonly listens: Listens;
   readonly clock: Clock;
   /** Passes a streamed message outward, through the stages to the agent. */
   readonly relay: (x: Exchange, message: RelayedMessage) => void;
   readonly gateway: { readonly name: string; readonly version: string };
+  /** Keys of baggage that servers may see. */
+  readonly baggageKeys: readonly string[];
   /** Time one server may take while others wait for it in a merged list. */
   readonly mergeTimeoutMs: number;
 }
@@ -58,6 +64,8 @@ export function createForwardStage(deps: ForwardDeps): Stage {
           return answerWith(notYetJoined);
         case "discover":
           return discover(deps, x, target.servers);
+        case "listen":
+          return listen(deps, x, target);
         default: {
           const never: never = target;
           return never;
@@ -91,7 +99,8 @@ async function callOne(
   const client = deps.servers.get(server);
   if (client === undefined) return notThere;
   const timeoutMs = Math.max(1, deadlineMs - deps.clock.monotonicMs());
-  return client.call(request, contextOf(x, timeoutMs), relay);
+  const traced = traceCall(x.incoming, request, deps.baggageKeys);
+  return client.call(traced.request, contextOf(x, timeoutMs, traced.headers), relay);
 }
 
 /** A merged list is one page for the agent, so every page of each server is fetched, up to a bound. */
@@ -131,6 +140,19 @@ async function discover(
   return answerWith(mergeDiscovery(x.scope, known, deps.gateway));
 }
 
+/** Not bound to the deadline of a call: it ends when somebody ends it. */
+async function listen(deps: ForwardDeps, x: Exchange, listened: Listened): Promise<Verdict> {
+  const { request, principal, scope, snapshot, incoming } = x;
+  if (request === undefined || principal === undefined || scope === undefined) {
+    return refuse(createFault("internal", "Internal error"));
+  }
+  const { filter, plan } = listened;
+  const relay = (message: RelayedMessage) => deps.relay(x, message);
+  const { idText } = request;
+  const asked = { idText, filter, plan, principal, scope, snapshot, incoming, relay };
+  return answer(await deps.listens.run(asked, x.signal));
+}
+
 async function askSelf(
   deps: ForwardDeps,
   x: Exchange,
@@ -151,10 +173,8 @@ async function askSelf(
   }
 }
 
-function contextOf(x: Exchange, timeoutMs: number): CallContext {
-  const { traceparent } = x.incoming;
-  const headers: Record<string, string> = { "X-Request-ID": x.id };
-  if (traceparent !== undefined) headers.traceparent = traceparent;
+function contextOf(x: Exchange, timeoutMs: number, trace: TracedCall["headers"]): CallContext {
+  const headers = { "X-Request-ID": x.id, ...trace };
   const principalId = x.principal?.id;
   const caller = principalId === undefined ? {} : { principalId };
   return { signal: x.signal, timeoutMs, headers, ...caller };

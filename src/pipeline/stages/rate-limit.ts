@@ -16,6 +16,8 @@ import type { Stage } from "../stage.ts";
 export interface RateLimitDeps {
   readonly limiter: Limiter;
   readonly concurrency: Concurrency;
+  /** Places of requests that last: they would keep a place in flight for hours. */
+  readonly listenPlaces: Concurrency;
   readonly defaults: LimitSettings & {
     readonly maxInFlight: number;
     readonly requestBytesMax: number;
@@ -38,7 +40,9 @@ export function createRateLimitStage(deps: RateLimitDeps): Stage {
       const taken = deps.limiter.take({ clientKey: principal.id, tool, limits });
       x.limit = taken.state;
       if (!taken.allowed) return refuse(taken.fault);
-      const place = deps.concurrency.enter(principal.id, limits.maxInFlight);
+      const place = x.method?.lasts
+        ? deps.listenPlaces.enter(principal.id)
+        : deps.concurrency.enter(principal.id, limits.maxInFlight);
       if (!place.allowed) return refuse(place.fault);
       x.release = place.release;
       return proceed;

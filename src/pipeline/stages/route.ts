@@ -29,10 +29,11 @@ import type { LongNameMemory } from "../long-names.ts";
 import { readList } from "../server-lists.ts";
 import type { Stage } from "../stage.ts";
 import { targetHidden } from "./authorize.ts";
+import { checkParamHeaders, declaredBy, type ParamHeadersDeps } from "./param-headers.ts";
 
 type ListMember = NonNullable<MethodFacts["listMember"]>;
 
-export interface RouteDeps {
+export interface RouteDeps extends Pick<ParamHeadersDeps, "paramHeaders"> {
   readonly servers: Servers;
   readonly longNames: LongNameMemory;
 }
@@ -52,6 +53,10 @@ export function createRouteStage(deps: RouteDeps): Stage {
         principal === undefined
       ) {
         return refuse(createFault("internal", "Internal error"));
+      }
+      if (x.listened !== undefined) {
+        x.target = { kind: "listen", ...x.listened };
+        return proceed;
       }
       if (resolved !== undefined) {
         x.target = {
@@ -133,9 +138,9 @@ async function confirmListed(
   try {
     const asked = { signal: x.signal, clientCapabilitiesText: declaredBy(x) };
     const tools = await deps.servers.tools(server, { ...asked, refresh: false });
-    if (tools.has(name)) return proceed;
+    if (tools.has(name)) return checkParamHeaders(deps, x);
     const fresh = await deps.servers.tools(server, { ...asked, refresh: true });
-    if (fresh.has(name)) return proceed;
+    if (fresh.has(name)) return checkParamHeaders(deps, x);
   } catch {
     // The server cannot be asked: forward finds out and says so.
     return proceed;
@@ -143,11 +148,6 @@ async function confirmListed(
   const { request } = x;
   const given = request?.params && stringMember(request.params, "name");
   return refuse(targetHidden("tool", given ?? "", "not-listed"));
-}
-
-/** A server may offer tools only to clients that can be asked something. */
-function declaredBy({ request }: Exchange): string {
-  return request?.envelope.clientCapabilitiesText ?? "{}";
 }
 
 const invalidParamsCode = -32602;

@@ -101,8 +101,7 @@ export const covered: Readonly<Record<string, readonly Transport[]>> = {
 };
 
 export const uncovered: Readonly<Record<string, string>> = {
-  "PR-13":
-    "Mcp-Param headers of agents are not checked yet; towards servers they are set (unit/servers)",
+  "PR-13": "contract/agents-param-headers, unit/pipeline/stages and unit/protocol/param-headers",
   "PR-20": "relayed progress has no rate yet",
   "PR-22": "schemas are not compiled yet; comes with tool approval",
   "PR-23": "arguments are not checked against schemas yet",
@@ -111,10 +110,10 @@ export const uncovered: Readonly<Record<string, string>> = {
   "TS-01": "contract/agents-life and unit/agents/event-channel",
   "TS-02": "contract/agents-life and unit/agents/event-channel",
   "TS-06": "not tested yet: needs a hold between the answer and its record",
-  "TS-07": "subscriptions/listen comes with the next issue",
-  "TS-08": "subscriptions/listen comes with the next issue",
+  "TS-07": "unit/pipeline/listens and contract/agents-listen",
+  "TS-08": "unit/pipeline/listens",
   "TS-10": "contract/agents-resume and unit/agents/legacy/outbox",
-  "TS-11": "needs 10,000 streams: for the load suite",
+  "TS-11": "contract/agents-listen, with few streams; 10,000 are for the load suite",
   "TW-04": "contract/agents-life and unit/agents/send-queue",
   "TW-07": "idempotency keys come with a later issue",
   "TW-10": "there is no handover yet",

@@ -1,6 +1,12 @@
 import { describe, expect, test } from "bun:test";
 import { objectText, readObject } from "../../../src/protocol/json-view.ts";
-import { asPrivate, joinHints, readHints, renderHints } from "../../../src/route/hints.ts";
+import {
+  asPrivate,
+  joinHints,
+  readHints,
+  renderHints,
+  withTtlAtMost,
+} from "../../../src/route/hints.ts";
 
 describe("hints", () => {
   test.each([
@@ -33,4 +39,16 @@ describe("hints", () => {
     expect(asPrivate(kept)).toBe(kept);
     expect(objectText(asPrivate(readObject('{"cacheScope":7}')))).toBe('{"cacheScope":"private"}');
   });
+});
+
+test.each([
+  ['{"a": 1}', '{"a": 1}'],
+  ['{"ttlMs":5, "a":1}', '{"ttlMs":5, "a":1}'],
+  ['{ "a": 1e400 ,"ttlMs":60000}', '{ "a": 1e400 ,"ttlMs":10}'],
+  ['{"ttlMs":"x"}', '{"ttlMs":0}'],
+  ['{"ttlMs":-7}', '{"ttlMs":0}'],
+])("CA-05: %s is told as %s where 10.9 ms are left", (given, told) => {
+  expect(objectText(withTtlAtMost(readObject(given), 10.9))).toBe(told);
+  const within = `[${given}]`;
+  expect(objectText(withTtlAtMost(readObject(within, 1), 10.9))).toBe(told);
 });
