@@ -26,6 +26,8 @@ export interface ServersLimits {
   /** The same, over all sets of capabilities. */
   readonly allSessionsMax: number;
   readonly allProcessesMax: number;
+  /** Questions of one call that come within this time of each other are shown together. */
+  readonly questionWindowMs: number;
   /** How long a call waits for its agent's answers, and how many may. */
   readonly parkedMs: number;
   readonly parkedMax: number;
@@ -48,6 +50,7 @@ export const defaultServersLimits: ServersLimits = Object.freeze({
   processesMax: 1,
   allSessionsMax: 64,
   allProcessesMax: 8,
+  questionWindowMs: 20,
   parkedMs: 10 * 60_000,
   parkedMax: 1_000,
   parkedPerPrincipalMax: 32,

@@ -194,6 +194,7 @@ function createEntry(
     connection,
     sessions,
     parked,
+    questionWindowMs: limits.questionWindowMs,
     ownInfoText,
     clock,
     tools: {

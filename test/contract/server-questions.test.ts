@@ -84,8 +84,8 @@ describe.each(bindings)("questions over $name", ({ start }) => {
 
   test("several at once are one round, later ones the next; progress comes in each", async () => {
     await using subject = await start();
-    await using server = connectServer(subject.transport);
-    const args = { rounds: [[form, { ...sample, afterMs: 5 }], [roots]] };
+    await using server = connectServer(subject.transport, {}, { questionWindowMs: 400 });
+    const args = { rounds: [[form, { ...sample, afterMs: 50 }], [roots]] };
     const first: RelayedMessage[] = [];
     const second: RelayedMessage[] = [];
     const third: RelayedMessage[] = [];
