@@ -9,7 +9,6 @@ import type { Clock } from "../lib/clock.ts";
 import { newId } from "../lib/id.ts";
 import type { BindingName, Dispatch, Incoming, Peer, Reply } from "../pipeline/incoming.ts";
 import type { HeaderSource } from "../protocol/classify.ts";
-import { readEnvelope, unsupportedVersion } from "../protocol/envelope.ts";
 import { isInputRequired } from "../protocol/input-required.ts";
 import { type JsonObject, memberText } from "../protocol/json-view.ts";
 import type { MalformedMessage, McpNotification, McpRequest } from "../protocol/messages.ts";
@@ -275,29 +274,6 @@ export function isUnauthenticated(spoken: Spoken): boolean {
   if (spoken.kind !== "answer" || spoken.reply === undefined) return false;
   const { outcome } = spoken.reply;
   return outcome.kind === "fault" && outcome.fault.name === "unauthenticated";
-}
-
-export type BodyClass =
-  | { readonly era: "legacy" }
-  | { readonly era: "modern"; readonly request: McpRequest }
-  | { readonly era: "refused"; readonly fault: Fault };
-
-/** The era of a request by its body alone, as on a WebSocket: the envelope says modern, its absence legacy. */
-export function classifyBody(request: McpRequest): BodyClass {
-  const reading = readEnvelope(request);
-  switch (reading.kind) {
-    case "none":
-      return { era: "legacy" };
-    case "fault":
-      return { era: "refused", fault: reading.fault };
-    case "modern": {
-      const { envelope } = reading;
-      if (envelope !== undefined) return { era: "modern", request: { ...request, envelope } };
-      return { era: "refused", fault: unsupportedVersion(reading.version) };
-    }
-    default:
-      return reading satisfies never;
-  }
 }
 
 export function ignore(): void {}
