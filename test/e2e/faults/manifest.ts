@@ -64,7 +64,7 @@ export const covered: Readonly<Record<string, readonly Transport[]>> = {
   "TS-04": every,
   "TS-05": every,
   "TS-06": ["http-modern", ...sockets],
-  "TS-07": modern,
+  "TS-07": every,
   "TS-08": modern,
   "TS-09": ["sse"],
   "TS-10": ["http-legacy"],
