@@ -43,6 +43,7 @@ export interface CallerOptions {
   readonly sessions: SessionPool;
   readonly parked: ParkedCalls;
   readonly tasks: HeldTasks;
+  readonly questionWindowMs: number;
   readonly tools: {
     readonly paramHeaders: (tool: string) => readonly ParamHeader[];
     readonly needsTask: AsTaskDeps["needsTask"];
@@ -224,6 +225,7 @@ export function createCaller(options: CallerOptions): CallServer {
       server: spec.name,
       link,
       features,
+      windowMs: options.questionWindowMs,
       request: written(link, asked, task),
       task,
       park: parked.park,

@@ -1,6 +1,6 @@
 /**
- * The bounds of what lies towards servers, with their defaults: times in milliseconds, sizes in bytes. `pool.ts` hands
- * them to the parts; operators set those that the configuration has.
+ * The bounds of this edge that hold for every server alike, with their defaults. What an operator sets for one server
+ * is in its spec; `compose/` puts in what the configuration names.
  */
 import { defaultScanLimits, type ScanLimits } from "../protocol/scan.ts";
 
@@ -23,11 +23,16 @@ export interface ServersLimits {
   /** Sessions with one legacy server for agents of the same capabilities: over a network, and as processes. */
   readonly sessionsMax: number;
   readonly processesMax: number;
+  /** The same, over all sets of capabilities. */
+  readonly allSessionsMax: number;
+  readonly allProcessesMax: number;
+  /** Questions of one call that come within this time of each other are shown together. */
+  readonly questionWindowMs: number;
   /** How long a call waits for its agent's answers, and how many may. */
   readonly parkedMs: number;
   readonly parkedMax: number;
   readonly parkedPerPrincipalMax: number;
-  /** Tasks of legacy servers that agents ask for. */
+  /** Tasks of legacy servers that agents ask for, until they are over. */
   readonly tasksMax: number;
   readonly tasksPerPrincipalMax: number;
 }
@@ -46,6 +51,9 @@ export const defaultServersLimits: ServersLimits = Object.freeze({
   catalogueToolsMax: 10_000,
   sessionsMax: 8,
   processesMax: 1,
+  allSessionsMax: 64,
+  allProcessesMax: 8,
+  questionWindowMs: 20,
   parkedMs: 10 * 60_000,
   parkedMax: 1_000,
   parkedPerPrincipalMax: 32,

@@ -187,6 +187,7 @@ function createEntry(
     server: spec.name,
     clock,
     sessionsMax: isProcess ? limits.processesMax : limits.sessionsMax,
+    allSessionsMax: isProcess ? limits.allProcessesMax : limits.allSessionsMax,
     closesIdle: !isProcess,
     connect: (clientCapabilitiesText, onRequest, onNotification) =>
       createConnection({
@@ -222,6 +223,7 @@ function createEntry(
     sessions,
     parked,
     tasks,
+    questionWindowMs: limits.questionWindowMs,
     ownInfoText,
     clock,
     tools: {

@@ -230,7 +230,7 @@ describe("tasks of legacy servers", () => {
     expect(JSON.parse(capabilitiesText).extensions).toEqual({ [tasksExtension]: {} });
   });
 
-  test("no room: the task is not begun, and ended tasks make room no sooner than their time", async () => {
+  test("no room: the task is not begun; one that is over makes room, and is still asked for", async () => {
     await using subject = stdio();
     await using server = connectServer(
       subject.transport,
@@ -240,12 +240,16 @@ describe("tasks of legacy servers", () => {
     await server.servers.tools("fake", { refresh: true, signal: AbortSignal.timeout(5_000) });
     const begin = (principalId: string) =>
       callTool(server.client, "work", { end: "never" }, { capabilities: withTasks, principalId });
-    expect(await begin("alice")).toMatchObject({ kind: "result" });
+    const first = await begin("alice");
     const full = { kind: "fault", fault: { name: "too-many-in-flight", reason: "tasks-full" } };
     expect(await begin("alice")).toMatchObject(full);
     expect(await begin("bob")).toMatchObject({ kind: "result" });
     expect(await begin("carol")).toMatchObject(full);
     expect(await seen(server.client)).toEqual(["call:work:task", "call:work:task"]);
+    const taskId = String(parse(first).taskId);
+    await ask(server.client, "tasks/cancel", { taskId });
+    expect(await begin("alice")).toMatchObject({ kind: "result" });
+    expect(await poll(server.client, taskId, "cancelled")).toMatchObject({ taskId });
   });
 
   test("a call the server carried out after all gives its place back", async () => {

@@ -56,6 +56,8 @@ interface Held {
   readonly questions: TaskQuestions;
   /** Ends what waits at the server for this task. */
   readonly ending: AbortController;
+  /** It is over: it takes no room any more, and where it lives is remembered for its agent. */
+  readonly finish: () => void;
   readonly release: () => void;
   /** The answer to `tasks/result`, once that was asked. */
   result: Promise<WireAnswer> | undefined;
@@ -66,6 +68,9 @@ interface Held {
 
 const invalidParams = -32602;
 const lookTimeoutMs = 5_000;
+/** Tasks that are over whose place is remembered; the oldest go first. */
+const finishedMax = 1_000;
+const endings = new Set(["completed", "failed", "cancelled"]);
 const acknowledged: Outcome = Object.freeze({ kind: "result", result: readObject("{}") });
 
 export function createHeldTasks(options: {
@@ -78,6 +83,8 @@ export function createHeldTasks(options: {
 }): HeldTasks {
   const { server, room } = options;
   const held = new Map<string, Held>();
+  /** In the order they were known to be over. */
+  const finished = new Set<string>();
 
   function hold(home: TaskHome, taskId: string, leave: () => void): void {
     const { session } = home;
@@ -88,17 +95,27 @@ export function createHeldTasks(options: {
     timer.unref();
     if (session !== undefined) session.tasks += 1;
     session?.calls.add(questions);
-    const release = () => {
-      held.delete(taskId);
-      clearTimeout(timer);
+    let isOver = false;
+    const finish = () => {
+      if (isOver) return;
+      isOver = true;
       questions.giveUp();
-      ending.abort();
       session?.calls.delete(questions);
       if (session !== undefined) session.tasks -= 1;
       leave();
+      finished.add(taskId);
+      const [oldest] = finished.size > finishedMax ? finished : [];
+      if (oldest !== undefined) held.get(oldest)?.release();
+    };
+    const release = () => {
+      finish();
+      held.delete(taskId);
+      finished.delete(taskId);
+      clearTimeout(timer);
+      ending.abort();
     };
     const fresh = { result: undefined, isTelling: false, isStale: false };
-    held.set(taskId, { taskId, home, questions, ending, release, ...fresh });
+    held.set(taskId, { taskId, home, questions, ending, finish, release, ...fresh });
   }
 
   /** Asks once for the result: it comes when the task is over, and the server asks its questions on the way. */
@@ -141,9 +158,12 @@ export function createHeldTasks(options: {
     limits: TellLimits,
   ): Promise<Outcome> {
     const one = held.get(taskId);
-    switch (stringMember(task, "status")) {
+    const status = stringMember(task, "status") ?? "";
+    if (endings.has(status)) one?.finish();
+    switch (status) {
       case "input_required": {
-        if (one === undefined) return detail(task, { inputRequests: "{}" });
+        // Who could be asked nothing when the task began is not asked now.
+        if (one?.home.session === undefined) return detail(task, { inputRequests: "{}" });
         void resultOf(one);
         await one.questions.first(limits);
         return detail(task, { inputRequests: one.questions.render() });
@@ -187,7 +207,7 @@ export function createHeldTasks(options: {
   /** A task that is over cannot be cancelled, and its agent has nothing to learn from that. */
   async function tellCancelled(taskId: string, link: Link, answer: WireAnswer): Promise<Outcome> {
     if (answer.kind === "result") {
-      held.get(taskId)?.questions.giveUp();
+      held.get(taskId)?.finish();
       return acknowledged;
     }
     if (answer.kind === "fault") return { kind: "fault", fault: answer.fault };
@@ -230,7 +250,9 @@ export function createHeldTasks(options: {
     },
     statusTold({ params }) {
       const one = held.get(taskIdOf({ params }));
-      if (one === undefined || !options.isWanted(one.taskId)) return;
+      if (one === undefined) return;
+      if (params !== undefined && endings.has(stringMember(params, "status") ?? "")) one.finish();
+      if (!options.isWanted(one.taskId)) return;
       one.isStale = true;
       if (one.isTelling) return;
       one.isTelling = true;

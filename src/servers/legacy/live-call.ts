@@ -16,8 +16,6 @@ import type { WireAnswer, WireRequest } from "../wire.ts";
 import { answerUnanswered, answerUnasked, answerWith, modernParams } from "./questions.ts";
 import type { TaskCall } from "./task-call.ts";
 
-/** Questions that come within this time of the first are shown together. */
-const windowMs = 20;
 /** As many as the pipeline's resume stage lets through, so that no call stays behind unseen. */
 const roundsMax = 8;
 const openQuestionsMax = 32;
@@ -56,6 +54,8 @@ export interface LiveCallOptions {
   readonly server: string;
   readonly link: Link;
   readonly features: ClientFeatures;
+  /** Questions that come within this time of the first are shown together. */
+  readonly windowMs: number;
   readonly request: Omit<WireRequest, "signal" | "timeoutMs" | "onNotification">;
   /** Carries the call out where it is more than one request. */
   readonly task: TaskCall | undefined;
@@ -137,7 +137,7 @@ export function startLiveCall(options: LiveCallOptions): LiveCall {
   }
 
   function openWindow(): void {
-    window ??= setTimeout(show, windowMs);
+    window ??= setTimeout(show, options.windowMs);
   }
 
   /** Ends the round with every open question. */
