@@ -249,7 +249,7 @@ export function createCaller(options: CallerOptions): CallServer {
     timeoutMs: number,
   ): Promise<WireAnswer> {
     const { request, context, relay } = asked;
-    const { perform } = task ?? { perform: link.wire.request };
+    const perform = task?.perform ?? link.wire.request;
     return perform({
       ...written(link, asked, task),
       signal: context.signal,

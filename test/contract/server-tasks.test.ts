@@ -19,6 +19,7 @@ import { until } from "../support/deadline.ts";
 import {
   type FakeServer,
   startHttpV1,
+  startRaw,
   startSseV1,
   startWebSocket,
 } from "../support/fake-servers/network.ts";
@@ -86,10 +87,9 @@ describe.each(bindings)("tasks over $name", ({ start }) => {
     await using server = await listed(subject);
     const leaving = new AbortController();
     const calling = callTool(server.client, "work", { end: "never" }, { signal: leaving.signal });
-    await until("task", async () =>
-      (await seen(server.client, everyCapability)).includes("call:work:task"),
+    await until("the task is waited for", async () =>
+      (await seen(server.client, everyCapability)).includes("asked for"),
     );
-    await Bun.sleep(50);
     leaving.abort();
     expect(await calling).toMatchObject({ kind: "fault", fault: { name: "cancelled" } });
     await until("the cancellation", async () =>
@@ -252,6 +252,36 @@ describe("tasks of legacy servers", () => {
     expect(await poll(server.client, taskId, "cancelled")).toMatchObject({ taskId });
   });
 
+  test("a call that became a task is never made again, however its result is lost", async () => {
+    for (const [status, error] of [
+      [404, { code: -32001, message: "Session not found" }],
+      [400, undefined],
+      [500, undefined],
+    ] as const) {
+      const calls: string[] = [];
+      const fake = await startRaw((_request, response, body) => {
+        const { id, method } = JSON.parse(body || "{}");
+        if (id === undefined) return void response.writeHead(202).end();
+        calls.push(method);
+        const json = { "content-type": "application/json" };
+        if (method === "tasks/result") {
+          response.writeHead(status, json);
+          return void response.end(error && JSON.stringify({ jsonrpc: "2.0", id, error }));
+        }
+        const result = rawAnswers[method];
+        const answer = result ? { result } : { error: { code: -32601, message: "no" } };
+        response.writeHead(200, json).end(JSON.stringify({ jsonrpc: "2.0", id, ...answer }));
+      });
+      await using _stop = { [Symbol.asyncDispose]: fake.stop };
+      const transport = { kind: "streamable-http", url: fake.url, headers: {} } as const;
+      await using server = connectServer(transport);
+      await server.servers.tools("fake", { refresh: true, signal: AbortSignal.timeout(5_000) });
+      const outcome = await callTool(server.client, "work", {}, { capabilities: "{}" });
+      expect(outcome.kind).toBe("fault");
+      expect(calls.filter((method) => method === "tools/call")).toHaveLength(1);
+    }
+  });
+
   test("a call the server carried out after all gives its place back", async () => {
     await using subject = stdio();
     await using server = connectServer(subject.transport, {}, { tasksMax: 1 });
@@ -260,6 +290,23 @@ describe("tasks of legacy servers", () => {
     expect(parse(one).resultType).toBe("task");
   });
 });
+
+const rawAnswers: Readonly<Record<string, object>> = {
+  initialize: {
+    protocolVersion: "2025-11-25",
+    capabilities: { tools: {}, tasks: { requests: { tools: { call: {} } } } },
+    serverInfo: { name: "raw", version: "1" },
+  },
+  "tools/list": {
+    tools: [
+      { name: "work", inputSchema: { type: "object" }, execution: { taskSupport: "required" } },
+    ],
+  },
+  "tools/call": {
+    task: { taskId: "t", status: "working", createdAt: "c", lastUpdatedAt: "l", ttl: null },
+  },
+  "tasks/cancel": {},
+};
 
 const noLists = {
   toolsListChanged: false,

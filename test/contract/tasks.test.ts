@@ -224,7 +224,8 @@ describe("a legacy server's tool that runs as a task alone", () => {
     expect(JSON.stringify(answer.content)).toContain("Ada");
     const plain = { name: "plain", arguments: {}, task: { ttl: 1 } };
     await agent.callTool(plain);
-    expect(legacy.behaviour.seen).toEqual(["call:work:task", "call:work:task", "call:plain:plain"]);
+    const calls = legacy.behaviour.seen.filter((line) => line.startsWith("call:"));
+    expect(calls).toEqual(["call:work:task", "call:work:task", "call:plain:plain"]);
   });
 });
 

@@ -162,10 +162,10 @@ export function createHeldTasks(options: {
     if (endings.has(status)) one?.finish();
     switch (status) {
       case "input_required": {
-        // Who could be asked nothing when the task began is not asked now.
-        if (one?.home.session === undefined) return detail(task, { inputRequests: "{}" });
+        if (one === undefined) return detail(task, { inputRequests: "{}" });
         void resultOf(one);
-        await one.questions.first(limits);
+        // Who could be asked nothing when the task began is not asked now: the server is told so, and goes on.
+        if (one.home.session !== undefined) await one.questions.first(limits);
         return detail(task, { inputRequests: one.questions.render() });
       }
       case "completed":

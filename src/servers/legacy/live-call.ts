@@ -204,7 +204,7 @@ export function startLiveCall(options: LiveCallOptions): LiveCall {
     },
   };
 
-  const { perform } = options.task ?? { perform: link.wire.request };
+  const perform = options.task?.perform ?? link.wire.request;
   void perform({
     ...options.request,
     signal: ending.signal,

@@ -112,9 +112,14 @@ export function createTaskingServer(behaviour: Behaviour): V1Server {
   return server;
 }
 
-/** Keeps what became of tasks that were not left to end. */
+/** Keeps that a task was asked for, and what became of one that was not left to end. */
 function createStore(seen: string[]): InMemoryTaskStore {
   const store = new InMemoryTaskStore();
+  const get = store.getTask.bind(store);
+  store.getTask = (...asked) => {
+    if (!seen.includes("asked for")) seen.push("asked for");
+    return get(...asked);
+  };
   const update = store.updateTaskStatus.bind(store);
   store.updateTaskStatus = async (taskId, status, ...more) => {
     await update(taskId, status, ...more);
