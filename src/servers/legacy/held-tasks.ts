@@ -4,7 +4,7 @@
  * nobody holds, as after a restart, is asked for like any other; only its questions are lost then.
  */
 import type { Fault } from "../../errors/fault.ts";
-import type { ClientFeatures } from "../../protocol/client-features.ts";
+import { type ClientFeatures, noFeatures } from "../../protocol/client-features.ts";
 import { readInputResponses } from "../../protocol/input-required.ts";
 import {
   type JsonObject,
@@ -165,7 +165,7 @@ export function createHeldTasks(options: {
         if (one === undefined) return detail(task, { inputRequests: "{}" });
         void resultOf(one);
         // Who could be asked nothing when the task began is not asked now: the server is told so, and goes on.
-        if (one.home.session !== undefined) await one.questions.first(limits);
+        if (one.home.features !== noFeatures) await one.questions.first(limits);
         return detail(task, { inputRequests: one.questions.render() });
       }
       case "completed":
