@@ -20,6 +20,8 @@ import type { Era } from "../protocol/revisions.ts";
 
 const serverInfoKey = "io.modelcontextprotocol/serverInfo";
 const modernMembers = ["resultType", "ttlMs", "cacheScope"] as const;
+/** In the modern era these two have their status wherever they arise, with the server too. */
+const outOfBand = [catalogue["method-not-found"], catalogue["missing-client-capability"]];
 const notFoundCode = { legacy: -32002, modern: -32602 } as const;
 
 export interface Asked {
@@ -54,15 +56,11 @@ export function renderAnswer(
   }
 }
 
-/**
- * Our own faults have a status; what a server answered is in-band, but for the one error that has its status wherever
- * it arises (revision 2026-07-28, section 2.4).
- */
+/** Our own faults have a status; what a server answered is in-band, but for the errors that the revision excepts. */
 export function statusOf(outcome: Outcome, era: Era): number {
   if (outcome.kind === "fault") return faultStatus(outcome.fault, era);
-  const missing = catalogue["missing-client-capability"];
-  const isMissing = outcome.kind === "error" && outcome.error.code === missing.code;
-  return isMissing && era === "modern" ? missing.http : 200;
+  if (outcome.kind === "result" || era === "legacy") return 200;
+  return outOfBand.find(({ code }) => code === outcome.error.code)?.http ?? 200;
 }
 
 /** A legacy client reads 404 as the end of its session, so an unknown method stays in-band there. */

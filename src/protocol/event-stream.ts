@@ -26,11 +26,14 @@ export interface EventParser {
 export function renderEvent(event: {
   readonly type?: string;
   readonly id?: string;
+  /** How long a reader who loses the stream waits before it comes back. */
+  readonly retryMs?: number;
   readonly text: string;
 }): string {
   const head =
     (event.type === undefined ? "" : `event: ${event.type}\n`) +
-    (event.id === undefined ? "" : `id: ${event.id}\n`);
+    (event.id === undefined ? "" : `id: ${event.id}\n`) +
+    (event.retryMs === undefined ? "" : `retry: ${event.retryMs}\n`);
   const body = /[\r\n]/.test(event.text)
     ? event.text.split(/\r\n|\r|\n/).join("\ndata: ")
     : event.text;

@@ -12,12 +12,17 @@ export function encodeHeaderValue(value: string): string {
   return sentinelStart + Buffer.from(value, "utf8").toString("base64") + sentinelEnd;
 }
 
-/** The value a header stands for; undefined where a sentinel holds no valid base64 of UTF-8. */
+/**
+ * The value a header stands for; undefined where a sentinel holds no valid base64 of UTF-8. Half a sentinel is none:
+ * such a value stands for itself.
+ */
 export function decodeHeaderValue(header: string): string | undefined {
   const text = header.trim();
-  if (!text.startsWith(sentinelStart)) return text;
-  if (!text.endsWith(sentinelEnd) || text.length < sentinelStart.length + sentinelEnd.length)
-    return undefined;
+  const isSentinel =
+    text.startsWith(sentinelStart) &&
+    text.endsWith(sentinelEnd) &&
+    text.length >= sentinelStart.length + sentinelEnd.length;
+  if (!isSentinel) return text;
   const encoded = text.slice(sentinelStart.length, -sentinelEnd.length);
   if (!base64.test(encoded)) return undefined;
   try {

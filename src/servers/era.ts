@@ -21,6 +21,8 @@ import type { HandshakeOptions } from "./legacy/session.ts";
 import { metaPrefix, modernHeaders, renderModern } from "./modern.ts";
 import type { Wire, WireAnswer } from "./wire.ts";
 
+const versionErrorCode = -32022;
+
 export type EraVerdict =
   | { readonly era: "modern"; readonly facts: ServerFacts }
   | { readonly era: "legacy" };
@@ -55,18 +57,30 @@ export async function probeEra(
   options: HandshakeOptions & { readonly isShared: boolean },
 ): Promise<EraVerdict> {
   const request = ownRequest("server/discover");
-  const id = wire.nextId();
-  const answer = await wire.request({
-    id,
-    method: request.method,
-    text: renderModern(request, id, options.ownInfoText, "{}"),
-    headers: modernHeaders(request),
-    cancellation: undefined,
-    signal: options.signal,
-    timeoutMs: options.timeoutMs,
-    onNotification: () => {},
-  });
+  const ask = () => {
+    const id = wire.nextId();
+    return wire.request({
+      id,
+      method: request.method,
+      text: renderModern(request, id, options.ownInfoText, "{}"),
+      headers: modernHeaders(request),
+      cancellation: undefined,
+      signal: options.signal,
+      timeoutMs: options.timeoutMs,
+      onNotification: () => {},
+    });
+  };
+  const first = await ask();
+  const answer = namesOurRevision(first) ? await ask() : first;
   return judgeProbe(answer, options.server, options.isShared);
+}
+
+/**
+ * A version error that offers the very revision we asked in, as the nodes of a server that is being updated may give:
+ * the revision says to try again with what is offered. Once; whoever refuses it twice has no revision for us.
+ */
+export function namesOurRevision(answer: WireAnswer): boolean {
+  return answer.kind === "error" && offeredVersions(answer).includes(newestModernRevision);
 }
 
 /** Pure: what one answer to the probe proves. */
@@ -78,9 +92,8 @@ export function judgeProbe(answer: WireAnswer, server: string, isShared: boolean
     );
   }
   if (answer.kind === "fault") return { era: "legacy" };
-  const { code, dataText } = toErrorBody(answer);
-  if (code !== -32022) return { era: "legacy" };
-  const supported = supportedVersions(dataText?.startsWith("{") ? readObject(dataText) : undefined);
+  if (toErrorBody(answer).code !== versionErrorCode) return { era: "legacy" };
+  const supported = offeredVersions(answer);
   // A server that names only initialize-era revisions wants the older opening.
   if (supported.length > 0 && supported.every((version) => version < newestModernRevision)) {
     return { era: "legacy" };
@@ -122,6 +135,13 @@ function modernFacts(result: JsonObject): ServerFacts {
     instructions: stringMember(result, "instructions"),
     serverInfoText: meta && objectMember(meta, infoKey) && memberText(meta, infoKey),
   };
+}
+
+/** What a version error offers instead; empty where it is another error. */
+function offeredVersions(answer: WireAnswer & { readonly kind: "error" }): readonly string[] {
+  const { code, dataText } = toErrorBody(answer);
+  if (code !== versionErrorCode || !dataText?.startsWith("{")) return [];
+  return supportedVersions(readObject(dataText));
 }
 
 function supportedVersions(object: JsonObject | undefined): readonly string[] {

@@ -95,7 +95,7 @@ test("a stream begins with a priming event; what came after an id is replayed, t
   await using agents = await startAgents({ sseAfterMs: 10 });
   const session = await openSession(agents);
   const { stream } = await openCall(agents, session);
-  expect(await stream.until("\n\n")).toMatch(/^id: [\x21-\x7e]+\ndata: \n\n/);
+  expect(await stream.until("\n\n")).toMatch(/^id: [\x21-\x7e]+\nretry: 1[0-9]{3}\ndata: \n\n/);
   agents.dispatch.report(1);
   const [, first = ""] = idsIn(await stream.until('"progress":1'));
   agents.dispatch.report(2);

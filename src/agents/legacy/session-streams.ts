@@ -36,9 +36,10 @@ export interface SessionStreams {
 const firstWithIds: LegacyRevision = "2025-03-26";
 const firstWithPriming: LegacyRevision = "2025-11-25";
 const tagChars = 12;
-/** Agents that are sent away all at once do not come back all at once. */
+/** Agents that are cut off or sent away all at once do not come back all at once. */
 const retryMsMin = 1_000;
-const retryMsMax = 5_000;
+const cutOffRetryMsMax = 2_000;
+const sentAwayRetryMsMax = 5_000;
 
 export function createSessionStreams(deps: {
   readonly limits: OutboxLimits;
@@ -99,7 +100,7 @@ export function createSessionStreams(deps: {
     const outbox = outboxOf(session);
     for (const { reader } of [outbox.own, ...(outbox.calls?.values() ?? [])]) {
       if (why === "draining" && outbox.tag !== undefined) {
-        reader?.push(renderRetry(randomInt(retryMsMin, retryMsMax)));
+        reader?.push(renderRetry(randomInt(retryMsMin, sentAwayRetryMsMax)));
       }
       reader?.end();
     }
@@ -136,10 +137,11 @@ export function createSessionStreams(deps: {
   };
 }
 
-/** Tells the reader where it stands before there is an event, so that it can come back even then. */
+/** Tells the reader where it stands before there is an event, so that it can come back even then, and after how long. */
 function primingOf({ revision, outbox }: LegacySession, { stream, after }: Position): string {
   if (outbox?.tag === undefined || revision < firstWithPriming) return "";
-  return renderEvent({ id: eventIdOf(outbox.tag, stream, after), text: "" });
+  const retryMs = randomInt(retryMsMin, cutOffRetryMsMax);
+  return renderEvent({ id: eventIdOf(outbox.tag, stream, after), retryMs, text: "" });
 }
 
 const unknownEvent = createFault(

@@ -74,7 +74,7 @@ test("a question has no hints, whatever it interrupts", () => {
   );
 });
 
-test("statuses: ours for our faults, 200 for what a server said", () => {
+test("statuses: ours for our faults, 200 for what a server said but for two codes", () => {
   const fault = (name: "method-not-found" | "policy-denied"): Outcome => ({
     kind: "fault",
     fault: createFault(name, ""),
@@ -82,11 +82,16 @@ test("statuses: ours for our faults, 200 for what a server said", () => {
   expect(statusOf(fault("method-not-found"), "modern")).toBe(404);
   expect(statusOf(fault("method-not-found"), "legacy")).toBe(200);
   expect(statusOf(fault("policy-denied"), "legacy")).toBe(403);
-  const error = { code: 1, message: "", dataText: undefined };
-  expect(statusOf({ kind: "error", error }, "modern")).toBe(200);
-  const missing = { ...error, code: -32021 };
-  expect(statusOf({ kind: "error", error: missing }, "modern")).toBe(400);
-  expect(statusOf({ kind: "error", error: missing }, "legacy")).toBe(200);
+  const said = (code: number): Outcome => ({
+    kind: "error",
+    error: { code, message: "", dataText: undefined },
+  });
+  expect(statusOf(said(1), "modern")).toBe(200);
+  expect(statusOf(said(-32602), "modern")).toBe(200);
+  expect(statusOf(said(-32021), "modern")).toBe(400);
+  expect(statusOf(said(-32601), "modern")).toBe(404);
+  expect(statusOf(said(-32021), "legacy")).toBe(200);
+  expect(statusOf(said(-32601), "legacy")).toBe(200);
 });
 
 test("a relayed message is a notification with its params as they came", () => {

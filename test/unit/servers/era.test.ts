@@ -1,7 +1,7 @@
-/** What one answer to the probe proves. */
-import { expect, test } from "bun:test";
+/** What one answer to the probe proves, and when it is asked again. */
+import { describe, expect, test } from "bun:test";
 import { readObject } from "../../../src/protocol/json-view.ts";
-import { judgeProbe } from "../../../src/servers/era.ts";
+import { judgeProbe, probeEra } from "../../../src/servers/era.ts";
 import {
   cancelled,
   connectionLost,
@@ -10,7 +10,7 @@ import {
   timedOut,
   unreachable,
 } from "../../../src/servers/faults.ts";
-import type { WireAnswer } from "../../../src/servers/wire.ts";
+import type { Wire, WireAnswer } from "../../../src/servers/wire.ts";
 
 const discovered = '{"supportedVersions":["2026-07-28"],"capabilities":{"tools":{}}}';
 const result = (text: string): WireAnswer => ({ kind: "result", body: readObject(text) });
@@ -65,5 +65,42 @@ test("a discover result becomes facts", () => {
       instructions: "i",
       serverInfoText: '{"name":"n","version":"1"}',
     },
+  });
+});
+
+describe("a version error that offers the revision we asked in", () => {
+  const refusal = error(-32022, 400, '{"supported":["2026-07-28"],"requested":"2026-07-28"}');
+
+  /** Gives the answers in turn and says how often it was asked. */
+  async function probe(...answers: readonly WireAnswer[]) {
+    let asked = 0;
+    const wire: Wire = {
+      nextId: () => asked + 1,
+      request: async () => answers[asked++] ?? result("{}"),
+      notify: async () => {},
+      respond: async () => {},
+      isOpen: () => true,
+      close: async () => {},
+    };
+    const signal = new AbortController().signal;
+    const own = { ownInfoText: "{}", clientCapabilitiesText: "{}" };
+    const options = { server: "s", ...own, timeoutMs: 1000, signal, isShared: false };
+    const era = await probeEra(wire, options).then(
+      (verdict) => verdict.era,
+      () => "none",
+    );
+    return { era, asked };
+  }
+
+  test("is answered with one more try", async () => {
+    expect(await probe(refusal, result(discovered))).toEqual({ era: "modern", asked: 2 });
+  });
+
+  test("is believed the second time", async () => {
+    expect(await probe(refusal, refusal)).toEqual({ era: "none", asked: 2 });
+  });
+
+  test("is no other error", async () => {
+    expect(await probe(error(-32601, 404))).toEqual({ era: "legacy", asked: 1 });
   });
 });

@@ -1,0 +1,32 @@
+/**
+ * The client the suite starts for each of its mock servers: it registers that server with the running gateway and
+ * drives it through the gateway with an SDK client of the revision's era. What the mock then sees is the gateway's doing.
+ * Started by the suite as `client-driver.ts <url of the mock server>`.
+ */
+import { createAdminClient } from "../support/admin-client.ts";
+import { registerHttpServer } from "../support/operator.ts";
+import { connectAskedAgent } from "./asked-agent.ts";
+import { stories, visitEverything } from "./client-stories.ts";
+
+const needed = (name: string): string => {
+  const value = process.env[name];
+  if (value === undefined) throw new Error(`${name} is not set`);
+  return value;
+};
+
+const serverUrl = process.argv[2] ?? "";
+const scenario = needed("MCP_CONFORMANCE_SCENARIO");
+const revision = needed("MCP_CONFORMANCE_PROTOCOL_VERSION");
+const context: unknown = JSON.parse(process.env.MCP_CONFORMANCE_CONTEXT ?? "{}");
+const era = revision >= "2026-07-28" ? "modern" : "legacy";
+
+const scope = `mock-${scenario.replace(/[^a-z0-9]+/gi, "-").toLowerCase()}-${era}`.slice(0, 63);
+{
+  const adminToken = needed("CONFORMANCE_ADMIN_TOKEN");
+  using admin = createAdminClient({ admin: needed("CONFORMANCE_ADMIN"), adminToken });
+  await registerHttpServer(admin, scope, serverUrl);
+}
+
+const url = new URL(`${needed("CONFORMANCE_AGENTS")}/${scope}/mcp`);
+await using agent = await connectAskedAgent(era, url);
+await (stories[scenario] ?? visitEverything)(agent, context);
