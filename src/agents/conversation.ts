@@ -9,7 +9,7 @@ import type { Clock } from "../lib/clock.ts";
 import { newId } from "../lib/id.ts";
 import type { BindingName, Dispatch, Incoming, Peer, Reply } from "../pipeline/incoming.ts";
 import type { HeaderSource } from "../protocol/classify.ts";
-import { readEnvelope, unsupportedVersion } from "../protocol/envelope.ts";
+import { isInputRequired } from "../protocol/input-required.ts";
 import { type JsonObject, memberText } from "../protocol/json-view.ts";
 import type { MalformedMessage, McpNotification, McpRequest } from "../protocol/messages.ts";
 import { methodFacts } from "../protocol/methods.ts";
@@ -66,6 +66,18 @@ export interface Asking<M> {
   readonly mirrored?: HeaderSource;
 }
 
+/** How a tracked request is worked on, where dispatching it is not all there is to do. */
+export interface Ways {
+  /** In place of dispatch. */
+  readonly run?: (asking: Asking<McpRequest>, signal: AbortSignal) => Promise<Reply>;
+  /** Goes on with a call that paused to ask the agent's side something; resolves with the reply that ends it. */
+  readonly resume?: (
+    asking: Asking<McpRequest>,
+    paused: Reply,
+    signal: AbortSignal,
+  ) => Promise<Reply>;
+}
+
 export interface Conversation {
   /** A modern message; `calls` where the connection knows its requests (WebSocket), else `signal` alone cancels. */
   modern(
@@ -74,7 +86,7 @@ export interface Conversation {
     calls?: Calls,
   ): Promise<Spoken>;
   /** A request that a later message on the same session or socket may cancel (PR-08, PR-19). */
-  tracked(asking: Asking<McpRequest>, calls: Calls): Promise<Spoken>;
+  tracked(asking: Asking<McpRequest>, calls: Calls, ways?: Ways): Promise<Spoken>;
   /** How many of these requests last, as a listen does. */
   countLasting(calls: Calls): number;
   /** Dispatches and renders nothing. */
@@ -88,6 +100,7 @@ export interface Conversation {
 
 export const accepted: Spoken = Object.freeze({ kind: "accepted" });
 export const neverAborts = new AbortController().signal;
+const plainWays: Ways = Object.freeze({});
 const cancelled: Spoken = Object.freeze({ kind: "cancelled" });
 
 /** A request that lasts has bounds of its own instead of a share in those of its connection. */
@@ -154,9 +167,13 @@ export function createConversation(deps: {
     return render({ idText: received.message.idText, method: "", era }, reply);
   }
 
-  async function tracked(asking: Asking<McpRequest>, calls: Calls): Promise<Spoken> {
+  async function tracked(
+    asking: Asking<McpRequest>,
+    calls: Calls,
+    ways: Ways = plainWays,
+  ): Promise<Spoken> {
     const { message: request, bytes } = asking.received;
-    const { idText, method } = request;
+    const { idText, method, envelope } = request;
     const refusal = checkCalls(calls, idText, method);
     if (refusal !== undefined) {
       // Echoing a repeated id would answer the first request, which is still running.
@@ -167,8 +184,12 @@ export function createConversation(deps: {
     if (isLasting(method)) lasting.add(call);
     calls.set(idText, call);
     try {
-      const reply = await run(asking, call.signal);
-      return call.signal.aborted ? cancelled : render({ idText, method, era: asking.era }, reply);
+      let reply = await (ways.run ?? run)(asking, call.signal);
+      if (ways.resume !== undefined && isPaused(reply)) {
+        reply = await ways.resume(asking, reply, call.signal);
+      }
+      if (call.signal.aborted) return cancelled;
+      return render({ idText, method, era: asking.era, revision: envelope.revision }, reply);
     } finally {
       calls.delete(idText);
     }
@@ -237,6 +258,11 @@ export function toReply(caller: Caller, fault: Fault): Reply {
   return { outcome, requestId: caller.requestId ?? newId(), limit: undefined };
 }
 
+/** True where the call has not ended: its server asks the agent's side something first. */
+export function isPaused(reply: Reply): boolean {
+  return reply.outcome.kind === "result" && isInputRequired(reply.outcome.result);
+}
+
 /** An id that is not in flight here is somebody else's or finished: nothing happens (PR-19). */
 export function cancelCall(calls: Calls, params: JsonObject | undefined): void {
   const idText = params === undefined ? undefined : memberText(params, "requestId");
@@ -248,29 +274,6 @@ export function isUnauthenticated(spoken: Spoken): boolean {
   if (spoken.kind !== "answer" || spoken.reply === undefined) return false;
   const { outcome } = spoken.reply;
   return outcome.kind === "fault" && outcome.fault.name === "unauthenticated";
-}
-
-export type BodyClass =
-  | { readonly era: "legacy" }
-  | { readonly era: "modern"; readonly request: McpRequest }
-  | { readonly era: "refused"; readonly fault: Fault };
-
-/** The era of a request by its body alone, as on a WebSocket: the envelope says modern, its absence legacy. */
-export function classifyBody(request: McpRequest): BodyClass {
-  const reading = readEnvelope(request);
-  switch (reading.kind) {
-    case "none":
-      return { era: "legacy" };
-    case "fault":
-      return { era: "refused", fault: reading.fault };
-    case "modern": {
-      const { envelope } = reading;
-      if (envelope !== undefined) return { era: "modern", request: { ...request, envelope } };
-      return { era: "refused", fault: unsupportedVersion(reading.version) };
-    }
-    default:
-      return reading satisfies never;
-  }
 }
 
 export function ignore(): void {}

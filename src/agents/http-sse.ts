@@ -12,7 +12,7 @@ import {
   parseMessage,
   undecodableMessage,
 } from "../protocol/parse-message.ts";
-import type { Arrival } from "./arrival.ts";
+import { type Arrival, followCaller } from "./arrival.ts";
 import { checkBodyHeaders, readAccept, readBody } from "./body.ts";
 import { type Caller, malformed, type RelayText, type Spoken } from "./conversation.ts";
 import { answerCall, toResponse } from "./http-call.ts";
@@ -142,20 +142,21 @@ export function createHttpSse(deps: HttpBindingDeps): HttpBinding {
     }
     const verdict = classifyHttp(message, request.headers);
     if (verdict.era === "refused") return refuse(arrival, verdict.fault, bytes, message);
+    const agent = followCaller(arrival);
     const work = async (relay: RelayText): Promise<Spoken> => {
       if (verdict.era === "modern") {
         const received = { message: verdict.message, bytes };
-        return conversation.modern({ caller, received, relay }, request.signal);
+        return conversation.modern({ caller, received, relay }, agent.signal);
       }
       if (message.kind !== "request") return { kind: "accepted" };
-      return legacy.alone(caller, { message, bytes }, relay, request.signal);
+      return legacy.alone(caller, { message, bytes }, relay, agent.signal);
     };
     return answerCall(
       {
         arrival,
         canStream: accepts.stream,
         streamOnly: !accepts.json,
-        openStream: streams.openPlain,
+        openStream: (one) => streams.openPlain(one, agent),
         work,
       },
       options.sseAfterMs,

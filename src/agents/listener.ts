@@ -77,15 +77,9 @@ export function createAgentsListener(deps: AgentsListenerDeps): AgentsListener {
   const admission = createAdmission(options);
   const sessions = createSessions({ ...options, clock });
   const serverInfoText = JSON.stringify({ name: "mcp-gateway", version: deps.version });
-  const conversation = createConversation({
-    ...options,
-    dispatch,
-    admission,
-    clock,
-    log,
-    serverInfoText,
-  });
-  const legacy = createLegacyConversation({ dispatch, conversation, clock, serverInfoText });
+  const inner = { options, dispatch, admission, clock, log, serverInfoText };
+  const conversation = createConversation({ ...options, ...inner });
+  const legacy = createLegacyConversation({ ...inner, conversation });
   const access = createSessionAccess({ dispatch, sessions, conversation });
   const streams = createStreams({ options, clock, beat, admission, metrics });
   const shared = { options, dispatch, conversation, legacy, sessions, access, streams, log };

@@ -32,6 +32,11 @@ export interface AgentsOptions {
   readonly sessionIdleMs: number;
   /** Requests in flight of one legacy session or one WebSocket. */
   readonly callsPerConnectionMax: number;
+  /** Questions of servers that one legacy client may have open, and how long it may take over one. */
+  readonly questionsPerSessionMax: number;
+  readonly answerTimeoutMs: number;
+  /** Resources one legacy session may be subscribed to. */
+  readonly subscriptionsPerSessionMax: number;
   /** A call that takes longer is answered as an event stream, which can be kept alive. */
   readonly sseAfterMs: number;
   readonly keepAliveMs: number;
@@ -71,6 +76,9 @@ export const defaultAgentsOptions: AgentsOptions = Object.freeze({
   sessionsPerPrincipalMax: 1_000,
   sessionIdleMs: 30 * 60 * 1000,
   callsPerConnectionMax: 128,
+  questionsPerSessionMax: 64,
+  answerTimeoutMs: 10 * 60 * 1000,
+  subscriptionsPerSessionMax: 256,
   sseAfterMs: 2_000,
   keepAliveMs: 15_000,
   writeQueueBytesMax: 1024 * 1024,

@@ -1,6 +1,7 @@
 /**
  * An outcome as response text in the agent's era, and its HTTP status. Pure. Modern results get the members their
- * revision demands, legacy results lose those it does not know; every other byte stays as it came (PR-04).
+ * revision demands, legacy results lose what it does not know (`legacy/to-legacy.ts`); every other byte stays as it
+ * came (PR-04).
  */
 import { catalogue } from "../errors/catalogue.ts";
 import type { Fault } from "../errors/fault.ts";
@@ -8,18 +9,21 @@ import { faultToErrorBody, httpStatusOf, renderErrorBody, renderResult } from ".
 import type { Reply } from "../pipeline/incoming.ts";
 import { isInputRequired } from "../protocol/input-required.ts";
 import {
+  arrayMember,
   findMember,
   type JsonObject,
   objectMember,
   objectText,
+  readObject,
+  replaceSpans,
   withMembers,
 } from "../protocol/json-view.ts";
 import type { Outcome, RelayedMessage, ServerErrorBody } from "../protocol/messages.ts";
 import { methodFacts } from "../protocol/methods.ts";
-import type { Era } from "../protocol/revisions.ts";
+import type { Era, Revision } from "../protocol/revisions.ts";
+import { type TellableOutcome, toLegacyError, toLegacyResult } from "./legacy/to-legacy.ts";
 
 const serverInfoKey = "io.modelcontextprotocol/serverInfo";
-const modernMembers = ["resultType", "ttlMs", "cacheScope"] as const;
 /** In the modern era these two have their status wherever they arise, with the server too. */
 const outOfBand = [catalogue["method-not-found"], catalogue["missing-client-capability"]];
 const notFoundCode = { legacy: -32002, modern: -32602 } as const;
@@ -28,6 +32,8 @@ export interface Asked {
   readonly idText: string | undefined;
   readonly method: string;
   readonly era: Era;
+  /** Of a legacy agent, where it has said; without it results are those of the newest legacy revision. */
+  readonly revision?: Revision;
 }
 
 export function renderAnswer(
@@ -38,18 +44,18 @@ export function renderAnswer(
   const { outcome } = reply;
   switch (outcome.kind) {
     case "result": {
-      const text =
-        asked.era === "modern"
-          ? modernResultText(asked.method, outcome.result, serverInfoText)
-          : legacyResultText(outcome.result);
+      if (asked.era === "legacy") {
+        return renderLegacy(asked, toLegacyResult(asked.method, outcome.result, asked.revision));
+      }
+      const text = modernResultText(asked.method, outcome.result, serverInfoText);
       return renderResult(asked.idText ?? "null", text);
     }
     case "error":
-      return renderErrorBody(asked.idText, eraError(asked, outcome.error, false));
+      return renderError(asked, outcome.error, false);
     case "fault": {
       const body = faultToErrorBody(outcome.fault, reply.limit);
       const isHidden = outcome.fault.name === "target-hidden";
-      return renderErrorBody(asked.idText, eraError(asked, body, isHidden));
+      return renderError(asked, body, isHidden);
     }
     default:
       return outcome satisfies never;
@@ -63,10 +69,25 @@ export function statusOf(outcome: Outcome, era: Era): number {
   return outOfBand.find(({ code }) => code === outcome.error.code)?.http ?? 200;
 }
 
-/** A legacy client reads 404 as the end of its session, so an unknown method stays in-band there. */
+/**
+ * A legacy client reads 404 as the end of its session, so an unknown method stays in-band there; so does a missing
+ * capability, which is told in other words.
+ */
 export function faultStatus(fault: Fault, era: Era): number {
-  if (era === "legacy" && fault.name === "method-not-found") return 200;
-  return httpStatusOf(fault);
+  const isInBand = fault.name === "method-not-found" || fault.name === "missing-client-capability";
+  return era === "legacy" && isInBand ? 200 : httpStatusOf(fault);
+}
+
+function renderError(asked: Asked, error: ServerErrorBody, isHidden: boolean): string {
+  const body = eraError(asked, error, isHidden);
+  // What was refused before it had a method is told as it is: the agent may be a modern one that forgot a header.
+  if (asked.era === "modern" || asked.method === "") return renderErrorBody(asked.idText, body);
+  return renderLegacy(asked, toLegacyError(asked.method, body));
+}
+
+function renderLegacy(asked: Asked, told: TellableOutcome): string {
+  if (told.kind === "error") return renderErrorBody(asked.idText, told.error);
+  return renderResult(asked.idText ?? "null", objectText(told.result));
 }
 
 export function renderRelayed(message: RelayedMessage): string {
@@ -76,9 +97,11 @@ export function renderRelayed(message: RelayedMessage): string {
 /** Adds what is missing at the front of the object, so the result itself is not scanned again. */
 export function modernResultText(
   method: string,
-  result: JsonObject,
+  given: JsonObject,
   serverInfoText: string,
 ): string {
+  const isToolList = method === "tools/list" && given.text.includes('"execution"');
+  const result = isToolList ? withoutExecution(given) : given;
   const has = (key: string) => findMember(result, key) !== undefined;
   const added: string[] = [];
   if (!has("resultType")) added.push('"resultType":"complete"');
@@ -102,16 +125,16 @@ export function modernResultText(
   return `{${added.join(",")}${result.members.length === 0 ? "" : ","}${text.slice(1)}`;
 }
 
-export function legacyResultText(result: JsonObject): string {
-  const changes: Record<string, string | undefined> = {};
-  for (const key of modernMembers) if (findMember(result, key)) changes[key] = undefined;
-  const meta = objectMember(result, "_meta");
-  if (meta !== undefined && findMember(meta, serverInfoKey) !== undefined) {
-    const rest = withMembers(meta, { [serverInfoKey]: undefined });
-    changes._meta = rest.members.length === 0 ? undefined : objectText(rest);
-  }
-  if (Object.keys(changes).length === 0) return objectText(result);
-  return objectText(withMembers(result, changes));
+/** `execution` is of the older revisions alone, on each tool of a list. */
+function withoutExecution(result: JsonObject): JsonObject {
+  const { text } = result;
+  const edits = (arrayMember(result, "tools") ?? []).flatMap((span) => {
+    if (text[span.start] !== "{") return [];
+    const tool = readObject(text, span.start);
+    if (findMember(tool, "execution") === undefined) return [];
+    return [{ span, by: objectText(withMembers(tool, { execution: undefined })) }];
+  });
+  return edits.length === 0 ? result : readObject(replaceSpans(text, edits), result.start);
 }
 
 /** "Resource not found" has one code in the legacy revisions and another in the modern ones. */

@@ -17,7 +17,7 @@ import {
 } from "../protocol/parse-message.ts";
 import { type Era, isModernRevision } from "../protocol/revisions.ts";
 import type { Log } from "../telemetry/log.ts";
-import type { Arrival } from "./arrival.ts";
+import { type Arrival, followCaller } from "./arrival.ts";
 import { type Accepts, checkBodyHeaders, notAcceptable, readAccept, readBody } from "./body.ts";
 import { type Conversation, malformed, type Spoken } from "./conversation.ts";
 import { answerCall, toResponse } from "./http-call.ts";
@@ -83,13 +83,14 @@ export function createStreamableHttp(
     switch (verdict.era) {
       case "refused":
         return refuse(arrival, verdict.fault, bytes, message);
-      case "modern":
+      case "modern": {
+        // Going away is how a modern agent cancels.
+        const agent = followCaller(arrival);
         return answerCall(
           {
             arrival,
             canStream: accepts.stream,
-            openStream: deps.streams.openPlain,
-            // Going away is how a modern agent cancels.
+            openStream: (one) => deps.streams.openPlain(one, agent),
             work: (relay) =>
               conversation.modern(
                 {
@@ -98,11 +99,12 @@ export function createStreamableHttp(
                   relay,
                   mirrored: request.headers,
                 },
-                request.signal,
+                agent.signal,
               ),
           },
           options.sseAfterMs,
         );
+      }
       case "legacy":
         if (message.kind === "request" && message.method === "initialize") {
           return initialize(arrival, message, bytes);
@@ -231,6 +233,7 @@ export function createStreamableHttp(
     const session = await streamSessionOf(arrival);
     if (session instanceof Response) return session;
     if (readAccept(arrival.request.headers.get("accept")).stream) {
+      legacy.heard(arrival.caller, session);
       return sessionStreams.get(session, arrival);
     }
     const text = "Not acceptable: Accept must allow text/event-stream";

@@ -8,15 +8,21 @@ import type { Metrics } from "../telemetry/metrics.ts";
 import type { Admission } from "./admission.ts";
 import type { Arrival } from "./arrival.ts";
 import type { Beat } from "./beat.ts";
-import { createEventChannel, type EventChannel } from "./event-channel.ts";
+import {
+  createEventChannel,
+  type EventChannel,
+  type EventChannelOptions,
+} from "./event-channel.ts";
 import type { CallStream } from "./http-call.ts";
 import type { AgentsOptions } from "./options.ts";
 
+type StreamEnd = Parameters<EventChannelOptions["onClose"]>[0];
+
 export interface Streams {
-  /** `onClose` is called once, however the stream ends. */
-  open(arrival: Arrival, onClose?: () => void): EventChannel;
-  /** The stream of one call that ends with its connection. */
-  openPlain(arrival: Arrival): CallStream;
+  /** `onClose` is called once, however the stream ends: `cut` is for reading too slowly. */
+  open(arrival: Arrival, onClose?: (why: StreamEnd) => void): EventChannel;
+  /** The stream of one call that ends with its connection; a reader that is cut takes the call along. */
+  openPlain(arrival: Arrival, caller?: AbortController): CallStream;
   size(): number;
 }
 
@@ -29,7 +35,7 @@ export function createStreams(deps: {
 }): Streams {
   let size = 0;
 
-  function open(arrival: Arrival, onClose?: () => void): EventChannel {
+  function open(arrival: Arrival, onClose?: (why: StreamEnd) => void): EventChannel {
     const { binding, peer } = arrival.caller;
     size += 1;
     arrival.isHeld = true;
@@ -42,7 +48,7 @@ export function createStreams(deps: {
         leaveBeat();
         deps.admission.leave(peer.address);
         if (why === "cut") deps.metrics.count("mcp_gateway_slow_consumers_total", { binding });
-        onClose?.();
+        onClose?.(why);
       },
     });
     const leaveBeat = deps.beat.join(channel.tick);
@@ -51,8 +57,10 @@ export function createStreams(deps: {
 
   return {
     open,
-    openPlain(arrival) {
-      const channel = open(arrival);
+    openPlain(arrival, caller) {
+      const channel = open(arrival, (why) => {
+        if (why === "cut") caller?.abort();
+      });
       return {
         body: channel.stream,
         touch: () => channel.push(keepAliveComment),

@@ -4,20 +4,18 @@
  * before the upgrade, every message is authorised on its own, and a lost socket cancels what it had in flight.
  */
 import { catalogue } from "../errors/catalogue.ts";
-import { createFault } from "../errors/fault.ts";
-import { renderJsonRpcError } from "../errors/render.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Dispatch } from "../pipeline/incoming.ts";
+import { classifyBody } from "../protocol/classify.ts";
 import type { McpRequest } from "../protocol/messages.ts";
 import { type AnyMessage, parseMessage } from "../protocol/parse-message.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
-import { type Admission, drainingFault } from "./admission.ts";
+import type { Admission } from "./admission.ts";
 import type { Arrival } from "./arrival.ts";
 import type { Beat } from "./beat.ts";
 import {
   type Conversation,
-  classifyBody,
   isUnauthenticated,
   malformed,
   neverAborts,
@@ -32,6 +30,7 @@ import { digestOf } from "./legacy/session-access.ts";
 import type { SessionEnd, Sessions } from "./legacy/sessions.ts";
 import type { AgentsOptions } from "./options.ts";
 import { createSendQueue } from "./send-queue.ts";
+import { drainingAnswer, initializeFirst, unaskedResponse } from "./socket-refusals.ts";
 import { createSocketState, type SocketState } from "./socket-state.ts";
 
 type Socket = Bun.ServerWebSocket<SocketState>;
@@ -192,7 +191,9 @@ export function createWebSocketBinding(deps: {
           ? conversation.modern({ caller, received: { message, bytes }, relay }, neverAborts, calls)
           : legacy.inSession(caller, session, { message, bytes }, relay);
       case "response":
-        if (session !== undefined) return { kind: "accepted" };
+        if (session !== undefined) {
+          return legacy.inSession(caller, session, { message, bytes }, relay);
+        }
         return conversation.refuse({
           caller,
           era: "modern",
@@ -283,18 +284,4 @@ export function createWebSocketBinding(deps: {
     },
     size: () => sockets.size,
   };
-}
-
-const initializeFirst = createFault(
-  "session-required",
-  "Session required: send initialize first, or the envelope of a modern request",
-);
-const unaskedResponse = createFault(
-  "invalid-request",
-  "Invalid request: a response to nothing that was asked",
-);
-
-function drainingAnswer(message: McpRequest): Spoken {
-  const text = renderJsonRpcError(message.idText, drainingFault);
-  return { kind: "answer", text, status: 503, reply: undefined };
 }

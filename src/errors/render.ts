@@ -3,6 +3,7 @@
  * fault itself says. Pure. The agents' edge calls it for every answer; nobody else writes an error to an agent.
  */
 import type { ServerErrorBody } from "../protocol/messages.ts";
+import { serverErrorText } from "../protocol/server-error.ts";
 import { catalogue } from "./catalogue.ts";
 import type { Fault } from "./fault.ts";
 
@@ -37,9 +38,12 @@ export function faultToErrorBody(fault: Fault, limit?: LimitState): ServerErrorB
 /** A JSON-RPC error response; without an id where the request's could not be read. */
 export function renderErrorBody(idText: string | undefined, error: ServerErrorBody): string {
   const id = idText === undefined ? "" : `"id":${idText},`;
-  const more = error.dataText === undefined ? "" : `,"data":${error.dataText}`;
-  const message = JSON.stringify(error.message);
-  return `{"jsonrpc":"2.0",${id}"error":{"code":${error.code},"message":${message}${more}}}`;
+  return `{"jsonrpc":"2.0",${id}"error":${serverErrorText(error) ?? errorText(error)}}`;
+}
+
+function errorText({ code, message, dataText }: ServerErrorBody): string {
+  const more = dataText === undefined ? "" : `,"data":${dataText}`;
+  return `{"code":${code},"message":${JSON.stringify(message)}${more}}`;
 }
 
 export function renderJsonRpcError(

@@ -1,5 +1,5 @@
 /**
- * Which era an HTTP message belongs to, and whether its headers agree with its body (revision 2026-07-28, sections
+ * Which era a message belongs to, and over HTTP whether its headers agree with its body (revision 2026-07-28, sections
  * 2.4 and 2.11). Pure: it returns a verdict, never throws, touches no transport. The body's claim decides; headers
  * are only a cross-check, and policy never reads them.
  */
@@ -21,7 +21,7 @@ export type HttpClass =
   | { readonly era: "modern"; readonly message: McpRequest | McpNotification }
   | { readonly era: "refused"; readonly fault: Fault };
 
-const legacy: HttpClass = { era: "legacy" };
+const legacy = Object.freeze({ era: "legacy" });
 
 export function classifyHttp(
   message: McpRequest | McpNotification | McpResponse,
@@ -50,6 +50,29 @@ export function classifyHttp(
   const nameMismatch = checkName(message, headers);
   if (nameMismatch !== undefined) return refused(nameMismatch);
   return { era: "modern", message: { ...message, envelope: reading.envelope } };
+}
+
+export type BodyClass =
+  | { readonly era: "legacy" }
+  | { readonly era: "modern"; readonly request: McpRequest }
+  | { readonly era: "refused"; readonly fault: Fault };
+
+/** The era of a request by its body alone, as on a WebSocket: the envelope says modern, its absence legacy. */
+export function classifyBody(request: McpRequest): BodyClass {
+  const reading = readEnvelope(request);
+  switch (reading.kind) {
+    case "none":
+      return legacy;
+    case "fault":
+      return { era: "refused", fault: reading.fault };
+    case "modern": {
+      const { envelope } = reading;
+      if (envelope !== undefined) return { era: "modern", request: { ...request, envelope } };
+      return { era: "refused", fault: unsupportedVersion(reading.version) };
+    }
+    default:
+      return reading satisfies never;
+  }
 }
 
 /** A request without an envelope is legacy, unless its header claims otherwise. */

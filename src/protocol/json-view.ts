@@ -100,28 +100,35 @@ export function objectText(object: JsonObject): string {
 
 /**
  * The object with members changed: a string value is source text that replaces or adds the member, undefined
- * removes it. Every other character stays as it was.
+ * removes it. Every other character stays as it was, white space included; a removed member takes along the comma
+ * and the white space before it.
  */
 export function withMembers(
   object: JsonObject,
   changes: Readonly<Record<string, string | undefined>>,
 ): JsonObject {
-  const kept: string[] = [];
+  const { text, start, end, members } = object;
   const seen = new Set<string>();
-  for (const member of object.members) {
-    const nameText = object.text.slice(member.keyStart, member.start);
-    if (!Object.hasOwn(changes, member.key)) {
-      kept.push(nameText + object.text.slice(member.start, member.end));
-      continue;
+  let changed = text.slice(start, members[0]?.keyStart ?? end - 1);
+  let hasAny = false;
+  for (const [index, member] of members.entries()) {
+    let value = text.slice(member.start, member.end);
+    if (Object.hasOwn(changes, member.key)) {
+      seen.add(member.key);
+      const change = changes[member.key];
+      if (change === undefined) continue;
+      value = change;
     }
-    seen.add(member.key);
-    const change = changes[member.key];
-    if (change !== undefined) kept.push(nameText + change);
+    if (hasAny) changed += text.slice(members[index - 1]?.end, member.keyStart);
+    changed += text.slice(member.keyStart, member.start) + value;
+    hasAny = true;
   }
   for (const [key, change] of Object.entries(changes)) {
-    if (change !== undefined && !seen.has(key)) kept.push(`${JSON.stringify(key)}:${change}`);
+    if (change === undefined || seen.has(key)) continue;
+    changed += `${hasAny ? "," : ""}${JSON.stringify(key)}:${change}`;
+    hasAny = true;
   }
-  return readObject(`{${kept.join(",")}}`);
+  return readObject(changed + text.slice(members.at(-1)?.end ?? end - 1, end));
 }
 
 /** The text with spans replaced; `edits` must be in order and must not overlap. */

@@ -80,6 +80,8 @@ export interface ServerErrorBody {
   readonly message: string;
   /** Source text of `error.data`, where there was one. */
   readonly dataText: string | undefined;
+  /** The whole error object, where a server wrote it; what differs above is what was decided since. */
+  readonly source?: JsonObject;
 }
 
 /**

@@ -35,5 +35,6 @@ export function toErrorBody(answer: Extract<WireAnswer, { kind: "error" }>): Ser
     code: Number(memberText(answer.body, "code")),
     message: stringMember(answer.body, "message") ?? "",
     dataText: memberText(answer.body, "data"),
+    source: answer.body,
   };
 }

@@ -5,6 +5,7 @@
  */
 import type { Clock } from "../lib/clock.ts";
 import { type ClientFeatures, noFeatures } from "../protocol/client-features.ts";
+import { findRefusal } from "../protocol/input-refusal.ts";
 import { askingMethods, readInputResponses } from "../protocol/input-required.ts";
 import { stringMember } from "../protocol/json-view.ts";
 import type { McpRequest, Outcome, RelayedMessage } from "../protocol/messages.ts";
@@ -12,7 +13,7 @@ import { type ParamHeader, paramHeaders } from "../protocol/param-headers.ts";
 import { toErrorBody } from "./answer.ts";
 import type { CallContext } from "./client.ts";
 import type { Connection, Link } from "./connection.ts";
-import { faultOf, invalidAnswer } from "./faults.ts";
+import { faultOf, invalidAnswer, unanswered } from "./faults.ts";
 import { featuresOf, resultTypesOf } from "./features.ts";
 import { addCallHeaders } from "./http.ts";
 import { type Round, startLiveCall } from "./legacy/live-call.ts";
@@ -100,6 +101,8 @@ export function createCaller(options: CallerOptions): CallServer {
       const answer = await waiting.answered(readInputResponses(request.params), round);
       return toOutcome(waiting.link, request, answer);
     }
+    const refusal = findRefusal(request.params);
+    if (refusal !== undefined) return { kind: "fault", fault: unanswered(spec.name, refusal) };
     const startedMs = clock.monotonicMs();
     let hasRelayed = false;
     const passOn = (message: RelayedMessage) => {

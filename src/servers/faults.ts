@@ -3,6 +3,7 @@
  * server itself said stays in `reason`, for the record and the log.
  */
 import { createFault, type Fault, GatewayError } from "../errors/fault.ts";
+import type { ServerErrorBody } from "../protocol/messages.ts";
 import type { WireAnswer } from "./wire.ts";
 
 const retryAfterMsMax = 60_000;
@@ -44,6 +45,13 @@ export function timedOut(server: string, timeoutMs: number): Fault {
     `Server ${server} did not answer within ${Math.round(timeoutMs)} ms`,
     { reason: "timeout" },
   );
+}
+
+/** A modern server cannot be told that nobody answers it: its call simply is not taken up again. */
+export function unanswered(server: string, refusal: ServerErrorBody | "withdrawn"): Fault {
+  if (refusal === "withdrawn") return cancelled;
+  const message = `The client refused what server ${server} asked: ${refusal.message}`;
+  return createFault("missing-client-capability", message, { reason: "question-refused" });
 }
 
 export const cancelled: Fault = Object.freeze(createFault("cancelled", "Cancelled"));

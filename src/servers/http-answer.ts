@@ -13,6 +13,7 @@ import { connectionLost, invalidAnswer, oversizedAnswer, unreachable } from "./f
 import { pushChunk } from "./http.ts";
 import type { AnswerReader } from "./http-client.ts";
 import type { ResponseHead } from "./http-response-parser.ts";
+import { progressId } from "./relayed.ts";
 import { mediaType, retryAfterMs } from "./response-headers.ts";
 import type { StreamPosition } from "./server-stream.ts";
 import type { ServerSpec } from "./spec.ts";
@@ -198,11 +199,12 @@ export function createAnswerParts(options: AnswerOptions): AnswerParts {
   }
 
   function takeNotification(message: McpNotification, wireRequest: WireRequest): void {
+    const isProgress = message.method === "notifications/progress";
     const isOfCall =
-      wireRequest.isListen === true ||
-      message.method === "notifications/progress" ||
-      message.method === "notifications/message";
-    if (isOfCall) wireRequest.onNotification(message);
+      wireRequest.isListen === true || isProgress || message.method === "notifications/message";
+    // A token that is not this call's is nobody's here (PR-20).
+    if (isProgress && progressId(message) !== wireRequest.id) countStray();
+    else if (isOfCall) wireRequest.onNotification(message);
     else events.onNotification(message);
   }
 

@@ -14,6 +14,7 @@ import type { Connection } from "./connection.ts";
 import { cancelled, unreachable } from "./faults.ts";
 import type { ParkedCalls } from "./legacy/parked-calls.ts";
 import type { SessionPool } from "./legacy/session-pool.ts";
+import { paceProgress } from "./progress-pace.ts";
 import type { ServerSpec } from "./spec.ts";
 
 export interface PooledClient extends ServerClient {
@@ -58,8 +59,13 @@ export function createServerClient(options: ServerClientOptions): PooledClient {
     if (refusal !== undefined) return { kind: "fault", fault: refusal };
     inFlight += 1;
     const startedMs = clock.monotonicMs();
+    const pace =
+      request.envelope.progressTokenText === undefined
+        ? undefined
+        : paceProgress({ relay, clock, countDropped });
     try {
-      const outcome = await options.callServer(request, context, relay);
+      const outcome = await options.callServer(request, context, pace?.relay ?? relay);
+      pace?.end();
       note(outcome);
       return outcome;
     } finally {
@@ -71,6 +77,10 @@ export function createServerClient(options: ServerClientOptions): PooledClient {
       inFlight -= 1;
       if (inFlight === 0) idle?.();
     }
+  }
+
+  function countDropped(): void {
+    metrics.count("mcp_gateway_progress_dropped_total", labels);
   }
 
   function refuse({ params }: McpRequest, { signal }: CallContext): Fault | undefined {

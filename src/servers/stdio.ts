@@ -72,7 +72,7 @@ export function openStdioChannel(options: StdioOptions, events: ChannelEvents): 
       if (child.stdin.writableLength > options.queuedBytesMax) {
         return unreachable(spec.name, "not-reading");
       }
-      child.stdin.write(`${text}\n`);
+      child.stdin.write(`${onOneLine(text)}\n`);
       return undefined;
     },
     close: () => stop(child, ended, options.stopStepMs),
@@ -83,6 +83,14 @@ export function openStdioChannel(options: StdioOptions, events: ChannelEvents): 
       reject(errorOf(unreachable(spec.name, `spawn-${errorCode(error)}: ${transport.command}`)));
     });
   });
+}
+
+/**
+ * The message as one line. In valid JSON a raw line break is white space between tokens, so nothing else changes; left
+ * in, it would end the line, and what follows could be a message of the agent's own making that no policy has seen.
+ */
+function onOneLine(text: string): string {
+  return text.includes("\n") || text.includes("\r") ? text.replace(/[\r\n]/g, " ") : text;
 }
 
 function readOutput(

@@ -51,6 +51,10 @@ const counters = {
     "Calls to a server that failed, by server and error name.",
     ["server", "error"],
   ],
+  mcp_gateway_progress_dropped_total: [
+    "Progress that came faster than agents are told, or went backwards, by server.",
+    ["server"],
+  ],
   mcp_gateway_upstream_restarts_total: ["Server processes started again, by server.", ["server"]],
   mcp_gateway_admin_calls_total: ["Admin calls, by method and gRPC status.", ["method", "status"]],
   mcp_gateway_retention_deleted_total: ["Records deleted by retention.", []],

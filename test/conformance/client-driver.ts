@@ -21,12 +21,14 @@ const context: unknown = JSON.parse(process.env.MCP_CONFORMANCE_CONTEXT ?? "{}")
 const era = revision >= "2026-07-28" ? "modern" : "legacy";
 
 const scope = `mock-${scenario.replace(/[^a-z0-9]+/gi, "-").toLowerCase()}-${era}`.slice(0, 63);
-{
-  const adminToken = needed("CONFORMANCE_ADMIN_TOKEN");
-  using admin = createAdminClient({ admin: needed("CONFORMANCE_ADMIN"), adminToken });
-  await registerHttpServer(admin, scope, serverUrl);
+const adminToken = needed("CONFORMANCE_ADMIN_TOKEN");
+using admin = createAdminClient({ admin: needed("CONFORMANCE_ADMIN"), adminToken });
+await registerHttpServer(admin, scope, serverUrl);
+try {
+  const url = new URL(`${needed("CONFORMANCE_AGENTS")}/${scope}/mcp`);
+  await using agent = await connectAskedAgent(era, url);
+  await (stories[scenario] ?? visitEverything)(agent, context);
+} finally {
+  // The mock waits for its last connection before it stops, and the gateway keeps one to follow its changes.
+  await admin.call("ServerService", "DeleteServer", { name: scope });
 }
-
-const url = new URL(`${needed("CONFORMANCE_AGENTS")}/${scope}/mcp`);
-await using agent = await connectAskedAgent(era, url);
-await (stories[scenario] ?? visitEverything)(agent, context);

@@ -206,7 +206,11 @@ describe("legacy sessions", () => {
       id: 1,
       result: {
         protocolVersion: "2025-06-18",
-        capabilities: { tools: {}, resources: {}, logging: {} },
+        capabilities: {
+          tools: { listChanged: true },
+          resources: { subscribe: true, listChanged: true },
+          logging: {},
+        },
         serverInfo: { name: "mcp-gateway", version: "0.0.0-test" },
         instructions: "Be kind.",
       },

@@ -35,7 +35,11 @@ for (const [name, createTransport] of Object.entries(transports)) {
       const client = new Client(identity);
       await client.connect(createTransport(agents));
       expect(client.getServerVersion()?.name).toBe("mcp-gateway");
-      expect(client.getServerCapabilities()).toEqual({ tools: {}, resources: {}, logging: {} });
+      expect(client.getServerCapabilities()).toEqual({
+        tools: { listChanged: true },
+        resources: { subscribe: true, listChanged: true },
+        logging: {},
+      });
       expect(client.getInstructions()).toBe("Be kind.");
       await client.ping();
       await client.setLoggingLevel("warning");

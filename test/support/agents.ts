@@ -11,6 +11,8 @@ import { silentLog } from "../../src/telemetry/log.ts";
 import { createMetrics, type Metrics } from "../../src/telemetry/metrics.ts";
 import { createFakeDispatch, type FakeDispatch } from "./fake-dispatch.ts";
 
+export const testTokens = { alice: "alice", alice2: "alice", bob: "bob" };
+
 export interface TestAgents extends AsyncDisposable {
   readonly url: string;
   readonly port: number;
@@ -21,8 +23,15 @@ export interface TestAgents extends AsyncDisposable {
   swapSnapshot(): void;
 }
 
-export async function startAgents(options: Partial<AgentsOptions> = {}): Promise<TestAgents> {
-  const dispatch = createFakeDispatch({ alice: "alice", alice2: "alice", bob: "bob" });
+export function startAgents(options: Partial<AgentsOptions> = {}): Promise<TestAgents> {
+  return startAgentsOver(createFakeDispatch(testTokens), options);
+}
+
+/** The same over a pipeline of the test's own. */
+export async function startAgentsOver<D extends FakeDispatch>(
+  dispatch: D,
+  options: Partial<AgentsOptions> = {},
+): Promise<TestAgents & { readonly dispatch: D }> {
   const metrics = createMetrics();
   const watchers = new Set<() => void>();
   const listener = createAgentsListener({
@@ -78,12 +87,14 @@ export function legacyBody(
   return JSON.stringify({ jsonrpc: "2.0", id, method, ...more });
 }
 
-export function initializeBody(revision = "2025-11-25"): string {
+export function initializeBody(revision = "2025-11-25", capabilities: object = {}): string {
   const clientInfo = { name: "test", version: "1" };
-  return legacyBody("initialize", { protocolVersion: revision, capabilities: {}, clientInfo });
+  return legacyBody("initialize", { protocolVersion: revision, capabilities, clientInfo });
 }
 
 export interface PostOptions {
+  /** What the client of a new session declares. */
+  readonly capabilities?: object;
   readonly path?: string;
   readonly token?: string | null;
   readonly headers?: Record<string, string>;
@@ -133,7 +144,7 @@ export async function openSession(
   revision = "2025-11-25",
   options: PostOptions = {},
 ): Promise<string> {
-  const response = await post(agents, initializeBody(revision), options);
+  const response = await post(agents, initializeBody(revision, options.capabilities), options);
   const body = await response.text();
   const id = response.headers.get("mcp-session-id");
   if (id === null) throw new Error(`no session: ${response.status} ${body}`);

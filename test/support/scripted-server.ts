@@ -16,10 +16,17 @@ export interface ScriptedServer extends AsyncDisposable {
   readonly seen: readonly SeenCall[];
   /** Calls whose caller went away before they were answered. */
   readonly cancelled: readonly string[];
+  /** Tells every listener, with its subscription's id, whatever it asked to hear. */
+  tell(method: string, params?: object): void;
+}
+
+/** The part of a request's params that scripts look at. */
+export interface ScriptParams {
+  readonly _meta?: { readonly progressToken?: string | number };
 }
 
 /** What a tool answers, given the request's id. */
-export type Script = (id: string | number) => Response | Promise<Response>;
+export type Script = (id: string | number, params?: ScriptParams) => Response | Promise<Response>;
 
 const serverInfo = { name: "scripted", version: "1" };
 const complete = {
@@ -41,12 +48,13 @@ export function startScriptedServer(
       const body = await request.text();
       const { id, method, params } = JSON.parse(body);
       if (id === undefined) return new Response(null, { status: 202 });
+      if (method === "subscriptions/listen") return listen(id, params.notifications);
       if (method !== "tools/call") return Response.json({ jsonrpc: "2.0", id, ...answer(method) });
       const name: string = params.name;
       seen.push({ name, body, headers: request.headers });
       request.signal.addEventListener("abort", () => cancelled.push(name));
       const script = scripts[name];
-      if (script !== undefined) return script(id);
+      if (script !== undefined) return script(id, params);
       if (name === "slow") await Bun.sleep(params.arguments.delay_ms);
       const { text } = params.arguments;
       const content = [{ type: "text", text: typeof text === "string" ? text : "not a string" }];
@@ -56,7 +64,10 @@ export function startScriptedServer(
 
   const names = ["echo", "secret", "slow", ...Object.keys(scripts)];
   const hints = { ttlMs: 0, cacheScope: "private", ...complete };
-  const capabilities = { tools: {}, resources: {} };
+  const capabilities = {
+    tools: { listChanged: true },
+    resources: { subscribe: true, listChanged: true },
+  };
   const answers: Readonly<Record<string, object>> = {
     "server/discover": {
       supportedVersions: [modernMeta["io.modelcontextprotocol/protocolVersion"]],
@@ -79,12 +90,34 @@ export function startScriptedServer(
     return { error: { code: -32601, message: "Method not found" } };
   }
 
+  const listeners = new Map<string | number, (text: string) => void>();
+
+  function listen(id: string | number, notifications: object): Response {
+    const stream = new ReadableStream<Uint8Array>({
+      start(controller) {
+        const send = (text: string) => controller.enqueue(Buffer.from(`data: ${text}\n\n`));
+        listeners.set(id, send);
+        send(notification(id, "notifications/subscriptions/acknowledged", { notifications }));
+      },
+      cancel: () => void listeners.delete(id),
+    });
+    return new Response(stream, { headers: { "Content-Type": "text/event-stream" } });
+  }
+
   return {
     url: `http://127.0.0.1:${server.port}/mcp`,
     seen,
     cancelled,
+    tell(method, params = {}) {
+      for (const [id, send] of listeners) send(notification(id, method, params));
+    },
     [Symbol.asyncDispose]: async () => {
       await server.stop(true);
     },
   };
+}
+
+function notification(id: string | number, method: string, params: object): string {
+  const _meta = { "io.modelcontextprotocol/subscriptionId": id };
+  return JSON.stringify({ jsonrpc: "2.0", method, params: { ...params, _meta } });
 }

@@ -24,6 +24,8 @@ export interface WireAnswer {
   /** The JSON-RPC error code. */
   readonly code: number | undefined;
   readonly text: string;
+  /** Every message of an answer that came as an event stream, in order. */
+  readonly texts?: readonly string[];
   readonly headers: Headers;
 }
 
@@ -33,10 +35,23 @@ export interface SendOptions {
   readonly token?: string;
   /** Notifications have no answer on a socket or stream. */
   readonly isAnswered?: boolean;
+  /** Ends the connection of one POST. */
+  readonly signal?: AbortSignal;
 }
 
 export interface Wire extends AsyncDisposable {
   send(body: string | Uint8Array, options?: SendOptions): Promise<WireAnswer>;
+  /** The next message where answers come over a stream or socket of their own; else there is none. */
+  next?(): Promise<string>;
+}
+
+/** Every message that comes for one request, its answer last. */
+export async function converse(wire: Wire, body: string): Promise<readonly string[]> {
+  const first = await wire.send(body);
+  if (wire.next === undefined) return first.texts ?? [first.text];
+  const texts = [first.text];
+  while (texts.at(-1)?.includes('"method":')) texts.push(await wire.next());
+  return texts;
 }
 
 export type Opening = { readonly wire: Wire } | { readonly refusal: WireAnswer };
@@ -112,9 +127,11 @@ async function post(
   body: string | Uint8Array,
   token: string | undefined,
   headers: Readonly<Record<string, string>>,
+  signal?: AbortSignal,
 ): Promise<WireAnswer> {
   const response = await fetch(url, {
     method: "POST",
+    ...(signal === undefined ? {} : { signal }),
     body: typeof body === "string" ? body : new Blob([new Uint8Array(body)]),
     headers: {
       "Content-Type": "application/json",
@@ -125,8 +142,9 @@ async function post(
   });
   const received = await response.text();
   const isStream = response.headers.get("content-type") === "text/event-stream";
-  const text = isStream ? lastEvent(received) : received;
-  return answerOf({ status: response.status, text, headers: response.headers });
+  const texts = isStream ? eventsIn(received) : [received];
+  const text = texts.at(-1) ?? "";
+  return { ...answerOf({ status: response.status, text, headers: response.headers }), texts };
 }
 
 function answerOf(parts: Pick<WireAnswer, "status" | "text" | "headers">): WireAnswer {
@@ -139,9 +157,10 @@ function errorCodeIn(text: string): number | undefined {
   return typeof code === "number" ? code : undefined;
 }
 
-function lastEvent(stream: string): string {
-  const lines = stream.split("\n").filter((line) => line.startsWith("data: "));
-  return lines.at(-1)?.slice("data: ".length) ?? "";
+function eventsIn(stream: string): readonly string[] {
+  // The event that only tells its id has no message.
+  const lines = stream.split("\n").filter((line) => line.startsWith("data: {"));
+  return lines.map((line) => line.slice("data: ".length));
 }
 
 async function openModernHttp(options: WireOptions): Promise<Opening> {
@@ -186,11 +205,13 @@ async function openLegacyHttp(options: WireOptions): Promise<Opening> {
   if (sessionId === null) return { refusal: opened };
   const session = { "Mcp-Session-Id": sessionId, "MCP-Protocol-Version": "2025-11-25" };
   const send = (body: string | Uint8Array, more: SendOptions = {}) =>
-    post(url, body, more.token ?? options.token, {
-      ...session,
-      ...options.headers,
-      ...more.headers,
-    });
+    post(
+      url,
+      body,
+      more.token ?? options.token,
+      { ...session, ...options.headers, ...more.headers },
+      more.signal,
+    );
   await send(initializedText);
   return { wire: { send, [Symbol.asyncDispose]: async () => {} } };
 }
@@ -223,7 +244,8 @@ async function openSse(options: WireOptions): Promise<Opening> {
   };
   await send(initializeText);
   await send(initializedText, { isAnswered: false });
-  return { wire: { send, [Symbol.asyncDispose]: async () => leaving.abort() } };
+  const next = async () => String((await events.next()).value);
+  return { wire: { send, next, [Symbol.asyncDispose]: async () => leaving.abort() } };
 }
 
 /** The text of each event, as it comes. */
@@ -269,5 +291,6 @@ async function openSocket(
     await send(initializeText);
     await send(initializedText, { isAnswered: false });
   }
-  return { wire: { send, [Symbol.asyncDispose]: async () => webSocket[Symbol.dispose]() } };
+  const next = async () => String(await webSocket.next());
+  return { wire: { send, next, [Symbol.asyncDispose]: async () => webSocket[Symbol.dispose]() } };
 }

@@ -1,8 +1,7 @@
 /**
  * What the older revisions add to a conversation: the handshake, the session's envelope under each request, and the
  * messages that are answered here (`ping`, `logging/setLevel`, notifications about the session itself). Everything
- * else goes the modern way. Requests from servers to the client will be matched with its responses here, by
- * `client-requests.ts`.
+ * else goes the modern way: questions of servers to the client by `client-requests.ts`, changes by `subscriptions.ts`.
  */
 import { createFault, type Fault } from "../../errors/fault.ts";
 import { renderResult } from "../../errors/render.ts";
@@ -10,7 +9,7 @@ import type { Clock } from "../../lib/clock.ts";
 import type { Dispatch } from "../../pipeline/incoming.ts";
 import { stringMember } from "../../protocol/json-view.ts";
 import { logLevels } from "../../protocol/log-levels.ts";
-import type { McpRequest } from "../../protocol/messages.ts";
+import type { McpNotification, McpRequest } from "../../protocol/messages.ts";
 import { type AnyMessage, withEnvelope } from "../../protocol/parse-message.ts";
 import {
   type Asking,
@@ -25,8 +24,12 @@ import {
   type RelayText,
   type Spoken,
   toReply,
+  type Ways,
 } from "../conversation.ts";
+import type { AgentsOptions } from "../options.ts";
+import { createClientRequests } from "./client-requests.ts";
 import type { LegacySession } from "./sessions.ts";
+import { createSubscriptions } from "./subscriptions.ts";
 import {
   type Handshake,
   readInitialize,
@@ -55,6 +58,8 @@ export interface LegacyConversation {
     relay: RelayText,
     signal: AbortSignal,
   ): Promise<Spoken>;
+  /** Somebody reads what belongs to no request, where that begins later than the session. */
+  heard(caller: Caller, session: LegacySession): void;
   /** `initialize`; opening the session is the binding's part. */
   initialize(caller: Caller, received: Received<McpRequest>): Promise<Opened>;
 }
@@ -62,11 +67,16 @@ export interface LegacyConversation {
 export function createLegacyConversation(deps: {
   readonly dispatch: Pick<Dispatch, "admit">;
   readonly conversation: Conversation;
+  readonly options: AgentsOptions;
   readonly clock: Clock;
   readonly serverInfoText: string;
 }): LegacyConversation {
   const { conversation, clock, serverInfoText } = deps;
   const era = "legacy";
+  const clientRequests = createClientRequests(deps);
+  const subscriptions = createSubscriptions({ ...deps.options, conversation, clock });
+  const callWays: Ways = { resume: clientRequests.resume };
+  const subscriptionWays: Ways = { run: subscriptions.change };
 
   function refuse(
     caller: Caller,
@@ -98,14 +108,43 @@ export function createLegacyConversation(deps: {
         const fault = createFault("invalid-request", "Invalid request: already initialized");
         return refuse(caller, received, fault, session);
       }
+      case "subscriptions/listen":
+        return refuse(caller, received, methodNotFound, session);
       default: {
         const message = withEnvelope(request, sessionEnvelope(session));
-        return conversation.tracked({ ...asking, received: { message, bytes } }, session.calls);
+        const isSubscription = subscriptionMethods.includes(request.method);
+        const ways = isSubscription ? subscriptionWays : callWays;
+        const question = { ...asking, received: { message, bytes } };
+        return conversation.tracked(question, session.calls, ways);
       }
     }
   }
 
-  async function initialize(caller: Caller, received: Received<McpRequest>): Promise<Opened> {
+  /** On Streamable HTTP the stream for what belongs to no request comes after the handshake, if ever. */
+  function follow(caller: Caller, session: LegacySession): void {
+    if (session.isInitialized && session.isHeard) subscriptions.follow(caller, session);
+  }
+
+  function notified(caller: Caller, session: LegacySession, message: McpNotification): Spoken {
+    switch (message.method) {
+      case "notifications/cancelled":
+        cancelCall(session.calls, message.params);
+        return accepted;
+      case "notifications/initialized":
+        session.isInitialized = true;
+        follow(caller, session);
+        return accepted;
+      // Roots are asked for anew each time; questions have no progress token.
+      default:
+        return accepted;
+    }
+  }
+
+  async function initialize(
+    caller: Caller,
+    received: Received<McpRequest>,
+    canBeTold = true,
+  ): Promise<Opened> {
     const { message: request, bytes } = received;
     const handshake = readInitialize(request);
     if ("fault" in handshake) return { spoken: await refuse(caller, received, handshake.fault) };
@@ -117,7 +156,9 @@ export function createLegacyConversation(deps: {
       const asked = { idText: request.idText, method: request.method, era } as const;
       return { spoken: conversation.render(asked, reply) };
     }
-    const result = toInitializeResult(reply.outcome.result, handshake.revision, serverInfoText);
+    const { revision } = handshake;
+    const discovered = reply.outcome.result;
+    const result = toInitializeResult(discovered, revision, serverInfoText, canBeTold);
     const text = renderResult(request.idText, result);
     return { spoken: { kind: "answer", text, status: 200, reply }, handshake };
   }
@@ -134,6 +175,7 @@ export function createLegacyConversation(deps: {
     async inSession(caller, session, received, relay) {
       const { message, bytes } = received;
       session.usedAtMs = clock.monotonicMs();
+      if (session.listening !== undefined) session.listening.caller = caller;
       switch (message.kind) {
         case "request": {
           const asking = { caller, era, received: { message, bytes }, relay, session } as const;
@@ -142,13 +184,9 @@ export function createLegacyConversation(deps: {
         case "malformed":
           return refuse(caller, received, message.fault, session);
         case "notification":
-          if (message.method === "notifications/cancelled") {
-            cancelCall(session.calls, message.params);
-          }
-          if (message.method === "notifications/initialized") session.isInitialized = true;
-          // Roots and progress have nobody to go to until `client-requests.ts` asks for them.
-          return accepted;
+          return notified(caller, session, message);
         case "response":
+          clientRequests.settle(session, message);
           return accepted;
         default:
           return message satisfies never;
@@ -156,15 +194,26 @@ export function createLegacyConversation(deps: {
     },
     async alone(caller, received, relay, signal) {
       const { message: request } = received;
-      if (request.method === "initialize") return (await initialize(caller, received)).spoken;
+      if (request.method === "initialize") {
+        return (await initialize(caller, received, false)).spoken;
+      }
       if (request.method === "ping") return pingAlone(caller, request);
+      if (request.method === "subscriptions/listen")
+        return refuse(caller, received, methodNotFound);
       const reply = await conversation.run({ caller, era, received, relay }, signal);
       const asked = { idText: request.idText, method: request.method, era } as const;
       return conversation.render(asked, reply);
     },
     initialize,
+    heard(caller, session) {
+      session.isHeard = true;
+      follow(caller, session);
+    },
   };
 }
+
+const subscriptionMethods: readonly string[] = ["resources/subscribe", "resources/unsubscribe"];
+const methodNotFound = createFault("method-not-found", "Method not found");
 
 /** An answer that needs nobody else. */
 export function answerHere(request: McpRequest, resultText: string): Spoken {

@@ -1,8 +1,8 @@
 /**
  * Sessions of the older revisions, of all three bindings: bounded, ended when idle, withdrawn or deleted. A session
  * id is 256 random bits, is bound to principal, scope and binding, and is never a credential: whoever presents it
- * still authenticates (AZ-05, AZ-08). Unanswered server requests (`client-requests.ts`) come with the next issue and
- * will hang off `LegacySession`.
+ * still authenticates (AZ-05, AZ-08). Unanswered questions to the client (`client-requests.ts`) and its subscriptions
+ * (`subscriptions.ts`) hang off `LegacySession`.
  */
 import { createHash } from "node:crypto";
 import type { Principal } from "../../identity/principal.ts";
@@ -10,7 +10,9 @@ import type { Clock } from "../../lib/clock.ts";
 import { randomSecret } from "../../lib/id.ts";
 import type { BindingName } from "../../pipeline/incoming.ts";
 import type { LegacyRevision } from "../../protocol/revisions.ts";
+import type { Questions } from "./client-requests.ts";
 import type { Outbox } from "./outbox.ts";
+import type { SessionListening } from "./subscriptions.ts";
 
 export interface SessionOpening {
   readonly binding: BindingName;
@@ -18,7 +20,7 @@ export interface SessionOpening {
   /** As negotiated by `initialize`; the SSE transport has a session before that. */
   readonly revision: LegacyRevision;
   readonly clientInfoText: string | undefined;
-  /** What the client said it can do. Not passed on until it can be asked (`client-requests.ts`). */
+  /** What the client said it can do, in modern form: what servers are told of it. */
   readonly capabilitiesText: string;
   readonly principal: Principal;
   /** Digest of the token last seen with it: the quick way to know the owner again. */
@@ -43,12 +45,18 @@ export interface LegacySession extends Omit<SessionOpening, "binding" | "scope">
   /** Lowest log level the agent asked for; undefined = it wants no log messages. */
   logLevel: string | undefined;
   isInitialized: boolean;
+  /** Somebody reads, or has read, what belongs to no request. */
+  isHeard: boolean;
   usedAtMs: number;
   /**
    * Sends a message that belongs to no request, on the session's own stream or socket. On Streamable HTTP it is kept
    * while no stream is open. Undefined = the session has ended.
    */
   tell: ((text: string) => void) | undefined;
+  /** What was asked of the client; undefined until something was. */
+  questions: Questions | undefined;
+  /** The changes it hears of; undefined until it is ready to hear of any. */
+  listening: SessionListening | undefined;
   /** Called when the session ends: closes its streams or its socket. */
   onEnd: ((why: SessionEnd) => void) | undefined;
   /** What is kept for its streams, on Streamable HTTP; made with the first stream or message. */
@@ -99,6 +107,7 @@ export function createSessions(deps: {
     if (!byId.delete(session.id)) return;
     addToCount(session.principal.id, -1);
     for (const call of session.calls.values()) call.abort();
+    session.listening?.close();
     session.onEnd?.(why);
     session.onEnd = undefined;
     session.tell = undefined;
@@ -137,8 +146,12 @@ export function createSessions(deps: {
         calls: opening.calls ?? new Map(),
         logLevel: undefined,
         isInitialized: false,
+        // A socket and an SSE stream are read from the start.
+        isHeard: opening.binding !== "http",
         usedAtMs: clock.monotonicMs(),
         tell: undefined,
+        questions: undefined,
+        listening: undefined,
         onEnd: undefined,
         outbox: undefined,
       };

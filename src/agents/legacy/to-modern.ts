@@ -1,17 +1,19 @@
 /**
  * The opening handshake of the older revisions in modern words: `initialize` asks what `server/discover` asks, and a
- * DiscoverResult is told back as an InitializeResult. Also the envelope that a session lends to each request.
- * Pure. What needs a way back to the client (roots, sampling, elicitation) is not declared towards servers until
- * `client-requests.ts` exists: a server told of them would ask, and nobody would answer.
+ * DiscoverResult is told back as an InitializeResult. Also the envelope that a session lends to each request, and
+ * what it says a client of its revision can do. Pure.
  */
 import { createFault, type Fault } from "../../errors/fault.ts";
+import { metaPrefix } from "../../protocol/envelope.ts";
 import {
+  findMember,
   type JsonObject,
   memberText,
   objectMember,
   objectText,
   readObject,
   stringMember,
+  withMembers,
 } from "../../protocol/json-view.ts";
 import type { Envelope, McpRequest } from "../../protocol/messages.ts";
 import {
@@ -22,9 +24,13 @@ import {
 } from "../../protocol/revisions.ts";
 import type { LegacySession } from "./sessions.ts";
 
+const uiExtension = `${metaPrefix}ui`;
+const tasksExtension = `${metaPrefix}tasks`;
+
 export interface Handshake {
   readonly revision: LegacyRevision;
   readonly clientInfoText: string | undefined;
+  /** What the client can do, as a modern request would say it. */
   readonly capabilitiesText: string;
   /** The question in modern words. */
   readonly discover: McpRequest;
@@ -48,7 +54,7 @@ export function readInitialize(request: McpRequest): Handshake | { readonly faul
   return {
     revision,
     clientInfoText,
-    capabilitiesText: objectText(capabilities),
+    capabilitiesText: toModernCapabilities(capabilities, revision),
     discover: {
       kind: "request",
       idText: request.idText,
@@ -65,16 +71,20 @@ export function readInitialize(request: McpRequest): Handshake | { readonly faul
   };
 }
 
-/** The InitializeResult for a DiscoverResult. */
+/**
+ * The InitializeResult for a DiscoverResult. `canBeTold`: there will be a session, whose client can be told of changes;
+ * what nobody would be told is not announced.
+ */
 export function toInitializeResult(
   discovered: JsonObject,
   revision: LegacyRevision,
   serverInfoText: string,
+  canBeTold: boolean,
 ): string {
   const capabilities = objectMember(discovered, "capabilities");
   const instructions = memberText(discovered, "instructions");
   return (
-    `{"protocolVersion":"${revision}","capabilities":${legacyCapabilities(capabilities)},` +
+    `{"protocolVersion":"${revision}","capabilities":${toLegacyCapabilities(capabilities, canBeTold)},` +
     `"serverInfo":${serverInfoText}${instructions === undefined ? "" : `,"instructions":${instructions}`}}`
   );
 }
@@ -84,25 +94,92 @@ export function sessionEnvelope(session: LegacySession): Envelope {
   return {
     revision: session.revision,
     clientInfoText: session.clientInfoText,
-    clientCapabilitiesText: "{}",
+    clientCapabilitiesText: session.capabilitiesText,
     logLevel: session.logLevel,
     progressTokenText: undefined,
   };
 }
 
 /**
- * Extensions and tasks have no legacy form; change notices and subscriptions need a channel towards the agent that
- * comes with `outbox.ts`. They are not announced, so no client waits for them.
+ * A client's capabilities in modern form: what its revision does not have is not in it, however it was declared.
+ * Tasks of 2025-11-25 have no modern form, and the tasks extension answers in a way that no legacy client can read.
  */
-function legacyCapabilities(capabilities: JsonObject | undefined): string {
+function toModernCapabilities(given: JsonObject, revision: LegacyRevision): string {
   const kept: string[] = [];
-  for (const member of capabilities?.members ?? []) {
-    const text = capabilities?.text.slice(member.start, member.end) ?? "{}";
-    if (member.key === "extensions" || member.key === "tasks") continue;
-    const isList = ["tools", "prompts", "resources"].includes(member.key);
-    kept.push(`${JSON.stringify(member.key)}:${isList ? "{}" : text}`);
+  for (const { key, start, end } of given.members) {
+    const own = objectMember(given, key);
+    const text = own && modernCapability(key, own, revision, given.text.slice(start, end));
+    if (text !== undefined) kept.push(`${JSON.stringify(key)}:${text}`);
   }
   return `{${kept.join(",")}}`;
+}
+
+function modernCapability(
+  key: string,
+  given: JsonObject,
+  revision: LegacyRevision,
+  asItCame: string,
+): string | undefined {
+  switch (key) {
+    case "tasks":
+      return undefined;
+    case "roots":
+      return objectText(withMembers(given, { listChanged: undefined }));
+    case "sampling":
+      return revision < "2025-11-25" ? "{}" : asItCame;
+    case "elicitation": {
+      if (revision < "2025-06-18") return undefined;
+      if (revision < "2025-11-25") return '{"form":{}}';
+      const hasMode = findMember(given, "form") ?? findMember(given, "url");
+      return hasMode ? asItCame : objectText(withMembers(given, { form: "{}" }));
+    }
+    case "extensions":
+      return objectText(withMembers(given, { [tasksExtension]: undefined }));
+    default:
+      return asItCame;
+  }
+}
+
+/**
+ * The gateway itself changes lists, so a client that can be told of it is promised that it will be. Tasks have no
+ * form here; of the extensions only those stay that work without the modern protocol.
+ */
+function toLegacyCapabilities(capabilities: JsonObject | undefined, canBeTold: boolean): string {
+  if (capabilities === undefined) return "{}";
+  const kept: string[] = [];
+  for (const { key, start, end } of capabilities.members) {
+    const own = objectMember(capabilities, key);
+    const asItCame = capabilities.text.slice(start, end);
+    const text = own && legacyCapability(key, own, canBeTold, asItCame);
+    if (text !== undefined) kept.push(`${JSON.stringify(key)}:${text}`);
+  }
+  return `{${kept.join(",")}}`;
+}
+
+function legacyCapability(
+  key: string,
+  given: JsonObject,
+  canBeTold: boolean,
+  asItCame: string,
+): string | undefined {
+  switch (key) {
+    case "tasks":
+      return undefined;
+    case "extensions": {
+      const settings = memberText(given, uiExtension);
+      return settings && `{"${uiExtension}":${settings}}`;
+    }
+    case "tools":
+    case "prompts":
+    case "resources": {
+      const notices = canBeTold
+        ? { listChanged: "true" }
+        : { listChanged: undefined, subscribe: undefined };
+      return objectText(withMembers(given, notices));
+    }
+    default:
+      return asItCame;
+  }
 }
 
 function wrong(what: string): { readonly fault: Fault } {

@@ -5,6 +5,7 @@
  */
 import type { Fault } from "../../errors/fault.ts";
 import type { ClientFeatures } from "../../protocol/client-features.ts";
+import { isWithdrawal } from "../../protocol/input-refusal.ts";
 import { type InputMethod, renderInputRequired } from "../../protocol/input-required.ts";
 import type { JsonObject } from "../../protocol/json-view.ts";
 import type { Envelope, McpNotification, RelayedMessage } from "../../protocol/messages.ts";
@@ -166,6 +167,7 @@ export function startLiveCall(options: LiveCallOptions): LiveCall {
     link,
     round,
     answered(responses, next) {
+      if ([...responses.values()].some(isWithdrawal)) call.giveUp();
       for (const [idText, { key, asked: one, isShown }] of questions) {
         const response = isShown ? responses.get(key) : undefined;
         if (response === undefined) continue;

@@ -2,7 +2,10 @@
  * What a legacy server asks of the agent's side, judged and put into the words of the modern model: which requests are
  * questions an agent may see, which are answered here, and how a question ends that nobody answered. Pure.
  */
+
+import { renderErrorBody } from "../../errors/render.ts";
 import { type ClientFeatures, canAsk } from "../../protocol/client-features.ts";
+import { readRefusal } from "../../protocol/input-refusal.ts";
 import { isInputMethod } from "../../protocol/input-required.ts";
 import { findMember, type JsonObject, objectText, withMembers } from "../../protocol/json-view.ts";
 import type { McpRequest } from "../../protocol/messages.ts";
@@ -47,8 +50,10 @@ export function answerUnanswered(request: McpRequest): string {
   }
 }
 
-/** The agent's own words, byte for byte. */
+/** The agent's own words, byte for byte; its refusal as the error it is. */
 export function answerWith(request: McpRequest, response: JsonObject): string {
+  const refusal = readRefusal(response);
+  if (refusal !== undefined) return renderErrorBody(request.idText, refusal);
   return renderResult(request, objectText(response));
 }
 

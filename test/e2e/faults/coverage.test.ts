@@ -5,8 +5,12 @@ import { createTokenIssuers } from "../../support/token-issuers.ts";
 import { covered, groups, uncovered } from "./manifest.ts";
 import { authenticationRows } from "./rows/authentication.ts";
 import { authorizationRows } from "./rows/authorization.ts";
+import { endingSocketRows, endingStreamRows } from "./rows/endings.ts";
 import { httpRows } from "./rows/http.ts";
+import { listenRows, resumptionRows } from "./rows/listens.ts";
 import { protocolRows } from "./rows/protocol.ts";
+import { protocolWayRows } from "./rows/protocol-ways.ts";
+import { slowSocketRows, slowStreamRows } from "./rows/slow-readers.ts";
 import { sseRows } from "./rows/sse.ts";
 import { websocketRows } from "./rows/websocket.ts";
 
@@ -15,9 +19,16 @@ afterAll(() => folder[Symbol.asyncDispose]());
 
 const rows = [
   ...protocolRows,
+  ...protocolWayRows,
   ...httpRows,
   ...sseRows,
+  ...slowStreamRows,
+  ...endingStreamRows,
+  ...listenRows,
+  ...resumptionRows,
   ...websocketRows,
+  ...slowSocketRows,
+  ...endingSocketRows,
   ...authenticationRows(createTokenIssuers(folder.path)),
   ...authorizationRows,
 ];

@@ -1,6 +1,7 @@
 /** Group PR of the fault catalogue against the executable. */
 import { runRows } from "../../support/fault-suite.ts";
 import { protocolRows } from "./rows/protocol.ts";
+import { protocolWayRows, protocolWayScripts } from "./rows/protocol-ways.ts";
 
 const asked = { sampling: { method: "sampling/createMessage", params: {} } };
 const reply = (message: object) => Response.json({ jsonrpc: "2.0", ...message });
@@ -16,3 +17,5 @@ runRows("PR", protocolRows, {
     "foreign-id": () => reply({ id: "never-asked", result: { content: [] } }),
   },
 });
+
+runRows("PR, ways", protocolWayRows, { scripts: protocolWayScripts });

@@ -1,6 +1,5 @@
 import { describe, expect, test } from "bun:test";
 import {
-  legacyResultText,
   modernResultText,
   renderAnswer,
   renderRelayed,
@@ -38,16 +37,53 @@ describe("PR-04: a result changes where its revision demands it, and nowhere els
       expect(modernResultText(method, readObject(text), info)).toBe(expected);
     });
   }
+});
 
-  const legacy: readonly [string, string][] = [
-    ['{ "a" : 1e400 }', '{ "a" : 1e400 }'],
-    ['{"resultType":"complete","ttlMs":0,"cacheScope":"private","a": 1}', '{"a": 1}'],
-    [`{"a":1,${infoMember}}`, '{"a":1}'],
-    ['{"_meta":{"io.modelcontextprotocol/serverInfo":{},"k": 2}}', '{"_meta":{"k": 2}}'],
-  ];
-  for (const [text, expected] of legacy) {
-    test(`legacy ${text}`, () => expect(legacyResultText(readObject(text))).toBe(expected));
-  }
+test("execution is of the older revisions: tools go to modern agents without it, to legacy ones with it", () => {
+  const tools =
+    '{"tools":[{"name":"a", "execution":{"taskSupport":"optional"},"x": 1},{"name":"b","about":"execution"}],"ttlMs":1}';
+  const outcome: Outcome = { kind: "result", result: readObject(tools) };
+  const text = (era: "legacy" | "modern") =>
+    renderAnswer({ idText: "1", method: "tools/list", era }, { outcome, limit: undefined }, info);
+  expect(text("modern")).toContain(
+    '"tools":[{"name":"a","x": 1},{"name":"b","about":"execution"}]',
+  );
+  expect(text("legacy")).toContain('"execution":{"taskSupport":"optional"}');
+});
+
+describe("codes of the modern revisions are never told to a legacy client", () => {
+  const answer = (method: string, outcome: Outcome, era: "legacy" | "modern" = "legacy") =>
+    JSON.parse(renderAnswer({ idText: "1", method, era }, { outcome, limit: undefined }, info));
+  const error = (code: number): Outcome => ({
+    kind: "error",
+    error: { code, message: "Need more", dataText: '{"requiredCapabilities":{"roots":{}}}' },
+  });
+  const missing: Outcome = {
+    kind: "fault",
+    fault: createFault("missing-client-capability", "Need roots"),
+  };
+
+  test("a missing capability is the tool's own failure, and an internal error elsewhere", () => {
+    for (const outcome of [error(-32021), missing]) {
+      expect(answer("tools/call", outcome).result).toMatchObject({
+        isError: true,
+        content: [{ type: "text", text: expect.stringContaining("Need") }],
+      });
+      expect(answer("prompts/get", outcome).error.code).toBe(-32603);
+      expect(answer("tools/call", outcome, "modern").error.code).toBe(-32021);
+    }
+    expect(answer("tools/call", error(-32021)).result.content[0].text).toContain("roots");
+    expect(statusOf(missing, "legacy")).toBe(200);
+    expect(statusOf(missing, "modern")).toBe(400);
+  });
+
+  test("the other two are internal errors; a refusal without a method is told as it is", () => {
+    for (const code of [-32020, -32022]) {
+      expect(answer("tools/call", error(code)).error.code).toBe(-32603);
+    }
+    const mismatch: Outcome = { kind: "fault", fault: createFault("header-mismatch", "") };
+    expect(answer("", mismatch).error.code).toBe(-32020);
+  });
 });
 
 test("resource not found has the code of the agent's era", () => {

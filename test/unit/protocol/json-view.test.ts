@@ -38,8 +38,23 @@ describe("json-view", () => {
   test("PR-04: rewriting members keeps every other byte of their values", () => {
     const changed = withMembers(object, { a: '"new"', e: undefined, f: "[ 1 ]" });
     expect(objectText(changed)).toBe(
-      '{"a" : "new","b":[1, {"c":"]}"} ,"q"],"\\u0063":{"d":1e400},"f":[ 1 ]}',
+      '{ "a" : "new" , "b":[1, {"c":"]}"} ,"q"], "\\u0063":{"d":1e400},"f":[ 1 ]}',
     );
+  });
+
+  test("PR-04: members come and go at either end, white space of the others kept", () => {
+    const rewritten: readonly [string, Record<string, string | undefined>, string][] = [
+      ["{ }", { a: "1" }, '{ "a":1}'],
+      ['{\n"a":1\n}', { a: undefined }, "{\n\n}"],
+      ['{\n"a":1\n}', { a: undefined, b: "2" }, '{\n"b":2\n}'],
+      ['{ "a":1 ,\t"b":2 , "c":3 }', { a: undefined }, '{ "b":2 , "c":3 }'],
+      ['{ "a":1 ,\t"b":2 , "c":3 }', { b: undefined }, '{ "a":1 , "c":3 }'],
+      ['{ "a":1 ,\t"b":2 , "c":3 }', { b: undefined, c: undefined }, '{ "a":1 }'],
+      ['{ "a":1 ,\t"b":2 }', { b: "[ ]", d: "4" }, '{ "a":1 ,\t"b":[ ],"d":4 }'],
+    ];
+    for (const [before, changes, after] of rewritten) {
+      expect(objectText(withMembers(readObject(before), changes))).toBe(after);
+    }
   });
 
   test("PR-04: replacing spans changes exactly those characters", () => {

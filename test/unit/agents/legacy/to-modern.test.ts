@@ -50,16 +50,25 @@ describe("readInitialize", () => {
   });
 });
 
-test("toInitializeResult keeps what a legacy client can use", () => {
+test("toInitializeResult keeps what a legacy client can use, and promises change notices where they can be told", () => {
   const discovered = readObject(
-    '{"supportedVersions":["2026-07-28"],"capabilities":{"tools":{"listChanged":true},"logging":{},' +
-      '"extensions":{"x":{}},"experimental":{"y":{}}},"instructions":"\\u0041"}',
+    '{"supportedVersions":["2026-07-28"],"capabilities":{"tools":{"x": 1},"prompts":{"listChanged":false},' +
+      '"resources":{"subscribe":true},"logging":{},"completions":{},"tasks":{},' +
+      '"extensions":{"x":{},"io.modelcontextprotocol/ui":{"a": 1}},"experimental":{"y":{}}},' +
+      '"instructions":"\\u0041"}',
   );
-  expect(toInitializeResult(discovered, "2025-06-18", '{"name":"g"}')).toBe(
-    '{"protocolVersion":"2025-06-18","capabilities":{"tools":{},"logging":{},"experimental":{"y":{}}},' +
+  expect(toInitializeResult(discovered, "2025-06-18", '{"name":"g"}', true)).toBe(
+    '{"protocolVersion":"2025-06-18","capabilities":{"tools":{"x": 1,"listChanged":true},' +
+      '"prompts":{"listChanged":true},"resources":{"subscribe":true,"listChanged":true},"logging":{},' +
+      '"completions":{},"extensions":{"io.modelcontextprotocol/ui":{"a": 1}},"experimental":{"y":{}}},' +
       '"serverInfo":{"name":"g"},"instructions":"\\u0041"}',
   );
-  expect(toInitializeResult(readObject("{}"), "2024-11-05", "{}")).toBe(
+  expect(toInitializeResult(discovered, "2025-06-18", "{}", false)).toContain(
+    '"tools":{"x": 1},"prompts":{},"resources":{},"logging":{}',
+  );
+  expect(toInitializeResult(readObject("{}"), "2024-11-05", "{}", true)).toBe(
     '{"protocolVersion":"2024-11-05","capabilities":{},"serverInfo":{}}',
   );
+  const foreign = readObject('{"capabilities":{"extensions":{"x":{}}}}');
+  expect(toInitializeResult(foreign, "2025-11-25", "{}", true)).toContain('"capabilities":{}');
 });
