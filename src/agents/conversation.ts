@@ -100,7 +100,6 @@ export interface Conversation {
 
 export const accepted: Spoken = Object.freeze({ kind: "accepted" });
 export const neverAborts = new AbortController().signal;
-const plainWays: Ways = Object.freeze({});
 const cancelled: Spoken = Object.freeze({ kind: "cancelled" });
 
 /** A request that lasts has bounds of its own instead of a share in those of its connection. */
@@ -167,11 +166,7 @@ export function createConversation(deps: {
     return render({ idText: received.message.idText, method: "", era }, reply);
   }
 
-  async function tracked(
-    asking: Asking<McpRequest>,
-    calls: Calls,
-    ways: Ways = plainWays,
-  ): Promise<Spoken> {
+  async function tracked(asking: Asking<McpRequest>, calls: Calls, ways?: Ways): Promise<Spoken> {
     const { message: request, bytes } = asking.received;
     const { idText, method, envelope } = request;
     const refusal = checkCalls(calls, idText, method);
@@ -184,8 +179,8 @@ export function createConversation(deps: {
     if (isLasting(method)) lasting.add(call);
     calls.set(idText, call);
     try {
-      let reply = await (ways.run ?? run)(asking, call.signal);
-      if (ways.resume !== undefined && isPaused(reply)) {
+      let reply = await (ways?.run ?? run)(asking, call.signal);
+      if (ways?.resume !== undefined && isPaused(reply)) {
         reply = await ways.resume(asking, reply, call.signal);
       }
       if (call.signal.aborted) return cancelled;

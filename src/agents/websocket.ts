@@ -187,18 +187,16 @@ export function createWebSocketBinding(deps: {
       case "request":
         return request(socket, message, bytes, relay);
       case "notification":
-        return session === undefined
-          ? conversation.modern({ caller, received: { message, bytes }, relay }, neverAborts, calls)
-          : legacy.inSession(caller, session, { message, bytes }, relay);
-      case "response":
-        if (session !== undefined) {
-          return legacy.inSession(caller, session, { message, bytes }, relay);
+      case "response": {
+        const received = { message, bytes };
+        if (session !== undefined) return legacy.inSession(caller, session, received, relay);
+        if (message.kind === "response") {
+          const refused = { message: malformed(undefined, unaskedResponse), bytes };
+          return conversation.refuse({ caller, era: "modern", received: refused });
         }
-        return conversation.refuse({
-          caller,
-          era: "modern",
-          received: { message: malformed(undefined, unaskedResponse), bytes },
-        });
+        const asking = { caller, received: { message, bytes }, relay };
+        return conversation.modern(asking, neverAborts, calls);
+      }
       default:
         return message satisfies never;
     }

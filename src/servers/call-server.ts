@@ -41,6 +41,7 @@ export interface CallerOptions {
   readonly connection: Connection;
   readonly sessions: SessionPool;
   readonly parked: ParkedCalls;
+  readonly questionWindowMs: number;
   readonly tools: {
     readonly paramHeaders: (tool: string) => readonly ParamHeader[];
     /** Lists the tools again. */
@@ -197,6 +198,7 @@ export function createCaller(options: CallerOptions): CallServer {
       server: spec.name,
       link,
       features,
+      windowMs: options.questionWindowMs,
       request: wireRequest(link, asked),
       park: parked.park,
       onEnd(ended) {

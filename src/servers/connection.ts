@@ -233,6 +233,7 @@ export function createConnection(options: ConnectionOptions): Connection {
       if (found.era !== "modern" || link !== checked) return;
       verdict = undefined;
       use(undefined);
+      checked.wire.retire();
     })().catch(() => {});
   }
 
@@ -249,8 +250,7 @@ export function createConnection(options: ConnectionOptions): Connection {
       if (forgetEra) verdict = undefined;
       if (link !== dropped) return;
       use(undefined);
-      // Over Streamable HTTP others may still wait on the old session, and ending it would end their calls.
-      if (isShared) void dropped.wire.close();
+      dropped.wire.retire();
     },
     noteAnswer() {
       losses = 0;

@@ -171,10 +171,14 @@ export async function openDuplex(options: DuplexOptions): Promise<Wire> {
     request,
     notify: tell,
     respond: tell,
+    // Whoever waits here is better told at once than left with a connection nobody tends.
+    retire: () => void close(),
     isOpen: () => isOpen,
-    async close() {
-      endAll(connectionLost(server, "closed-by-gateway"));
-      await channel?.close();
-    },
+    close,
   };
+
+  async function close(): Promise<void> {
+    endAll(connectionLost(server, "closed-by-gateway"));
+    await channel?.close();
+  }
 }

@@ -7,7 +7,6 @@ import { GatewayError } from "../errors/fault.ts";
 import type { Clock } from "../lib/clock.ts";
 import { noFeatures } from "../protocol/client-features.ts";
 import type { McpNotification } from "../protocol/messages.ts";
-import { defaultScanLimits, type ScanLimits } from "../protocol/scan.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import { createCaller } from "./call-server.ts";
@@ -18,53 +17,10 @@ import { createConnection } from "./connection.ts";
 import { createParkedCalls, createParkedRoom, type ParkedRoom } from "./legacy/parked-calls.ts";
 import { answerHomeless, answerUnasked } from "./legacy/questions.ts";
 import { createSessionPool } from "./legacy/session-pool.ts";
+import { defaultServersLimits, type ServersLimits } from "./limits.ts";
 import { createBinding } from "./open-wire.ts";
 import { createServerClient, type PooledClient } from "./server-client.ts";
 import type { ServerSpec } from "./spec.ts";
-
-export interface ServersLimits {
-  readonly scan: ScanLimits;
-  /** How long calls of a removed server may go on. */
-  readonly drainTimeoutMs: number;
-  /** Each step of stopping a process (stdin closed, SIGTERM, SIGKILL), and of closing a socket. */
-  readonly stopStepMs: number;
-  readonly reconnectFirstMs: number;
-  readonly reconnectMaxMs: number;
-  /** How long "speaks legacy revisions only" is believed. */
-  readonly legacyVerdictTtlMs: number;
-  readonly stderrLineBytesMax: number;
-  /** Bytes that may wait for a server that does not read. */
-  readonly queuedBytesMax: number;
-  readonly catalogueTtlMsMin: number;
-  readonly cataloguePagesMax: number;
-  readonly catalogueToolsMax: number;
-  /** Sessions with one legacy server for agents of the same capabilities: over a network, and as processes. */
-  readonly sessionsMax: number;
-  readonly processesMax: number;
-  /** How long a call waits for its agent's answers, and how many may. */
-  readonly parkedMs: number;
-  readonly parkedMax: number;
-  readonly parkedPerPrincipalMax: number;
-}
-
-export const defaultServersLimits: ServersLimits = Object.freeze({
-  scan: defaultScanLimits,
-  drainTimeoutMs: 30_000,
-  stopStepMs: 2_000,
-  reconnectFirstMs: 200,
-  reconnectMaxMs: 30_000,
-  legacyVerdictTtlMs: 24 * 60 * 60 * 1_000,
-  stderrLineBytesMax: 4_096,
-  queuedBytesMax: 16 * 1_024 * 1_024,
-  catalogueTtlMsMin: 5_000,
-  cataloguePagesMax: 100,
-  catalogueToolsMax: 10_000,
-  sessionsMax: 8,
-  processesMax: 1,
-  parkedMs: 10 * 60_000,
-  parkedMax: 1_000,
-  parkedPerPrincipalMax: 32,
-});
 
 export interface ServersOptions {
   readonly specs?: ReadonlyMap<string, ServerSpec>;
@@ -213,6 +169,7 @@ function createEntry(
     server: spec.name,
     clock,
     sessionsMax: isProcess ? limits.processesMax : limits.sessionsMax,
+    allSessionsMax: isProcess ? limits.allProcessesMax : limits.allSessionsMax,
     closesIdle: !isProcess,
     connect: (clientCapabilitiesText, onRequest, onNotification) =>
       createConnection({
@@ -237,6 +194,7 @@ function createEntry(
     connection,
     sessions,
     parked,
+    questionWindowMs: limits.questionWindowMs,
     ownInfoText,
     clock,
     tools: {

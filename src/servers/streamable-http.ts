@@ -42,11 +42,12 @@ export function openStreamableHttp(options: StreamableHttpOptions): Wire {
   };
   const fixedLines = headerLines(fixedHeaders);
   const answers = createAnswerParts(options);
-  /** Calls of a legacy session that wait for their answer: the session's own stream may speak of them. */
+  /** Requests that wait for their answer: the session's own stream may speak of them. */
   const waiting = new Map<number, WireRequest>();
   let lastId = 0;
   let sessionId: string | undefined;
   let endStream: (() => void) | undefined;
+  let isRetired = false;
 
   /** Starts a POST; undefined where a header cannot be written as one. */
   function start(text: string, headers: WireRequest["headers"], reader: AnswerReader) {
@@ -91,6 +92,7 @@ export function openStreamableHttp(options: StreamableHttpOptions): Wire {
         clearTimeout(timer);
         signal?.removeEventListener("abort", abandon);
         waiting.delete(id);
+        if (isRetired && waiting.size === 0) void endSession();
         resolve(answer);
       };
       const end = (fault: Fault, mayHaveRun: boolean, status?: number) => {
@@ -138,7 +140,7 @@ export function openStreamableHttp(options: StreamableHttpOptions): Wire {
         },
         hadStray: false,
       };
-      if (endStream !== undefined) waiting.set(id, wireRequest);
+      waiting.set(id, wireRequest);
       stop = start(text, wireRequest.headers, answers.readerOf(reply));
       if (stop === undefined) end(unreachable(server, "header-refused"), false);
     });
@@ -178,6 +180,10 @@ export function openStreamableHttp(options: StreamableHttpOptions): Wire {
           if (reason !== "status-405") onGap();
         },
       });
+    },
+    retire() {
+      isRetired = true;
+      if (waiting.size === 0) void endSession();
     },
     isOpen: () => true,
     close: () => endSession(),

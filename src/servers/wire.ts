@@ -54,6 +54,8 @@ export interface Wire {
    * call changes nothing.
    */
   openStream?(headers: Readonly<Record<string, string>>, onGap: () => void): void;
+  /** No further request will be made: what the session holds ends with its last call. */
+  retire(): void;
   /** False once the connection behind it is gone for good. */
   isOpen(): boolean;
   close(): Promise<void>;

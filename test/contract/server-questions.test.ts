@@ -84,8 +84,8 @@ describe.each(bindings)("questions over $name", ({ start }) => {
 
   test("several at once are one round, later ones the next; progress comes in each", async () => {
     await using subject = await start();
-    await using server = connectServer(subject.transport);
-    const args = { rounds: [[form, { ...sample, afterMs: 5 }], [roots]] };
+    await using server = connectServer(subject.transport, {}, { questionWindowMs: 400 });
+    const args = { rounds: [[form, { ...sample, afterMs: 50 }], [roots]] };
     const first: RelayedMessage[] = [];
     const second: RelayedMessage[] = [];
     const third: RelayedMessage[] = [];
@@ -447,3 +447,27 @@ function tokenAndStep({ params }: RelayedMessage) {
   const { progressToken, progress } = JSON.parse(objectText(params));
   return [progressToken, progress];
 }
+
+test("a server has so many sessions and no more: the one longest unused makes room", async () => {
+  const fake = await startHttpV1(0, createAskingServer);
+  await using _stop = { [Symbol.asyncDispose]: fake.stop };
+  const transport = { kind: "streamable-http", url: fake.url, headers: {} } as const;
+  await using server = connectServer(transport, {}, { allSessionsMax: 2 });
+  const opened = () => fake.behaviour.seen.filter((line) => line.startsWith("client:")).length;
+  const ask = (capabilities: string, rounds: unknown[] = []) =>
+    callTool(server.client, "ask", { rounds }, { capabilities });
+  for (const capabilities of ['{"roots":{}}', '{"sampling":{}}', '{"roots":{}}']) {
+    needText(await ask(capabilities));
+  }
+  // The server's own link, and two sessions.
+  expect(opened()).toBe(3);
+  needText(await ask('{"elicitation":{}}'));
+  needText(await ask('{"roots":{}}'));
+  expect(opened()).toBe(4);
+  needAsked(await ask('{"roots":{}}', [[roots]]));
+  needAsked(await ask('{"elicitation":{}}', [[form]]));
+  expect(await ask('{"sampling":{}}')).toMatchObject({
+    kind: "fault",
+    fault: { name: "too-many-in-flight", reason: "sessions-full" },
+  });
+});

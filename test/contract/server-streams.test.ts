@@ -215,3 +215,27 @@ test("a server without such a stream is asked for it once", async () => {
   }
   expect(session.gets).toHaveLength(1);
 });
+
+test("a session the server forgot is left: its stream ends, and a new one takes its place unseen", async () => {
+  let isForgotten = false;
+  const streams: ServerResponse[] = [];
+  await using session = await startSession({
+    call(response, id) {
+      if (isForgotten) response.writeHead(400).end();
+      else response.writeHead(200, stream).end(result(id, "ok"));
+      isForgotten = false;
+    },
+    get(response) {
+      streams.push(response);
+      response.writeHead(200, stream);
+      response.flushHeaders();
+    },
+  });
+  await using server = connect(session);
+  expect(needText(await callTool(server.client, "t", {}))).toBe("ok");
+  isForgotten = true;
+  expect(needText(await callTool(server.client, "t", {}))).toBe("ok");
+  await until("the first stream to end, the second to open", () => {
+    return streams.length === 2 && streams[0]?.destroyed && streams[1]?.destroyed === false;
+  });
+});

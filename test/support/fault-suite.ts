@@ -81,6 +81,8 @@ export type Row = InputRow | ScenarioRow;
 export interface SuiteOptions {
   readonly config?: Readonly<Record<string, unknown>>;
   readonly scripts?: Readonly<Record<string, Script>>;
+  /** Input schemas of scripted tools, by name. */
+  readonly schemas?: Readonly<Record<string, object>>;
 }
 
 /** Not to be found in any log; each good call carries it as an argument. */
@@ -131,7 +133,7 @@ export function runRows(title: string, rows: readonly Row[], options: SuiteOptio
 }
 
 async function setStage(options: SuiteOptions, cleanup: AsyncDisposableStack): Promise<Stage> {
-  const upstream = cleanup.use(startScriptedServer(options.scripts));
+  const upstream = cleanup.use(startScriptedServer(options.scripts, options.schemas));
   const config = { limits: unhurried, ...options.config };
   const gateway = cleanup.use(await startGateway({ config }));
   const admin = cleanup.use(createAdminClient(gateway));

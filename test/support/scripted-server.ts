@@ -34,8 +34,10 @@ const complete = {
   _meta: { "io.modelcontextprotocol/serverInfo": serverInfo },
 };
 
+/** `schemas` are tools' input schemas, by name; any object where there is none. */
 export function startScriptedServer(
   scripts: Readonly<Record<string, Script>> = {},
+  schemas: Readonly<Record<string, object>> = {},
 ): ScriptedServer {
   const seen: SeenCall[] = [];
   const cancelled: string[] = [];
@@ -75,7 +77,7 @@ export function startScriptedServer(
       ...hints,
     },
     "tools/list": {
-      tools: names.map((name) => ({ name, inputSchema: { type: "object" } })),
+      tools: names.map((name) => ({ name, inputSchema: schemas[name] ?? { type: "object" } })),
       ...hints,
     },
     "resources/list": {

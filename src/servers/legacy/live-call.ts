@@ -15,8 +15,6 @@ import { toRelayed } from "../relayed.ts";
 import type { WireAnswer, WireRequest } from "../wire.ts";
 import { answerUnanswered, answerUnasked, answerWith, modernParams } from "./questions.ts";
 
-/** Questions that come within this time of the first are shown together. */
-const windowMs = 20;
 /** As many as the pipeline's resume stage lets through, so that no call stays behind unseen. */
 const roundsMax = 8;
 const openQuestionsMax = 32;
@@ -50,6 +48,8 @@ export interface LiveCallOptions {
   readonly server: string;
   readonly link: Link;
   readonly features: ClientFeatures;
+  /** Questions that come within this time of the first are shown together. */
+  readonly windowMs: number;
   readonly request: Omit<WireRequest, "signal" | "timeoutMs" | "onNotification">;
   /** Keeps the call until its agent is back; the state that names it, or why it cannot be kept. */
   readonly park: (call: LiveCall, principalId: string | undefined) => string | Fault;
@@ -129,7 +129,7 @@ export function startLiveCall(options: LiveCallOptions): LiveCall {
   }
 
   function openWindow(): void {
-    window ??= setTimeout(show, windowMs);
+    window ??= setTimeout(show, options.windowMs);
   }
 
   /** Ends the round with every open question. */

@@ -40,6 +40,8 @@ export interface SessionPoolOptions {
   readonly clock: Clock;
   /** Sessions with the same capabilities; 1 = calls share it. */
   readonly sessionsMax: number;
+  /** Over all sets of capabilities; past it the session longest unused makes room. */
+  readonly allSessionsMax: number;
   /** Idle sessions are closed; a process is not, for what it remembers would be gone. */
   readonly closesIdle: boolean;
   /** One session's connection; its handlers get what belongs to no answer. */
@@ -52,8 +54,6 @@ export interface SessionPoolOptions {
   readonly onGap: () => void;
 }
 
-/** Over all sets of capabilities; past it the one longest unused makes room. */
-const allSessionsMax = 64;
 const idleMs = 30 * 60_000;
 const sweepMs = 60_000;
 const busyRetryAfterMs = 1_000;
@@ -93,7 +93,7 @@ export function createSessionPool(options: SessionPoolOptions): SessionPool {
 
   function makeRoom(): boolean {
     const sessions = all();
-    if (sessions.length < allSessionsMax) return true;
+    if (sessions.length < options.allSessionsMax) return true;
     const idle = sessions.filter((one) => one.users === 0);
     const oldest = idle.sort((a, b) => a.lastUsedMs - b.lastUsedMs)[0];
     if (oldest !== undefined) discard(oldest);

@@ -7,7 +7,7 @@ import { authenticationRows } from "./rows/authentication.ts";
 import { authorizationRows } from "./rows/authorization.ts";
 import { endingSocketRows, endingStreamRows } from "./rows/endings.ts";
 import { httpRows } from "./rows/http.ts";
-import { listenRows, resumptionRows } from "./rows/listens.ts";
+import { listenRows, resumptionRows, subscriptionRows } from "./rows/listens.ts";
 import { protocolRows } from "./rows/protocol.ts";
 import { protocolWayRows } from "./rows/protocol-ways.ts";
 import { slowSocketRows, slowStreamRows } from "./rows/slow-readers.ts";
@@ -25,6 +25,7 @@ const rows = [
   ...slowStreamRows,
   ...endingStreamRows,
   ...listenRows,
+  ...subscriptionRows,
   ...resumptionRows,
   ...websocketRows,
   ...slowSocketRows,

@@ -26,6 +26,7 @@ export const covered: Readonly<Record<string, readonly Transport[]>> = {
   "PR-10": every,
   "PR-11": every,
   "PR-12": modernHttp,
+  "PR-13": modernHttp,
   "PR-14": modern,
   "PR-15": modern,
   "PR-16": every,
@@ -63,7 +64,7 @@ export const covered: Readonly<Record<string, readonly Transport[]>> = {
   "TS-04": every,
   "TS-05": every,
   "TS-06": ["http-modern", ...sockets],
-  "TS-07": modern,
+  "TS-07": every,
   "TS-08": modern,
   "TS-09": ["sse"],
   "TS-10": ["http-legacy"],
@@ -112,7 +113,6 @@ export const covered: Readonly<Record<string, readonly Transport[]>> = {
 };
 
 export const uncovered: Readonly<Record<string, string>> = {
-  "PR-13": "contract/agents-param-headers, unit/pipeline/stages and unit/protocol/param-headers",
   "PR-22": "schemas are not compiled yet; comes with tool approval",
   "PR-23": "arguments are not checked against schemas yet",
   "TH-07": "Bun takes 12 s to cut a slow header; contract/agents-front-door has our own bounds",

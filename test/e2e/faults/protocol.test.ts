@@ -1,7 +1,7 @@
 /** Group PR of the fault catalogue against the executable. */
 import { runRows } from "../../support/fault-suite.ts";
 import { protocolRows } from "./rows/protocol.ts";
-import { protocolWayRows, protocolWayScripts } from "./rows/protocol-ways.ts";
+import { protocolWayRows, protocolWaySchemas, protocolWayScripts } from "./rows/protocol-ways.ts";
 
 const asked = { sampling: { method: "sampling/createMessage", params: {} } };
 const reply = (message: object) => Response.json({ jsonrpc: "2.0", ...message });
@@ -18,4 +18,7 @@ runRows("PR", protocolRows, {
   },
 });
 
-runRows("PR, ways", protocolWayRows, { scripts: protocolWayScripts });
+runRows("PR, ways", protocolWayRows, {
+  scripts: protocolWayScripts,
+  schemas: protocolWaySchemas,
+});

@@ -79,6 +79,7 @@ describe("a version error that offers the revision we asked in", () => {
       request: async () => answers[asked++] ?? result("{}"),
       notify: async () => {},
       respond: async () => {},
+      retire() {},
       isOpen: () => true,
       close: async () => {},
     };

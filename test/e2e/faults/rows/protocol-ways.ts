@@ -1,7 +1,7 @@
 /** More of group PR: what a lost connection means in each era, and names on their way through every door. */
 import { expect } from "bun:test";
 import { until } from "../../../support/deadline.ts";
-import type { Row, Stage } from "../../../support/fault-suite.ts";
+import type { Change, Row, Stage } from "../../../support/fault-suite.ts";
 import { modernMeta, modernPost } from "../../../support/modern-agent.ts";
 import { allRecords } from "../../../support/operator.ts";
 import type { Script } from "../../../support/scripted-server.ts";
@@ -51,7 +51,20 @@ function progressing(
   };
 }
 
+/** Arguments that must stand in headers, too. */
+export const protocolWaySchemas: Readonly<Record<string, object>> = {
+  mirrored: {
+    type: "object",
+    properties: {
+      region: { type: "string", "x-mcp-header": "Region" },
+      count: { type: "integer", "x-mcp-header": "Count" },
+    },
+  },
+};
+
 export const protocolWayScripts: Readonly<Record<string, Script>> = {
+  mirrored: (id) =>
+    Response.json({ jsonrpc: "2.0", id, result: { resultType: "complete", content: [] } }),
   flooding: progressing(
     Array.from({ length: floodCount }, (_, at) => [undefined, at + 1]),
     [],
@@ -93,7 +106,73 @@ async function progressTold(stage: Stage, transport: Transport, name: string) {
   return { told, seconds };
 }
 
+const mirroredCall = (region: string, count: string) => (good: string) =>
+  good
+    .replace('"name":"echo"', '"name":"mirrored"')
+    .replace(
+      /"arguments":\{[^}]*\}/,
+      () => `"arguments":{"region":${JSON.stringify(region)},"count":${count}}`,
+    );
+const base64 = (text: string) => `=?base64?${Buffer.from(text).toString("base64")}?=`;
+
+/** A call of `mirrored` with these arguments under these headers. */
+function mirrored(
+  headers: Readonly<Record<string, string>>,
+  region = "north",
+  count = "42",
+): Change {
+  return (good) => ({ body: mirroredCall(region, count)(good), headers });
+}
+
 export const protocolWayRows: readonly Row[] = [
+  {
+    id: "PR-13",
+    title: "headers that mirror arguments must say what the arguments say",
+    transports: ["http-modern"],
+    refused: {
+      missing: mirrored({ "Mcp-Param-Region": "north" }),
+      "both missing": mirrored({}),
+      wrong: mirrored({ "Mcp-Param-Region": "south", "Mcp-Param-Count": "42" }),
+      "other case": mirrored({ "Mcp-Param-Region": "North", "Mcp-Param-Count": "42" }),
+      "another integer": mirrored({ "Mcp-Param-Region": "north", "Mcp-Param-Count": "43" }),
+      "no integer": mirrored({ "Mcp-Param-Region": "north", "Mcp-Param-Count": "42x" }),
+      "neighbour of a big integer": mirrored(
+        { "Mcp-Param-Region": "north", "Mcp-Param-Count": "9007199254740992" },
+        "north",
+        "9007199254740993",
+      ),
+      "bad base64": mirrored({ "Mcp-Param-Region": "=?base64?n*?=", "Mcp-Param-Count": "42" }),
+      "base64 of another": mirrored({
+        "Mcp-Param-Region": base64("south"),
+        "Mcp-Param-Count": "42",
+      }),
+      "raw Latin-1": mirrored(
+        { "Mcp-Param-Region": "caf\u00e9", "Mcp-Param-Count": "42" },
+        "caf\u00e9",
+      ),
+    },
+    refusal: () => ({ code: -32020, status: 400 }),
+    accepted: {
+      same: { change: mirrored({ "Mcp-Param-Region": "north", "Mcp-Param-Count": "42" }) },
+      "integer as 42.0": {
+        change: mirrored({ "Mcp-Param-Region": "north", "Mcp-Param-Count": "42.0" }),
+        forwarded: '"count":42}',
+      },
+      base64: {
+        change: mirrored(
+          { "Mcp-Param-Region": base64("caf\u00e9"), "Mcp-Param-Count": "42" },
+          "caf\u00e9",
+        ),
+      },
+      unknown: {
+        change: mirrored({
+          "Mcp-Param-Region": "north",
+          "Mcp-Param-Count": "42",
+          "Mcp-Param-Other": "x",
+        }),
+      },
+    },
+  },
   {
     id: "PR-20",
     title: "a flood of progress comes at a reader's pace, and ends with the last of it",

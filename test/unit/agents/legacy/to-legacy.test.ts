@@ -54,9 +54,8 @@ describe("structured content that is no object", () => {
     test(title, () => expect(told("tools/call", text)).toBe(expected));
   }
 
-  test("a tool's schema of it goes from the list, and nothing else", () => {
+  test("a tool's schema of it goes from the list, and no other byte", () => {
     const rest = '"inputSchema":{"type": "object"}, "x": 1.0';
-    const packed = '"inputSchema":{"type": "object"},"x": 1.0';
     const object = `{"name":"a","outputSchema":{"type":"object", "properties":{}},${rest}}`;
     const none = `{"name":"outputSchema",${rest}}`;
     const list = [
@@ -68,7 +67,7 @@ describe("structured content that is no object", () => {
     expect(
       told("tools/list", `{"tools":[${list.join(", ")}],"nextCursor":"n"}`, "2025-06-18"),
     ).toBe(
-      `{"tools":[${object}, {"name":"b",${packed}}, ${none}, {"name":"c",${packed}}],"nextCursor":"n"}`,
+      `{"tools":[${object}, {"name":"b",${rest}}, ${none}, {"name":"c",${rest}}],"nextCursor":"n"}`,
     );
   });
 });

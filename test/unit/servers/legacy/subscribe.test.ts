@@ -53,6 +53,7 @@ function follow(
       openStream: (_: unknown, onGap: () => void) => {
         breakStream = onGap;
       },
+      retire() {},
       isOpen: () => true,
       close: async () => {},
     },

@@ -1,0 +1,57 @@
+/**
+ * The bounds of this edge that hold for every server alike, with their defaults. What an operator sets for one server
+ * is in its spec; `compose/` puts in what the configuration names.
+ */
+import { defaultScanLimits, type ScanLimits } from "../protocol/scan.ts";
+
+export interface ServersLimits {
+  readonly scan: ScanLimits;
+  /** How long calls of a removed server may go on. */
+  readonly drainTimeoutMs: number;
+  /** Each step of stopping a process (stdin closed, SIGTERM, SIGKILL), and of closing a socket. */
+  readonly stopStepMs: number;
+  readonly reconnectFirstMs: number;
+  readonly reconnectMaxMs: number;
+  /** How long "speaks legacy revisions only" is believed. */
+  readonly legacyVerdictTtlMs: number;
+  readonly stderrLineBytesMax: number;
+  /** Bytes that may wait for a server that does not read. */
+  readonly queuedBytesMax: number;
+  readonly catalogueTtlMsMin: number;
+  readonly cataloguePagesMax: number;
+  readonly catalogueToolsMax: number;
+  /** Sessions with one legacy server for agents of the same capabilities: over a network, and as processes. */
+  readonly sessionsMax: number;
+  readonly processesMax: number;
+  /** The same, over all sets of capabilities. */
+  readonly allSessionsMax: number;
+  readonly allProcessesMax: number;
+  /** Questions of one call that come within this time of each other are shown together. */
+  readonly questionWindowMs: number;
+  /** How long a call waits for its agent's answers, and how many may. */
+  readonly parkedMs: number;
+  readonly parkedMax: number;
+  readonly parkedPerPrincipalMax: number;
+}
+
+export const defaultServersLimits: ServersLimits = Object.freeze({
+  scan: defaultScanLimits,
+  drainTimeoutMs: 30_000,
+  stopStepMs: 2_000,
+  reconnectFirstMs: 200,
+  reconnectMaxMs: 30_000,
+  legacyVerdictTtlMs: 24 * 60 * 60 * 1_000,
+  stderrLineBytesMax: 4_096,
+  queuedBytesMax: 16 * 1_024 * 1_024,
+  catalogueTtlMsMin: 5_000,
+  cataloguePagesMax: 100,
+  catalogueToolsMax: 10_000,
+  sessionsMax: 8,
+  processesMax: 1,
+  allSessionsMax: 64,
+  allProcessesMax: 8,
+  questionWindowMs: 20,
+  parkedMs: 10 * 60_000,
+  parkedMax: 1_000,
+  parkedPerPrincipalMax: 32,
+});
