@@ -171,8 +171,8 @@ function createEntry(
     sessionsMax: isProcess ? limits.processesMax : limits.sessionsMax,
     allSessionsMax: isProcess ? limits.allProcessesMax : limits.allSessionsMax,
     closesIdle: !isProcess,
-    connect: (clientCapabilitiesText, onRequest, onNotification) =>
-      createConnection({
+    connect(clientCapabilitiesText, onRequest, onNotification) {
+      const made = createConnection({
         ...shared,
         spec: { ...spec, era: "legacy" },
         clientCapabilitiesText,
@@ -181,8 +181,12 @@ function createEntry(
           onNotification(notification, wire);
           takeNotification(notification);
         },
-        onLinkChanged() {},
-      }),
+        onLinkChanged() {
+          if (isProcess) changes.processChanged(made);
+        },
+      });
+      return made;
+    },
     onGap() {
       catalogues.invalidate();
       changes.reopened();
