@@ -97,7 +97,7 @@ export async function createParts(config: Config): Promise<Parts> {
     metrics,
     limits: {
       drainTimeoutMs: config.drain.timeoutSeconds * 1000,
-      processesMax: config.servers.processesPerCapabilitiesMax,
+      processesMax: config.servers.processesPerServerMax,
       parkedMs: config.servers.parkedSeconds * 1000,
       parkedMax: config.servers.parkedCallsMax,
       parkedPerPrincipalMax: config.servers.parkedCallsPerPrincipalMax,

@@ -272,9 +272,9 @@ export const configSchema = z.strictObject({
       parked_calls_max: count(1_000, "Calls waiting for agents' answers at once; no override."),
       parked_calls_per_principal_max: count(32, "The same, for one principal; no override."),
       parked_seconds: count(600, "Longest a call waits for its agent's answers; no override."),
-      processes_per_capabilities_max: count(
+      processes_per_server_max: count(
         1,
-        "Processes of one legacy stdio server for agents of equal capabilities; no override.",
+        "Processes of one legacy stdio server. More let calls that may ask something run beside each other, but each remembers for itself; no override.",
       ),
     },
     "Defaults for MCP servers; a server's registration may override those not marked.",

@@ -23,6 +23,16 @@ export const noFeatures: ClientFeatures = Object.freeze({
   roots: false,
 });
 
+/** Everything the gateway can carry to an agent. */
+export const allFeatures: ClientFeatures = Object.freeze({
+  elicitationForm: true,
+  elicitationUrl: true,
+  sampling: true,
+  samplingTools: true,
+  samplingContext: true,
+  roots: true,
+});
+
 /** An empty `elicitation` means the form mode alone (revision 2025-11-25). */
 export function readClientFeatures(capabilitiesText: string): ClientFeatures {
   if (capabilitiesText === "{}") return noFeatures;

@@ -4,7 +4,7 @@
  * `server-client.ts` counts and limits the calls it makes here.
  */
 import type { Clock } from "../lib/clock.ts";
-import { type ClientFeatures, noFeatures } from "../protocol/client-features.ts";
+import { allFeatures, type ClientFeatures, noFeatures } from "../protocol/client-features.ts";
 import { findRefusal } from "../protocol/input-refusal.ts";
 import { askingMethods, readInputResponses } from "../protocol/input-required.ts";
 import { stringMember } from "../protocol/json-view.ts";
@@ -87,6 +87,7 @@ export function createCaller(options: CallerOptions): CallServer {
   const { kind } = spec.transport;
   const isHttp = kind === "streamable-http";
   const hasHeaders = isHttp || kind === "http-sse";
+  const isProcess = kind === "stdio";
   const logLevels = createLogLevels();
 
   async function call(
@@ -145,13 +146,15 @@ export function createCaller(options: CallerOptions): CallServer {
     }
   }
 
-  /** The open link, for an agent that can be asked nothing or a server that cannot ask: most calls. */
+  /** The open link, where a request needs no session for what its agent can be asked: most calls. */
   function placeAtHand(request: McpRequest): Place | undefined {
     const link = connection.current();
-    if (link === undefined) return undefined;
-    const features = link.facts.era === "legacy" ? featuresOf(request) : noFeatures;
-    if (features !== noFeatures) return undefined;
-    return { link, connection, features, session: undefined };
+    if (link === undefined || needsSession(link, request)) return undefined;
+    return { link, connection, features: noFeatures, session: undefined };
+  }
+
+  function needsSession({ facts }: Link, request: McpRequest): boolean {
+    return facts.era === "legacy" && (isProcess || featuresOf(request) !== noFeatures);
   }
 
   /** Connects where needed. Rejects with GatewayError. */
@@ -161,9 +164,12 @@ export function createCaller(options: CallerOptions): CallServer {
     timeoutMs: number,
   ): Promise<Place> {
     const link = connection.current() ?? (await connection.open(signal, timeoutMs));
-    const features = link.facts.era === "legacy" ? featuresOf(request) : noFeatures;
-    if (features === noFeatures) return { link, connection, features, session: undefined };
-    const session = sessions.take(features, askingMethods.has(request.method));
+    if (!needsSession(link, request)) {
+      return { link, connection, features: noFeatures, session: undefined };
+    }
+    const features = featuresOf(request);
+    const declared = isProcess ? allFeatures : features;
+    const session = sessions.take(declared, askingMethods.has(request.method));
     try {
       const own = await sessions.link(session, signal, timeoutMs);
       return { link: own, connection: session.connection, features, session };

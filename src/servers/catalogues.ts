@@ -1,6 +1,6 @@
 /**
- * One server's catalogues: a legacy server may offer more tools to clients with more capabilities, so each set of them
- * has a catalogue of its own, listed on a session of those capabilities. All other requests share one.
+ * One server's catalogues: a legacy server may offer more tools to clients with more capabilities, so over a network
+ * each set of them has a catalogue of its own, listed on a session of those capabilities. All others share one.
  */
 import { noFeatures, renderLegacyCapabilities } from "../protocol/client-features.ts";
 import { type Catalogue, type CatalogueOptions, createCatalogue } from "./catalogue.ts";
@@ -17,14 +17,14 @@ const cataloguesMax = 16;
 
 export function createCatalogues(
   options: Omit<CatalogueOptions, "clientCapabilitiesText">,
-  isLegacy: () => boolean,
+  hasSessions: () => boolean,
 ): Catalogues {
   const shared = createCatalogue({ ...options, clientCapabilitiesText: "{}" });
   const others = new Map<string, Catalogue>();
   return {
     of(clientCapabilitiesText) {
       const features = featuresOfText(clientCapabilitiesText);
-      if (features === noFeatures || !isLegacy()) return shared;
+      if (features === noFeatures || !hasSessions()) return shared;
       const key = renderLegacyCapabilities(features);
       const known = others.get(key);
       if (known !== undefined) return known;

@@ -20,12 +20,11 @@ export interface ServersLimits {
   readonly catalogueTtlMsMin: number;
   readonly cataloguePagesMax: number;
   readonly catalogueToolsMax: number;
-  /** Sessions with one legacy server for agents of the same capabilities: over a network, and as processes. */
+  /** Sessions over a network with one legacy server: for agents of the same capabilities, and for all. */
   readonly sessionsMax: number;
-  readonly processesMax: number;
-  /** The same, over all sets of capabilities. */
   readonly allSessionsMax: number;
-  readonly allProcessesMax: number;
+  /** Processes of one legacy server. Past the first, they run calls that may ask something beside each other. */
+  readonly processesMax: number;
   /** Questions of one call that come within this time of each other are shown together. */
   readonly questionWindowMs: number;
   /** How long a call waits for its agent's answers, and how many may. */
@@ -47,9 +46,8 @@ export const defaultServersLimits: ServersLimits = Object.freeze({
   cataloguePagesMax: 100,
   catalogueToolsMax: 10_000,
   sessionsMax: 8,
-  processesMax: 1,
   allSessionsMax: 64,
-  allProcessesMax: 8,
+  processesMax: 1,
   questionWindowMs: 20,
   parkedMs: 10 * 60_000,
   parkedMax: 1_000,

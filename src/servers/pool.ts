@@ -5,7 +5,7 @@
 import { isDeepStrictEqual } from "node:util";
 import { GatewayError } from "../errors/fault.ts";
 import type { Clock } from "../lib/clock.ts";
-import { noFeatures } from "../protocol/client-features.ts";
+import { allFeatures, noFeatures } from "../protocol/client-features.ts";
 import type { McpNotification } from "../protocol/messages.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
@@ -155,21 +155,11 @@ function createEntry(
     if (notification.method === "notifications/tools/list_changed") catalogues.invalidate();
     changes.take(notification);
   };
-  const connection = createConnection({
-    ...shared,
-    spec,
-    clientCapabilitiesText: "{}",
-    onNotification: takeNotification,
-    onLinkChanged: () => changes.linkChanged(),
-    onRequest({ request, respond }) {
-      respond(answerUnasked(request, noFeatures) ?? answerHomeless(request));
-    },
-  });
   const sessions = createSessionPool({
     server: spec.name,
     clock,
     sessionsMax: isProcess ? limits.processesMax : limits.sessionsMax,
-    allSessionsMax: isProcess ? limits.allProcessesMax : limits.allSessionsMax,
+    allSessionsMax: isProcess ? limits.processesMax : limits.allSessionsMax,
     closesIdle: !isProcess,
     connect(clientCapabilitiesText, onRequest, onNotification) {
       const made = createConnection({
@@ -192,6 +182,31 @@ function createEntry(
       changes.reopened();
     },
   });
+  const mainConnection = {
+    ...shared,
+    spec,
+    onLinkChanged: () => changes.linkChanged(),
+  };
+  const connection = isProcess
+    ? sessions.adopt(allFeatures, (clientCapabilitiesText, onRequest, onNotification) =>
+        createConnection({
+          ...mainConnection,
+          clientCapabilitiesText,
+          onRequest,
+          onNotification(notification, wire) {
+            onNotification(notification, wire);
+            takeNotification(notification);
+          },
+        }),
+      )
+    : createConnection({
+        ...mainConnection,
+        clientCapabilitiesText: "{}",
+        onNotification: takeNotification,
+        onRequest({ request, respond }) {
+          respond(answerUnasked(request, noFeatures) ?? answerHomeless(request));
+        },
+      });
   const parked = createParkedCalls({ server: spec.name, room, parkedMs: limits.parkedMs });
   const callServer = createCaller({
     spec,
@@ -238,7 +253,7 @@ function createEntry(
       pagesMax: limits.cataloguePagesMax,
       toolsMax: limits.catalogueToolsMax,
     },
-    () => connection.current()?.facts.era === "legacy",
+    () => !isProcess && connection.current()?.facts.era === "legacy",
   );
   return { spec, client, catalogues };
 }

@@ -165,40 +165,6 @@ describe.each(bindings)("questions over $name", ({ start }) => {
     }
   });
 
-  test("a session declares what its agents declared, and serves none with other capabilities", async () => {
-    await using subject = await start();
-    await using server = connectServer(subject.transport);
-    const declarations = [
-      ["{}", "{}"],
-      ['{"elicitation":{},"x":1}', '{"elicitation":{"form":{}}}'],
-      [
-        '{"roots":{"listChanged":true},"sampling":{"context":{}}}',
-        '{"sampling":{"context":{}},"roots":{}}',
-      ],
-    ] as const;
-    for (const [capabilities, told] of declarations) {
-      const seen = await seenBy(server.client, { capabilities });
-      expect(seen.filter((line) => line.startsWith("client:")).at(-1)).toBe(`client:${told}`);
-    }
-  });
-
-  test("tools that are offered to some clients alone are known for those", async () => {
-    await using subject = await start();
-    await using server = connectServer(subject.transport);
-    await server.client.facts(new AbortController().signal);
-    const { signal } = new AbortController();
-    for (const [clientCapabilitiesText, isOffered] of [
-      ["{}", false],
-      ['{"sampling":{}}', false],
-      ['{"roots":{}}', true],
-    ] as const) {
-      const asked = { refresh: false, signal, clientCapabilitiesText };
-      expect((await server.servers.tools("fake", asked)).has("rooted")).toBe(isOffered);
-      const known = server.servers.knowsTool("fake", "rooted", clientCapabilitiesText);
-      expect(known).toBe(isOffered);
-    }
-  });
-
   test("a withdrawn question is not shown, and not waited for", async () => {
     await using subject = await start();
     await using server = connectServer(subject.transport);
@@ -337,6 +303,61 @@ test("TS: a server that dies while its question is out leaves an honest fault", 
       fault: { name: "upstream-unreachable", data: { executed: "unknown" } },
     });
   }
+});
+
+describe.each(bindings.filter(({ name }) => name !== "stdio"))(
+  "sessions over $name",
+  ({ start }) => {
+    test("a session declares what its agents declared, and serves none with other capabilities", async () => {
+      await using subject = await start();
+      await using server = connectServer(subject.transport);
+      const declarations = [
+        ["{}", "{}"],
+        ['{"elicitation":{},"x":1}', '{"elicitation":{"form":{}}}'],
+        [
+          '{"roots":{"listChanged":true},"sampling":{"context":{}}}',
+          '{"sampling":{"context":{}},"roots":{}}',
+        ],
+      ] as const;
+      for (const [capabilities, told] of declarations) {
+        const seen = await seenBy(server.client, { capabilities });
+        expect(seen.filter((line) => line.startsWith("client:")).at(-1)).toBe(`client:${told}`);
+      }
+    });
+
+    test("tools that are offered to some clients alone are known for those", async () => {
+      await using subject = await start();
+      await using server = connectServer(subject.transport);
+      await server.client.facts(new AbortController().signal);
+      const { signal } = new AbortController();
+      for (const [clientCapabilitiesText, isOffered] of [
+        ["{}", false],
+        ['{"sampling":{}}', false],
+        ['{"roots":{}}', true],
+      ] as const) {
+        const asked = { refresh: false, signal, clientCapabilitiesText };
+        expect((await server.servers.tools("fake", asked)).has("rooted")).toBe(isOffered);
+        const known = server.servers.knowsTool("fake", "rooted", clientCapabilitiesText);
+        expect(known).toBe(isOffered);
+      }
+    });
+  },
+);
+
+test("a process serves every agent, remembers for all, and asks each only what it declared", async () => {
+  await using subject = stdio();
+  await using server = connectServer(subject.transport);
+  const everything =
+    'client:{"sampling":{"context":{},"tools":{}},"elicitation":{"form":{},"url":{}},"roots":{}}';
+  const all = { capabilities: '{"elicitation":{},"roots":{}}' };
+  const none = { capabilities: "{}" };
+  await callTool(server.client, "ask", { rounds: [[form]] }, none);
+  const asked = needAsked(await callTool(server.client, "ask", { rounds: [[roots]] }, all));
+  expect(Object.keys(asked.inputRequests)).toEqual(["q1"]);
+  const seen = await seenBy(server.client, none);
+  expect(seen.filter((line) => line.startsWith("client:"))).toEqual([everything]);
+  expect(seen).toContain('answers:[{"error":-32601}]');
+  expect(server.servers.status("fake")?.restarts).toBe(0);
 });
 
 test("while two calls share a process, a question is refused and never guessed at", async () => {

@@ -1,8 +1,10 @@
 /**
  * Sessions with one legacy server for agents that can be asked something (reference section 4.1): a session declares
- * its client's capabilities once, so each set of capabilities has sessions of its own. Over a network, calls that may
- * ask get a session to themselves while there are any; a question outside a call's own stream then has one owner.
- * Where calls share a session, such a question is refused and never guessed at.
+ * its client's capabilities once, so over a network each set of capabilities has sessions of its own. A process is one
+ * session for everybody and declares all that the gateway can carry, since what it remembers must not depend on what
+ * an agent declares; each call is still asked only what its own agent declared. Calls that may ask get a session to
+ * themselves while there are any; a question outside a call's own stream then has one owner. Where calls share a
+ * session, such a question is refused and never guessed at.
  */
 import { createFault } from "../../errors/fault.ts";
 import type { Clock } from "../../lib/clock.ts";
@@ -25,12 +27,22 @@ export interface Session {
   lastUsedMs: number;
 }
 
+/** Makes one session's connection; its handlers get what belongs to no answer. */
+export type Connect = (
+  clientCapabilitiesText: string,
+  onRequest: (asked: ServerRequest) => void,
+  onNotification: (notification: McpNotification, wire: Wire) => void,
+) => Connection;
+
 export interface SessionPool {
+  /** Makes the server's main connection a session too, the first for these features. */
+  adopt(features: ClientFeatures, connect: Connect): Connection;
   /** A session for these features, held until released. Throws GatewayError where every place is taken. */
   take(features: ClientFeatures, mayAsk: boolean): Session;
   /** Its open link; connects where needed. Rejects with GatewayError. */
   link(session: Session, signal: AbortSignal, timeoutMs: number): Promise<Link>;
   release(session: Session): void;
+  /** Of all sessions but the adopted one. */
   restarts(): number;
   close(): Promise<void>;
 }
@@ -44,12 +56,7 @@ export interface SessionPoolOptions {
   readonly allSessionsMax: number;
   /** Idle sessions are closed; a process is not, for what it remembers would be gone. */
   readonly closesIdle: boolean;
-  /** One session's connection; its handlers get what belongs to no answer. */
-  readonly connect: (
-    clientCapabilitiesText: string,
-    onRequest: (asked: ServerRequest) => void,
-    onNotification: (notification: McpNotification, wire: Wire) => void,
-  ) => Connection;
+  readonly connect: Connect;
   /** What the server said on a session's own stream may have been missed. */
   readonly onGap: () => void;
 }
@@ -63,10 +70,11 @@ export function createSessionPool(options: SessionPoolOptions): SessionPool {
   const groups = new Map<string, Session[]>();
   let sweeping: ReturnType<typeof setTimeout> | undefined;
   let closedRestarts = 0;
+  let adopted: Session | undefined;
 
-  function open(key: string, features: ClientFeatures): Session {
+  function open(key: string, features: ClientFeatures, connect = options.connect): Session {
     const calls = new Set<LiveCall>();
-    const connection = options.connect(
+    const connection = connect(
       key,
       (asked) => takeRequest(asked, calls, features),
       (notification, wire) => withdraw(notification, calls, wire),
@@ -125,6 +133,10 @@ export function createSessionPool(options: SessionPoolOptions): SessionPool {
   }
 
   return {
+    adopt(features, connect) {
+      adopted = open(renderLegacyCapabilities(features), features, connect);
+      return adopted.connection;
+    },
     take(features, mayAsk) {
       const session = pick(features, mayAsk);
       session.users += 1;
@@ -141,7 +153,10 @@ export function createSessionPool(options: SessionPoolOptions): SessionPool {
       session.users -= 1;
       session.lastUsedMs = clock.monotonicMs();
     },
-    restarts: () => all().reduce((sum, one) => sum + one.connection.restarts(), closedRestarts),
+    restarts() {
+      const own = all().filter((one) => one !== adopted);
+      return own.reduce((sum, one) => sum + one.connection.restarts(), closedRestarts);
+    },
     async close() {
       clearTimeout(sweeping);
       const sessions = all();
