@@ -11,7 +11,6 @@ import type { Listening, ServerChange } from "./client.ts";
 import { createCoalescer } from "./coalesce.ts";
 import type { Connection } from "./connection.ts";
 import { createFollow } from "./follow.ts";
-import { createProcessSubscriptions } from "./legacy/process-subscriptions.ts";
 import { createListeners, type Listener } from "./listeners.ts";
 import type { ServerSpec } from "./spec.ts";
 import {
@@ -33,8 +32,6 @@ export interface Changes {
   take(notification: McpNotification): void;
   /** The connection has another link, or none. */
   linkChanged(): void;
-  /** Another process of the same server came or went, in which calls of some agents run. */
-  processChanged(process: Connection): void;
   /** The server was away: what is remembered of it may be stale. */
   reopened(): void;
   close(): void;
@@ -72,12 +69,10 @@ export function createChanges(options: ChangesOptions): Changes {
   let grace: ReturnType<typeof setTimeout> | undefined;
   let isClosed = false;
 
-  const wanted = () => (listeners.isEmpty() ? lingering : listeners.topics());
-  const processes = createProcessSubscriptions({ ...options, onNotification: take, wanted });
   const follow = createFollow({
     ...options,
     onNotification: take,
-    wanted,
+    wanted: () => (listeners.isEmpty() ? lingering : listeners.topics()),
     onAnswered(nowAsked, nowHonoured, hasGap) {
       asked = nowAsked;
       honoured = nowHonoured;
@@ -92,11 +87,6 @@ export function createChanges(options: ChangesOptions): Changes {
       honoured = noTopics;
     },
   });
-
-  function wantedChanged(): void {
-    follow.wantedChanged();
-    processes.wantedChanged();
-  }
 
   function listen(filter: ListenFilter, onChange: (change: ServerChange) => void): Listening {
     const topics = admitted(filter);
@@ -113,7 +103,7 @@ export function createChanges(options: ChangesOptions): Changes {
     const limitMs = Math.max(0, spec.connectTimeoutMs - follow.troubleMs());
     const limit = setTimeout(() => listener.settle(new Set(topics)), limitMs);
     if (hasAll(asked, topics)) listener.settle(honoured);
-    wantedChanged();
+    follow.wantedChanged();
     return { honoured: promise, close: () => leave(listener) };
   }
 
@@ -133,10 +123,10 @@ export function createChanges(options: ChangesOptions): Changes {
       lingering = new Set(listener.topics);
       grace = setTimeout(() => {
         lingering = noTopics;
-        wantedChanged();
+        follow.wantedChanged();
       }, graceMs);
     }
-    wantedChanged();
+    follow.wantedChanged();
   }
 
   function take(notification: McpNotification): void {
@@ -169,7 +159,6 @@ export function createChanges(options: ChangesOptions): Changes {
     listen,
     take,
     linkChanged: follow.linkChanged,
-    processChanged: processes.processChanged,
     reopened() {
       // Those who listen are told when the server is followed again, so that nothing falls between.
       if (listeners.isEmpty()) missed();

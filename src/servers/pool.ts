@@ -161,8 +161,8 @@ function createEntry(
     sessionsMax: isProcess ? limits.processesMax : limits.sessionsMax,
     allSessionsMax: isProcess ? limits.processesMax : limits.allSessionsMax,
     closesIdle: !isProcess,
-    connect(clientCapabilitiesText, onRequest, onNotification) {
-      const made = createConnection({
+    connect: (clientCapabilitiesText, onRequest, onNotification) =>
+      createConnection({
         ...shared,
         spec: { ...spec, era: "legacy" },
         clientCapabilitiesText,
@@ -171,12 +171,8 @@ function createEntry(
           onNotification(notification, wire);
           takeNotification(notification);
         },
-        onLinkChanged() {
-          if (isProcess) changes.processChanged(made);
-        },
-      });
-      return made;
-    },
+        onLinkChanged() {},
+      }),
     onGap() {
       catalogues.invalidate();
       changes.reopened();
