@@ -23,7 +23,7 @@ export interface Cell {
 
 const serversAtOnce = 3;
 const connectMs = 10_000;
-const featureMs = 10_000;
+const featureMs = 15_000;
 
 export interface Selection {
   readonly client?: string | undefined;
