@@ -20,6 +20,7 @@ const costlier: readonly Step[] = [
   () => runCommand("build", [bun, "scripts/build.ts", "--if-needed"]),
   () => runTests("contract", ["test/contract"], {}, ["--timeout=60000"]),
   () => runTests("end to end", ["test/e2e"], {}, ["--timeout=120000"]),
+  () => runTests("cross matrix", ["test/matrix"], {}, ["--timeout=120000"]),
   () => runTests("conformance", ["test/conformance"], {}, ["--timeout=120000"]),
   () => runTests("fault, short", ["test/fault"], {}, ["--timeout=300000"]),
 ];
