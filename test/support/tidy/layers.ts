@@ -22,6 +22,7 @@ export const capabilities = [
   "retention",
   "route",
   "sanitize",
+  "schemas",
 ] as const;
 
 /** Folder to folders it may import from. The two files directly in `src` stand for themselves. */
@@ -77,9 +78,9 @@ export const homes: Readonly<Record<string, readonly string[]>> = {
   "bun:sqlite": ["src/storage/", "src/audit/spool-files.ts"],
   jose: ["src/identity/"],
   kysely: ["src/storage/"],
-  "lru-cache": ["src/cache/", "src/identity/", "src/limits/", "src/policy/"],
+  "lru-cache": ["src/cache/", "src/identity/", "src/limits/", "src/policy/", "src/schemas/"],
   pg: ["src/storage/"],
-  re2js: ["src/policy/"],
+  re2js: ["src/policy/", "src/schemas/"],
   ws: ["src/servers/"],
   zod: ["src/config/"],
 };
