@@ -14,6 +14,7 @@ import { createDispatch } from "../pipeline/dispatch.ts";
 import { createLongNames } from "../pipeline/long-names.ts";
 import { createResourceOwners } from "../pipeline/resource-owners.ts";
 import { createRedactor } from "../sanitize/redact.ts";
+import { createArgumentCheck } from "../schemas/argument-check.ts";
 import { checkedUrl } from "../servers/egress.ts";
 import { toAgentsOptions, toIssuers, toLimitDefaults } from "./options.ts";
 import type { Parts } from "./parts.ts";
@@ -79,6 +80,7 @@ export function createGatewayDispatch(parts: Parts) {
     }),
     baggageKeys: config.agents.baggageKeys,
     paramHeaders: config.agents.paramHeaders,
+    argumentCheck: config.validation.toolArguments ? createArgumentCheck() : undefined,
     listenPlaces: createConcurrency({
       perClientMax: config.agents.listensPerPrincipalMax,
       totalMax: config.agents.listensMax,

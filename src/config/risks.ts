@@ -91,6 +91,12 @@ function findRelaxations(values: ConfigValues): readonly Risk[] {
       "audit.class_b_on_failure",
       'a call whose record is late must be refused; use "closed"',
     ],
+    [
+      !values.validation.tool_arguments,
+      "unchecked-arguments",
+      "validation.tool_arguments",
+      "arguments must be held against the tools' schemas",
+    ],
     [!values.sanitize.enabled, "unmasked-results", "sanitize.enabled", "masking must stay on"],
     [
       values.agents.public_url?.startsWith("http:") === true,

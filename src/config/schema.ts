@@ -80,10 +80,7 @@ const agents = section(
     resume_events_max: count(256, "Most events kept for resuming one stream."),
     resume_bytes_max: count(mebibyte, "Most bytes kept for resuming one stream."),
     resume_session_bytes_max: count(4 * mebibyte, "Most bytes kept for all streams of a session."),
-    resume_total_bytes_max: count(
-      64 * mebibyte,
-      "Most bytes kept for all streams of all sessions.",
-    ),
+    resume_total_bytes_max: count(64 * mebibyte, "Most bytes kept for streams of all sessions."),
     http_sse: flag(true, "Serve the 2024-11-05 transport, HTTP+SSE."),
     in_flight_max: count(1_024, "Most calls running at once; more are refused as overloaded."),
     baggage_keys: names("Keys of W3C baggage that servers may see; others are dropped."),
@@ -215,15 +212,17 @@ const sanitize = section(
   "What is masked before a result reaches an agent.",
 );
 
+const validation = section(
+  { tool_arguments: flag(true, "Refuse calls whose arguments violate the tool's input schema.") },
+  "What is checked before a server sees a call.",
+);
+
 const audit = section(
   {
     segment_bytes_max: count(64 * mebibyte, "Size at which the spool starts a new file."),
     spool_bytes_max: count(1024 * mebibyte, "Most bytes the spool holds; then calls are refused."),
     deadline_ms: count(1_000, "Longest wait for a record to become durable."),
-    keep_shipped_hours: atLeastZero(
-      24,
-      "How long spool files stay after they are in the database.",
-    ),
+    keep_shipped_hours: atLeastZero(24, "How long spool files stay once they are copied."),
     class_b_on_failure: z
       .enum(["closed", "open"])
       .default("closed")
@@ -257,6 +256,7 @@ export const configSchema = z.strictObject({
   limits,
   cache,
   sanitize,
+  validation,
   audit,
   retention: section(
     { interval_minutes: count(60, "Time between runs of the retention rules.") },

@@ -14,7 +14,7 @@ import { settingOf } from "./stages/cache.ts";
 
 /**
  * A: tools, and what makes a tool's task go on or stop, unless the operator vouched that they only read harmless data.
- * B: those, resource and prompt reads, and refusals of known principals. C: lists, discovery, listens, answers from
+ * B: those, calls that never went out for their arguments, resource and prompt reads, and refusals of known principals. C: lists, discovery, listens, answers from
  * memory, notifications.
  */
 export function classOf(x: Exchange): AuditClass {
@@ -23,7 +23,7 @@ export function classOf(x: Exchange): AuditClass {
   if (x.method?.listMember !== undefined || x.method?.lasts || method === "server/discover") {
     return "C";
   }
-  if (!actingMethods.has(method)) return "B";
+  if (x.argumentsInvalid || !actingMethods.has(method)) return "B";
   return settingOf(x)?.readOnly === true && isHarmless(dataClassOf(x)) ? "B" : "A";
 }
 
@@ -81,13 +81,18 @@ export function outcomeFacts(
     intent: x.intentSeq,
     status: statusOf(outcome),
     error: outcome.kind === "fault" ? outcome.fault.name : undefined,
-    reason: outcome.kind === "fault" ? outcome.fault.reason : undefined,
+    reason: reasonOf(x, outcome),
     code: codeOf(outcome),
     cached: x.cached || undefined,
     redactions: x.redactions === 0 ? undefined : x.redactions,
     resultBytes: outcome.kind === "result" ? outcome.result.end - outcome.result.start : undefined,
     durationUs: Math.round(durationMs * 1000),
   };
+}
+
+function reasonOf(x: Exchange, outcome: Outcome): string | undefined {
+  if (outcome.kind === "fault") return outcome.fault.reason;
+  return x.argumentsInvalid ? "arguments-invalid" : undefined;
 }
 
 /** Digest of the result, committed to so that a kept copy can be matched later. */

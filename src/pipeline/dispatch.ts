@@ -100,6 +100,7 @@ function createExchange(deps: DispatchDeps, incoming: Incoming, sink: Sink): Exc
     decision: undefined,
     listened: undefined,
     round: 0,
+    argumentsInvalid: false,
     target: undefined,
     cached: false,
     cachePlan: undefined,

@@ -87,6 +87,8 @@ export interface Exchange {
   listened: Listened | undefined;
   /** Written by resume: how many questions of its server the call has led to before this request. */
   round: number;
+  /** Written by validate: the arguments are not what the tool's schema asks for. */
+  argumentsInvalid: boolean;
   /** Written by route. */
   target: Target | undefined;
   /** Written by cache: the reply came from memory, or how to keep the one that comes. */

@@ -15,6 +15,7 @@ import { createResumeStage, type ResumeDeps } from "./stages/resume.ts";
 import { createRouteStage, type RouteDeps } from "./stages/route.ts";
 import { createSanitizeStage, type SanitizeDeps } from "./stages/sanitize.ts";
 import { createSourceLimitStage, type SourceLimitDeps } from "./stages/source-limit.ts";
+import { createValidateStage, type ValidateDeps } from "./stages/validate.ts";
 
 export type StageDeps = AuditDeps &
   SourceLimitDeps &
@@ -23,6 +24,7 @@ export type StageDeps = AuditDeps &
   AuthorizeDeps &
   ParamHeadersDeps &
   ResumeDeps &
+  ValidateDeps &
   CacheDeps &
   SanitizeDeps &
   RouteDeps &
@@ -44,6 +46,8 @@ export function buildStages(deps: StageDeps): readonly Stage[] {
     createParamHeadersStage(deps),
     // After authorize, whose target a state is bound to; outside cache, so that what the server reads is its own.
     createResumeStage(deps),
+    // After authorize, so that a hidden tool says nothing of its schema; outside cache, so that a hit is held to it too.
+    createValidateStage(deps),
     // Outside sanitize: it keeps only what was already sanitised.
     createCacheStage(deps),
     createSanitizeStage(deps),

@@ -44,8 +44,8 @@ function buildDynamicRef(schema: JsonMap, builder: Builder): Check | undefined {
     spend(run, run.scope.length);
     const { target } = link;
     const isDynamic = target.resource.dynamicAnchors.get(name) === target;
-    const outermost = isDynamic && run.scope.find((one) => one.dynamicAnchors.has(name));
-    const chosen = (outermost && outermost.dynamicAnchors.get(name)) || target;
+    const outermost = isDynamic ? run.scope.find((one) => one.dynamicAnchors.has(name)) : undefined;
+    const chosen = outermost?.dynamicAnchors.get(name) ?? target;
     return evaluate(chosen, value, run, at, seen);
   };
 }

@@ -110,7 +110,7 @@ function numeric(
 /** Quotients of decimal fractions are not exact: 0.3 is a multiple of 0.1. */
 function isMultiple(value: number, of: number): boolean {
   const quotient = value / of;
-  if (!Number.isFinite(quotient)) return true;
+  if (!Number.isFinite(quotient)) return value % of === 0;
   return Math.abs(quotient - Math.round(quotient)) <= 1e-12 * Math.max(1, Math.abs(quotient));
 }
 

@@ -3,7 +3,13 @@
  * kept for the server's list TTL, forgotten when the server says that they changed or a new connection was made.
  */
 import type { Clock } from "../lib/clock.ts";
-import { arrayMember, objectText, readObject, stringMember } from "../protocol/json-view.ts";
+import {
+  arrayMember,
+  memberText,
+  objectText,
+  readObject,
+  stringMember,
+} from "../protocol/json-view.ts";
 import { type ParamHeader, readParamHeaders } from "../protocol/param-headers.ts";
 import type { CatalogueTool, ServerClient } from "./client.ts";
 import { ownRequest } from "./era.ts";
@@ -30,6 +36,8 @@ export interface Catalogue {
   knowsTool(name: string): boolean | undefined;
   /** The arguments a tool mirrors into headers, as last listed. */
   paramHeaders(name: string): readonly ParamHeader[];
+  /** Source text of a tool's input schema, as last listed. */
+  inputSchema(name: string): string | undefined;
   /** Whether a tool runs as a task alone, as last listed. */
   needsTask(name: string): boolean;
   invalidate(): void;
@@ -46,6 +54,7 @@ export function createCatalogue(options: CatalogueOptions): Catalogue {
   let listing: Promise<Tools> | undefined;
   /** Kept past the TTL: an old answer beats none, and the server says when a header is missing. */
   let mirrored: ReadonlyMap<string, readonly ParamHeader[]> = new Map();
+  let schemas: ReadonlyMap<string, string> = new Map();
   let taskTools: ReadonlySet<string> = new Set();
   let generation = 0;
 
@@ -67,6 +76,7 @@ export function createCatalogue(options: CatalogueOptions): Catalogue {
         .map(({ name, text }) => [name, readParamHeaders(text)] as const)
         .filter(([, headers]) => headers.length > 0),
     );
+    schemas = readSchemas(tools);
     taskTools = new Set([...tools.values()].filter(({ text }) => needsTask(text)).map(nameOf));
     return tools;
   }
@@ -83,12 +93,23 @@ export function createCatalogue(options: CatalogueOptions): Catalogue {
     },
     knowsTool: (name) => fresh()?.has(name),
     paramHeaders: (name) => mirrored.get(name) ?? none,
+    inputSchema: (name) => schemas.get(name),
     needsTask: (name) => taskTools.has(name),
     invalidate() {
       generation += 1;
       known = undefined;
     },
   };
+}
+
+/** Opened once for each listing, so that a call finds the very same string again. */
+function readSchemas(tools: Tools): ReadonlyMap<string, string> {
+  return new Map(
+    [...tools.values()].flatMap(({ name, text }) => {
+      const schema = memberText(readObject(text), "inputSchema");
+      return schema === undefined ? [] : [[name, schema] as const];
+    }),
+  );
 }
 
 function nameOf({ name }: CatalogueTool): string {

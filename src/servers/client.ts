@@ -107,6 +107,8 @@ export interface Servers {
     tool: string,
     clientCapabilitiesText?: string,
   ): readonly ParamHeader[];
+  /** From memory alone: source text of a tool's input schema, as last listed. */
+  inputSchema(server: string, tool: string, clientCapabilitiesText?: string): string | undefined;
   status(name: string): ServerStatus | undefined;
   apply(specs: ReadonlyMap<string, ServerSpec>): void;
   close(): Promise<void>;

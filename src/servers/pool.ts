@@ -80,7 +80,6 @@ export function createServers(options: ServersOptions): Servers {
       value: client.status().state === "ready" ? 1 : 0,
     })),
   );
-
   options.metrics.gauge("mcp_gateway_parked_calls", () =>
     [...entries].map(([server, { client }]) => ({
       labels: { server },
@@ -88,17 +87,18 @@ export function createServers(options: ServersOptions): Servers {
     })),
   );
 
+  const catalogueOf = (name: string, declared = "{}") => entries.get(name)?.catalogues.of(declared);
+
   return {
     get: (name) => entries.get(name)?.client,
     async tools(name, asked) {
-      const entry = entries.get(name);
-      if (entry === undefined) throw new GatewayError("scope-unknown", "Not found");
-      return entry.catalogues.of(asked.clientCapabilitiesText ?? "{}").tools(asked);
+      const catalogue = catalogueOf(name, asked.clientCapabilitiesText);
+      if (catalogue === undefined) throw new GatewayError("scope-unknown", "Not found");
+      return catalogue.tools(asked);
     },
-    paramHeaders: (server, tool, clientCapabilitiesText = "{}") =>
-      entries.get(server)?.catalogues.of(clientCapabilitiesText).paramHeaders(tool) ?? [],
-    knowsTool: (server, tool, clientCapabilitiesText = "{}") =>
-      entries.get(server)?.catalogues.of(clientCapabilitiesText).knowsTool(tool),
+    paramHeaders: (name, tool, declared) => catalogueOf(name, declared)?.paramHeaders(tool) ?? [],
+    knowsTool: (name, tool, declared) => catalogueOf(name, declared)?.knowsTool(tool),
+    inputSchema: (name, tool, declared) => catalogueOf(name, declared)?.inputSchema(tool),
     status(name) {
       const entry = entries.get(name);
       if (entry !== undefined) return entry.client.status();

@@ -51,6 +51,10 @@ const counters = {
     "Calls to a server that failed, by server and error name.",
     ["server", "error"],
   ],
+  mcp_gateway_schema_rejected_total: [
+    "Tools left out because their input schema cannot be used, by reason.",
+    ["reason"],
+  ],
   mcp_gateway_progress_dropped_total: [
     "Progress that came faster than agents are told, or went backwards, by server.",
     ["server"],

@@ -19,7 +19,7 @@ import { createResourceOwners } from "../../src/pipeline/resource-owners.ts";
 import { createServerChanges, type ServerChanges } from "../../src/pipeline/server-changes.ts";
 import { createTaskIds } from "../../src/pipeline/task-ids.ts";
 import { compilePolicy } from "../../src/policy/compile.ts";
-import { objectText, readObject, stringMember } from "../../src/protocol/json-view.ts";
+import { memberText, objectText, readObject, stringMember } from "../../src/protocol/json-view.ts";
 import type { ListenFilter } from "../../src/protocol/listen-filter.ts";
 import type { McpRequest, Outcome, RelayedMessage } from "../../src/protocol/messages.ts";
 import { readParamHeaders } from "../../src/protocol/param-headers.ts";
@@ -27,6 +27,7 @@ import { parseMessage } from "../../src/protocol/parse-message.ts";
 import type { Era } from "../../src/protocol/revisions.ts";
 import { defaultScanLimits } from "../../src/protocol/scan.ts";
 import { redactResult } from "../../src/sanitize/redact.ts";
+import { createArgumentCheck, createArgumentCheck } from "../../src/schemas/argument-check.ts";
 import type { ServerChange, ServerClient, Servers } from "../../src/servers/client.ts";
 import type { ServerSpec, ToolSetting } from "../../src/servers/spec.ts";
 import { buildSnapshot } from "../../src/state/build.ts";
@@ -231,6 +232,7 @@ export function createDataPlane(
     concurrency: createConcurrency({ perClientMax: 1_000, totalMax: 1_000, metrics }),
     baggageKeys: [],
     paramHeaders: "strict",
+    argumentCheck: createArgumentCheck(),
     listenPlaces: createConcurrency({ perClientMax: 2, totalMax: 3, metrics }),
     defaults,
     states: createRequestStates({ tokenKey: Buffer.alloc(32, 7), lifetimeMs: 60_000, clock }),
@@ -404,6 +406,8 @@ function createFakeServers(
       return toolsOf(name);
     },
     knowsTool: () => undefined,
+    inputSchema: (server, tool) =>
+      memberText(readObject(JSON.stringify(toolOf(byName.get(server), tool))), "inputSchema"),
     paramHeaders: (server, tool) =>
       readParamHeaders(JSON.stringify(toolOf(byName.get(server), tool))),
     status: () => undefined,

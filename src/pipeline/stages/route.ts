@@ -32,10 +32,11 @@ import { nameTask, withServerTask } from "../task-access.ts";
 import type { TaskIds } from "../task-ids.ts";
 import { targetHidden } from "./authorize.ts";
 import { checkParamHeaders, declaredBy, type ParamHeadersDeps } from "./param-headers.ts";
+import { checkArguments, type ValidateDeps } from "./validate.ts";
 
 type ListMember = NonNullable<MethodFacts["listMember"]>;
 
-export interface RouteDeps extends Pick<ParamHeadersDeps, "paramHeaders"> {
+export interface RouteDeps extends Pick<ParamHeadersDeps, "paramHeaders">, ValidateDeps {
   readonly servers: Servers;
   readonly longNames: LongNameMemory;
   readonly taskIds: TaskIds;
@@ -150,9 +151,9 @@ async function confirmListed(
   try {
     const asked = { signal: x.signal, clientCapabilitiesText: declaredBy(x) };
     const tools = await deps.servers.tools(server, { ...asked, refresh: false });
-    if (tools.has(name)) return checkParamHeaders(deps, x);
+    if (tools.has(name)) return checkListed(deps, x);
     const fresh = await deps.servers.tools(server, { ...asked, refresh: true });
-    if (fresh.has(name)) return checkParamHeaders(deps, x);
+    if (fresh.has(name)) return checkListed(deps, x);
   } catch {
     // The server cannot be asked: forward finds out and says so.
     return proceed;
@@ -160,6 +161,12 @@ async function confirmListed(
   const { request } = x;
   const given = request?.params && stringMember(request.params, "name");
   return refuse(targetHidden("tool", given ?? "", "not-listed"));
+}
+
+/** What earlier stages could not check while the tool was unknown. */
+function checkListed(deps: RouteDeps, x: Exchange): Verdict {
+  const verdict = checkParamHeaders(deps, x);
+  return verdict === proceed ? checkArguments(deps, x) : verdict;
 }
 
 const invalidParamsCode = -32602;
