@@ -3,6 +3,7 @@
  * by their text. Nothing is coerced and nothing filled in: the arguments are read, never written.
  */
 import { LRUCache } from "lru-cache";
+import { needsObject } from "./assertions.ts";
 import { type RejectionReason, SchemaRejected } from "./builder.ts";
 import { compileSchema } from "./compile.ts";
 import { createRun, Exhausted, evaluate, type SchemaNode, type Violation } from "./node.ts";
@@ -57,10 +58,14 @@ export function createArgumentCheck(): ArgumentCheck {
     violationsOf(schemaText, argumentsText = "{}") {
       if (!argumentsText.startsWith("{")) return notAnObject;
       const judged = judge(schemaText);
-      if ("reason" in judged || judged.checks.length === 0) return none;
+      if ("reason" in judged || permitsEveryObject(judged)) return none;
       return violationsOf(judged, JSON.parse(argumentsText));
     },
   };
+}
+
+function permitsEveryObject({ checks }: SchemaNode): boolean {
+  return checks.every((check) => check === needsObject);
 }
 
 function tryCompile(schemaText: string): Judged {

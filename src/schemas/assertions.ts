@@ -51,12 +51,17 @@ function buildType(schema: JsonMap): Check | undefined {
   const names = needNames(typeof value === "string" ? [value] : value, "type");
   if (!names.every((name) => typeNames.includes(name))) throw malformed("type");
   const expected = `must be ${names.join(" or ")}`;
+  if (value === "object") return needsObject;
   const [only = ""] = names;
   if (names.length === 1) {
     return (value, run, at) => isOfType(value, only) || fail(run, at, expected);
   }
   return (value, run, at) => names.some((name) => isOfType(value, name)) || fail(run, at, expected);
 }
+
+/** Most schemas of arguments begin with it, and many say nothing else. */
+export const needsObject: Check = (value, run, at) =>
+  isMap(value) || fail(run, at, "must be object");
 
 function isOfType(value: unknown, name: string): boolean {
   switch (name) {

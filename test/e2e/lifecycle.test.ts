@@ -103,6 +103,7 @@ describe("CF-01: the configuration is read strictly", () => {
     ["private-network-servers", "servers: {allow_private_network: true}"],
     ["unrecorded-calls", "audit: {class_b_on_failure: open}"],
     ["unmasked-results", "sanitize: {enabled: false}"],
+    ["unchecked-arguments", "validation: {tool_arguments: false}"],
     ["plain-http-public-url", "agents: {public_url: 'http://gateway.example'}"],
     ["accepted-risks", "i_accept: [admin-without-tls]"],
     ["admin-without-tls", "admin: {host: 0.0.0.0}"],

@@ -11,7 +11,7 @@ import { systemClock } from "../../src/lib/clock.ts";
 import { createConcurrency } from "../../src/limits/concurrency.ts";
 import { createLimiter } from "../../src/limits/limiter.ts";
 import { createSourceLimit } from "../../src/limits/source-limit.ts";
-import { createDispatch } from "../../src/pipeline/dispatch.ts";
+import { createDispatch, type DispatchDeps } from "../../src/pipeline/dispatch.ts";
 import type { Dispatch, Incoming, Reply } from "../../src/pipeline/incoming.ts";
 import { createLongNames } from "../../src/pipeline/long-names.ts";
 import { createRequestStates } from "../../src/pipeline/request-state.ts";
@@ -27,7 +27,7 @@ import { parseMessage } from "../../src/protocol/parse-message.ts";
 import type { Era } from "../../src/protocol/revisions.ts";
 import { defaultScanLimits } from "../../src/protocol/scan.ts";
 import { redactResult } from "../../src/sanitize/redact.ts";
-import { createArgumentCheck, createArgumentCheck } from "../../src/schemas/argument-check.ts";
+import { createArgumentCheck } from "../../src/schemas/argument-check.ts";
 import type { ServerChange, ServerClient, Servers } from "../../src/servers/client.ts";
 import type { ServerSpec, ToolSetting } from "../../src/servers/spec.ts";
 import { buildSnapshot } from "../../src/state/build.ts";
@@ -181,6 +181,7 @@ export function createDataPlane(
   fakes: readonly FakeServer[],
   state: readonly StoredResource[],
   real?: Servers,
+  more: Partial<Pick<DispatchDeps, "argumentCheck">> = {},
 ): DataPlane {
   const clock = systemClock;
   const metrics = createMetrics();
@@ -242,6 +243,7 @@ export function createDataPlane(
     gateway: { name: "gateway", version: "0" },
     mergeTimeoutMs: 1_000,
     callTimeoutMs: 10_000,
+    ...more,
   });
   return {
     dispatch,

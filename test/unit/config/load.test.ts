@@ -194,6 +194,7 @@ describe("F07, CF-02: presets", () => {
     ["private-network-servers", "servers: {allow_private_network: true}"],
     ["unrecorded-calls", "audit: {class_b_on_failure: open}"],
     ["unmasked-results", "sanitize: {enabled: false}"],
+    ["unchecked-arguments", "validation: {tool_arguments: false}"],
     ["admin-without-tls", "admin: {host: 0.0.0.0}"],
     ["any-origin", 'agents: {allowed_origins: ["*"]}'],
     ["plain-http-public-url", "agents: {public_url: 'http://mcp.example'}"],

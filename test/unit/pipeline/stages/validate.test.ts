@@ -1,0 +1,113 @@
+/** PR-22 and PR-23 through the pipeline: which calls never reach their server, what is said, and what is recorded. */
+import { expect, test } from "bun:test";
+import type { Revision } from "../../../../src/protocol/revisions.ts";
+import { clientOf, createDataPlane, outcomeText, ruleOf } from "../../../support/data-plane.ts";
+
+const counted = {
+  type: "object",
+  properties: { count: { type: "integer" } },
+  required: ["count"],
+  additionalProperties: false,
+};
+const fetching = { type: "object", $ref: "https://evil.example/schema.json" };
+const fake = {
+  name: "math",
+  tools: ["add", "free", "fetching", "hidden"],
+  schemas: { add: counted, free: { type: "object" }, fetching, hidden: counted },
+};
+const everything = { allowedTools: ["*"], allowedPrompts: ["*"], allowedResources: ["*"] };
+const state = [
+  ...clientOf("ci", everything),
+  ruleOf("no-hidden", { condition: { ignoreCase: false, targetPattern: "hidden" } }),
+];
+const bothScopes = [
+  ["math", ""],
+  ["all", "math__"],
+] as const;
+
+function openPlane() {
+  const plane = createDataPlane([fake], state);
+  const call = (name: string, args: unknown, revision: Revision = "2026-07-28", scope = "math") =>
+    plane.ask("ci", "tools/call", { name, arguments: args }, scope, {}, { revision });
+  const forwarded = () => plane.seen.filter((one) => one.includes("tools/call"));
+  return { ...plane, call, forwarded };
+}
+
+test.each(["2025-11-25", "2026-07-28"] as const)(
+  "PR-23: an agent of %s reads what is wrong as the tool's result",
+  async (revision) => {
+    const plane = openPlane();
+    const reply = await plane.call("add", { count: "hunter2", more: 1 }, revision);
+    const text = "Invalid arguments: /count must be integer; /more is not allowed";
+    expect(JSON.parse(outcomeText(reply))).toEqual({
+      content: [{ type: "text", text }],
+      isError: true,
+    });
+    expect(plane.forwarded()).toEqual([]);
+  },
+);
+
+test.each(["2024-11-05", "2025-03-26", "2025-06-18"] as const)(
+  "PR-23: an agent of %s gets an error of the protocol",
+  async (revision) => {
+    const plane = openPlane();
+    const { outcome } = await plane.call("add", {}, revision);
+    const fault = { name: "invalid-params", message: "Invalid params: /count is required" };
+    expect(outcome).toMatchObject({ kind: "fault", fault });
+    expect(plane.forwarded()).toEqual([]);
+  },
+);
+
+test.each(["2025-06-18", "2026-07-28"] as const)(
+  "PR-23: the refusal of an agent of %s is on record, in class B, with no intent",
+  async (revision) => {
+    const plane = openPlane();
+    await plane.call("add", { count: "5" }, revision);
+    expect(plane.records.map(({ event }) => event)).toEqual(["call.outcome"]);
+    const [record] = plane.records;
+    expect(record?.class).toBe("B");
+    expect(record?.level).toBe("synced");
+    expect(record?.facts).toMatchObject({ tool: "add", reason: "arguments-invalid" });
+  },
+);
+
+test("PR-23: what the schema allows goes on, in class A as ever", async () => {
+  for (const [scope, prefix] of bothScopes) {
+    const plane = openPlane();
+    await plane.call(`${prefix}add`, { count: 5 }, "2026-07-28", scope);
+    await plane.call(`${prefix}free`, { any: ["thing"] }, "2026-07-28", scope);
+    expect(plane.forwarded()).toEqual(["math tools/call add", "math tools/call free"]);
+    expect(plane.records.every((record) => record.class === "A")).toBe(true);
+    expect(plane.records.every(({ facts }) => facts.reason === undefined)).toBe(true);
+  }
+});
+
+test("PR-23: policy speaks before the schema does", async () => {
+  const reply = await openPlane().call("hidden", { count: "5" });
+  expect(outcomeText(reply)).toContain("Unknown tool: hidden");
+});
+
+test("PR-22: a tool whose schema cannot be used is in no list, and unknown by name", async () => {
+  for (const [scope, prefix] of bothScopes) {
+    const plane = openPlane();
+    const list = JSON.parse(outcomeText(await plane.ask("ci", "tools/list", undefined, scope)));
+    const names = list.tools.map((tool: { name: string }) => tool.name);
+    expect(names).toEqual([`${prefix}add`, `${prefix}free`]);
+    const rejected = await plane.call(`${prefix}fetching`, {}, "2026-07-28", scope);
+    const unknown = await plane.call(`${prefix}absent`, {}, "2026-07-28", scope);
+    expect(outcomeText(rejected)).toBe(outcomeText(unknown).replace("absent", "fetching"));
+    expect(plane.forwarded()).toEqual([]);
+    const reasons = plane.records.map(({ facts }) => facts.reason);
+    expect(reasons).toContain("schema-rejected");
+  }
+});
+
+test("S03: switched off, every call goes on and every tool is listed", async () => {
+  const plane = createDataPlane([fake], state, undefined, { argumentCheck: undefined });
+  for (const name of ["add", "fetching"]) {
+    await plane.ask("ci", "tools/call", { name, arguments: { count: "5" } }, "math");
+  }
+  expect(plane.seen.filter((one) => one.includes("tools/call")).length).toBe(2);
+  const list = JSON.parse(outcomeText(await plane.ask("ci", "tools/list", undefined, "math")));
+  expect(list.tools.length).toBe(3);
+});
