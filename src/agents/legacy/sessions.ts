@@ -145,12 +145,19 @@ export function createSessions(deps: {
       if (isFull(opening.principal.id)) endIdle();
       if (isFull(opening.principal.id)) return undefined;
       const id = randomSecret();
+      // One by one: what else an opening carries, such as the whole request, is not kept for as long.
       const session: LegacySession = {
-        ...opening,
         id,
         publicId: createHash("sha256").update(id).digest("hex").slice(0, 32),
-        startedAtMs: clock.nowMs(),
+        binding: opening.binding,
+        scope: opening.scope,
+        revision: opening.revision,
+        clientInfoText: opening.clientInfoText,
+        capabilitiesText: opening.capabilitiesText,
+        principal: opening.principal,
+        tokenDigest: opening.tokenDigest,
         calls: opening.calls ?? new Map(),
+        startedAtMs: clock.nowMs(),
         logLevel: undefined,
         isInitialized: false,
         // A socket and an SSE stream are read from the start.
