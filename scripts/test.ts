@@ -13,13 +13,14 @@ const checks: readonly Step[] = [
   () => runCommand("types", [tool("tsc"), "--noEmit"]),
   () => runIfThere("generated files", ["scripts/gen.ts", "scripts/gen-config-schema.ts"]),
   () => runTests("tidy", ["test/tidy.test.ts", "test/tidy-checks.test.ts", "test/step.test.ts"]),
-  () => runTests("unit", ["test/unit"]),
+  () => runTests("unit", ["test/unit"], {}, ["--timeout=60000"]),
 ];
 
 const costlier: readonly Step[] = [
   () => runCommand("build", [bun, "scripts/build.ts", "--if-needed"]),
   () => runTests("contract", ["test/contract"], {}, ["--timeout=60000"]),
   () => runTests("end to end", ["test/e2e"], {}, ["--timeout=120000"]),
+  () => runTests("cross matrix", ["test/matrix"], {}, ["--timeout=120000"]),
   () => runTests("conformance", ["test/conformance"], {}, ["--timeout=120000"]),
   () => runTests("fault, short", ["test/fault"], {}, ["--timeout=300000"]),
 ];

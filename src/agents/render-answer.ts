@@ -16,6 +16,7 @@ import {
   objectText,
   readObject,
   replaceSpans,
+  stringMember,
   withMembers,
 } from "../protocol/json-view.ts";
 import type { Outcome, RelayedMessage, ServerErrorBody } from "../protocol/messages.ts";
@@ -45,7 +46,8 @@ export function renderAnswer(
   switch (outcome.kind) {
     case "result": {
       if (asked.era === "legacy") {
-        return renderLegacy(asked, toLegacyResult(asked.method, outcome.result, asked.revision));
+        const told = callableTools(asked.method, outcome.result);
+        return renderLegacy(asked, toLegacyResult(asked.method, told, asked.revision));
       }
       const text = modernResultText(asked.method, outcome.result, serverInfoText);
       return renderResult(asked.idText ?? "null", text);
@@ -100,8 +102,7 @@ export function modernResultText(
   given: JsonObject,
   serverInfoText: string,
 ): string {
-  const isToolList = method === "tools/list" && given.text.includes('"execution"');
-  const result = isToolList ? withoutExecution(given) : given;
+  const result = withoutExecution(method, given, () => true);
   const has = (key: string) => findMember(result, key) !== undefined;
   const added: string[] = [];
   if (!has("resultType")) added.push('"resultType":"complete"');
@@ -125,13 +126,30 @@ export function modernResultText(
   return `{${added.join(",")}${result.members.length === 0 ? "" : ","}${text.slice(1)}`;
 }
 
+/**
+ * Tools that run as tasks alone are called like any other: the gateway offers no tasks of 2025-11-25 and drives them
+ * itself. A client that read otherwise would not call them.
+ */
+function callableTools(method: string, result: JsonObject): JsonObject {
+  if (method !== "tools/list" || !result.text.includes('"taskSupport"')) return result;
+  return withoutExecution(method, result, (tool) => {
+    const execution = objectMember(tool, "execution");
+    return execution !== undefined && stringMember(execution, "taskSupport") === "required";
+  });
+}
+
 /** `execution` is of the older revisions alone, on each tool of a list. */
-function withoutExecution(result: JsonObject): JsonObject {
+function withoutExecution(
+  method: string,
+  result: JsonObject,
+  isMeant: (tool: JsonObject) => boolean,
+): JsonObject {
   const { text } = result;
+  if (method !== "tools/list" || !text.includes('"execution"')) return result;
   const edits = (arrayMember(result, "tools") ?? []).flatMap((span) => {
     if (text[span.start] !== "{") return [];
     const tool = readObject(text, span.start);
-    if (findMember(tool, "execution") === undefined) return [];
+    if (findMember(tool, "execution") === undefined || !isMeant(tool)) return [];
     return [{ span, by: objectText(withMembers(tool, { execution: undefined })) }];
   });
   return edits.length === 0 ? result : readObject(replaceSpans(text, edits), result.start);

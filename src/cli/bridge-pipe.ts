@@ -18,7 +18,7 @@ export interface BridgePipeOptions {
 export interface BridgePipe {
   /** Takes a message of the client. */
   take(text: string): void;
-  /** Resolves when every request is answered, at the latest after a few seconds. */
+  /** Resolves when every request that will be answered is, at the latest after a few seconds. */
   finish(): Promise<void>;
   close(): void;
   /** Rejects where going on is of no use: the credential no longer holds. */
@@ -29,6 +29,7 @@ export interface BridgePipe {
 interface Outline {
   readonly id?: string | number;
   readonly method?: string;
+  readonly params?: { readonly requestId?: string | number };
   readonly error?: unknown;
 }
 
@@ -46,6 +47,7 @@ export async function createBridgePipe(options: BridgePipeOptions): Promise<Brid
   const { write, note } = options;
   const failed = Promise.withResolvers<never>();
   failed.promise.catch(() => {});
+  /** Methods of the requests that are out, by id. */
   const open = new Map<string | number, string>();
   const waiting: string[] = [];
   /** Set while messages may be sent: connected, and the handshake repeated where there was one. */
@@ -80,10 +82,19 @@ export async function createBridgePipe(options: BridgePipeOptions): Promise<Brid
     if (id !== undefined && method === undefined) {
       // A handshake that was refused is not repeated.
       if (id === initialize?.id && readOutline(text).error !== undefined) initialize = undefined;
-      open.delete(id);
-      if (open.size === 0) idle?.();
+      settle(id);
     }
     write(text);
+  }
+
+  function settle(id: string | number): void {
+    open.delete(id);
+    if (idle !== undefined && !isWaiting()) idle();
+  }
+
+  /** A listen lasts until somebody ends it: there is no answer to wait for. */
+  function isWaiting(): boolean {
+    return [...open.values()].some((method) => method !== "subscriptions/listen");
   }
 
   async function connect(): Promise<void> {
@@ -124,14 +135,18 @@ export async function createBridgePipe(options: BridgePipeOptions): Promise<Brid
   await connect();
   return {
     take(text) {
-      const { id, method } = readOutline(text);
+      const { id, method, params } = readOutline(text);
       if (method === "initialize" && id !== undefined) initialize = { id, text };
       if (method === "notifications/initialized") initialized = text;
-      if (method !== undefined && id !== undefined) open.set(id, text);
+      // What the client withdraws is not answered.
+      if (method === "notifications/cancelled" && params?.requestId !== undefined) {
+        settle(params.requestId);
+      }
+      if (method !== undefined && id !== undefined) open.set(id, method);
       send(text);
     },
     async finish() {
-      if (open.size === 0) return;
+      if (!isWaiting()) return;
       const answered = new Promise<void>((resolve) => {
         idle = resolve;
       });

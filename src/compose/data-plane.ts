@@ -93,6 +93,7 @@ export function createGatewayDispatch(parts: Parts) {
       ttlMs: config.cache.listTtlSeconds * 1000,
     }),
     states: parts.requestStates,
+    taskIds: parts.taskIds,
     gateway: { name: "mcp-gateway", version },
     mergeTimeoutMs,
     callTimeoutMs: config.call.timeoutSeconds * 1000,

@@ -13,8 +13,9 @@ import type { CallRecord, Exchange } from "./exchange.ts";
 import { settingOf } from "./stages/cache.ts";
 
 /**
- * A: tools, unless the operator vouched that they only read harmless data. B: those, resource and prompt reads, and refusals of
- * known principals. C: lists, discovery, listens, answers from memory, notifications.
+ * A: tools, and what makes a tool's task go on or stop, unless the operator vouched that they only read harmless data.
+ * B: those, resource and prompt reads, and refusals of known principals. C: lists, discovery, listens, answers from
+ * memory, notifications.
  */
 export function classOf(x: Exchange): AuditClass {
   const method = x.method?.method;
@@ -22,9 +23,11 @@ export function classOf(x: Exchange): AuditClass {
   if (x.method?.listMember !== undefined || x.method?.lasts || method === "server/discover") {
     return "C";
   }
-  if (method !== "tools/call") return "B";
+  if (!actingMethods.has(method)) return "B";
   return settingOf(x)?.readOnly === true && isHarmless(dataClassOf(x)) ? "B" : "A";
 }
+
+const actingMethods = new Set(["tools/call", "tasks/update", "tasks/cancel"]);
 
 function isHarmless(dataClass: DataClass | undefined): boolean {
   return dataClass === "PUBLIC" || dataClass === "INTERNAL";

@@ -96,6 +96,7 @@ function createExchange(deps: DispatchDeps, incoming: Incoming, sink: Sink): Exc
     release: undefined,
     scope: undefined,
     resolved: undefined,
+    taskId: undefined,
     decision: undefined,
     listened: undefined,
     round: 0,

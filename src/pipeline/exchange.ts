@@ -81,6 +81,8 @@ export interface Exchange {
   /** Written by authorize: the scope, the server and own name of the target, the decision; what a listen may hear. */
   scope: Scope | undefined;
   resolved: ResolvedName | undefined;
+  /** Written by authorize for requests about a task: the server's own id of it; `resolved` is its tool then. */
+  taskId: string | undefined;
   decision: Decision | undefined;
   listened: Listened | undefined;
   /** Written by resume: how many questions of its server the call has led to before this request. */

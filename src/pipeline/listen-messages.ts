@@ -37,6 +37,11 @@ export function resourceUpdated(idText: string, params: JsonObject): RelayedMess
   return { method: "notifications/resources/updated", params: withSubscription(params, idText) };
 }
 
+/** `params` are of a task under the id its listener knows. */
+export function taskChanged(idText: string, params: JsonObject): RelayedMessage {
+  return { method: "notifications/tasks", params: withSubscription(params, idText) };
+}
+
 export function closingResult(idText: string): Outcome {
   const result = readObject('{"resultType":"complete"}');
   return { kind: "result", result: withSubscription(result, idText) };

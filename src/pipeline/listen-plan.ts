@@ -1,5 +1,5 @@
 /**
- * Which servers a listener follows, and for what: the list changes of every server that it sees, and each URI at the
+ * Which servers a listener follows, and for what: the list changes of every server that it sees, and each URI and task at the
  * server it may read it from. Made when a listen begins, and again whenever the operators' state changed.
  */
 import type { Principal } from "../identity/principal.ts";
@@ -7,10 +7,17 @@ import { emptyFilter, isEmptyFilter, type ListenFilter } from "../protocol/liste
 import { includesUri } from "../route/merge.ts";
 import { serversOf } from "../route/names.ts";
 import type { Scope, Snapshot } from "../state/snapshot.ts";
+import { ownTasks } from "./listened-tasks.ts";
 import type { ResourceOwners } from "./resource-owners.ts";
+import type { TaskIds } from "./task-ids.ts";
 
 /** What to follow, by server name. */
 export type ListenPlan = ReadonlyMap<string, ListenFilter>;
+
+export interface PlanDeps {
+  readonly owners: ResourceOwners;
+  readonly taskIds: TaskIds;
+}
 
 export interface ListenQuestion {
   readonly filter: ListenFilter;
@@ -23,11 +30,12 @@ export interface ListenQuestion {
 export const listenUrisMax = 1_000;
 
 export async function planListen(
-  owners: ResourceOwners,
+  { owners, taskIds }: PlanDeps,
   asked: ListenQuestion,
 ): Promise<ListenPlan> {
   const { filter, scope, principal, snapshot } = asked;
   const uris = await ownedUris(owners, asked);
+  const tasks = ownTasks(taskIds, asked, filter.taskIds);
   const plan = new Map<string, ListenFilter>();
   for (const server of serversOf(scope, snapshot.servers)) {
     if (!snapshot.policy.seesServer(principal, server)) continue;
@@ -37,6 +45,7 @@ export async function planListen(
       promptsListChanged: filter.promptsListChanged && contributes(scope, "prompts", server),
       resourcesListChanged: filter.resourcesListChanged && contributes(scope, "resources", server),
       resourceSubscriptions: uris.get(server) ?? [],
+      taskIds: [...(tasks.get(server)?.keys() ?? [])],
     };
     if (!isEmptyFilter(wanted)) plan.set(server, wanted);
   }

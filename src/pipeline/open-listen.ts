@@ -1,30 +1,38 @@
 /**
  * One `subscriptions/listen` while it lasts: follows the servers of its plan, acknowledges first, then passes changes
- * on: list changes coalesced over all servers, updates of resources as they come. `listens.ts` keeps it; it makes a
+ * on: list changes coalesced over all servers, updates of resources and tasks as they come. `listens.ts` keeps it; it makes a
  * new plan when told that the operators' state changed.
  */
 import type { Authenticator } from "../identity/authenticator.ts";
-import { objectMember, readObject } from "../protocol/json-view.ts";
-import { isEmptyFilter, type ListenFilter, renderListenFilter } from "../protocol/listen-filter.ts";
+import type { JsonObject } from "../protocol/json-view.ts";
+import { isEmptyFilter } from "../protocol/listen-filter.ts";
 import type { RelayedMessage } from "../protocol/messages.ts";
-import type { Listening, ServerChange, ServerClient, Servers } from "../servers/client.ts";
+import type { ServerChange, Servers } from "../servers/client.ts";
 import type { CurrentSnapshot, Snapshot } from "../state/snapshot.ts";
 import type { Exchange } from "./exchange.ts";
+import { type Followed, flagOf, honouredOf, isFollowed, startFollowing } from "./followed.ts";
 import {
   acknowledgement,
   type ListKind,
   listChanged,
   listKinds,
   resourceUpdated,
+  taskChanged,
 } from "./listen-messages.ts";
-import { type ListenPlan, type ListenQuestion, mayHear, planListen } from "./listen-plan.ts";
-import type { ResourceOwners } from "./resource-owners.ts";
+import {
+  type ListenPlan,
+  type ListenQuestion,
+  mayHear,
+  type PlanDeps,
+  planListen,
+} from "./listen-plan.ts";
+import { ownTasks, taskAsTold } from "./listened-tasks.ts";
 import { isFault, isOriginAllowed } from "./stages/authenticate.ts";
 import { visibleScope } from "./stages/authorize.ts";
+import { findTask } from "./task-access.ts";
 
-export interface OpenListenDeps {
+export interface OpenListenDeps extends PlanDeps {
   readonly servers: Pick<Servers, "get">;
-  readonly owners: ResourceOwners;
   readonly authenticator: Authenticator;
   readonly current: Pick<CurrentSnapshot, "get">;
 }
@@ -33,6 +41,8 @@ export interface OpenListenDeps {
 export interface Listen extends ListenQuestion {
   /** Source text of the request's id. */
   readonly idText: string;
+  /** Source text of what the listener declared. */
+  readonly capabilitiesText: string;
   readonly plan: ListenPlan;
   readonly incoming: Pick<Exchange["incoming"], "credential" | "origin" | "scope">;
   readonly relay: (message: RelayedMessage) => void;
@@ -49,33 +59,16 @@ export interface OpenListen {
   stateChanged(next: Snapshot): void;
 }
 
-interface Followed {
-  readonly client: ServerClient;
-  readonly filter: ListenFilter;
-  readonly listening: Listening;
-  /** Undefined until the server has said. */
-  honoured: ListenFilter | undefined;
-  /** The lists it has, whether it tells of their changes or not; undefined until it is known. */
-  lists: readonly ListKind[] | undefined;
-  /** Resolves when both are known, or cannot be. */
-  readonly known: Promise<unknown>;
-}
-
 /** Longest the acknowledgement waits for servers; one that is late is taken at its word for all of it. */
 const honouredWaitMs = 2_000;
 /** List changes of one kind within this time are one change. */
 const coalesceMs = 50;
-/** Updates kept until the acknowledgement is out, by URI. */
+/** Updates kept until the acknowledgement is out, by URI or task. */
 const heldMax = 256;
 
-const flagOf = {
-  tools: "toolsListChanged",
-  prompts: "promptsListChanged",
-  resources: "resourcesListChanged",
-} as const satisfies Record<ListKind, keyof ListenFilter>;
-
 export function openListen(deps: OpenListenDeps, listen: Listen): OpenListen {
-  const { idText, incoming, relay } = listen;
+  const { idText, capabilitiesText, incoming, relay } = listen;
+  const tasks = ownTasks(deps.taskIds, listen, listen.filter.taskIds);
   const followed = new Map<string, Followed>();
   const dueKinds = new Set<ListKind>();
   const held = new Map<string, RelayedMessage>();
@@ -94,7 +87,7 @@ export function openListen(deps: OpenListenDeps, listen: Listen): OpenListen {
       const known = followed.get(server);
       if (client === undefined || isFollowed(known, client, filter)) continue;
       const listening = client.listen(filter, (change) => hear(server, change));
-      followed.set(server, startFollowing(client, filter, listening));
+      followed.set(server, startFollowing(server, client, filter, listening, honouredWaitMs));
       // The new one first, so that nothing is missed in between.
       known?.listening.close();
     }
@@ -113,21 +106,36 @@ export function openListen(deps: OpenListenDeps, listen: Listen): OpenListen {
       case "resources":
         announce(change.kind);
         return;
+      case "task":
+        hearTask(server, change.taskId, change.params);
+        return;
       case "resource": {
         if (!followed.get(server)?.filter.resourceSubscriptions.length) return;
         // It may be a part of what was subscribed to, so it is decided on its own.
         const asked = { scope, principal, snapshot: deps.current.get() };
         if (!mayHear(asked, server, change.uri)) return;
-        const message = resourceUpdated(idText, change.params);
-        if (isAcknowledged) relay(message);
-        else if (held.size < heldMax || held.has(change.uri)) held.set(change.uri, message);
+        tell(change.uri, resourceUpdated(idText, change.params));
         return;
       }
-      case "task":
-        return;
       default:
         change satisfies never;
     }
+  }
+
+  /** A task may be forbidden since, as far as its tool is. */
+  function hearTask(server: string, taskId: string, params: JsonObject): void {
+    const outwardId = tasks.get(server)?.get(taskId);
+    if (outwardId === undefined) return;
+    const asked = { scope, principal, snapshot: deps.current.get() };
+    if (findTask(deps.taskIds, asked, outwardId) === undefined) return;
+    const told = taskAsTold({ scope, capabilitiesText }, server, outwardId, params);
+    tell(outwardId, taskChanged(idText, told));
+  }
+
+  /** Of each thing the latest, once the acknowledgement is out. */
+  function tell(about: string, message: RelayedMessage): void {
+    if (isAcknowledged) relay(message);
+    else if (held.size < heldMax || held.has(about)) held.set(about, message);
   }
 
   function announce(kind: ListKind): void {
@@ -145,7 +153,7 @@ export function openListen(deps: OpenListenDeps, listen: Listen): OpenListen {
   async function acknowledge(): Promise<void> {
     await atMost(Promise.all([...followed.values()].map(({ known }) => known)), honouredWaitMs);
     if (isEnded) return;
-    wanted = honouredOf(listen, [...followed.values()]);
+    wanted = honouredOf(listen, [...followed.values()], tasks);
     isAcknowledged = true;
     relay(acknowledgement(idText, wanted));
     if (isEmptyFilter(wanted)) {
@@ -173,7 +181,7 @@ export function openListen(deps: OpenListenDeps, listen: Listen): OpenListen {
     }
     principal = found;
     scope = now;
-    const plan = await planListen(deps.owners, { filter: wanted, scope, principal, snapshot });
+    const plan = await planListen(deps, { filter: wanted, scope, principal, snapshot });
     if (!isEnded && own === plans) follow(plan);
   }
 
@@ -203,66 +211,6 @@ export function openListen(deps: OpenListenDeps, listen: Listen): OpenListen {
       for (const kind of listKinds) announce(kind);
       planAnew(next).catch(end);
     },
-  };
-}
-
-function startFollowing(
-  client: ServerClient,
-  filter: ListenFilter,
-  listening: Listening,
-): Followed {
-  const known = Promise.all([
-    listening.honoured.then((honoured) => {
-      one.honoured = honoured;
-    }),
-    client.facts(AbortSignal.timeout(honouredWaitMs)).then(
-      ({ capabilitiesText }) => {
-        const capabilities = readObject(capabilitiesText);
-        one.lists = listKinds.filter((kind) => objectMember(capabilities, kind) !== undefined);
-      },
-      () => {},
-    ),
-  ]);
-  const one: Followed = { client, filter, listening, known, honoured: undefined, lists: undefined };
-  return one;
-}
-
-function isFollowed(
-  known: Followed | undefined,
-  client: ServerClient,
-  filter: ListenFilter,
-): boolean {
-  if (known === undefined || known.client !== client) return false;
-  return renderListenFilter(known.filter) === renderListenFilter(filter);
-}
-
-/**
- * The union of what the servers honour. A list is the gateway's own as well, since it changes with servers that come
- * and go and with policy: it is honoured wherever there is one, whatever its server can tell.
- */
-function honouredOf(
-  { filter, scope }: Pick<Listen, "filter" | "scope">,
-  followed: readonly Followed[],
-): ListenFilter {
-  const isMerged = scope.kind !== "server";
-  const flag = (kind: ListKind) => {
-    const key = flagOf[kind];
-    const has = ({ honoured, lists }: Followed) =>
-      honoured === undefined || honoured[key] || lists?.includes(kind);
-    return filter[key] && (isMerged || followed.some((one) => one.filter[key] && has(one)));
-  };
-  const uris = new Set(
-    followed.flatMap(({ filter: asked, honoured = asked }) => {
-      const told = new Set(honoured.resourceSubscriptions);
-      return asked.resourceSubscriptions.filter((uri) => told.has(uri));
-    }),
-  );
-  return {
-    toolsListChanged: flag("tools"),
-    promptsListChanged: flag("prompts"),
-    resourcesListChanged: flag("resources"),
-    resourceSubscriptions: filter.resourceSubscriptions.filter((uri) => uris.delete(uri)),
-    taskIds: [],
   };
 }
 

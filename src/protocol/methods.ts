@@ -10,7 +10,7 @@ export interface MethodFacts {
   readonly method: string;
   readonly eras: readonly Era[];
   /** The params member that names the target, mirrored in `Mcp-Name`. */
-  readonly nameMember: "name" | "uri" | undefined;
+  readonly nameMember: "name" | "uri" | "taskId" | undefined;
   /** What a call acts on, or what a list lists. */
   readonly target: TargetKind | undefined;
   /** The result member that holds the list, for list methods. */
@@ -19,6 +19,8 @@ export interface MethodFacts {
   readonly cacheable: boolean;
   /** The server capability it needs. */
   readonly capability: "tools" | "prompts" | "resources" | "completions" | undefined;
+  /** It is about a task, so its request must declare the tasks extension; its target is the task's tool. */
+  readonly isAboutTask: boolean;
   /** It has no answer of its own: it lasts until the agent or the gateway ends it. */
   readonly lasts: boolean;
 }
@@ -37,10 +39,16 @@ function facts(method: string, more: Partial<MethodFacts> = {}): readonly [strin
       listMember: undefined,
       cacheable: false,
       capability: undefined,
+      isAboutTask: false,
       lasts: false,
       ...more,
     },
   ];
+}
+
+function aboutTask(method: string): readonly [string, MethodFacts] {
+  const eras: readonly Era[] = ["modern"];
+  return facts(method, { eras, target: "tool", nameMember: "taskId", isAboutTask: true });
 }
 
 export const methods: ReadonlyMap<string, MethodFacts> = new Map([
@@ -81,6 +89,9 @@ export const methods: ReadonlyMap<string, MethodFacts> = new Map([
     capability: "resources",
   }),
   facts("completion/complete", { capability: "completions" }),
+  aboutTask("tasks/get"),
+  aboutTask("tasks/update"),
+  aboutTask("tasks/cancel"),
   facts("subscriptions/listen", { eras: ["modern"], lasts: true }),
 ]);
 

@@ -13,6 +13,7 @@ import {
   withMembers,
 } from "../protocol/json-view.ts";
 import { modernRevisions } from "../protocol/revisions.ts";
+import { declaresTasks, tasksExtension } from "../protocol/tasks.ts";
 import type { Scope } from "../state/snapshot.ts";
 
 export interface ServerSelf {
@@ -54,7 +55,7 @@ export function mergeDiscovery(
   );
 }
 
-/** Extensions and experiments have no server's name in their methods, so they work here alone. */
+/** Most extensions, and experiments, have no server's name in their methods, so they work here alone. */
 function ownCapabilities(capabilities: JsonObject): string {
   const kept: Record<string, string> = {};
   for (const name of listing) {
@@ -84,6 +85,10 @@ function joinedCapabilities(parts: readonly JsonObject[]): string {
     kept.resources = `{"listChanged":true${canSubscribe ? ',"subscribe":true' : ""}}`;
   }
   for (const name of services) if (has(name)) kept[name] = "{}";
+  // A task's id says whose it is.
+  if (parts.some((part) => declaresTasks(objectText(part)))) {
+    kept.extensions = `{"${tasksExtension}":{}}`;
+  }
   return render(kept);
 }
 

@@ -17,6 +17,7 @@ import {
   skipSpace,
   skipValue,
 } from "../protocol/json-view.ts";
+import { isAskingTask } from "../protocol/tasks.ts";
 import { builtInNames, createSensitiveNames, type SensitiveNames } from "./fields.ts";
 
 export interface RedactOptions {
@@ -75,7 +76,12 @@ export function redactResult(result: JsonObject, options: RedactOptions = {}): R
   if (!names.mayOccurIn(text)) return { result, masked: 0 };
   try {
     const limits = { depthMax, embeddingMax, names };
-    const { text: cleaned, masked } = redactText(text, limits, 0, isInputRequired(result));
+    const { text: cleaned, masked } = redactText(
+      text,
+      limits,
+      0,
+      isInputRequired(result) || isAskingTask(result),
+    );
     return masked === 0 ? { result, masked } : { result: readObject(cleaned), masked };
   } catch (error) {
     return withhold(error instanceof LimitHit ? "redaction-limit" : "redaction-failed");

@@ -9,19 +9,21 @@ import { findRefusal } from "../protocol/input-refusal.ts";
 import { askingMethods, readInputResponses } from "../protocol/input-required.ts";
 import { stringMember } from "../protocol/json-view.ts";
 import type { McpRequest, Outcome, RelayedMessage } from "../protocol/messages.ts";
-import { type ParamHeader, paramHeaders } from "../protocol/param-headers.ts";
+import type { ParamHeader } from "../protocol/param-headers.ts";
 import { toErrorBody } from "./answer.ts";
 import type { CallContext } from "./client.ts";
 import type { Connection, Link } from "./connection.ts";
-import { faultOf, invalidAnswer, unanswered } from "./faults.ts";
-import { featuresOf, resultTypesOf } from "./features.ts";
-import { addCallHeaders } from "./http.ts";
+import { failed, faultOf, invalidAnswer, unanswered } from "./faults.ts";
+import { featuresOf } from "./features.ts";
+import { type AsTaskDeps, asTask } from "./legacy/as-task.ts";
+import type { HeldTasks } from "./legacy/held-tasks.ts";
 import { type Round, startLiveCall } from "./legacy/live-call.ts";
 import { createLogLevels } from "./legacy/log-level.ts";
 import type { ParkedCalls } from "./legacy/parked-calls.ts";
-import { legacyHeaders } from "./legacy/session.ts";
 import type { Session, SessionPool } from "./legacy/session-pool.ts";
-import { modernError, renderLegacy } from "./legacy/to-legacy.ts";
+import type { TaskCall } from "./legacy/task-call.ts";
+import { taskIdOf, taskParamText } from "./legacy/task-messages.ts";
+import { modernError } from "./legacy/to-legacy.ts";
 import {
   isUrlRefused,
   isUrlRetry,
@@ -29,21 +31,22 @@ import {
   urlRefused,
   urlRequiredCode,
 } from "./legacy/url-required.ts";
-import { modernHeaders, renderModern } from "./modern.ts";
-import { renderCancellation } from "./outgoing.ts";
 import { toRelayed } from "./relayed.ts";
 import { whyAgain } from "./repeat.ts";
 import type { ServerSpec } from "./spec.ts";
-import type { WireAnswer, WireRequest } from "./wire.ts";
+import type { WireAnswer } from "./wire.ts";
+import { createCallWriter } from "./write-call.ts";
 
 export interface CallerOptions {
   readonly spec: ServerSpec;
   readonly connection: Connection;
   readonly sessions: SessionPool;
   readonly parked: ParkedCalls;
+  readonly tasks: HeldTasks;
   readonly questionWindowMs: number;
   readonly tools: {
     readonly paramHeaders: (tool: string) => readonly ParamHeader[];
+    readonly needsTask: AsTaskDeps["needsTask"];
     /** Lists the tools again. */
     readonly refresh: (signal: AbortSignal) => Promise<void>;
   };
@@ -83,11 +86,12 @@ const unknownState: Outcome = Object.freeze({
 });
 
 export function createCaller(options: CallerOptions): CallServer {
-  const { spec, connection, sessions, parked, clock } = options;
-  const { kind } = spec.transport;
-  const isHttp = kind === "streamable-http";
-  const hasHeaders = isHttp || kind === "http-sse";
-  const isProcess = kind === "stdio";
+  const { spec, connection, sessions, parked, tasks, clock } = options;
+  const isProcess = spec.transport.kind === "stdio";
+  const { paramHeaders } = options.tools;
+  const writeCall = createCallWriter({ spec, ownInfoText: options.ownInfoText, paramHeaders });
+  const { needsTask } = options.tools;
+  const taskDeps = { server: spec.name, tasks, needsTask, clock };
   const logLevels = createLogLevels();
 
   async function call(
@@ -112,9 +116,10 @@ export function createCaller(options: CallerOptions): CallServer {
       relay(message);
     };
     const asked: Asked = { request, context, relay: passOn };
+    const isAboutTask = request.method.startsWith("tasks/");
     for (let isFirst = true; ; isFirst = false) {
       const leftMs = isFirst ? timeoutMs : timeoutMs - (clock.monotonicMs() - startedMs);
-      let place = placeAtHand(request);
+      let place = (isAboutTask ? homeOf(request) : undefined) ?? placeAtHand(request);
       if (place === undefined) {
         try {
           place = await findPlace(request, context, Math.max(1, leftMs));
@@ -140,9 +145,16 @@ export function createCaller(options: CallerOptions): CallServer {
       const answer = await sendTo(place, asked, Math.max(1, leftMs));
       if (answer.kind !== "fault") place.connection.noteAnswer();
       const again = isFirst && !hasRelayed ? whyAgain(spec, link, request, answer) : undefined;
-      if (again === undefined) return toOutcome(link, request, answer);
+      if (again === undefined) {
+        if (!isAboutTask || link.facts.era === "modern") return toOutcome(link, request, answer);
+        const restMs = Math.max(1, timeoutMs - (clock.monotonicMs() - startedMs));
+        return tasks.tell(request, link, answer, { signal: context.signal, timeoutMs: restMs });
+      }
       if (again === "headers") await options.tools.refresh(context.signal).catch(() => {});
-      else if (again !== "harmless") place.connection.drop(link, { forgetEra: again === "era" });
+      else if (again !== "harmless") {
+        place.connection.drop(link, { forgetEra: again === "era" });
+        tasks.lost(link);
+      }
     }
   }
 
@@ -155,6 +167,15 @@ export function createCaller(options: CallerOptions): CallServer {
 
   function needsSession({ facts }: Link, request: McpRequest): boolean {
     return facts.era === "legacy" && (isProcess || featuresOf(request) !== noFeatures);
+  }
+
+  /** Where a legacy server's task lives, as far as that is known. */
+  function homeOf(request: McpRequest): Place | undefined {
+    const home = tasks.homeOf(taskIdOf(request));
+    if (home === undefined) return undefined;
+    if (home.link.wire.isOpen()) return { ...home, features: noFeatures, session: undefined };
+    tasks.lost(home.link);
+    return undefined;
   }
 
   /** Connects where needed. Rejects with GatewayError. */
@@ -186,18 +207,24 @@ export function createCaller(options: CallerOptions): CallServer {
   }
 
   function sendTo(place: Place, asked: Asked, timeoutMs: number): Promise<WireAnswer> {
-    const { link, session, features } = place;
-    if (session === undefined) return send(link, asked, timeoutMs);
-    if (askingMethods.has(asked.request.method))
-      return startCall(session, link, asked, features, timeoutMs);
-    return send(link, asked, timeoutMs).finally(() => sessions.release(session));
+    const { link, session } = place;
+    const task = asTask(taskDeps, place, asked.request, asked.context);
+    if (task !== undefined && !("perform" in task)) {
+      if (session !== undefined) sessions.release(session);
+      return Promise.resolve(failed(task, false));
+    }
+    if (session === undefined) return send(link, asked, task, timeoutMs);
+    if (askingMethods.has(asked.request.method)) {
+      return startCall(session, place, asked, task, timeoutMs);
+    }
+    return send(link, asked, task, timeoutMs).finally(() => sessions.release(session));
   }
 
   function startCall(
     session: Session,
-    link: Link,
+    { link, features }: Place,
     asked: Asked,
-    features: ClientFeatures,
+    task: TaskCall | undefined,
     timeoutMs: number,
   ): Promise<WireAnswer> {
     const call = startLiveCall({
@@ -205,7 +232,8 @@ export function createCaller(options: CallerOptions): CallServer {
       link,
       features,
       windowMs: options.questionWindowMs,
-      request: wireRequest(link, asked),
+      request: written(link, asked, task),
+      task,
       park: parked.park,
       onEnd(ended) {
         session.calls.delete(ended);
@@ -216,10 +244,20 @@ export function createCaller(options: CallerOptions): CallServer {
     return call.round(roundOf(asked, timeoutMs));
   }
 
-  function send(link: Link, asked: Asked, timeoutMs: number): Promise<WireAnswer> {
+  function written(link: Link, { request, context }: Asked, task: TaskCall | undefined) {
+    return writeCall(link, request, context, task && taskParamText);
+  }
+
+  function send(
+    link: Link,
+    asked: Asked,
+    task: TaskCall | undefined,
+    timeoutMs: number,
+  ): Promise<WireAnswer> {
     const { request, context, relay } = asked;
-    return link.wire.request({
-      ...wireRequest(link, asked),
+    const perform = task?.perform ?? link.wire.request;
+    return perform({
+      ...written(link, asked, task),
       signal: context.signal,
       timeoutMs,
       onNotification(notification) {
@@ -227,37 +265,6 @@ export function createCaller(options: CallerOptions): CallServer {
         if (message !== undefined) relay(message);
       },
     });
-  }
-
-  function wireRequest(
-    { wire, facts }: Link,
-    { request, context }: Asked,
-  ): Omit<WireRequest, "signal" | "timeoutMs" | "onNotification"> {
-    const id = wire.nextId();
-    const isModern = facts.era === "modern";
-    const headers: Record<string, string> = {};
-    if (hasHeaders) {
-      addCallHeaders(headers, context.headers);
-      Object.assign(headers, isModern ? modernHeaders(request) : legacyHeaders(facts.revision));
-      if (isModern && request.method === "tools/call") Object.assign(headers, mirrored(request));
-    }
-    return {
-      id,
-      method: request.method,
-      text: isModern
-        ? renderModern(request, id, options.ownInfoText, facts.capabilitiesText)
-        : renderLegacy(request, id),
-      headers,
-      cancellation: isModern && isHttp ? undefined : renderCancellation(id),
-      resultTypes: isModern ? resultTypesOf(request, facts.capabilitiesText) : undefined,
-    };
-  }
-
-  function mirrored({ params }: McpRequest): Readonly<Record<string, string>> | undefined {
-    const tool = params && stringMember(params, "name");
-    if (tool === undefined || params === undefined) return undefined;
-    const found = options.tools.paramHeaders(tool);
-    return found.length === 0 ? undefined : paramHeaders(found, params);
   }
 
   function toOutcome({ facts }: Link, request: McpRequest, answer: WireAnswer): Outcome {

@@ -8,6 +8,7 @@ import { type ParamHeader, readParamHeaders } from "../protocol/param-headers.ts
 import type { CatalogueTool, ServerClient } from "./client.ts";
 import { ownRequest } from "./era.ts";
 import { cancelled, errorOf, invalidAnswer } from "./faults.ts";
+import { needsTask } from "./legacy/task-messages.ts";
 
 export interface CatalogueOptions {
   readonly client: Pick<ServerClient, "call" | "spec">;
@@ -29,6 +30,8 @@ export interface Catalogue {
   knowsTool(name: string): boolean | undefined;
   /** The arguments a tool mirrors into headers, as last listed. */
   paramHeaders(name: string): readonly ParamHeader[];
+  /** Whether a tool runs as a task alone, as last listed. */
+  needsTask(name: string): boolean;
   invalidate(): void;
 }
 
@@ -43,6 +46,7 @@ export function createCatalogue(options: CatalogueOptions): Catalogue {
   let listing: Promise<Tools> | undefined;
   /** Kept past the TTL: an old answer beats none, and the server says when a header is missing. */
   let mirrored: ReadonlyMap<string, readonly ParamHeader[]> = new Map();
+  let taskTools: ReadonlySet<string> = new Set();
   let generation = 0;
 
   /** The shared listing has its own time limit: one caller that leaves must not end it for the others. */
@@ -63,6 +67,7 @@ export function createCatalogue(options: CatalogueOptions): Catalogue {
         .map(({ name, text }) => [name, readParamHeaders(text)] as const)
         .filter(([, headers]) => headers.length > 0),
     );
+    taskTools = new Set([...tools.values()].filter(({ text }) => needsTask(text)).map(nameOf));
     return tools;
   }
 
@@ -78,11 +83,16 @@ export function createCatalogue(options: CatalogueOptions): Catalogue {
     },
     knowsTool: (name) => fresh()?.has(name),
     paramHeaders: (name) => mirrored.get(name) ?? none,
+    needsTask: (name) => taskTools.has(name),
     invalidate() {
       generation += 1;
       known = undefined;
     },
   };
+}
+
+function nameOf({ name }: CatalogueTool): string {
+  return name;
 }
 
 async function listPages(options: CatalogueOptions): Promise<Tools> {

@@ -9,6 +9,8 @@ import { featuresOfText } from "./features.ts";
 export interface Catalogues {
   /** The catalogue for a client that declares this (source text). */
   of(clientCapabilitiesText: string): Catalogue;
+  /** Whether a tool runs as a task alone, as such a client lists it; before the server's era is known all share one list. */
+  needsTask(name: string, clientCapabilitiesText: string): boolean;
   invalidate(): void;
 }
 
@@ -21,19 +23,23 @@ export function createCatalogues(
 ): Catalogues {
   const shared = createCatalogue({ ...options, clientCapabilitiesText: "{}" });
   const others = new Map<string, Catalogue>();
+
+  function of(clientCapabilitiesText: string): Catalogue {
+    const features = featuresOfText(clientCapabilitiesText);
+    if (features === noFeatures || !hasSessions()) return shared;
+    const key = renderLegacyCapabilities(features);
+    const known = others.get(key);
+    if (known !== undefined) return known;
+    const [oldest] = others.size < cataloguesMax ? [] : others.keys();
+    if (oldest !== undefined) others.delete(oldest);
+    const made = createCatalogue({ ...options, clientCapabilitiesText: key });
+    others.set(key, made);
+    return made;
+  }
+
   return {
-    of(clientCapabilitiesText) {
-      const features = featuresOfText(clientCapabilitiesText);
-      if (features === noFeatures || !hasSessions()) return shared;
-      const key = renderLegacyCapabilities(features);
-      const known = others.get(key);
-      if (known !== undefined) return known;
-      const [oldest] = others.size < cataloguesMax ? [] : others.keys();
-      if (oldest !== undefined) others.delete(oldest);
-      const made = createCatalogue({ ...options, clientCapabilitiesText: key });
-      others.set(key, made);
-      return made;
-    },
+    of,
+    needsTask: (name, declared) => of(declared).needsTask(name) || shared.needsTask(name),
     invalidate() {
       shared.invalidate();
       for (const one of others.values()) one.invalidate();

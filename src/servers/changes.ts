@@ -22,6 +22,7 @@ import {
   readChange,
   type Topic,
   type Topics,
+  taskTopic,
   topicOf,
   topicsOf,
 } from "./topics.ts";
@@ -30,6 +31,7 @@ export interface Changes {
   listen(filter: ListenFilter, onChange: (change: ServerChange) => void): Listening;
   /** A notification that belongs to no call. */
   take(notification: McpNotification): void;
+  wantsTask(taskId: string): boolean;
   /** The connection has another link, or none. */
   linkChanged(): void;
   /** The server was away: what is remembered of it may be stale. */
@@ -158,6 +160,7 @@ export function createChanges(options: ChangesOptions): Changes {
   return {
     listen,
     take,
+    wantsTask: (taskId) => listeners.topics().has(taskTopic(taskId)),
     linkChanged: follow.linkChanged,
     reopened() {
       // Those who listen are told when the server is followed again, so that nothing falls between.

@@ -68,7 +68,7 @@ export async function openDuplex(options: DuplexOptions): Promise<Wire> {
 
   function takeNotification(notification: McpNotification): void {
     if (notification.method === "notifications/progress") {
-      const call = pending.get(progressId(notification) ?? 0);
+      const call = callOf(progressId(notification) ?? 0);
       if (call === undefined) options.countStray();
       else call.request.onNotification(notification);
     } else if (notification.method === "notifications/message") {
@@ -76,6 +76,14 @@ export async function openDuplex(options: DuplexOptions): Promise<Wire> {
       const only = onlyPending();
       only?.request.onNotification(notification);
     } else takeChange(notification);
+  }
+
+  /** The call a progress token stands for: it may have become a task, and another request waits for that. */
+  function callOf(token: number): Pending | undefined {
+    const call = pending.get(token);
+    if (call !== undefined) return call;
+    for (const one of pending.values()) if (one.request.progressOf === token) return one;
+    return undefined;
   }
 
   /** A modern server tells changes on a listen, and names it; a legacy one tells them to the connection. */

@@ -9,17 +9,17 @@ import {
   renderLegacyCapabilities,
 } from "../protocol/client-features.ts";
 import { askingMethods } from "../protocol/input-required.ts";
-import { findMember, objectMember, readObject } from "../protocol/json-view.ts";
 import type { McpRequest } from "../protocol/messages.ts";
-import { forwardedCapabilities } from "./modern.ts";
+import { declaresTasks } from "../protocol/tasks.ts";
 
 const rememberedMax = 256;
 const rememberedCharsMax = 2_048;
 const remembered = new Map<string, ClientFeatures>();
 
-const tasksExtension = "io.modelcontextprotocol/tasks";
 const questions: ReadonlySet<string> = new Set(["input_required"]);
 const questionsAndTasks: ReadonlySet<string> = new Set(["input_required", "task"]);
+/** Two examples of the extension show `tasks/get` answered so. */
+const tasks: ReadonlySet<string> = new Set(["task"]);
 
 /** `noFeatures` itself where the agent can be asked nothing. */
 export function featuresOf({ envelope }: McpRequest): ClientFeatures {
@@ -44,11 +44,9 @@ export function resultTypesOf(
   { method, envelope }: McpRequest,
   advertisedText: string,
 ): ReadonlySet<string> | undefined {
+  if (method === "tasks/get") return tasks;
   if (!askingMethods.has(method)) return undefined;
   const text = envelope.clientCapabilitiesText;
-  if (method !== "tools/call" || !text.includes(tasksExtension)) return questions;
-  const told = readObject(forwardedCapabilities(text, advertisedText));
-  const extensions = objectMember(told, "extensions");
-  const hasTasks = extensions !== undefined && findMember(extensions, tasksExtension) !== undefined;
-  return hasTasks ? questionsAndTasks : questions;
+  if (method !== "tools/call" || !declaresTasks(text)) return questions;
+  return declaresTasks(advertisedText) ? questionsAndTasks : questions;
 }

@@ -31,6 +31,9 @@ export interface ServersLimits {
   readonly parkedMs: number;
   readonly parkedMax: number;
   readonly parkedPerPrincipalMax: number;
+  /** Tasks of legacy servers that agents ask for, until they are over. */
+  readonly tasksMax: number;
+  readonly tasksPerPrincipalMax: number;
 }
 
 export const defaultServersLimits: ServersLimits = Object.freeze({
@@ -52,4 +55,6 @@ export const defaultServersLimits: ServersLimits = Object.freeze({
   parkedMs: 10 * 60_000,
   parkedMax: 1_000,
   parkedPerPrincipalMax: 32,
+  tasksMax: 1_000,
+  tasksPerPrincipalMax: 64,
 });

@@ -5,10 +5,11 @@
  */
 import { readListenFilter, renderListenFilter } from "../protocol/listen-filter.ts";
 import type { McpRequest } from "../protocol/messages.ts";
+import { declaresTasks, tasksCapabilities } from "../protocol/tasks.ts";
 import { toErrorBody } from "./answer.ts";
 import { ownRequest } from "./era.ts";
 import type { Follower, FollowerOptions } from "./followers.ts";
-import { forwardedCapabilities, modernHeaders, renderModern } from "./modern.ts";
+import { modernHeaders, renderModern } from "./modern.ts";
 import { renderCancellation } from "./outgoing.ts";
 import {
   filterOf,
@@ -32,13 +33,12 @@ interface Listen {
   close(): void;
 }
 
-const tasksCapability = '{"extensions":{"io.modelcontextprotocol/tasks":{}}}';
 /** The server has no such method, or never takes this filter. */
 const refusals = new Set([-32601, -32602, -32021]);
 
 export function followModern(options: FollowerOptions): Follower {
   const offered = options.link.facts.capabilitiesText;
-  const hasTasks = forwardedCapabilities(tasksCapability, offered) !== "{}";
+  const hasTasks = declaresTasks(offered);
   const listens = new Set<Listen>();
   let current: Listen | undefined;
   let asked = noTopics;
@@ -135,7 +135,7 @@ function listenRequest(topics: Topics): McpRequest {
     `{"notifications":${renderListenFilter(filter)}}`,
   );
   if (filter.taskIds.length === 0) return request;
-  const envelope = { ...request.envelope, clientCapabilitiesText: tasksCapability };
+  const envelope = { ...request.envelope, clientCapabilitiesText: tasksCapabilities };
   return { ...request, envelope };
 }
 

@@ -14,6 +14,7 @@ import { type Catalogues, createCatalogues } from "./catalogues.ts";
 import { createChanges } from "./changes.ts";
 import type { ServerChange, ServerStatus, Servers } from "./client.ts";
 import { createConnection } from "./connection.ts";
+import { createHeldTasks } from "./legacy/held-tasks.ts";
 import { createParkedCalls, createParkedRoom, type ParkedRoom } from "./legacy/parked-calls.ts";
 import { answerHomeless, answerUnasked } from "./legacy/questions.ts";
 import { createSessionPool } from "./legacy/session-pool.ts";
@@ -43,10 +44,7 @@ interface Entry {
 
 export function createServers(options: ServersOptions): Servers {
   const limits = { ...defaultServersLimits, ...options.limits };
-  const room = createParkedRoom({
-    callsMax: limits.parkedMax,
-    callsPerPrincipalMax: limits.parkedPerPrincipalMax,
-  });
+  const rooms = createRooms(limits);
   const entries = new Map<string, Entry>();
   const disabled = new Set<string>();
   const retiring = new Set<Promise<void>>();
@@ -71,7 +69,7 @@ export function createServers(options: ServersOptions): Servers {
     }
     for (const [name, spec] of specs) {
       if (!spec.enabled) disabled.add(name);
-      else if (!entries.has(name)) entries.set(name, createEntry(spec, options, limits, room));
+      else if (!entries.has(name)) entries.set(name, createEntry(spec, options, limits, rooms));
     }
   }
 
@@ -116,11 +114,30 @@ export function createServers(options: ServersOptions): Servers {
   };
 }
 
+/** Room for what waits for agents, over all servers. */
+interface Rooms {
+  readonly calls: ParkedRoom;
+  readonly tasks: ParkedRoom;
+}
+
+function createRooms(limits: ServersLimits): Rooms {
+  const calls = createParkedRoom({
+    callsMax: limits.parkedMax,
+    callsPerPrincipalMax: limits.parkedPerPrincipalMax,
+  });
+  const tasks = createParkedRoom({
+    callsMax: limits.tasksMax,
+    callsPerPrincipalMax: limits.tasksPerPrincipalMax,
+    refusal: { message: "Too many tasks already; this one was not begun", reason: "tasks-full" },
+  });
+  return { calls, tasks };
+}
+
 function createEntry(
   spec: ServerSpec,
   options: ServersOptions,
   limits: ServersLimits,
-  room: ParkedRoom,
+  rooms: Rooms,
 ): Entry {
   const { clock, log, metrics } = options;
   const ownInfoText = JSON.stringify({ name: "mcp-gateway", version: options.gatewayVersion });
@@ -153,7 +170,8 @@ function createEntry(
   };
   const takeNotification = (notification: McpNotification) => {
     if (notification.method === "notifications/tools/list_changed") catalogues.invalidate();
-    changes.take(notification);
+    if (notification.method === "notifications/tasks/status") tasks.statusTold(notification);
+    else changes.take(notification);
   };
   const sessions = createSessionPool({
     server: spec.name,
@@ -177,6 +195,17 @@ function createEntry(
       catalogues.invalidate();
       changes.reopened();
     },
+  });
+  const parked = createParkedCalls({
+    server: spec.name,
+    room: rooms.calls,
+    parkedMs: limits.parkedMs,
+  });
+  const tasks = createHeldTasks({
+    server: spec.name,
+    room: rooms.tasks,
+    isWanted: (taskId) => changes.wantsTask(taskId),
+    onChange: (notification) => changes.take(notification),
   });
   const mainConnection = {
     ...shared,
@@ -203,16 +232,17 @@ function createEntry(
           respond(answerUnasked(request, noFeatures) ?? answerHomeless(request));
         },
       });
-  const parked = createParkedCalls({ server: spec.name, room, parkedMs: limits.parkedMs });
   const callServer = createCaller({
     spec,
     connection,
     sessions,
     parked,
+    tasks,
     questionWindowMs: limits.questionWindowMs,
     ownInfoText,
     clock,
     tools: {
+      needsTask: (name, declared) => catalogues.needsTask(name, declared),
       paramHeaders: (name) => catalogues.of("{}").paramHeaders(name),
       refresh: async (signal) => void (await catalogues.of("{}").tools({ refresh: true, signal })),
     },
@@ -236,6 +266,7 @@ function createEntry(
     changes,
     sessions,
     parked,
+    tasks,
     callServer,
     closePool,
     clock,

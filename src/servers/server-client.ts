@@ -12,6 +12,7 @@ import type { Changes } from "./changes.ts";
 import type { CallContext, ServerClient, ServerStatus } from "./client.ts";
 import type { Connection } from "./connection.ts";
 import { cancelled, unreachable } from "./faults.ts";
+import type { HeldTasks } from "./legacy/held-tasks.ts";
 import type { ParkedCalls } from "./legacy/parked-calls.ts";
 import type { SessionPool } from "./legacy/session-pool.ts";
 import { paceProgress } from "./progress-pace.ts";
@@ -31,6 +32,7 @@ export interface ServerClientOptions {
   readonly changes: Changes;
   readonly sessions: SessionPool;
   readonly parked: ParkedCalls;
+  readonly tasks: HeldTasks;
   readonly callServer: CallServer;
   readonly closePool: () => void;
   readonly clock: Clock;
@@ -120,6 +122,7 @@ export function createServerClient(options: ServerClientOptions): PooledClient {
     isRetired = true;
     options.changes.close();
     parked.close();
+    options.tasks.close();
     await Promise.all([sessions.close(), connection.close()]);
     options.closePool();
   }

@@ -30,13 +30,21 @@ export function resourceTopic(uri: string): Topic {
   return resourcePrefix + uri;
 }
 
+export function taskTopic(taskId: string): Topic {
+  return taskPrefix + taskId;
+}
+
+export function isTaskTopic(topic: Topic): boolean {
+  return topic.startsWith(taskPrefix);
+}
+
 export function topicsOf(filter: ListenFilter): readonly Topic[] {
   const topics: Topic[] = [];
   if (filter.toolsListChanged) topics.push("tools");
   if (filter.promptsListChanged) topics.push("prompts");
   if (filter.resourcesListChanged) topics.push("resources");
   for (const uri of filter.resourceSubscriptions) topics.push(resourceTopic(uri));
-  for (const taskId of filter.taskIds) topics.push(taskPrefix + taskId);
+  for (const taskId of filter.taskIds) topics.push(taskTopic(taskId));
   return topics;
 }
 
@@ -58,7 +66,7 @@ export function topicOf(change: ServerChange): Topic {
     case "resource":
       return resourceTopic(change.uri);
     case "task":
-      return taskPrefix + change.taskId;
+      return taskTopic(change.taskId);
     default:
       return change.kind;
   }

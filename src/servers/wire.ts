@@ -24,6 +24,8 @@ export interface WireRequest {
   readonly resultTypes?: ReadonlySet<string>;
   /** A listen: it is no call, and every notification on its stream is its own. */
   readonly isListen?: boolean;
+  /** The request whose progress is told while this one waits, its own answer having come: that of a task. */
+  readonly progressOf?: number;
   /** Called for each notification known to belong to this request, in order, before the promise resolves. */
   readonly onNotification: (notification: McpNotification) => void;
 }

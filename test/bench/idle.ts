@@ -1,8 +1,9 @@
 /**
- * What it costs to hold connections on which nothing happens: resident memory for each idle WebSocket and event stream.
+ * What it costs to hold what nothing happens on: resident memory for each idle WebSocket and event stream, each listen
+ * for changes, and each call that waits for its agent's answer.
  */
 import { loadCore, startScript } from "./child.ts";
-import type { LoadOptions } from "./load-client.ts";
+import type { HeldKind, LoadOptions } from "./load-client.ts";
 import { residentKilobytes } from "./process-cost.ts";
 
 export interface IdleTarget {
@@ -34,7 +35,7 @@ async function settledKilobytes(pid: number): Promise<number> {
 
 /** Kilobytes for each of `connections` connections, all open at once. */
 export async function measureIdle(
-  kind: "idle-ws" | "idle-sse",
+  kind: HeldKind,
   { pid, url, headers }: IdleTarget,
   connections: number,
 ): Promise<number> {

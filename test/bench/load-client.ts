@@ -1,12 +1,15 @@
 /**
  * Load over WebSocket, the same for every target: N sockets, each with one tools/call outstanding at a time; or, with
- * `idle`, N sockets or event streams that are opened and left alone until stdin ends. A process of its own, pinned.
+ * any other kind, N of what is opened and left alone until stdin ends. A process of its own, pinned.
  * Arguments: a JSON object (`LoadOptions`). Prints one line of JSON.
  */
-import { Agent, type ClientRequest, get } from "node:http";
+import { Agent, type ClientRequest, request } from "node:http";
+
+/** Sockets and event streams without traffic, listens for changes, calls that wait for their agent's answer. */
+export type HeldKind = "idle-ws" | "idle-sse" | "listen" | "parked";
 
 export interface LoadOptions {
-  readonly kind: "calls" | "idle-ws" | "idle-sse";
+  readonly kind: "calls" | HeldKind;
   readonly url: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly connections: number;
@@ -52,20 +55,54 @@ function openSocket({ url, headers }: LoadOptions): Promise<WebSocket> {
   });
 }
 
-/** An event stream whose first bytes have come. By node:http, because Bun's fetch stops at 256 at once. */
-function openStream({ url, headers }: LoadOptions): Promise<ClientRequest> {
+const modernMeta = {
+  "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+  "io.modelcontextprotocol/clientCapabilities": { elicitation: { form: {} } },
+};
+
+/** What each kind but sockets asks; nothing is posted for a plain event stream. */
+const requests = {
+  "idle-sse": undefined,
+  listen: { method: "subscriptions/listen", params: { notifications: { toolsListChanged: true } } },
+  parked: { method: "tools/call", params: { name: "ask", arguments: {} } },
+} as const;
+
+/**
+ * An answer whose first bytes have come and are what they must be; it stays open where it has no end. By node:http,
+ * because Bun's fetch stops at 256 at once.
+ */
+function openAnswer(
+  { url, headers }: LoadOptions,
+  kind: Exclude<HeldKind, "idle-ws">,
+): Promise<ClientRequest> {
+  const asked = requests[kind];
+  const text = asked && message(1, asked.method, { ...asked.params, _meta: modernMeta });
+  const more = asked && {
+    accept: "application/json, text/event-stream",
+    "content-type": "application/json",
+    "mcp-protocol-version": "2026-07-28",
+    "mcp-method": asked.method,
+    ...("name" in asked.params && { "mcp-name": asked.params.name }),
+  };
+  const wanted = { "idle-sse": "", listen: "acknowledged", parked: "input_required" }[kind];
   return new Promise((resolve, reject) => {
-    const accept = { accept: "text/event-stream" };
-    const asked = get(
+    const opening = request(
       url,
-      { headers: { ...headers, ...accept }, agent: streamAgent },
+      {
+        method: asked === undefined ? "GET" : "POST",
+        headers: { ...headers, accept: "text/event-stream", ...more },
+        agent: streamAgent,
+      },
       (response) => {
-        if (response.statusCode !== 200) reject(new Error(`${url}: ${response.statusCode}`));
-        response.once("data", () => resolve(asked));
+        response.once("data", (first) => {
+          if (response.statusCode === 200 && String(first).includes(wanted)) resolve(opening);
+          else reject(new Error(`${url}: ${response.statusCode} ${first}`));
+        });
         response.on("error", reject);
       },
     );
-    asked.on("error", reject);
+    opening.on("error", reject);
+    opening.end(text);
   });
 }
 
@@ -125,8 +162,9 @@ if (import.meta.main) {
     console.log(JSON.stringify(await runCalls(options)));
     process.exit(0);
   }
-  const open = options.kind === "idle-ws" ? openSocket : openStream;
-  const held = await openAll<unknown>(options.connections, () => open(options));
+  const { kind } = options;
+  const open = () => (kind === "idle-ws" ? openSocket(options) : openAnswer(options, kind));
+  const held = await openAll<unknown>(options.connections, open);
   console.log(JSON.stringify({ open: held.length }));
   process.stdin.on("end", () => process.exit(held.length === options.connections ? 0 : 1)).resume();
 }

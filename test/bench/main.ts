@@ -106,16 +106,28 @@ async function compareAllCalls(): Promise<void> {
   for (const kind of kinds) await attempt(kind, () => compareCalls(kind, [...compared, target]));
 }
 
+/** What is held open, by the figure that tells its cost. */
+const heldKinds = {
+  idle_ws_kb: "idle-ws",
+  idle_sse_kb: "idle-sse",
+  listen_stream_kb: "listen",
+  parked_call_kb: "parked",
+} as const;
+
 /** A gateway of its own for each kind, so that earlier load has left nothing behind. */
-async function measureConnections(): Promise<void> {
+async function measureHeld(): Promise<void> {
   await using upstream = await startUpstream();
-  for (const kind of ["idle-ws", "idle-sse"] as const) {
-    const figure = kind === "idle-ws" ? "idle_ws_kb" : "idle_sse_kb";
+  for (const [figure, kind] of Object.entries(heldKinds)) {
     if (!isWanted(figure)) continue;
     const { gateway, target } = await startBenchGateway(upstream);
     await using _ends = gateway;
-    const { pid, headers, socketUrl } = target;
-    const url = kind === "idle-ws" ? socketUrl : `${gateway.agents}/legacy/sse`;
+    const { pid, headers, socketUrl, modernUrl, legacyUrl } = target;
+    const url = {
+      "idle-ws": socketUrl,
+      "idle-sse": `${gateway.agents}/legacy/sse`,
+      listen: modernUrl,
+      parked: legacyUrl,
+    }[kind];
     await attempt(figure, async () => {
       figures[figure] = await measureIdle(kind, { pid, headers, url }, idleConnections);
     });
@@ -139,7 +151,7 @@ async function measureProcess(): Promise<void> {
 await attempt("calls", compareAllCalls);
 if (!options["without-gateway"]) {
   if (!existsSync(executable)) throw new Error("no dist/mcp-gateway: npm run build");
-  if (isWanted("idle_ws_kb", "idle_sse_kb")) await attempt("connections", measureConnections);
+  if (isWanted(...Object.keys(heldKinds))) await attempt("what is held", measureHeld);
   await attempt("process", measureProcess);
   await attempt("policy", measurePolicy);
 }
@@ -154,7 +166,7 @@ for (const [name, value] of Object.entries(figures)) {
 const passed = Object.keys(figures).filter(
   (name) => options.quick || (figures[name] ?? 0) <= (targets[name] ?? Number.POSITIVE_INFINITY),
 ).length;
-notes.push(`${rounds} rounds of ${durationMs} ms, ${idleConnections} idle connections`);
+notes.push(`${rounds} rounds of ${durationMs} ms, ${idleConnections} of each thing held`);
 if (options.json !== undefined) {
   await Bun.write(options.json, `${JSON.stringify({ figures, passed, failed, notes }, null, 2)}\n`);
 }

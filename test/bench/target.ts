@@ -27,7 +27,10 @@ const config = {
     sessions_max: connectionsMax,
     sessions_per_principal_max: connectionsMax,
     idle_timeout_seconds: 3_600,
+    listens_max: connectionsMax,
+    listens_per_principal_max: connectionsMax,
   },
+  servers: { parked_calls_max: connectionsMax, parked_calls_per_principal_max: connectionsMax },
   limits: { source_requests_per_minute: plenty },
   log: { level: "warn" },
 };

@@ -3,6 +3,7 @@ import { describe, expect, test } from "bun:test";
 import {
   Client as ModernClient,
   StreamableHTTPClientTransport as ModernHttpTransport,
+  SSEClientTransport as ModernSseTransport,
 } from "@modelcontextprotocol/client";
 import { Client } from "@modelcontextprotocol/sdk/client/index.js";
 import { SSEClientTransport } from "@modelcontextprotocol/sdk/client/sse.js";
@@ -101,4 +102,15 @@ describe("SDK v2 over streamable http", () => {
       await client.close();
     });
   }
+});
+
+test("SDK v2 that tries 2026-07-28 first falls back over HTTP+SSE, which is older", async () => {
+  await using agents = await startAgents();
+  const client = new ModernClient(identity, { versionNegotiation: { mode: "auto" } });
+  const url = new URL(`${agents.url}/all/sse`);
+  await client.connect(new ModernSseTransport(url, { requestInit: { headers } }));
+  expect(client.getNegotiatedProtocolVersion()).toBe("2025-11-25");
+  const result = await client.callTool({ name: "echo", arguments: { a: 1 } });
+  expect(result.content).toEqual([{ type: "text", text: '{"a":1}' }]);
+  await client.close();
 });

@@ -11,6 +11,7 @@ import { runGateway } from "../support/command-line.ts";
 import { until } from "../support/deadline.ts";
 import { freePort } from "../support/free-port.ts";
 import { executable, startGateway } from "../support/gateway-process.ts";
+import { modernMeta } from "../support/modern-agent.ts";
 import { registerStdioServer } from "../support/sample-gateway.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
 
@@ -57,6 +58,7 @@ function openBridge() {
       child.stdin.write(`${line}\n`);
       child.stdin.flush();
     },
+    said: (word: string) => until(word, () => received.includes(word)),
     answer: (id: string) =>
       until(`the answer to ${id}`, () =>
         received.split("\n").find((line) => line.includes(`"id":${id}`)),
@@ -73,6 +75,8 @@ const initialize =
   '{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"d","version":"1"}}}';
 const call = (id: string) =>
   `{"jsonrpc":"2.0","id":${id},"method":"tools/call","params":{"name":"search_notes","arguments":{"text":"apples"}}}`;
+const listen = (id: string) =>
+  `{"jsonrpc":"2.0","id":${id},"method":"subscriptions/listen","params":{"notifications":{"toolsListChanged":true},"_meta":${JSON.stringify(modernMeta)}}}`;
 
 test("a client of revision 2026-07-28 over stdio reaches a server through the bridge", async () => {
   await using _gateway = await start();
@@ -110,6 +114,20 @@ test("a gateway that comes back is used again, without a new handshake of the cl
   bridge.send(call("3"));
   await using _again = await start();
   expect(await bridge.answer("3")).toContain('"found":["groceries"]');
+});
+
+test("it ends with its client, though a call was withdrawn and a listen is open", async () => {
+  await using _gateway = await start();
+  const bridge = openBridge();
+  bridge.send(initialize);
+  await bridge.answer("1");
+  bridge.send(listen("2"));
+  await bridge.said("acknowledged");
+  bridge.send(call("3"));
+  bridge.send('{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":3}}');
+  const startedMs = performance.now();
+  await bridge[Symbol.asyncDispose]();
+  expect(performance.now() - startedMs).toBeLessThan(2_000);
 });
 
 test("what cannot be connected says why: no gateway, a token that is not good", async () => {

@@ -17,6 +17,7 @@ import { createLongNames } from "../../src/pipeline/long-names.ts";
 import { createRequestStates } from "../../src/pipeline/request-state.ts";
 import { createResourceOwners } from "../../src/pipeline/resource-owners.ts";
 import { createServerChanges, type ServerChanges } from "../../src/pipeline/server-changes.ts";
+import { createTaskIds } from "../../src/pipeline/task-ids.ts";
 import { compilePolicy } from "../../src/policy/compile.ts";
 import { objectText, readObject, stringMember } from "../../src/protocol/json-view.ts";
 import type { ListenFilter } from "../../src/protocol/listen-filter.ts";
@@ -233,6 +234,7 @@ export function createDataPlane(
     listenPlaces: createConcurrency({ perClientMax: 2, totalMax: 3, metrics }),
     defaults,
     states: createRequestStates({ tokenKey: Buffer.alloc(32, 7), lifetimeMs: 60_000, clock }),
+    taskIds: createTaskIds({ tokenKey: Buffer.alloc(32, 7) }),
     longNames: createLongNames({ servers, log: silentLog }),
     owners: createResourceOwners({ servers, changes, clock, ttlMs: 1_000 }),
     gateway: { name: "gateway", version: "0" },

@@ -21,7 +21,7 @@ export const modernMeta = {
 
 export function modernPost(call: ModernCall): Promise<Response> {
   const params = { ...call.params, _meta: { ...modernMeta, ...(call.params?._meta ?? {}) } };
-  const name = call.params?.name ?? call.params?.uri;
+  const name = call.params?.name ?? call.params?.uri ?? call.params?.taskId;
   return fetch(`${call.base}/${call.scope ?? "all"}/mcp`, {
     method: "POST",
     signal: call.signal,

@@ -1,10 +1,11 @@
 /**
  * A real agents' listener in front of the in-memory pipeline of `data-plane.ts`: everything on the agents' side is as
- * it runs, only servers and the audit log are plain values. Asserts nothing.
+ * it runs, only servers (where no real ones are given) and the audit log are plain values. Asserts nothing.
  */
 import { createAgentsListener } from "../../src/agents/listener.ts";
 import { type AgentsOptions, defaultAgentsOptions } from "../../src/agents/options.ts";
 import { systemClock } from "../../src/lib/clock.ts";
+import type { Servers } from "../../src/servers/client.ts";
 import type { StoredResource } from "../../src/storage/store.ts";
 import { silentLog } from "../../src/telemetry/log.ts";
 import { createMetrics } from "../../src/telemetry/metrics.ts";
@@ -20,8 +21,10 @@ export async function startPlaneGateway(
   servers: readonly FakeServer[],
   state: readonly StoredResource[],
   options: Partial<AgentsOptions> = {},
+  /** Stand in for the plain values' answers. */
+  real?: Servers,
 ): Promise<PlaneGateway> {
-  const plane = createDataPlane(servers, state);
+  const plane = createDataPlane(servers, state, real);
   const listener = createAgentsListener({
     options: { ...defaultAgentsOptions, port: 0, ...options },
     dispatch: plane.dispatch,

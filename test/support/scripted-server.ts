@@ -25,6 +25,15 @@ export interface ScriptParams {
   readonly _meta?: { readonly progressToken?: string | number };
 }
 
+/** The one task it knows, which a script may answer with. */
+export const scriptedTask = {
+  taskId: "the server's own id",
+  status: "working",
+  createdAt: "2026-11-21T00:00:00Z",
+  lastUpdatedAt: "2026-11-21T00:00:00Z",
+  ttlMs: null,
+} as const;
+
 /** What a tool answers, given the request's id. */
 export type Script = (id: string | number, params?: ScriptParams) => Response | Promise<Response>;
 
@@ -69,6 +78,7 @@ export function startScriptedServer(
   const capabilities = {
     tools: { listChanged: true },
     resources: { subscribe: true, listChanged: true },
+    extensions: { "io.modelcontextprotocol/tasks": {} },
   };
   const answers: Readonly<Record<string, object>> = {
     "server/discover": {
@@ -84,6 +94,7 @@ export function startScriptedServer(
       resources: ["open", "closed"].map((name) => ({ name, uri: `note:///${name}` })),
       ...hints,
     },
+    "tasks/get": { ...scriptedTask, ...complete },
     "resources/read": { contents: [{ uri: "note:///open", text: "read" }], ...hints },
   };
   function answer(method: string): object {

@@ -183,7 +183,7 @@ async function openModernHttp(options: WireOptions): Promise<Opening> {
 function mirrors(body: string | Uint8Array): Record<string, string> {
   try {
     const { method, params } = JSON.parse(String(body));
-    const name = params?.name ?? params?.uri;
+    const name = params?.name ?? params?.uri ?? params?.taskId;
     return {
       ...(typeof method === "string" ? { "Mcp-Method": headerValue(method) } : {}),
       ...(typeof name === "string" ? { "Mcp-Name": headerValue(name) } : {}),

@@ -113,6 +113,8 @@ export function createLegacyConversation(deps: {
         const fault = createFault("invalid-request", "Invalid request: already initialized");
         return refuse(caller, received, fault, session);
       }
+      // No methods of the legacy revisions; a client that tries the newer one first learns here that this is none.
+      case "server/discover":
       case "subscriptions/listen":
         return refuse(caller, received, methodNotFound, session);
       default: {

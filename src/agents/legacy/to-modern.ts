@@ -22,10 +22,10 @@ import {
   legacyRevisions,
   newestLegacyRevision,
 } from "../../protocol/revisions.ts";
+import { tasksExtension } from "../../protocol/tasks.ts";
 import type { LegacySession } from "./sessions.ts";
 
 const uiExtension = `${metaPrefix}ui`;
-const tasksExtension = `${metaPrefix}tasks`;
 
 export interface Handshake {
   readonly revision: LegacyRevision;

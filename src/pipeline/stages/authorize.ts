@@ -17,21 +17,21 @@ import {
 import { readListenFilter } from "../../protocol/listen-filter.ts";
 import type { McpRequest } from "../../protocol/messages.ts";
 import type { MethodFacts, TargetKind } from "../../protocol/methods.ts";
+import { declaresTasks, tasksUndeclared } from "../../protocol/tasks.ts";
 import { asPrivate } from "../../route/hints.ts";
 import { filterList, nextCursorOf } from "../../route/merge.ts";
 import { looksShortened, type ResolvedName, resolveName, serversOf } from "../../route/names.ts";
 import type { Scope, Snapshot } from "../../state/snapshot.ts";
-import type { Metrics } from "../../telemetry/metrics.ts";
 import { answerWith, type Exchange, proceed, refuse, type Verdict } from "../exchange.ts";
 import { planListen } from "../listen-plan.ts";
 import type { LongNameMemory } from "../long-names.ts";
 import type { ResourceOwners } from "../resource-owners.ts";
 import type { Stage } from "../stage.ts";
+import { authorizeTask, type TaskAccessDeps } from "../task-access.ts";
 
-export interface AuthorizeDeps {
+export interface AuthorizeDeps extends TaskAccessDeps {
   readonly owners: ResourceOwners;
   readonly longNames: LongNameMemory;
-  readonly metrics: Metrics;
 }
 
 interface NamedTarget {
@@ -56,6 +56,9 @@ export function createAuthorizeStage(deps: AuthorizeDeps): Stage {
       if (message.kind === "notification") return answerWith(emptyResult);
       if (x.method === undefined) {
         return refuse(createFault("method-not-found", "Method not found"));
+      }
+      if (x.method.isAboutTask) {
+        return authorizeTask(deps, x, { scope: x.scope, principal, snapshot: x.snapshot }, message);
       }
       if (x.method.lasts) return authorizeListen(deps, x, x.scope, principal, message);
       const named = namedTarget(x.method, message);
@@ -109,8 +112,6 @@ export function visibleScope(
   return sees ? scope : undefined;
 }
 
-const tasksExtension = "io.modelcontextprotocol/tasks";
-
 /** A listener hears of what it may read and list; what it may not is left out, as if there were no such thing. */
 async function authorizeListen(
   deps: AuthorizeDeps,
@@ -124,21 +125,12 @@ async function authorizeListen(
     const message = "Invalid params: notifications must be an object that says what to listen for";
     return refuse(createFault("invalid-params", message));
   }
-  if (filter.taskIds.length > 0 && !declaresTasks(request)) {
-    const requiredCapabilities = { extensions: { [tasksExtension]: {} } };
-    const message = `Missing required client capability: ${tasksExtension}`;
-    return refuse(
-      createFault("missing-client-capability", message, { data: { requiredCapabilities } }),
-    );
+  if (filter.taskIds.length > 0 && !declaresTasks(request.envelope.clientCapabilitiesText)) {
+    return refuse(tasksUndeclared);
   }
-  const plan = await planListen(deps.owners, { filter, scope, principal, snapshot: x.snapshot });
+  const plan = await planListen(deps, { filter, scope, principal, snapshot: x.snapshot });
   x.listened = { filter, plan };
   return proceed;
-}
-
-function declaresTasks({ envelope }: McpRequest): boolean {
-  const extensions = objectMember(readObject(envelope.clientCapabilitiesText), "extensions");
-  return extensions !== undefined && objectMember(extensions, tasksExtension) !== undefined;
 }
 
 /** What a request acts on, for the methods that name a target. */

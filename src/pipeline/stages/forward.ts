@@ -148,8 +148,19 @@ async function listen(deps: ForwardDeps, x: Exchange, listened: Listened): Promi
   }
   const { filter, plan } = listened;
   const relay = (message: RelayedMessage) => deps.relay(x, message);
-  const { idText } = request;
-  const asked = { idText, filter, plan, principal, scope, snapshot, incoming, relay };
+  const { idText, envelope } = request;
+  const capabilitiesText = envelope.clientCapabilitiesText;
+  const asked = {
+    idText,
+    capabilitiesText,
+    filter,
+    plan,
+    principal,
+    scope,
+    snapshot,
+    incoming,
+    relay,
+  };
   return answer(await deps.listens.run(asked, x.signal));
 }
 

@@ -74,7 +74,7 @@ function limitsOf(
 
 function toolName(x: Exchange): string | undefined {
   const params = x.request?.params;
-  if (params === undefined || x.method?.target !== "tool" || x.method.nameMember === undefined)
+  if (params === undefined || x.method?.target !== "tool" || x.method.nameMember !== "name")
     return undefined;
   const name = stringMember(params, x.method.nameMember);
   return name === undefined ? undefined : `${x.incoming.scope}/${name}`;

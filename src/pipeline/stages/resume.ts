@@ -30,6 +30,7 @@ import {
   withMembers,
 } from "../../protocol/json-view.ts";
 import type { Outcome } from "../../protocol/messages.ts";
+import { isAskingTask } from "../../protocol/tasks.ts";
 import { type Exchange, proceed, refuse, type Verdict } from "../exchange.ts";
 import type { RequestStates, StateOwner } from "../request-state.ts";
 import type { Stage } from "../stage.ts";
@@ -54,16 +55,19 @@ export function createResumeStage(deps: ResumeDeps): Stage {
       return fault === undefined ? proceed : refuse(fault);
     },
     leave(x: Exchange): void {
-      if (x.outcome?.kind !== "result" || !isInputRequired(x.outcome.result)) return;
-      x.outcome = askAgent(deps, x, x.outcome.result);
+      if (x.outcome?.kind !== "result") return;
+      const { result } = x.outcome;
+      if (isInputRequired(result)) x.outcome = askAgent(deps, x, result);
+      else if (x.method?.isAboutTask && isAskingTask(result)) x.outcome = askForTask(x, result);
     },
   };
 }
 
 function checkForm(x: Exchange, params: JsonObject): Fault | undefined {
   const method = x.request?.method ?? "";
-  if (!askingMethods.has(method)) {
-    return invalid(`${method} takes neither requestState nor inputResponses`, "round-not-allowed");
+  const isUpdate = method === "tasks/update" && findMember(params, "requestState") === undefined;
+  if (!isUpdate && !askingMethods.has(method)) {
+    return invalid(`${method} takes no such answers`, "round-not-allowed");
   }
   if (findMember(params, "inputResponses") === undefined) return undefined;
   const answers = objectMember(params, "inputResponses");
@@ -90,12 +94,10 @@ function openState(deps: ResumeDeps, x: Exchange, params: JsonObject): Fault | u
 }
 
 function askAgent(deps: ResumeDeps, x: Exchange, result: JsonObject): Outcome {
-  const server = x.resolved?.server ?? "";
   const question = readInputRequired(result);
   const fault = checkQuestion(x, question);
   if (fault !== undefined) return { kind: "fault", fault };
-  // On a server's own scope there is nobody to confuse it with, so its words stay as they are.
-  const named = x.scope?.kind === "server" ? result : nameAsker(result, server);
+  const named = namedAsker(x, result);
   if (question?.requestState === undefined) return { kind: "result", result: named };
   const owner = ownerOf(x);
   const stateText = memberText(named, "requestState") ?? "";
@@ -104,10 +106,30 @@ function askAgent(deps: ResumeDeps, x: Exchange, result: JsonObject): Outcome {
   return { kind: "result", result: replaceMember(named, "requestState", `"${sealed}"`) };
 }
 
+/** The questions of a task: no state comes with them, and the agent may be asked as often as it asks for the task. */
+function askForTask(x: Exchange, detail: JsonObject): Outcome {
+  const question = readInputRequired(detail);
+  const isEmpty = objectMember(detail, "inputRequests")?.members.length === 0;
+  if (question === undefined && !isEmpty)
+    return { kind: "fault", fault: broken("question-malformed") };
+  const fault = question && checkDeclared(x, question);
+  if (fault !== undefined) return { kind: "fault", fault };
+  return { kind: "result", result: namedAsker(x, detail) };
+}
+
 function checkQuestion(x: Exchange, question: InputRequired | undefined): Fault | undefined {
   if (!askingMethods.has(x.request?.method ?? "")) return broken("question-not-allowed");
   if (question === undefined) return broken("question-malformed");
   if (x.round >= roundsMax) return broken("too-many-rounds");
+  return checkDeclared(x, question);
+}
+
+/** On a server's own scope there is nobody to confuse it with, so its words stay as they are. */
+function namedAsker(x: Exchange, result: JsonObject): JsonObject {
+  return x.scope?.kind === "server" ? result : nameAsker(result, x.resolved?.server ?? "");
+}
+
+function checkDeclared(x: Exchange, question: InputRequired): Fault | undefined {
   const features = readClientFeatures(x.request?.envelope.clientCapabilitiesText ?? "{}");
   const unasked = question.requests.filter(({ method, params }) => {
     return !canAsk(features, method, params);

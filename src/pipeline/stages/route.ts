@@ -28,6 +28,8 @@ import {
 import type { LongNameMemory } from "../long-names.ts";
 import { readList } from "../server-lists.ts";
 import type { Stage } from "../stage.ts";
+import { nameTask, withServerTask } from "../task-access.ts";
+import type { TaskIds } from "../task-ids.ts";
 import { targetHidden } from "./authorize.ts";
 import { checkParamHeaders, declaredBy, type ParamHeadersDeps } from "./param-headers.ts";
 
@@ -36,6 +38,7 @@ type ListMember = NonNullable<MethodFacts["listMember"]>;
 export interface RouteDeps extends Pick<ParamHeadersDeps, "paramHeaders"> {
   readonly servers: Servers;
   readonly longNames: LongNameMemory;
+  readonly taskIds: TaskIds;
 }
 
 /** A list with a server missing is soon asked for again. */
@@ -56,6 +59,14 @@ export function createRouteStage(deps: RouteDeps): Stage {
       }
       if (x.listened !== undefined) {
         x.target = { kind: "listen", ...x.listened };
+        return proceed;
+      }
+      if (x.taskId !== undefined && resolved !== undefined) {
+        const { server } = resolved;
+        x.target = {
+          kind: "server",
+          forwarding: { server, request: withServerTask(request, x.taskId) },
+        };
         return proceed;
       }
       if (resolved !== undefined) {
@@ -80,6 +91,7 @@ export function createRouteStage(deps: RouteDeps): Stage {
     },
     leave(x: Exchange): void | Promise<void> {
       const list = x.method?.listMember;
+      if (x.outcome !== undefined) x.outcome = nameTask(deps.taskIds, x, x.outcome);
       if (x.outcome?.kind === "error") return hideUnknown(deps, x, x.outcome.error.code);
       if (list === undefined || x.scope === undefined || x.target?.kind !== "merge") return;
       if (x.outcome?.kind === "result") x.outcome = joinAnswers(deps, x, x.scope, list);

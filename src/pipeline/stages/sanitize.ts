@@ -14,7 +14,7 @@ export interface SanitizeDeps {
   readonly metrics: Metrics;
 }
 
-const inspected = new Set(["tools/call", "resources/read", "prompts/get"]);
+const inspected = new Set(["tools/call", "resources/read", "prompts/get", "tasks/get"]);
 
 export function createSanitizeStage(deps: SanitizeDeps): Stage {
   return {

@@ -14,6 +14,7 @@ import { cancelled, failed, invalidAnswer, timedOut } from "../faults.ts";
 import { toRelayed } from "../relayed.ts";
 import type { WireAnswer, WireRequest } from "../wire.ts";
 import { answerUnanswered, answerUnasked, answerWith, modernParams } from "./questions.ts";
+import type { TaskCall } from "./task-call.ts";
 
 /** As many as the pipeline's resume stage lets through, so that no call stays behind unseen. */
 const roundsMax = 8;
@@ -30,16 +31,21 @@ export interface Round {
   readonly relay: (message: RelayedMessage) => void;
 }
 
-export interface LiveCall {
-  readonly id: number;
+/** What takes the questions of a server on one session. */
+export interface Asking {
   readonly link: Link;
+  /** Whether a question is its own: by the request on whose stream it came, or by the task it names. */
+  owns(callId: number | undefined, taskId: string | undefined): boolean;
+  ask(asked: ServerRequest): void;
+  /** The server takes a question back. */
+  withdraw(idText: string): void;
+}
+
+export interface LiveCall extends Asking {
   /** Waits for the answer or the next questions; never rejects. */
   round(round: Round): Promise<WireAnswer>;
   /** A round that brings the agent's words; what is still open is asked again. */
   answered(responses: ReadonlyMap<string, JsonObject>, round: Round): Promise<WireAnswer>;
-  ask(asked: ServerRequest): void;
-  /** The server takes a question back. */
-  withdraw(idText: string): void;
   /** Nobody answers any more: says so to the server, and takes the call back. */
   giveUp(): void;
 }
@@ -51,6 +57,8 @@ export interface LiveCallOptions {
   /** Questions that come within this time of the first are shown together. */
   readonly windowMs: number;
   readonly request: Omit<WireRequest, "signal" | "timeoutMs" | "onNotification">;
+  /** Carries the call out where it is more than one request. */
+  readonly task: TaskCall | undefined;
   /** Keeps the call until its agent is back; the state that names it, or why it cannot be kept. */
   readonly park: (call: LiveCall, principalId: string | undefined) => string | Fault;
   readonly onEnd: (call: LiveCall) => void;
@@ -163,8 +171,11 @@ export function startLiveCall(options: LiveCallOptions): LiveCall {
   }
 
   const call: LiveCall = {
-    id: options.request.id,
     link,
+    owns(callId, taskId) {
+      if (options.task !== undefined) return options.task.owns(callId, taskId);
+      return callId === undefined ? taskId === undefined : callId === options.request.id;
+    },
     round,
     answered(responses, next) {
       if ([...responses.values()].some(isWithdrawal)) call.giveUp();
@@ -193,14 +204,13 @@ export function startLiveCall(options: LiveCallOptions): LiveCall {
     },
   };
 
-  void link.wire
-    .request({
-      ...options.request,
-      signal: ending.signal,
-      timeoutMs: undefined,
-      onNotification: takeNotification,
-    })
-    .then(finish);
+  const perform = options.task?.perform ?? link.wire.request;
+  void perform({
+    ...options.request,
+    signal: ending.signal,
+    timeoutMs: undefined,
+    onNotification: takeNotification,
+  }).then(finish);
   return call;
 }
 

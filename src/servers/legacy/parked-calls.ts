@@ -17,7 +17,7 @@ export interface ParkedCalls {
   close(): void;
 }
 
-/** Room for parked calls, shared by all servers. */
+/** Room for parked calls, or for tasks, shared by all servers. */
 export interface ParkedRoom {
   /** Undefined where there was room; else why not. */
   enter(principalId: string): Fault | undefined;
@@ -32,22 +32,27 @@ interface Parked {
 
 const stateBytes = 16;
 const fullRetryAfterMs = 5_000;
+const parkedFull = {
+  message:
+    "Too many calls already wait for answers; this one was taken back and may have been carried out in part",
+  reason: "parked-calls-full",
+};
 
 export function createParkedRoom(limits: {
   readonly callsMax: number;
   readonly callsPerPrincipalMax: number;
+  /** What an agent is told that finds no room; by default of parked calls. */
+  readonly refusal?: { readonly message: string; readonly reason: string };
 }): ParkedRoom {
+  const { message, reason } = limits.refusal ?? parkedFull;
   const counts = new Map<string, number>();
   let total = 0;
   return {
     enter(principalId) {
       const count = counts.get(principalId) ?? 0;
       if (total >= limits.callsMax || count >= limits.callsPerPrincipalMax) {
-        return createFault(
-          "too-many-in-flight",
-          "Too many calls already wait for answers; this one was taken back and may have been carried out in part",
-          { retryAfterMs: fullRetryAfterMs, reason: "parked-calls-full" },
-        );
+        const more = { retryAfterMs: fullRetryAfterMs, reason };
+        return createFault("too-many-in-flight", message, more);
       }
       total += 1;
       counts.set(principalId, count + 1);

@@ -9,6 +9,7 @@ import { readRefusal } from "../../protocol/input-refusal.ts";
 import { isInputMethod } from "../../protocol/input-required.ts";
 import { findMember, type JsonObject, objectText, withMembers } from "../../protocol/json-view.ts";
 import type { McpRequest } from "../../protocol/messages.ts";
+import { relatedTask, withoutRelatedTask, withRelatedTask } from "./task-messages.ts";
 
 const methodNotFound = -32601;
 const invalidParams = -32602;
@@ -54,14 +55,20 @@ export function answerUnanswered(request: McpRequest): string {
 export function answerWith(request: McpRequest, response: JsonObject): string {
   const refusal = readRefusal(response);
   if (refusal !== undefined) return renderErrorBody(request.idText, refusal);
-  return renderResult(request, objectText(response));
+  const taskId = relatedTask(request.params);
+  const answer = taskId === undefined ? response : withRelatedTask(response, taskId);
+  return renderResult(request, objectText(answer));
 }
 
-/** A question's params in the modern form, which knows no `elicitationId`. Who asks is named further on its way. */
+/**
+ * A question's params in the modern form, which knows no `elicitationId` and no tasks of 2025-11-25. Who asks is named
+ * further on its way.
+ */
 export function modernParams(params: JsonObject | undefined): string | undefined {
   if (params === undefined) return undefined;
-  if (findMember(params, "elicitationId") === undefined) return objectText(params);
-  return objectText(withMembers(params, { elicitationId: undefined }));
+  const own = withoutRelatedTask(params);
+  if (findMember(own, "elicitationId") === undefined) return objectText(own);
+  return objectText(withMembers(own, { elicitationId: undefined }));
 }
 
 function renderResult({ idText }: McpRequest, resultText: string): string {

@@ -14,16 +14,19 @@ import type { McpNotification } from "../../protocol/messages.ts";
 import type { Connection, Link, ServerRequest } from "../connection.ts";
 import { errorOf } from "../faults.ts";
 import type { Wire } from "../wire.ts";
-import type { LiveCall } from "./live-call.ts";
+import type { Asking } from "./live-call.ts";
 import { answerHomeless, answerUnasked } from "./questions.ts";
 import { legacyHeaders } from "./session.ts";
+import { relatedTask } from "./task-messages.ts";
 
 export interface Session {
   readonly connection: Connection;
-  /** Calls on this session that may ask something. */
-  readonly calls: Set<LiveCall>;
+  /** Calls on this session that may ask something, and tasks that their agents ask for. */
+  readonly calls: Set<Asking>;
   /** Uses that hold the session open, counted by `take` and `release`. */
   users: number;
+  /** Tasks that live on it: they keep it open and share it with calls. */
+  tasks: number;
   lastUsedMs: number;
 }
 
@@ -73,13 +76,19 @@ export function createSessionPool(options: SessionPoolOptions): SessionPool {
   let adopted: Session | undefined;
 
   function open(key: string, features: ClientFeatures, connect = options.connect): Session {
-    const calls = new Set<LiveCall>();
+    const calls = new Set<Asking>();
     const connection = connect(
       key,
       (asked) => takeRequest(asked, calls, features),
       (notification, wire) => withdraw(notification, calls, wire),
     );
-    const session: Session = { connection, calls, users: 0, lastUsedMs: clock.monotonicMs() };
+    const session: Session = {
+      connection,
+      calls,
+      users: 0,
+      tasks: 0,
+      lastUsedMs: clock.monotonicMs(),
+    };
     groups.set(key, [...(groups.get(key) ?? []), session]);
     sweeping ??= setTimeout(sweep, sweepMs).unref();
     return session;
@@ -102,7 +111,7 @@ export function createSessionPool(options: SessionPoolOptions): SessionPool {
   function makeRoom(): boolean {
     const sessions = all();
     if (sessions.length < options.allSessionsMax) return true;
-    const idle = sessions.filter((one) => one.users === 0);
+    const idle = sessions.filter(isIdle);
     const oldest = idle.sort((a, b) => a.lastUsedMs - b.lastUsedMs)[0];
     if (oldest !== undefined) discard(oldest);
     return oldest !== undefined;
@@ -112,7 +121,7 @@ export function createSessionPool(options: SessionPoolOptions): SessionPool {
     sweeping = undefined;
     const untilMs = clock.monotonicMs() - idleMs;
     if (options.closesIdle) {
-      for (const one of all()) if (one.users === 0 && one.lastUsedMs < untilMs) discard(one);
+      for (const one of all()) if (isIdle(one) && one.lastUsedMs < untilMs) discard(one);
     }
     if (groups.size > 0) sweeping = setTimeout(sweep, sweepMs).unref();
   }
@@ -166,15 +175,20 @@ export function createSessionPool(options: SessionPoolOptions): SessionPool {
   };
 }
 
+function isIdle({ users, tasks }: Session): boolean {
+  return users === 0 && tasks === 0;
+}
+
 /** The call a question belongs to: the one on whose stream it came, else the only one there is. */
 function takeRequest(
   asked: ServerRequest,
-  calls: ReadonlySet<LiveCall>,
+  calls: ReadonlySet<Asking>,
   features: ClientFeatures,
 ): void {
   const { callId, request, wire } = asked;
+  const taskId = relatedTask(request.params);
   const candidates = [...calls].filter(
-    (call) => call.link.wire === wire && (callId === undefined || call.id === callId),
+    (call) => call.link.wire === wire && call.owns(callId, taskId),
   );
   const [only, ...others] = candidates;
   if (only !== undefined && others.length === 0) only.ask(asked);
@@ -183,7 +197,7 @@ function takeRequest(
 
 function withdraw(
   { method, params }: McpNotification,
-  calls: ReadonlySet<LiveCall>,
+  calls: ReadonlySet<Asking>,
   wire: Wire,
 ): void {
   if (method !== "notifications/cancelled" || params === undefined) return;

@@ -3,9 +3,18 @@
  * A URI is subscribed once however many listen, and unsubscribed when the last of them left.
  */
 import { memberText, objectMember, readObject } from "../../protocol/json-view.ts";
+import { declaresTasks } from "../../protocol/tasks.ts";
 import type { Follower, FollowerOptions } from "../followers.ts";
 import { renderRequest } from "../outgoing.ts";
-import { filterOf, hasAll, noTopics, resourceTopic, type Topic, type Topics } from "../topics.ts";
+import {
+  filterOf,
+  hasAll,
+  isTaskTopic,
+  noTopics,
+  resourceTopic,
+  type Topic,
+  type Topics,
+} from "../topics.ts";
 import type { WireAnswer } from "../wire.ts";
 import { legacyHeaders } from "./session.ts";
 
@@ -19,6 +28,7 @@ export function followLegacy(options: FollowerOptions): Follower {
   const capabilities = readObject(facts.capabilitiesText);
   const resources = objectMember(capabilities, "resources");
   const canSubscribe = resources !== undefined && memberText(resources, "subscribe") === "true";
+  const hasTasks = declaresTasks(facts.capabilitiesText);
   const subscribed = new Set<string>();
   let asked = noTopics;
   let isLost = false;
@@ -65,6 +75,7 @@ export function followLegacy(options: FollowerOptions): Follower {
 
   /** Servers tell list changes without saying `listChanged`, too; and a new connection makes up for those missed. */
   function isHonoured(topic: Topic): boolean {
+    if (isTaskTopic(topic)) return hasTasks;
     const isList = topic === "tools" || topic === "prompts" || topic === "resources";
     return isList && objectMember(capabilities, topic) !== undefined;
   }

@@ -12,10 +12,11 @@ import {
 import type { McpRequest, ServerErrorBody } from "../../protocol/messages.ts";
 import { isVendorKey } from "../modern.ts";
 import { membersText, renderRequest, rewriteMeta } from "../outgoing.ts";
+import { withTasksExtension } from "./task-messages.ts";
 
-/** The whole message for a legacy server. */
-export function renderLegacy(request: McpRequest, id: number): string {
-  const params = request.params && withoutRetryState(request.params);
+/** The whole message for a legacy server; `taskText` (source text) makes the call a task. */
+export function renderLegacy(request: McpRequest, id: number, taskText?: string): string {
+  const params = request.params && legacyParams(request.params, taskText);
   const isProgressWanted = request.envelope.progressTokenText !== undefined;
   const text = rewriteMeta(params, (meta) => metaText(meta, isProgressWanted ? id : undefined));
   return renderRequest(id, request.method, text);
@@ -43,12 +44,10 @@ export function readInitialize(result: JsonObject): {
   readonly serverInfoText: string | undefined;
   readonly instructions: string | undefined;
 } {
+  const capabilities = objectMember(result, "capabilities");
   return {
     version: stringMember(result, "protocolVersion"),
-    capabilitiesText:
-      objectMember(result, "capabilities") === undefined
-        ? "{}"
-        : (memberText(result, "capabilities") ?? "{}"),
+    capabilitiesText: capabilities === undefined ? "{}" : withTasksExtension(capabilities),
     serverInfoText:
       objectMember(result, "serverInfo") === undefined
         ? undefined
@@ -57,12 +56,17 @@ export function readInitialize(result: JsonObject): {
   };
 }
 
-function withoutRetryState(params: JsonObject): JsonObject {
+/** No agent is offered tasks of 2025-11-25, so a `task` of its own is ignored. */
+function legacyParams(params: JsonObject, taskText: string | undefined): JsonObject {
   const hasAny = params.members.some(
-    ({ key }) => key === "inputResponses" || key === "requestState",
+    ({ key }) => key === "inputResponses" || key === "requestState" || key === "task",
   );
-  if (!hasAny) return params;
-  return withMembers(params, { inputResponses: undefined, requestState: undefined });
+  if (!hasAny && taskText === undefined) return params;
+  return withMembers(params, {
+    inputResponses: undefined,
+    requestState: undefined,
+    task: taskText,
+  });
 }
 
 function metaText(meta: JsonObject | undefined, token: number | undefined): string | undefined {

@@ -12,6 +12,7 @@ import { protocolRows } from "./rows/protocol.ts";
 import { protocolWayRows } from "./rows/protocol-ways.ts";
 import { slowSocketRows, slowStreamRows } from "./rows/slow-readers.ts";
 import { sseRows } from "./rows/sse.ts";
+import { taskRows } from "./rows/tasks.ts";
 import { websocketRows } from "./rows/websocket.ts";
 
 const folder = temporaryFolder("coverage");
@@ -32,6 +33,7 @@ const rows = [
   ...endingSocketRows,
   ...authenticationRows(createTokenIssuers(folder.path)),
   ...authorizationRows,
+  ...taskRows,
 ];
 const wantedRows = 70;
 

@@ -96,7 +96,19 @@ export async function startWebSocket(
   port = 0,
   create: CreateServer = createV1Server,
 ): Promise<FakeServer> {
-  const behaviour = createBehaviour(() => void server.stop(true));
+  const behaviour = createBehaviour(() => void sockets.stop());
+  const sockets = serveSockets(port, (transport) => {
+    if (sdk === "v1") void create(behaviour).connect(transport);
+    else serveStdio(() => createV2Server(behaviour), { transport, legacy: "reject" });
+  });
+  return { ...sockets, behaviour };
+}
+
+/** WebSockets for any server of either SDK: `attach` gets a transport for each, whose frames are messages. */
+export function serveSockets(
+  port: number,
+  attach: (transport: Transport) => void,
+): Omit<FakeServer, "behaviour"> {
   const server = Bun.serve<{ transport: Transport | undefined }>({
     port,
     hostname: "127.0.0.1",
@@ -113,8 +125,7 @@ export async function startWebSocket(
           close: async () => socket.close(),
         };
         socket.data.transport = transport;
-        if (sdk === "v1") void create(behaviour).connect(transport);
-        else serveStdio(() => createV2Server(behaviour), { transport, legacy: "reject" });
+        attach(transport);
       },
       message: (socket, text) =>
         socket.data.transport?.onmessage?.(JSON.parse(String(text)) as JSONRPCMessage),
@@ -124,7 +135,6 @@ export async function startWebSocket(
   return {
     url: `ws://127.0.0.1:${server.port}/mcp`,
     port: server.port ?? 0,
-    behaviour,
     stop: () => server.stop(true),
   };
 }

@@ -1,6 +1,6 @@
 /**
- * A fake stdio server as a process: `stdio-main.ts v1|v2|asks|exits|junk|stubborn`. `asks` puts questions. `exits` ends on any request before
- * `initialize`, as some servers do; `junk` answers every call with text that is no message; `stubborn` ignores the
+ * A fake stdio server as a process: `stdio-main.ts v1|v2|asks|tasks|exits|junk|stubborn`. `asks` puts questions,
+ * `tasks` runs a tool as a task, `exits` ends on any request before `initialize`, as some servers do; `junk` answers every call with text that is no message; `stubborn` ignores the
  * end of its input and SIGTERM.
  */
 import { StdioServerTransport } from "@modelcontextprotocol/sdk/server/stdio.js";
@@ -8,6 +8,7 @@ import { serveStdio } from "@modelcontextprotocol/server/stdio";
 import { createAskingServer } from "./asking.ts";
 import { createBehaviour } from "./behaviour.ts";
 import { createV1Server, createV2Server } from "./sdk-servers.ts";
+import { createTaskingServer } from "./tasking.ts";
 
 const kind = process.argv[2];
 const behaviour = createBehaviour(() => process.exit(3));
@@ -19,7 +20,11 @@ else {
     setInterval(() => {}, 1_000);
   }
   const transport = new StdioServerTransport();
-  const create = kind === "asks" ? createAskingServer : createV1Server;
+  const kinds = new Map([
+    ["asks", createAskingServer],
+    ["tasks", createTaskingServer],
+  ]);
+  const create = kinds.get(kind ?? "") ?? createV1Server;
   await create(behaviour).connect(transport);
   const forward = transport.onmessage;
   let isInitialized = false;

@@ -49,6 +49,13 @@ test("execution is of the older revisions: tools go to modern agents without it,
     '"tools":[{"name":"a","x": 1},{"name":"b","about":"execution"}]',
   );
   expect(text("legacy")).toContain('"execution":{"taskSupport":"optional"}');
+  const required = '{"tools":[{"name":"a","execution":{"taskSupport":"required"}, "x":1}]}';
+  const asked = { idText: "1", method: "tools/list", era: "legacy" } as const;
+  const reply = {
+    outcome: { kind: "result", result: readObject(required) },
+    limit: undefined,
+  } as const;
+  expect(renderAnswer(asked, reply, "{}")).toContain('"tools":[{"name":"a", "x":1}]');
 });
 
 describe("codes of the modern revisions are never told to a legacy client", () => {

@@ -54,6 +54,11 @@ describe("discovery", () => {
     });
   });
 
+  test("tasks are announced where any server of the scope has them", () => {
+    const { capabilities } = discover(all, {}, { extensions: { [tasks]: { later: 1 } } });
+    expect(capabilities.extensions).toEqual({ [tasks]: {} });
+  });
+
   test("a server's own scope says what its server says, of extensions what is carried", () => {
     const said = {
       tools: { listChanged: false, later: 1 },
@@ -68,7 +73,7 @@ describe("discovery", () => {
       tools: { listChanged: true, later: 1 },
       resources: { subscribe: true, listChanged: true },
       experimental: { x: { y: 1 } },
-      extensions: { [ui]: { mimeTypes: ["text/html"] } },
+      extensions: { [ui]: { mimeTypes: ["text/html"] }, [tasks]: {} },
     });
     expect(instructions).toBe("Use a.");
   });

@@ -23,8 +23,14 @@ test.each([
   ["resources/read", `{"extensions":{${tasks}}}`, `{"extensions":{${tasks}}}`, ["input_required"]],
   ["tools/call", `{"extensions":{${tasks}}}`, "{}", ["input_required"]],
   ["tools/call", "{}", `{"extensions":{${tasks}}}`, ["input_required"]],
-  // The gateway does not carry tasks, so no server is told of an agent that knows them.
-  ["tools/call", `{"extensions":{${tasks}}}`, `{"extensions":{${tasks}}}`, ["input_required"]],
+  [
+    "tools/call",
+    `{"extensions":{${tasks}}}`,
+    `{"extensions":{${tasks}}}`,
+    ["input_required", "task"],
+  ],
+  ["prompts/get", `{"extensions":{${tasks}}}`, `{"extensions":{${tasks}}}`, ["input_required"]],
+  ["tasks/get", `{"extensions":{${tasks}}}`, `{"extensions":{${tasks}}}`, ["task"]],
 ])("%s of an agent with %s, at a server with %s, may end as %p", (method, text, offered, types) => {
   const request = requestOf(method, "{}", { clientCapabilitiesText: text });
   const allowed = resultTypesOf(request, offered);
