@@ -20,25 +20,32 @@ export interface SendQueue {
   tick(): void;
 }
 
-export function createSendQueue(options: {
-  readonly socket: OutwardSocket;
+/** What idle queues hold: never written to. */
+const nothing: string[] = [];
+
+/** The same for all queues: there is one for each socket, and most sockets are idle. */
+export interface SendQueueOptions<S extends OutwardSocket> {
   readonly clock: Clock;
   readonly writeQueueBytesMax: number;
   readonly slowReaderMs: number;
-  readonly onTooSlow: () => void;
-}): SendQueue {
-  const { socket, clock } = options;
-  const yieldNow = createYielder();
-  let queue: string[] = [];
+  readonly onTooSlow: (socket: S) => void;
+}
+
+export function createSendQueue<S extends OutwardSocket>(
+  socket: S,
+  options: SendQueueOptions<S>,
+): SendQueue {
+  const { clock } = options;
+  let queue = nothing;
   let queuedChars = 0;
   let isBlocked = false;
   let isDraining = false;
   let blockedAtMs = 0;
 
   function cut(): void {
-    queue = [];
+    queue = nothing;
     queuedChars = 0;
-    options.onTooSlow();
+    options.onTooSlow(socket);
   }
 
   function sendNow(text: string): void {
@@ -58,6 +65,7 @@ export function createSendQueue(options: {
         sendNow(text);
         return;
       }
+      if (queue === nothing) queue = [];
       queue.push(text);
       queuedChars += text.length;
       if (queuedChars > options.writeQueueBytesMax) cut();
@@ -66,6 +74,7 @@ export function createSendQueue(options: {
       isBlocked = false;
       if (isDraining) return;
       isDraining = true;
+      const yieldNow = createYielder();
       for (let text = queue.shift(); text !== undefined; text = queue.shift()) {
         queuedChars -= text.length;
         sendNow(text);

@@ -16,7 +16,6 @@ export interface SocketState {
   readonly yieldNow: () => Promise<void> | undefined;
   queue: SendQueue | undefined;
   session: LegacySession | undefined;
-  leaveBeat: (() => void) | undefined;
   /** Messages being answered. */
   pending: number;
   isServing: boolean;
@@ -32,7 +31,6 @@ export function createSocketState(caller: Caller, principal: Principal): SocketS
     yieldNow: createYielder(),
     queue: undefined,
     session: undefined,
-    leaveBeat: undefined,
     pending: 0,
     isServing: false,
     pings: 0,

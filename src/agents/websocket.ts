@@ -29,7 +29,7 @@ import { answerHere, type LegacyConversation } from "./legacy/conversation.ts";
 import { digestOf } from "./legacy/session-access.ts";
 import type { SessionEnd, Sessions } from "./legacy/sessions.ts";
 import type { AgentsOptions } from "./options.ts";
-import { createSendQueue } from "./send-queue.ts";
+import { createSendQueue, type SendQueueOptions } from "./send-queue.ts";
 import { drainingAnswer, initializeFirst, unaskedResponse } from "./socket-refusals.ts";
 import { createSocketState, type SocketState } from "./socket-state.ts";
 
@@ -72,6 +72,21 @@ export function createWebSocketBinding(deps: {
 }): WebSocketBinding {
   const { options, dispatch, conversation, legacy, sessions, admission } = deps;
   const sockets = new Set<Socket>();
+  const queueOptions: SendQueueOptions<Socket> = {
+    clock: deps.clock,
+    writeQueueBytesMax: options.writeQueueBytesMax,
+    slowReaderMs: options.slowReaderMs,
+    onTooSlow(socket) {
+      deps.metrics.count("mcp_gateway_slow_consumers_total", { binding: "websocket" });
+      socket.close(catalogue["client-too-slow"].close, "reading too slowly");
+    },
+  };
+  deps.beat.join(() => {
+    for (const { data: state } of sockets) {
+      state.pings = 0;
+      state.queue?.tick();
+    }
+  });
 
   async function upgrade(
     arrival: Arrival,
@@ -97,26 +112,12 @@ export function createWebSocketBinding(deps: {
   function open(socket: Socket): void {
     const state = socket.data;
     sockets.add(socket);
-    const queue = createSendQueue({
-      ...options,
-      socket: { send: (text) => socket.send(text) },
-      clock: deps.clock,
-      onTooSlow() {
-        deps.metrics.count("mcp_gateway_slow_consumers_total", { binding: "websocket" });
-        socket.close(catalogue["client-too-slow"].close, "reading too slowly");
-      },
-    });
-    state.queue = queue;
-    state.leaveBeat = deps.beat.join(() => {
-      state.pings = 0;
-      queue.tick();
-    });
+    state.queue = createSendQueue(socket, queueOptions);
   }
 
   function close(socket: Socket): void {
     const state = socket.data;
     sockets.delete(socket);
-    state.leaveBeat?.();
     admission.leave(state.caller.peer.address);
     state.inbox.length = 0;
     for (const call of state.calls.values()) call.abort();
@@ -246,7 +247,7 @@ export function createWebSocketBinding(deps: {
     }
     state.session = session;
     session.onEnd = (why) => socket.close(closeCodes[why], why);
-    session.tell = (text) => state.queue?.send(text);
+    session.tell = state.queue?.send;
     return spoken;
   }
 

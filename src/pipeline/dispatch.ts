@@ -10,7 +10,7 @@ import type { CurrentSnapshot } from "../state/snapshot.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { Exchange } from "./exchange.ts";
 import type { Dispatch, Incoming, Sink } from "./incoming.ts";
-import { createListens } from "./listens.ts";
+import { createListens } from "./listening/listens.ts";
 import { buildStages, type StageDeps } from "./order.ts";
 import { createPipeline } from "./pipeline.ts";
 import { isFault, isOriginAllowed } from "./stages/authenticate.ts";

@@ -14,7 +14,7 @@ import type { MethodFacts } from "../protocol/methods.ts";
 import type { ResolvedName } from "../route/names.ts";
 import type { Scope, Snapshot } from "../state/snapshot.ts";
 import type { Incoming, Reply, Sink } from "./incoming.ts";
-import type { ListenPlan } from "./listen-plan.ts";
+import type { ListenPlan } from "./listening/listen-plan.ts";
 
 /** A request under the names its server uses. */
 export interface Forwarding {

@@ -9,9 +9,9 @@ import { allFeatures, noFeatures } from "../protocol/client-features.ts";
 import type { McpNotification } from "../protocol/messages.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
+import { createBinding } from "./bindings/open-wire.ts";
 import { createCaller } from "./call-server.ts";
 import { type Catalogues, createCatalogues } from "./catalogues.ts";
-import { createChanges } from "./changes.ts";
 import type { ServerChange, ServerStatus, Servers } from "./client.ts";
 import { createConnection } from "./connection.ts";
 import { createHeldTasks } from "./legacy/held-tasks.ts";
@@ -19,7 +19,7 @@ import { createParkedCalls, createParkedRoom, type ParkedRoom } from "./legacy/p
 import { answerHomeless, answerUnasked } from "./legacy/questions.ts";
 import { createSessionPool } from "./legacy/session-pool.ts";
 import { defaultServersLimits, type ServersLimits } from "./limits.ts";
-import { createBinding } from "./open-wire.ts";
+import { createChanges } from "./listening/changes.ts";
 import { createServerClient, type PooledClient } from "./server-client.ts";
 import type { ServerSpec } from "./spec.ts";
 

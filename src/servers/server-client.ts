@@ -8,13 +8,13 @@ import { memberText } from "../protocol/json-view.ts";
 import type { McpRequest, Outcome, RelayedMessage } from "../protocol/messages.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import type { CallServer } from "./call-server.ts";
-import type { Changes } from "./changes.ts";
 import type { CallContext, ServerClient, ServerStatus } from "./client.ts";
 import type { Connection } from "./connection.ts";
 import { cancelled, unreachable } from "./faults.ts";
 import type { HeldTasks } from "./legacy/held-tasks.ts";
 import type { ParkedCalls } from "./legacy/parked-calls.ts";
 import type { SessionPool } from "./legacy/session-pool.ts";
+import type { Changes } from "./listening/changes.ts";
 import { paceProgress } from "./progress-pace.ts";
 import type { ServerSpec } from "./spec.ts";
 

@@ -5,10 +5,10 @@
 import { stringMember } from "../protocol/json-view.ts";
 import type { McpRequest } from "../protocol/messages.ts";
 import { type ParamHeader, paramHeaders } from "../protocol/param-headers.ts";
+import { addCallHeaders } from "./bindings/http.ts";
 import type { CallContext } from "./client.ts";
 import type { Link } from "./connection.ts";
 import { resultTypesOf } from "./features.ts";
-import { addCallHeaders } from "./http.ts";
 import { legacyHeaders } from "./legacy/session.ts";
 import { toLegacyTaskRequest } from "./legacy/task-messages.ts";
 import { renderLegacy } from "./legacy/to-legacy.ts";

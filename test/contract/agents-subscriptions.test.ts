@@ -14,6 +14,7 @@ import {
   ResourceUpdatedNotificationSchema,
   ToolListChangedNotificationSchema,
 } from "@modelcontextprotocol/sdk/types.js";
+import { emptyFilter } from "../../src/protocol/listen-filter.ts";
 import {
   initializeBody,
   legacyBody,
@@ -28,6 +29,7 @@ import {
   createAskingDispatch,
   type OpenListen,
 } from "../support/asking-dispatch.ts";
+import { openSocketAgent } from "../support/socket-agent.ts";
 import { createSocketTransport } from "../support/socket-transport.ts";
 
 const headers = { authorization: "Bearer alice" };
@@ -95,20 +97,24 @@ for (const [name, createTransport] of Object.entries(transports)) {
 
     await Promise.all(["a:1", "b:1"].map((uri) => client.subscribeResource({ uri })));
     await client.subscribeResource({ uri: "a:1" });
-    expect(live(dispatch)).toHaveLength(1);
-    const [both] = live(dispatch);
-    expect(both?.filter.resourceSubscriptions).toEqual(["a:1", "b:1"]);
-    expect(both?.filter.toolsListChanged).toBe(true);
+    expect(live(dispatch)).toHaveLength(2);
+    const [lists, both] = live(dispatch);
+    expect(lists).toBe(first as OpenListen);
+    expect(both?.filter).toEqual({ ...emptyFilter, resourceSubscriptions: ["a:1", "b:1"] });
     both?.changed("notifications/resources/updated", { uri: "b:1" });
     await until(() => heard.length === 4);
     expect(heard.at(-1)).toBe("b:1");
 
     await client.unsubscribeResource({ uri: "a:1" });
     await client.unsubscribeResource({ uri: "never" });
-    const [one] = live(dispatch);
-    expect(live(dispatch)).toHaveLength(1);
-    expect(one?.filter.resourceSubscriptions).toEqual(["b:1"]);
+    const [, one] = live(dispatch);
+    expect(live(dispatch)).toHaveLength(2);
+    expect(one?.filter).toEqual({ ...emptyFilter, resourceSubscriptions: ["b:1"] });
     expect(dispatch.listens).toHaveLength(4);
+    await client.unsubscribeResource({ uri: "b:1" });
+    expect(live(dispatch)).toEqual([first as OpenListen]);
+    await client.subscribeResource({ uri: "b:1" });
+    expect(live(dispatch)).toHaveLength(2);
     expect(dispatch.listens.map(({ incoming }) => incoming.sessionId)).toEqual(
       Array.from(dispatch.listens, () => agents.listener.sessions.list()[0]?.id),
     );
@@ -134,7 +140,7 @@ test("SDK v2, legacy: list changes and subscriptions", async () => {
   await until(() => live(agents.dispatch).length === 1);
   live(agents.dispatch)[0]?.changed("notifications/tools/list_changed");
   await client.subscribeResource({ uri: "a:1" });
-  live(agents.dispatch)[0]?.changed("notifications/resources/updated", { uri: "a:1" });
+  live(agents.dispatch)[1]?.changed("notifications/resources/updated", { uri: "a:1" });
   await until(() => heard.length === 2);
   expect(heard).toEqual(["tools", "a:1"]);
   await client.close();
@@ -176,7 +182,9 @@ test("Streamable HTTP without a reader: no listen until it subscribes, initializ
   expect(dispatch.listens).toHaveLength(0);
   const subscribed = await send(legacyBody("resources/subscribe", { uri: "a:1" }));
   expect(await subscribed.json()).toMatchObject({ result: {} });
-  expect(dispatch.listens).toHaveLength(1);
+  expect(dispatch.listens.map(({ filter }) => filter)).toEqual([
+    { ...emptyFilter, resourceSubscriptions: ["a:1"] },
+  ]);
 });
 
 test("a listen is no request of the older revisions, also without a session", async () => {
@@ -192,33 +200,11 @@ test("a listen is no request of the older revisions, also without a session", as
 describe("on the wire", () => {
   async function openSocket(dispatch: AskingDispatch) {
     const agents = await startAgentsOver(dispatch, { subscriptionsPerSessionMax: 2 });
-    const socket = new WebSocket(`ws://127.0.0.1:${agents.port}/ws`, {
-      protocols: ["mcp"],
-      headers,
-    });
-    const received: string[] = [];
-    socket.onmessage = (event) => received.push(String(event.data));
-    await new Promise((resolve) => {
-      socket.onopen = resolve;
-    });
-    const send = (text: string) => socket.send(text);
-    const answer = async (method: string, params: Record<string, unknown>, id: number) => {
-      send(legacyBody(method, params, id));
-      const isIt = (text: string) => text.includes(`"id":${id},`);
-      await until(() => received.some(isIt));
-      return JSON.parse(received.splice(received.findIndex(isIt), 1)[0] ?? "");
-    };
-    send(initializeBody("2025-11-25"));
-    await until(() => received.length === 1);
-    received.length = 0;
+    const agent = await openSocketAgent(agents);
     return {
-      agents,
-      received,
-      send,
-      answer,
-      initialized: () => send('{"jsonrpc":"2.0","method":"notifications/initialized"}'),
+      ...agent,
       [Symbol.asyncDispose]: async () => {
-        socket.close();
+        agent.close();
         await agents[Symbol.asyncDispose]();
       },
     };
@@ -244,29 +230,45 @@ describe("on the wire", () => {
   test("the new listen is there before the old one goes, and what both bring is told once", async () => {
     const dispatch = createAskingDispatch(testTokens);
     await using agent = await openSocket(dispatch);
-    agent.initialized();
-    await until(() => dispatch.listens.length === 1);
+    await agent.answer("resources/subscribe", { uri: "a:1" }, 6);
     dispatch.acknowledgesAtOnce = false;
-    agent.send(legacyBody("resources/subscribe", { uri: "a:1" }, 7));
+    agent.send(legacyBody("resources/subscribe", { uri: "b:1" }, 7));
     await until(() => dispatch.listens.length === 2);
     const [old, next] = dispatch.listens;
+    const updated = (listen: OpenListen | undefined, uri: string) =>
+      listen?.changed("notifications/resources/updated", { uri });
     expect(old?.isOver).toBe(false);
-    old?.changed("notifications/prompts/list_changed");
+    updated(old, "a:1");
     await until(() => agent.received.length === 1);
     next?.acknowledge();
-    next?.changed("notifications/prompts/list_changed");
-    next?.changed("notifications/tools/list_changed");
+    updated(next, "a:1");
+    updated(next, "b:1");
     expect(old?.isOver).toBe(true);
-    old?.changed("notifications/resources/list_changed");
+    updated(old, "a:2");
     await until(() => agent.received.length === 3);
     // What comes later is news, whatever was told before.
-    next?.changed("notifications/prompts/list_changed");
+    updated(next, "a:1");
     await until(() => agent.received.length === 4);
-    expect(agent.received.map((text) => JSON.parse(text).method ?? JSON.parse(text).id)).toEqual([
-      "notifications/prompts/list_changed",
-      "notifications/tools/list_changed",
-      7,
-      "notifications/prompts/list_changed",
+    const told = agent.received.map((text) => JSON.parse(text));
+    expect(told.map(({ id, params }) => id ?? params.uri)).toEqual(["a:1", "b:1", 7, "a:1"]);
+  });
+
+  test("a resource listen that is being opened leaves the list changes alone", async () => {
+    const dispatch = createAskingDispatch(testTokens);
+    await using agent = await openSocket(dispatch);
+    agent.initialized();
+    await until(() => dispatch.listens.length === 1);
+    const [lists] = dispatch.listens;
+    dispatch.acknowledgesAtOnce = false;
+    const answer = agent.answer("resources/subscribe", { uri: "a:1" }, 7);
+    await until(() => dispatch.listens.length === 2);
+    dispatch.listens[1]?.acknowledge();
+    // It was on its way all the while.
+    lists?.changed("notifications/tools/list_changed");
+    expect(await answer).toMatchObject({ result: {} });
+    await until(() => agent.received.length === 1);
+    expect(agent.received).toEqual([
+      '{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}',
     ]);
   });
 
@@ -308,7 +310,7 @@ describe("on the wire", () => {
     expect(full.error).toMatchObject({ code: -32602, message: expect.stringContaining("2") });
     dispatch.hasListens = false;
     await agent.answer("resources/unsubscribe", { uri: "b:1" }, 7);
-    expect(live(dispatch)).toEqual([]);
+    expect(live(dispatch)).toEqual([dispatch.listens[0] as OpenListen]);
     expect(await agent.answer("resources/subscribe", { uri: "c:1" }, 8)).toMatchObject({
       error: { code: -32601 },
     });
@@ -322,14 +324,26 @@ describe("on the wire", () => {
     await using agent = await openSocket(dispatch);
     agent.initialized();
     await agent.answer("resources/subscribe", { uri: "a:1" }, 2);
-    live(dispatch)[0]?.end();
-    await until(() => live(dispatch).length === 1);
-    expect(live(dispatch)[0]?.filter.resourceSubscriptions).toEqual(["a:1"]);
+    for (const listen of live(dispatch)) listen.end();
+    await until(() => live(dispatch).length === 2);
+    const uris = live(dispatch).flatMap(({ filter }) => filter.resourceSubscriptions);
+    expect(uris).toEqual(["a:1"]);
     await until(() => agent.received.length === 4);
-    expect(agent.received).toEqual([
-      '{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}',
+    expect(agent.received.toSorted()).toEqual([
       '{"jsonrpc":"2.0","method":"notifications/prompts/list_changed"}',
       '{"jsonrpc":"2.0","method":"notifications/resources/list_changed"}',
+      '{"jsonrpc":"2.0","method":"notifications/resources/updated","params":{"uri":"a:1"}}',
+      '{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}',
+    ]);
+  });
+
+  test("a subscription while the next listen is waited for brings what was missed", async () => {
+    const dispatch = createAskingDispatch(testTokens);
+    await using agent = await openSocket(dispatch);
+    await agent.answer("resources/subscribe", { uri: "a:1" }, 2);
+    live(dispatch)[0]?.end();
+    await agent.answer("resources/subscribe", { uri: "b:1" }, 3);
+    expect(agent.received).toEqual([
       '{"jsonrpc":"2.0","method":"notifications/resources/updated","params":{"uri":"a:1"}}',
     ]);
   });

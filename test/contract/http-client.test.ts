@@ -5,7 +5,11 @@
 import { afterEach, expect, test } from "bun:test";
 import { createServer, type Server, type Socket } from "node:net";
 import { createServer as createTlsServer } from "node:tls";
-import { createHttpClient, type HttpClient, headerLines } from "../../src/servers/http-client.ts";
+import {
+  createHttpClient,
+  type HttpClient,
+  headerLines,
+} from "../../src/servers/bindings/http-client.ts";
 import { createAuthority } from "../support/certificates.ts";
 import { until } from "../support/deadline.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";

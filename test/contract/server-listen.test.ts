@@ -461,11 +461,21 @@ describe("beside those who listen", () => {
     expect(fake.asked.length).toBe(1);
   });
 
-  test("tasks are not asked for while the gateway does not carry them", async () => {
-    const tasks = { "io.modelcontextprotocol/tasks": {} };
+  test("tasks are asked for where the server has them, declared with that very request", async () => {
+    const extensions = { "io.modelcontextprotocol/tasks": {} };
     const fake = await startListening((filter, id, response) => acknowledge(response, id, filter), {
-      extensions: tasks,
+      extensions,
     });
+    const { client } = connect(fake.transport);
+    const wanted = { ...emptyFilter, taskIds: ["a"] };
+    const alone = hear(client, wanted);
+    expect(await alone.listening.honoured).toEqual(wanted);
+    expect(fake.asked).toEqual([{ taskIds: ["a"] }]);
+    expect(fake.declared).toEqual([{ extensions }]);
+  });
+
+  test("tasks are not asked of a server without them, and cost nobody else its lists", async () => {
+    const fake = await startListening((filter, id, response) => acknowledge(response, id, filter));
     const { client } = connect(fake.transport);
     const alone = hear(client, { ...emptyFilter, taskIds: ["a"] });
     expect(await alone.listening.honoured).toEqual(emptyFilter);

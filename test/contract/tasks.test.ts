@@ -5,7 +5,7 @@
 import { afterEach, describe, expect, test } from "bun:test";
 import { Client } from "@modelcontextprotocol/sdk/client/index.js";
 import { StreamableHTTPClientTransport } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
-import { ElicitRequestSchema } from "@modelcontextprotocol/sdk/types.js";
+import { ElicitRequestSchema, ResultSchema } from "@modelcontextprotocol/sdk/types.js";
 import { systemClock } from "../../src/lib/clock.ts";
 import { tasksExtension } from "../../src/protocol/tasks.ts";
 import { createServers } from "../../src/servers/pool.ts";
@@ -224,6 +224,10 @@ describe("a legacy server's tool that runs as a task alone", () => {
     expect(JSON.stringify(answer.content)).toContain("Ada");
     const plain = { name: "plain", arguments: {}, task: { ttl: 1 } };
     await agent.callTool(plain);
+    for (const method of ["tasks/get", "tasks/result", "tasks/cancel"]) {
+      const asking = agent.request({ method, params: { taskId: "x" } } as never, ResultSchema);
+      await expect(asking).rejects.toMatchObject({ code: -32601 });
+    }
     const calls = legacy.behaviour.seen.filter((line) => line.startsWith("call:"));
     expect(calls).toEqual(["call:work:task", "call:work:task", "call:plain:plain"]);
   });

@@ -78,7 +78,7 @@ const call = (id: string) =>
 const listen = (id: string) =>
   `{"jsonrpc":"2.0","id":${id},"method":"subscriptions/listen","params":{"notifications":{"toolsListChanged":true},"_meta":${JSON.stringify(modernMeta)}}}`;
 
-test("a client of revision 2026-07-28 over stdio reaches a server through the bridge", async () => {
+test("E06: a client of revision 2026-07-28 over stdio reaches a server through the bridge", async () => {
   await using _gateway = await start();
   const client = new ModernClient(
     { name: "desktop", version: "1" },
@@ -130,7 +130,7 @@ test("it ends with its client, though a call was withdrawn and a listen is open"
   expect(performance.now() - startedMs).toBeLessThan(2_000);
 });
 
-test("what cannot be connected says why: no gateway, a token that is not good", async () => {
+test("E06: what cannot be connected says why: no gateway, a token that is not good", async () => {
   const nobody = await runGateway(bridgeArgs());
   expect([nobody.exitCode, nobody.stderr]).toEqual([3, expect.stringContaining("nobody answers")]);
   await using _gateway = await start();

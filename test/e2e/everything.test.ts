@@ -29,6 +29,11 @@ const stack = new AsyncDisposableStack();
 let gateway: GatewayProcess;
 let admin: AdminClient;
 let token = "";
+const everyCapability = {
+  elicitation: { form: {}, url: {} },
+  sampling: { tools: {}, context: {} },
+  roots: {},
+};
 let straight: Readonly<Record<"stdio" | "http", SdkAgent>>;
 
 beforeAll(async () => {
@@ -49,7 +54,8 @@ beforeAll(async () => {
     allowed_prompts: ["*"],
   });
   straight = {
-    stdio: stack.use(await connectStdio("node", [program, "stdio"])),
+    // What the gateway says of itself to a process that serves every agent.
+    stdio: stack.use(await connectStdio("node", [program, "stdio"], everyCapability)),
     http: stack.use(await connectHttp(url)),
   };
 });

@@ -65,6 +65,13 @@ async function connect(createTransport: (scope: string) => Transport, scope: str
   return { client, heard };
 }
 
+/** A Streamable HTTP session outlives its connections. */
+async function disconnect(client: Client): Promise<void> {
+  const { transport } = client;
+  if (transport instanceof StreamableHTTPClientTransport) await transport.terminateSession();
+  await client.close();
+}
+
 describe.each(Object.entries(bindings))(
   "a legacy agent over %s hears",
   (_name, createTransport) => {
@@ -93,7 +100,7 @@ describe.each(Object.entries(bindings))(
         const tools = heard.filter((one) => one === "tools").length;
         await until("a later change", () => heard.filter((one) => one === "tools").length > tools);
         expect(heard.filter((one) => one === uri)).toHaveLength(before);
-        await client.close();
+        await disconnect(client);
       },
     );
 
@@ -109,7 +116,30 @@ describe.each(Object.entries(bindings))(
         servers[1]?.url ?? "",
       );
       await until("the list change", () => heard.includes("tools"));
-      await client.close();
+      await disconnect(client);
     });
   },
 );
+
+test("sessions of one client hear by one listen, which ends after the last of them", async () => {
+  const listens = () => readMetric(gateway.ops, "mcp_gateway_listens");
+  await until("the listens of other tests to end", async () => (await listens()) === 0);
+  const agents = await Promise.all(
+    Object.values(bindings)
+      .flatMap((createTransport) => [createTransport, createTransport])
+      .map((createTransport) => connect(createTransport, "new")),
+  );
+  const [first] = agents;
+  await until("the list change everywhere", async () => {
+    await first?.client.callTool({ name: "change", arguments: { kind: "tools" } });
+    return agents.every(({ heard }) => heard.includes("tools"));
+  });
+  expect(await listens()).toBe(1);
+  const uri = "note://one";
+  await first?.client.subscribeResource({ uri });
+  expect(await listens()).toBe(2);
+  await first?.client.unsubscribeResource({ uri });
+  await until("the subscription's listen to end", async () => (await listens()) === 1);
+  for (const { client } of agents) await disconnect(client);
+  await until("the shared listen to end", async () => (await listens()) === 0);
+});

@@ -30,12 +30,6 @@ export const exceptions: readonly Exception[] = [
     reason:
       "No tasks: servers of SDK v2 have neither those of 2025-11-25 nor the extension of 2026-07-28.",
   },
-  {
-    kind: "gap",
-    servers: ["v1-stdio", "v1-http", "v1-sse", "v1-ws"],
-    features: ["tasks"],
-    reason: "Tools that run as tasks only are not driven yet.",
-  },
 ];
 
 interface CellName {

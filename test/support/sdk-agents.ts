@@ -11,6 +11,7 @@ import { SSEClientTransport } from "@modelcontextprotocol/sdk/client/sse.js";
 import { StdioClientTransport } from "@modelcontextprotocol/sdk/client/stdio.js";
 import { StreamableHTTPClientTransport } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
 import type { Transport } from "@modelcontextprotocol/sdk/shared/transport.js";
+import type { ClientCapabilities } from "@modelcontextprotocol/sdk/types.js";
 import { createSocketTransport } from "./socket-transport.ts";
 
 export interface CallOptions {
@@ -105,9 +106,14 @@ export function needKind(name: string): AgentKind {
   return kind;
 }
 
-/** An SDK client of a stdio server, the straight way. */
-export function connectStdio(command: string, args: readonly string[]): Promise<SdkAgent> {
-  return connectV1(new StdioClientTransport({ command, args: [...args], stderr: "ignore" }));
+/** An SDK client of a stdio server, the straight way; it says that it can do what is given. */
+export function connectStdio(
+  command: string,
+  args: readonly string[],
+  capabilities: ClientCapabilities = {},
+): Promise<SdkAgent> {
+  const transport = new StdioClientTransport({ command, args: [...args], stderr: "ignore" });
+  return connectV1(transport, capabilities);
 }
 
 /** An SDK client of any Streamable HTTP endpoint, the straight way. */
@@ -123,8 +129,11 @@ function headersOf({ token }: AgentPlace): Record<string, string> {
   return token === undefined ? {} : { Authorization: `Bearer ${token}` };
 }
 
-async function connectV1(transport: Transport): Promise<SdkAgent> {
-  const client = new Client(identity);
+async function connectV1(
+  transport: Transport,
+  capabilities: ClientCapabilities = {},
+): Promise<SdkAgent> {
+  const client = new Client(identity, { capabilities });
   const closed = untilClosed(client);
   await client.connect(transport);
   return toAgent(client, closed, (name, args, options) =>

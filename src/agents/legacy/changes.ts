@@ -11,11 +11,7 @@ import {
   readObject,
   withMembers,
 } from "../../protocol/json-view.ts";
-import {
-  emptyFilter,
-  type ListenFilter,
-  renderListenFilter,
-} from "../../protocol/listen-filter.ts";
+import { type ListenFilter, renderListenFilter } from "../../protocol/listen-filter.ts";
 import type { McpRequest } from "../../protocol/messages.ts";
 import type { LegacySession } from "./sessions.ts";
 import { sessionEnvelope } from "./to-modern.ts";
@@ -29,33 +25,15 @@ const updated = "notifications/resources/updated";
 const noticed: readonly string[] = [...Object.values(listNotices), updated];
 const subscriptionKey = `${metaPrefix}subscriptionId`;
 
-/** Most sessions ask for no more than this, and each keeps its request as long as it lasts. */
-const listParams = toParams([]);
-
-/** The request for all list changes and these resources. `number` tells it from the session's other listens. */
-export function toListen(
-  session: LegacySession,
-  number: number,
-  uris: readonly string[],
-): McpRequest {
+/** The request for these changes. `number` tells it from other listens that are open. */
+export function toListen(session: LegacySession, number: number, filter: ListenFilter): McpRequest {
   return {
     kind: "request",
     idText: `"gw-listen-${number}"`,
     method: "subscriptions/listen",
-    params: uris.length === 0 ? listParams : toParams(uris),
+    params: readObject(`{"notifications":${renderListenFilter(filter)}}`),
     envelope: { ...sessionEnvelope(session), logLevel: undefined },
   };
-}
-
-function toParams(uris: readonly string[]): JsonObject {
-  const filter = {
-    ...emptyFilter,
-    toolsListChanged: true,
-    promptsListChanged: true,
-    resourcesListChanged: true,
-    resourceSubscriptions: uris,
-  };
-  return readObject(`{"notifications":${renderListenFilter(filter)}}`);
 }
 
 /** The text of the notification for a legacy client; undefined where it has none. The subscription's id means nothing there. */

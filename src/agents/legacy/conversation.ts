@@ -1,7 +1,8 @@
 /**
  * What the older revisions add to a conversation: the handshake, the session's envelope under each request, and the
  * messages that are answered here (`ping`, `logging/setLevel`, notifications about the session itself). Everything
- * else goes the modern way: questions of servers to the client by `client-requests.ts`, changes by `subscriptions.ts`.
+ * else goes the modern way: questions of servers to the client by `client-requests.ts`, list changes by
+ * `shared-listens.ts`, resources by `subscriptions.ts`.
  */
 import { createFault, type Fault } from "../../errors/fault.ts";
 import { renderResult } from "../../errors/render.ts";
@@ -28,7 +29,9 @@ import {
 } from "../conversation.ts";
 import type { AgentsOptions } from "../options.ts";
 import { createClientRequests } from "./client-requests.ts";
+import { createListening } from "./listening.ts";
 import type { LegacySession } from "./sessions.ts";
+import { createSharedListens } from "./shared-listens.ts";
 import { createSubscriptions } from "./subscriptions.ts";
 import {
   type Handshake,
@@ -74,7 +77,9 @@ export function createLegacyConversation(deps: {
   const { conversation, clock, serverInfoText } = deps;
   const era = "legacy";
   const clientRequests = createClientRequests(deps);
-  const subscriptions = createSubscriptions({ ...deps.options, conversation, clock });
+  const listening = createListening({ conversation, clock });
+  const sharedListens = createSharedListens({ listening });
+  const subscriptions = createSubscriptions({ ...deps.options, listening });
   const callWays: Ways = { resume: clientRequests.resume };
   const subscriptionWays: Ways = { run: subscriptions.change };
 
@@ -124,7 +129,7 @@ export function createLegacyConversation(deps: {
 
   /** On Streamable HTTP the stream for what belongs to no request comes after the handshake, if ever. */
   function follow(caller: Caller, session: LegacySession): void {
-    if (session.isInitialized && session.isHeard) subscriptions.follow(caller, session);
+    if (session.isInitialized && session.isHeard) sharedListens.join(caller, session);
   }
 
   function notified(caller: Caller, session: LegacySession, message: McpNotification): Spoken {
@@ -177,7 +182,7 @@ export function createLegacyConversation(deps: {
     async inSession(caller, session, received, relay) {
       const { message, bytes } = received;
       session.usedAtMs = clock.monotonicMs();
-      if (session.listening !== undefined) session.listening.caller = caller;
+      if (session.caller !== undefined) session.caller = caller;
       switch (message.kind) {
         case "request": {
           const asking = { caller, era, received: { message, bytes }, relay, session } as const;

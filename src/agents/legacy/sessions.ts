@@ -1,8 +1,8 @@
 /**
  * Sessions of the older revisions, of all three bindings: bounded, ended when idle, withdrawn or deleted. A session
  * id is 256 random bits, is bound to principal, scope and binding, and is never a credential: whoever presents it
- * still authenticates (AZ-05, AZ-08). Unanswered questions to the client (`client-requests.ts`) and its subscriptions
- * (`subscriptions.ts`) hang off `LegacySession`.
+ * still authenticates (AZ-05, AZ-08). Unanswered questions to the client (`client-requests.ts`) and the changes it
+ * hears of (`shared-listens.ts`, `subscriptions.ts`) hang off `LegacySession`.
  */
 import { createHash } from "node:crypto";
 import type { Principal } from "../../identity/principal.ts";
@@ -10,9 +10,11 @@ import type { Clock } from "../../lib/clock.ts";
 import { randomSecret } from "../../lib/id.ts";
 import type { BindingName } from "../../pipeline/incoming.ts";
 import type { LegacyRevision } from "../../protocol/revisions.ts";
+import type { Caller } from "../conversation.ts";
 import type { Questions } from "./client-requests.ts";
 import type { Outbox } from "./outbox.ts";
-import type { SessionListening } from "./subscriptions.ts";
+import type { SharedListen } from "./shared-listens.ts";
+import type { SessionSubscriptions } from "./subscriptions.ts";
 
 export interface SessionOpening {
   readonly binding: BindingName;
@@ -55,8 +57,12 @@ export interface LegacySession extends Omit<SessionOpening, "binding" | "scope">
   tell: ((text: string) => void) | undefined;
   /** What was asked of the client; undefined until something was. */
   questions: Questions | undefined;
-  /** The changes it hears of; undefined until it is ready to hear of any. */
-  listening: SessionListening | undefined;
+  /** The listen by which it hears of list changes; undefined until it is ready to hear of any. */
+  listChanges: SharedListen | undefined;
+  /** What it subscribed to; undefined until it did. */
+  subscriptions: SessionSubscriptions | undefined;
+  /** Once it hears of changes: its client as it spoke last, whose credential opens the next listen. */
+  caller: Caller | undefined;
   /** Called when the session ends: closes its streams or its socket. */
   onEnd: ((why: SessionEnd) => void) | undefined;
   /** What is kept for its streams, on Streamable HTTP; made with the first stream or message. */
@@ -107,7 +113,8 @@ export function createSessions(deps: {
     if (!byId.delete(session.id)) return;
     addToCount(session.principal.id, -1);
     for (const call of session.calls.values()) call.abort();
-    session.listening?.close();
+    session.listChanges?.leave(session);
+    session.subscriptions?.close();
     session.onEnd?.(why);
     session.onEnd = undefined;
     session.tell = undefined;
@@ -138,12 +145,19 @@ export function createSessions(deps: {
       if (isFull(opening.principal.id)) endIdle();
       if (isFull(opening.principal.id)) return undefined;
       const id = randomSecret();
+      // One by one: what else an opening carries, such as the whole request, is not kept for as long.
       const session: LegacySession = {
-        ...opening,
         id,
         publicId: createHash("sha256").update(id).digest("hex").slice(0, 32),
-        startedAtMs: clock.nowMs(),
+        binding: opening.binding,
+        scope: opening.scope,
+        revision: opening.revision,
+        clientInfoText: opening.clientInfoText,
+        capabilitiesText: opening.capabilitiesText,
+        principal: opening.principal,
+        tokenDigest: opening.tokenDigest,
         calls: opening.calls ?? new Map(),
+        startedAtMs: clock.nowMs(),
         logLevel: undefined,
         isInitialized: false,
         // A socket and an SSE stream are read from the start.
@@ -151,7 +165,9 @@ export function createSessions(deps: {
         usedAtMs: clock.monotonicMs(),
         tell: undefined,
         questions: undefined,
-        listening: undefined,
+        listChanges: undefined,
+        subscriptions: undefined,
+        caller: undefined,
         onEnd: undefined,
         outbox: undefined,
       };

@@ -23,7 +23,7 @@ import { filterList, nextCursorOf } from "../../route/merge.ts";
 import { looksShortened, type ResolvedName, resolveName, serversOf } from "../../route/names.ts";
 import type { Scope, Snapshot } from "../../state/snapshot.ts";
 import { answerWith, type Exchange, proceed, refuse, type Verdict } from "../exchange.ts";
-import { planListen } from "../listen-plan.ts";
+import { planListen } from "../listening/listen-plan.ts";
 import type { LongNameMemory } from "../long-names.ts";
 import type { ResourceOwners } from "../resource-owners.ts";
 import type { Stage } from "../stage.ts";

@@ -30,6 +30,8 @@ export interface CacheDeps {
 
 /** Longest an agent is told that something holds where nothing of it is kept here. */
 const hintMsMax = 24 * 60 * 60 * 1_000;
+/** What an operator changes reaches every agent within this time, those that keep lists themselves included. */
+const operatorReachMs = 1_000;
 
 export function createCacheStage({ cache, changes }: CacheDeps): Stage {
   return {
@@ -77,8 +79,11 @@ function lifetimeMs(planned: CachePlan["ttlMs"], hintMs: number): number {
   return hintMs > 0 ? Math.min(hintMs, planned) : planned;
 }
 
+/** What the agent is told it may keep: never longer than it is good here, and lists no longer than operators wait. */
 function hinted(x: Exchange, result: JsonObject, leftMs: number): JsonObject {
-  return x.method?.cacheable ? withTtlAtMost(result, leftMs) : result;
+  if (!x.method?.cacheable) return result;
+  const isList = x.method.method !== "resources/read";
+  return withTtlAtMost(result, isList ? Math.min(leftMs, operatorReachMs) : leftMs);
 }
 
 /** What to look under and how long to keep, or undefined where the request is not cacheable. */

@@ -20,7 +20,7 @@ import {
   refuse,
   type Verdict,
 } from "../exchange.ts";
-import type { Listens } from "../listens.ts";
+import type { Listens } from "../listening/listens.ts";
 import { listRequest } from "../server-lists.ts";
 import type { Stage } from "../stage.ts";
 import { type TracedCall, traceCall } from "../trace-context.ts";

@@ -42,9 +42,6 @@ export interface RouteDeps extends Pick<ParamHeadersDeps, "paramHeaders">, Valid
   readonly taskIds: TaskIds;
 }
 
-/** A list with a server missing is soon asked for again. */
-const partialTtlMs = 1_000;
-
 export function createRouteStage(deps: RouteDeps): Stage {
   return {
     name: "route",
@@ -228,7 +225,6 @@ function joinAnswers(deps: RouteDeps, x: Exchange, scope: Scope, list: ListMembe
       return { ...hints, ttlMs: Math.min(hints.ttlMs ?? ttlOf(server), ttlOf(server)) };
     }),
   );
-  const isPartial = parts.length < answers.length;
-  const hints = { ttlMs: isPartial ? Math.min(ttlMs, partialTtlMs) : ttlMs, isPublic };
+  const hints = { ttlMs, isPublic };
   return { kind: "result", result: mergeLists(scope, list, parts, hints, deps.longNames) };
 }

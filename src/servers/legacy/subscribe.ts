@@ -4,8 +4,7 @@
  */
 import { memberText, objectMember, readObject } from "../../protocol/json-view.ts";
 import { declaresTasks } from "../../protocol/tasks.ts";
-import type { Follower, FollowerOptions } from "../followers.ts";
-import { renderRequest } from "../outgoing.ts";
+import type { Follower, FollowerOptions } from "../listening/followers.ts";
 import {
   filterOf,
   hasAll,
@@ -14,7 +13,8 @@ import {
   resourceTopic,
   type Topic,
   type Topics,
-} from "../topics.ts";
+} from "../listening/topics.ts";
+import { renderRequest } from "../outgoing.ts";
 import type { WireAnswer } from "../wire.ts";
 import { legacyHeaders } from "./session.ts";
 

@@ -1,4 +1,4 @@
-/** The sample servers as real processes, asked by the official SDK's client; and through the bridge. */
+/** The sample servers as real processes, asked by the official SDK's client. */
 import { afterAll, expect, test } from "bun:test";
 import { Client } from "@modelcontextprotocol/sdk/client/index.js";
 import { StdioClientTransport } from "@modelcontextprotocol/sdk/client/stdio.js";
@@ -51,19 +51,4 @@ test("the notes server over stdio: tools, resources, templates, prompts", async 
   const prompt = await client.getPrompt({ name: "summarize_note", arguments: { name: "welcome" } });
   expect(JSON.stringify(prompt)).toContain("one sentence");
   await client.close();
-});
-
-test("E06: the bridge passes a whole session from stdio to Streamable HTTP", async () => {
-  const client = await connectStdio("bridge", "--url", calculator.url);
-  expect(client.getServerVersion()?.name).toBe("sample-calculator");
-  const sum = await client.callTool({ name: "add", arguments: { a: 1, b: 2 } });
-  expect(sum.structuredContent).toEqual({ result: "3" });
-  await client.close();
-});
-
-test("E06: the bridge answers requests itself where the gateway is not there", async () => {
-  const client = await connectStdio("bridge", "--url", "http://127.0.0.1:1/mcp").catch(
-    (error: Error) => error,
-  );
-  expect(String(client)).toContain("could not be asked");
 });

@@ -10,11 +10,12 @@ export const progress: Feature = {
   name: "progress",
   async prove(client) {
     const steps: Values[] = [];
-    const answer = await client.callTool(
-      "steps",
-      { count: 3 },
-      { onprogress: (one) => void steps.push(one) },
-    );
+    const key = newKey();
+    const onprogress = (step: Values) => {
+      steps.push(step);
+      client.callTool("release", { key }).catch(() => {});
+    };
+    const answer = await client.callTool("steps", { key, count: 3 }, { onprogress });
     assert.equal(textOf(answer), "3 steps");
     const expected = [1, 2, 3].map((step) => ({
       progress: step,

@@ -74,9 +74,6 @@ export const capabilities = {
   logging: {},
 };
 
-/** Long enough for each message to be read on its own, so that nobody need put two into one. */
-const stepMs = 10;
-
 const text = (value: string): ToolAnswer => ({ content: [{ type: "text", text: value }] });
 const json = (value: unknown) => text(JSON.stringify(value));
 
@@ -88,11 +85,14 @@ const tools: Readonly<Record<string, (call: ToolCall, world: World) => Promise<T
   async fail() {
     return { ...text("it went wrong"), isError: true };
   },
-  async steps({ values, progress }) {
+  /** With a `key`, each step waits to be released: SDK clients lose progress that is read together with the answer. */
+  async steps({ values, progress }, { runs }) {
     const total = Number(values.count);
     for (let step = 1; step <= total; step += 1) {
+      const released = Promise.withResolvers<void>();
+      runs.set(String(values.key), { state: "running", release: released.resolve });
       await progress(step, total);
-      await Bun.sleep(stepMs);
+      if (values.key !== undefined) await released.promise;
     }
     return text(`${total} steps`);
   },

@@ -5,13 +5,13 @@ function createTestQueue(statuses: number[]) {
   let nowMs = 0;
   const sent: string[] = [];
   const cuts: number[] = [];
-  const queue = createSendQueue({
-    socket: {
-      send(text) {
-        sent.push(text);
-        return statuses.shift() ?? text.length;
-      },
+  const socket = {
+    send(text: string) {
+      sent.push(text);
+      return statuses.shift() ?? text.length;
     },
+  };
+  const queue = createSendQueue(socket, {
     clock: { nowMs: () => 0, monotonicMs: () => nowMs },
     writeQueueBytesMax: 5,
     slowReaderMs: 100,

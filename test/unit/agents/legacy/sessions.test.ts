@@ -87,3 +87,9 @@ test("an ended session aborts its calls and closes its stream once", () => {
   expect(call.signal.aborted).toBe(true);
   expect(sessions.list()).toEqual([]);
 });
+
+test("a session keeps what it needs of its opening, not the request that came with it", () => {
+  const { sessions } = createTestSessions();
+  const handshake = { ...opening, discover: { params: {} } };
+  expect(sessions.open(handshake)).not.toHaveProperty("discover");
+});

@@ -25,10 +25,10 @@ function lister(name: string, hints: string, more: Partial<FakeServer> = {}): Fa
     const text = texts[method];
     return text === undefined ? undefined : { kind: "result", result: readObject(text) };
   };
-  return { name, listTtlMs: 60_000, listsPublic: true, answer, ...more };
+  return { name, listTtlMs: 600, listsPublic: true, answer, ...more };
 }
 
-const open = ',"ttlMs":9000,"cacheScope" : "public"';
+const open = ',"ttlMs":500,"cacheScope" : "public"';
 
 async function hintsOf(
   fakes: readonly FakeServer[],
@@ -60,39 +60,41 @@ describe("one server", () => {
       { method: "resources/read", params: { uri: "x:1" } },
     ],
   ])("CA-01 CA-05: public becomes private: %s", async (_why, more, asked) => {
-    expect(await hintsOf([lister("a", open, more)], "a", asked)).toEqual([9_000, "private"]);
+    expect(await hintsOf([lister("a", open, more)], "a", asked)).toEqual([500, "private"]);
   });
 
   test("CA-16: a first page is private, since a later one may be filtered", async () => {
     const hints = `${open},"nextCursor":"c"`;
-    expect(await hintsOf([lister("a", hints)], "a")).toEqual([9_000, "private"]);
+    expect(await hintsOf([lister("a", hints)], "a")).toEqual([500, "private"]);
   });
 });
 
 describe("joined lists", () => {
-  test.each([
-    ["the shortest of the parts", [open, ',"ttlMs":70'], 70],
+  test.each<[string, string[], number, number]>([
+    ["the shortest of the parts", [open, ',"ttlMs":70'], 600, 70],
     [
       "the gateway's own, where the servers say more",
       [',"ttlMs":900000', ',"ttlMs":70000'],
-      60_000,
+      600,
+      600,
     ],
-    ["the gateway's own, where nobody says any", ["", ""], 60_000],
-    ["nothing, where one says nonsense", [open, ',"ttlMs":-5'], 0],
-  ])("ttlMs is %s", async (_what, [first = "", second = ""], ttlMs) => {
-    const fakes = [lister("a", first), lister("b", second)];
+    ["the gateway's own, where nobody says any", ["", ""], 600, 600],
+    ["nothing, where one says nonsense", [open, ',"ttlMs":-5'], 600, 0],
+    ["never longer than operators wait for what they change", ["", ""], 60_000, 1_000],
+  ])("ttlMs is %s", async (_what, [first = "", second = ""], listTtlMs, ttlMs) => {
+    const fakes = [lister("a", first, { listTtlMs }), lister("b", second, { listTtlMs })];
     expect(await hintsOf(fakes, "all")).toEqual([ttlMs, "private"]);
   });
 
   test("public only where all parts are, all are shared, and nothing is hidden", async () => {
     const both = [lister("a", open), lister("b", open)];
-    expect(await hintsOf(both, "all")).toEqual([9_000, "public"]);
-    expect(await hintsOf(both, "all", { who: "part" })).toEqual([9_000, "private"]);
+    expect(await hintsOf(both, "all")).toEqual([500, "public"]);
+    expect(await hintsOf(both, "all", { who: "part" })).toEqual([500, "private"]);
     const resources = { who: "part", method: "resources/list" };
-    expect(await hintsOf(both, "all", resources)).toEqual([9_000, "private"]);
+    expect(await hintsOf(both, "all", resources)).toEqual([500, "private"]);
     const unshared = [lister("a", open), lister("b", open, { listsPublic: false })];
-    expect(await hintsOf(unshared, "all")).toEqual([9_000, "private"]);
-    expect(await hintsOf([lister("a", open), lister("b", "")], "all")).toEqual([9_000, "private"]);
+    expect(await hintsOf(unshared, "all")).toEqual([500, "private"]);
+    expect(await hintsOf([lister("a", open), lister("b", "")], "all")).toEqual([500, "private"]);
   });
 
   test("PR-24: with a server missing, or asking instead of listing, soon asked again and not kept", async () => {
@@ -104,7 +106,7 @@ describe("joined lists", () => {
       const plane = createDataPlane([lister("a", open), broken], clients);
       for (let times = 0; times < 2; times += 1) {
         const text = outcomeText(await plane.ask("full", "tools/list"));
-        expect(JSON.parse(text)).toMatchObject({ ttlMs: 1_000, tools: [{ name: "a__one" }, {}] });
+        expect(JSON.parse(text)).toMatchObject({ ttlMs: 500, tools: [{ name: "a__one" }, {}] });
       }
       expect(plane.seen.filter((one) => one === "a tools/list")).toHaveLength(2);
     }

@@ -1,0 +1,92 @@
+/**
+ * Picks the binding for a server's transport: the only place that knows all four. Streamable HTTP is a wire by
+ * itself; the others are channels under `duplex.ts`.
+ */
+import type { ScanLimits } from "../../protocol/scan.ts";
+import type { Log } from "../../telemetry/log.ts";
+import type { ServerSpec } from "../spec.ts";
+import type { Channel, ChannelEvents, OpenWire } from "../wire.ts";
+import { openDuplex } from "./duplex.ts";
+import { createHttpPool } from "./http.ts";
+import { createHttpClient } from "./http-client.ts";
+import { openHttpSseChannel } from "./http-sse.ts";
+import { openStdioChannel } from "./stdio.ts";
+import { openStreamableHttp } from "./streamable-http.ts";
+import { openWebSocketChannel } from "./websocket.ts";
+
+export interface BindingOptions {
+  readonly spec: ServerSpec;
+  readonly inheritedEnvironment: Readonly<Record<string, string | undefined>>;
+  readonly scanLimits: ScanLimits;
+  readonly stderrLineBytesMax: number;
+  readonly queuedBytesMax: number;
+  readonly stopStepMs: number;
+  readonly log: Log;
+  readonly countStray: () => void;
+}
+
+export interface Binding {
+  readonly open: OpenWire;
+  /** Ends the keep-alive connections, where the transport has any. */
+  readonly closePool: () => void;
+}
+
+export function createBinding(options: BindingOptions): Binding {
+  const { spec } = options;
+  const { transport } = spec;
+  // A base64 blob is one long string: the answer's own byte limit bounds it.
+  const scanLimits = { ...options.scanLimits, stringCharsMax: spec.responseBytesMax };
+  const shared = { ...options, server: spec.name, scanLimits };
+  const overChannel =
+    (open: (events: ChannelEvents, signal: AbortSignal) => Promise<Channel>): OpenWire =>
+    (events, signal) =>
+      openDuplex({ ...shared, events, open: (channelEvents) => open(channelEvents, signal) });
+  switch (transport.kind) {
+    case "stdio": {
+      const stdio = { ...options, transport };
+      return {
+        open: overChannel((events) => openStdioChannel(stdio, events)),
+        closePool: () => {},
+      };
+    }
+    case "websocket": {
+      const { url, headers } = transport;
+      const socket = { ...options, url, headers, closeTimeoutMs: options.stopStepMs };
+      return {
+        open: overChannel((events, signal) => openWebSocketChannel(socket, events, signal)),
+        closePool: () => {},
+      };
+    }
+    case "http-sse": {
+      const { headers } = transport;
+      const pool = lazy(() => createHttpPool(spec, transport.url));
+      return {
+        open: overChannel((events, signal) =>
+          openHttpSseChannel({ spec, headers, pool: pool.get() }, events, signal),
+        ),
+        closePool: pool.close,
+      };
+    }
+    case "streamable-http": {
+      const { headers } = transport;
+      const client = lazy(() => createHttpClient(spec, transport.url));
+      return {
+        open: async (events) =>
+          openStreamableHttp({ ...shared, headers, events, http: client.get() }),
+        closePool: client.close,
+      };
+    }
+  }
+}
+
+/** Made at the first use, so that a URL that may not be dialled fails the call and not the gateway's start. */
+function lazy<Pool extends { close(): void }>(create: () => Pool) {
+  let pool: Pool | undefined;
+  return {
+    get(): Pool {
+      pool ??= create();
+      return pool;
+    },
+    close: () => pool?.close(),
+  };
+}
