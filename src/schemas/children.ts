@@ -42,6 +42,7 @@ function buildMembers(schema: JsonMap, builder: Builder): Check | undefined {
     ([text, one]) => ({ pattern: builder.pattern(text), node: builder.subschema(one) }),
   );
   const rest = optional(schema, "additionalProperties", builder);
+  const mayBeNull = new Set([...named.keys()].filter((name) => isOptionalMirrored(schema, name)));
   if (named.size === 0 && patterned.length === 0 && rest === undefined) return undefined;
   return (value, run, at, seen) => {
     if (!isMap(value)) return true;
@@ -51,7 +52,9 @@ function buildMembers(schema: JsonMap, builder: Builder): Check | undefined {
       const place = { above: at, key };
       const node = named.get(key);
       let isKnown = node !== undefined;
-      if (node !== undefined && !evaluate(node, value[key], run, place, undefined)) valid = false;
+      const isLeftOut = value[key] === null && mayBeNull.has(key);
+      if (node !== undefined && !isLeftOut && !evaluate(node, value[key], run, place, undefined))
+        valid = false;
       for (const one of patterned) {
         if (!one.pattern.test(key, run)) continue;
         isKnown = true;
@@ -66,6 +69,14 @@ function buildMembers(schema: JsonMap, builder: Builder): Check | undefined {
     }
     return valid;
   };
+}
+
+/** Of an argument that is mirrored into a header, null says the same as leaving it out (revision 2026-07-28). */
+function isOptionalMirrored(schema: JsonMap, name: string): boolean {
+  const property = ownMap(schema, "properties")?.[name];
+  const required = own(schema, "required");
+  const isRequired = Array.isArray(required) && required.includes(name);
+  return isMap(property) && Object.hasOwn(property, "x-mcp-header") && !isRequired;
 }
 
 function buildPropertyNames(schema: JsonMap, builder: Builder): Check | undefined {

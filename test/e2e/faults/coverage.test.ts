@@ -10,6 +10,7 @@ import { httpRows } from "./rows/http.ts";
 import { listenRows, resumptionRows, subscriptionRows } from "./rows/listens.ts";
 import { protocolRows } from "./rows/protocol.ts";
 import { protocolWayRows } from "./rows/protocol-ways.ts";
+import { schemaRows } from "./rows/schemas.ts";
 import { slowSocketRows, slowStreamRows } from "./rows/slow-readers.ts";
 import { sseRows } from "./rows/sse.ts";
 import { taskRows } from "./rows/tasks.ts";
@@ -21,6 +22,7 @@ afterAll(() => folder[Symbol.asyncDispose]());
 const rows = [
   ...protocolRows,
   ...protocolWayRows,
+  ...schemaRows,
   ...httpRows,
   ...sseRows,
   ...slowStreamRows,

@@ -35,6 +35,8 @@ export const covered: Readonly<Record<string, readonly Transport[]>> = {
   "PR-19": every,
   "PR-20": every,
   "PR-21": every,
+  "PR-22": every,
+  "PR-23": every,
   "PR-24": every,
   "PR-25": every,
   "PR-26": every,
@@ -114,8 +116,6 @@ export const covered: Readonly<Record<string, readonly Transport[]>> = {
 };
 
 export const uncovered: Readonly<Record<string, string>> = {
-  "PR-22": "schemas are not compiled yet; comes with tool approval",
-  "PR-23": "arguments are not checked against schemas yet",
   "TH-07": "Bun takes 12 s to cut a slow header; contract/agents-front-door has our own bounds",
   "TH-15": "policies have no conditions on headers yet",
   "AN-12": "contract/identity/jwks-source and unit/identity/jwks",

@@ -2,6 +2,7 @@
 import { runRows } from "../../support/fault-suite.ts";
 import { protocolRows } from "./rows/protocol.ts";
 import { protocolWayRows, protocolWaySchemas, protocolWayScripts } from "./rows/protocol-ways.ts";
+import { schemaRows, schemaScripts, schemasOfTools } from "./rows/schemas.ts";
 
 const asked = { sampling: { method: "sampling/createMessage", params: {} } };
 const reply = (message: object) => Response.json({ jsonrpc: "2.0", ...message });
@@ -22,3 +23,5 @@ runRows("PR, ways", protocolWayRows, {
   scripts: protocolWayScripts,
   schemas: protocolWaySchemas,
 });
+
+runRows("PR, schemas", schemaRows, { scripts: schemaScripts, schemas: schemasOfTools });

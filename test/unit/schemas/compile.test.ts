@@ -26,6 +26,8 @@ function reasonOf(schemaText: string): string | undefined {
 const draft07 = { $schema: "http://json-schema.org/draft-07/schema#" };
 const of2019 = { $schema: "https://json-schema.org/draft/2019-09/schema" };
 const tree = { properties: { next: { $ref: "#" }, size: { type: "integer" } } };
+const header = { type: "string", "x-mcp-header": "Name" };
+const mirrored = { properties: { a: header, b: header }, required: ["b"] };
 const closed = { allOf: [{ properties: { a: true } }], unevaluatedProperties: false };
 
 const meanings: readonly (readonly [string, object, readonly unknown[], readonly unknown[]])[] = [
@@ -48,6 +50,12 @@ const meanings: readonly (readonly [string, object, readonly unknown[], readonly
   ],
   ["required", { required: ["a", "toString"] }, [{ a: 1, toString: 1 }, 5], [{ a: 1 }]],
   ["own names alone", { properties: { constructor: { type: "number" } } }, [{}], []],
+  [
+    "a mirrored argument",
+    mirrored,
+    [{ a: null, b: "" }, { b: "" }],
+    [{ a: 1, b: "" }, { b: null }],
+  ],
   [
     "no further members",
     { properties: { a: true }, additionalProperties: false },
