@@ -64,7 +64,8 @@ afterAll(() => stack.disposeAsync());
 const calls: readonly (readonly [string, Readonly<Record<string, unknown>>])[] = [
   ["echo", { message: 'grüße \u{1F44B} \u2028 \\u0000 "quoted"' }],
   ["get-sum", { a: 2, b: 40 }],
-  ["get-sum", { a: "two", b: 40 }],
+  // Its schema allows any number; the server does not.
+  ["get-resource-reference", { resourceType: "Text", resourceId: 0.5 }],
   ["get-structured-content", { location: "New York" }],
   ["get-annotated-message", { messageType: "error", includeImage: true }],
   ["get-tiny-image", {}],
@@ -94,6 +95,12 @@ for (const scope of ["stdio", "http"] as const) {
             withoutMeta(await settled(straight[scope].callTool(name, args))),
           );
         }
+      });
+
+      test("PR-23: arguments the server's own schema forbids are the gateway's to refuse", async () => {
+        const refused = await agent.callTool("get-sum", { a: "two", b: 40 });
+        const text = "Invalid arguments: /a must be number";
+        expect(refused).toMatchObject({ isError: true, content: [{ type: "text", text }] });
       });
 
       test("resources, prompts and completions are equal", async () => {
