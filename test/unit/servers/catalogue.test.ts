@@ -72,3 +72,13 @@ test("endless pages and endless tools are refused", async () => {
   const many = catalogueOf(['{"tools":[{"name":"a"},{"name":"b"}]}'], { toolsMax: 1 });
   expect(many.list()).rejects.toThrow("unusable answer");
 });
+
+test("S03: a tool's schema is the same text for every call, and outlives its listing", async () => {
+  const listed = '{"tools":[{"name":"a","inputSchema":{"type": "object"}},{"name":"b"}]}';
+  const { catalogue, list } = catalogueOf([listed]);
+  expect(catalogue.inputSchema("a")).toBeUndefined();
+  await list();
+  catalogue.invalidate();
+  expect(catalogue.inputSchema("a")).toBe('{"type": "object"}');
+  expect(catalogue.inputSchema("b")).toBeUndefined();
+});

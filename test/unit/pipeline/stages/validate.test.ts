@@ -1,6 +1,12 @@
 /** PR-22 and PR-23 through the pipeline: which calls never reach their server, what is said, and what is recorded. */
 import { expect, test } from "bun:test";
+import type { Exchange } from "../../../../src/pipeline/exchange.ts";
+import { createValidateStage } from "../../../../src/pipeline/stages/validate.ts";
+import { readObject } from "../../../../src/protocol/json-view.ts";
 import type { Revision } from "../../../../src/protocol/revisions.ts";
+import { createArgumentCheck } from "../../../../src/schemas/argument-check.ts";
+import { silentLog } from "../../../../src/telemetry/log.ts";
+import { createMetrics } from "../../../../src/telemetry/metrics.ts";
 import { clientOf, createDataPlane, outcomeText, ruleOf } from "../../../support/data-plane.ts";
 
 const counted = {
@@ -110,4 +116,38 @@ test("S03: switched off, every call goes on and every tool is listed", async () 
   expect(plane.seen.filter((one) => one.includes("tools/call")).length).toBe(2);
   const list = JSON.parse(outcomeText(await plane.ask("ci", "tools/list", undefined, "math")));
   expect(list.tools.length).toBe(3);
+});
+
+test("PR-23: where what is remembered is old, the server is asked before anybody is refused", async () => {
+  const schemas = { old: '{"required":["a"]}', new: "{}" };
+  const run = async (isFresh: boolean, answers: boolean) => {
+    let known = schemas.old;
+    let listed = 0;
+    const stage = createValidateStage({
+      servers: {
+        knowsTool: () => isFresh || undefined,
+        inputSchema: () => known,
+        async tools() {
+          listed += 1;
+          if (!answers) throw new Error("cannot be asked");
+          known = schemas.new;
+          return new Map();
+        },
+      },
+      argumentCheck: createArgumentCheck(),
+      log: silentLog,
+      metrics: createMetrics(),
+    });
+    const params = readObject('{"name":"t","arguments":{}}');
+    const x = {
+      request: { method: "tools/call", params, envelope: { clientCapabilitiesText: "{}" } },
+      method: { method: "tools/call" },
+      resolved: { server: "s", name: "t" },
+      incoming: { revision: "2026-07-28" },
+    } as unknown as Exchange;
+    return [(await stage.enter?.(x))?.kind, x.argumentsInvalid, listed];
+  };
+  expect(await run(true, true)).toEqual(["answer", true, 0]);
+  expect(await run(false, true)).toEqual(["proceed", false, 1]);
+  expect(await run(false, false)).toEqual(["answer", true, 1]);
 });
