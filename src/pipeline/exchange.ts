@@ -87,7 +87,7 @@ export interface Exchange {
   listened: Listened | undefined;
   /** Written by resume: how many questions of its server the call has led to before this request. */
   round: number;
-  /** Written by validate: the arguments are not what the tool's schema asks for. */
+  /** Written by validate, or by route where it learnt the tool first: the arguments are not what the tool's schema asks for. */
   argumentsInvalid: boolean;
   /** Written by route. */
   target: Target | undefined;

@@ -4,7 +4,14 @@
  * schema cannot be used is in no list, and called by name it is unknown (PR-22).
  */
 import { createFault } from "../../errors/fault.ts";
-import { type JsonObject, memberText, readObject, stringMember } from "../../protocol/json-view.ts";
+import type { Clock } from "../../lib/clock.ts";
+import {
+  arrayMember,
+  type JsonObject,
+  memberText,
+  readObject,
+  stringMember,
+} from "../../protocol/json-view.ts";
 import type { Revision } from "../../protocol/revisions.ts";
 import { filterList } from "../../route/merge.ts";
 import type { ArgumentCheck, Rejection } from "../../schemas/argument-check.ts";
@@ -20,12 +27,15 @@ export interface ValidateDeps {
   readonly servers: Pick<Servers, "knowsTool" | "inputSchema" | "tools">;
   /** Undefined where the operator switched it off. */
   readonly argumentCheck: ArgumentCheck | undefined;
+  readonly clock: Clock;
   readonly log: Log;
   readonly metrics: Metrics;
 }
 
 /** Tools that were warned of; once it is full, no more are. */
 const warnedMax = 1_000;
+/** Longest that schemas are compiled in one go; a single one takes at most some ten milliseconds more. */
+const turnMs = 10;
 
 export function createValidateStage(deps: ValidateDeps): Stage {
   const { argumentCheck } = deps;
@@ -58,12 +68,43 @@ export function createValidateStage(deps: ValidateDeps): Stage {
       const isFresh = deps.servers.knowsTool(server, name, declaredBy(x)) !== undefined;
       return isFresh ? verdict : checkAnew(deps, x, server);
     },
-    leave(x: Exchange): void {
+    leave(x: Exchange): void | Promise<void> {
       if (x.method?.listMember !== "tools" || x.outcome?.kind !== "result") return;
-      const result = filterList(x.outcome.result, "tools", (tool) => isUsable(x, tool));
-      if (result !== x.outcome.result) x.outcome = { kind: "result", result };
+      const listed = x.outcome.result;
+      const keepUsable = () => {
+        const result = filterList(listed, "tools", (tool) => isUsable(x, tool));
+        if (result !== listed) x.outcome = { kind: "result", result };
+      };
+      const judging = x.cached ? undefined : judgeInTurns(argumentCheck, deps.clock, listed);
+      return judging === undefined ? keepUsable() : judging.then(keepUsable);
     },
   };
+}
+
+/**
+ * Compiles the schemas that are new, so that they are remembered; gives the event loop away when a list has many.
+ * Undefined where that took one turn.
+ */
+function judgeInTurns(
+  check: ArgumentCheck,
+  clock: Clock,
+  list: JsonObject,
+): Promise<void> | undefined {
+  const tools = arrayMember(list, "tools") ?? [];
+  const judgeFrom = (from: number): Promise<void> | undefined => {
+    const untilMs = clock.monotonicMs() + turnMs;
+    for (let at = from; at < tools.length; at += 1) {
+      if (clock.monotonicMs() > untilMs) {
+        return new Promise((resolve) => setImmediate(resolve)).then(() => judgeFrom(at));
+      }
+      const { start = 0 } = tools[at] ?? {};
+      if (list.text[start] !== "{") continue;
+      const schemaText = memberText(readObject(list.text, start), "inputSchema");
+      if (schemaText !== undefined) check.rejectionOf(schemaText);
+    }
+    return undefined;
+  };
+  return judgeFrom(0);
 }
 
 /** By what is remembered of the tool; `proceed` where it was never listed, or where there is nothing to hold it to. */

@@ -12,13 +12,11 @@ import {
   transports,
 } from "../../../support/wires.ts";
 
-/** Where a gateway that fetches a schema would be seen; the server counts every request it does not know. */
-const evil = { type: "object", properties: { text: { $ref: "http://127.0.0.1:9/s.json" } } };
 const text = { type: "string" };
 
 /** Each is out of every list. */
 const unusable: Readonly<Record<string, object>> = {
-  "network-ref": evil,
+  "network-ref": { type: "object", properties: { text: { $ref: "http://127.0.0.1:9/s.json" } } },
   "ref-to-nowhere": { type: "object", $ref: "#/$defs/none" },
   "many-subschemas": { type: "object", anyOf: Array.from({ length: 10_000 }, () => ({})) },
   "unknown-dialect": { type: "object", $schema: "http://json-schema.org/draft-04/schema#" },

@@ -1,5 +1,6 @@
 /** PR-22 and PR-23 through the pipeline: which calls never reach their server, what is said, and what is recorded. */
 import { expect, test } from "bun:test";
+import { systemClock } from "../../../../src/lib/clock.ts";
 import type { Exchange } from "../../../../src/pipeline/exchange.ts";
 import { createValidateStage } from "../../../../src/pipeline/stages/validate.ts";
 import { readObject } from "../../../../src/protocol/json-view.ts";
@@ -135,6 +136,7 @@ test("PR-23: where what is remembered is old, the server is asked before anybody
         },
       },
       argumentCheck: createArgumentCheck(),
+      clock: systemClock,
       log: silentLog,
       metrics: createMetrics(),
     });
@@ -150,4 +152,23 @@ test("PR-23: where what is remembered is old, the server is asked before anybody
   expect(await run(true, true)).toEqual(["answer", true, 0]);
   expect(await run(false, true)).toEqual(["proceed", false, 1]);
   expect(await run(false, false)).toEqual(["answer", true, 1]);
+});
+
+test("PR-22: a list of many large schemas holds nobody else up", async () => {
+  const anyOf = Array.from({ length: 998 }, () => ({}));
+  const tools = Array.from({ length: 200 }, (_, at) => `t${at}`);
+  const schemas = Object.fromEntries(tools.map((name) => [name, { title: name, anyOf }]));
+  const plane = createDataPlane([{ name: "huge", tools, schemas }], state);
+  let isDone = false;
+  let turns = 0;
+  const count = () => {
+    turns += 1;
+    if (!isDone) setTimeout(count, 0);
+  };
+  const listing = plane.ask("ci", "tools/list", undefined, "huge");
+  setTimeout(count, 0);
+  const list = JSON.parse(outcomeText(await listing));
+  isDone = true;
+  expect(list.tools.length).toBe(200);
+  expect(turns).toBeGreaterThan(2);
 });
