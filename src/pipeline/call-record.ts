@@ -20,9 +20,8 @@ import { settingOf } from "./stages/cache.ts";
 export function classOf(x: Exchange): AuditClass {
   const method = x.method?.method;
   if (x.request === undefined || method === undefined || x.cached) return "C";
-  if (x.method?.listMember !== undefined || x.method?.lasts || method === "server/discover") {
-    return "C";
-  }
+  const isList = x.method?.listMember !== undefined && x.method.nameMember === undefined;
+  if (isList || x.method?.lasts || method === "server/discover") return "C";
   if (x.argumentsInvalid || !actingMethods.has(method)) return "B";
   return settingOf(x)?.readOnly === true && isHarmless(dataClassOf(x)) ? "B" : "A";
 }

@@ -94,7 +94,7 @@ export interface Exchange {
   /** Written by cache: the reply came from memory, or how to keep the one that comes. */
   cached: boolean;
   cachePlan: CachePlan | undefined;
-  /** Written by sanitize: values masked. */
+  /** Written by sanitize: values masked, or skills left out of a list. */
   redactions: number;
   /** Written by intent: what the record says of the call itself, and the intent record's number, where one was made. */
   recorded: CallRecord | undefined;

@@ -11,12 +11,15 @@ export interface ServerChanges {
   count(servers: readonly string[], method: string): number;
 }
 
+/** An entry of a skill holds digests of its files, so it changes with each of them. */
+const skills = ["skills/list", "skills/get", "resources/directory/read"];
+
 const changedBy: Readonly<Record<ServerChange["kind"], readonly string[]>> = {
   tools: ["tools/list"],
   prompts: ["prompts/list"],
-  resources: ["resources/list", "resources/templates/list"],
+  resources: ["resources/list", "resources/templates/list", ...skills],
   // Every read of that server: what changed may be a part of what was read.
-  resource: ["resources/read"],
+  resource: ["resources/read", ...skills],
   task: [],
 };
 

@@ -99,9 +99,9 @@ function versionMismatch(header: string | undefined, body: string): Fault | unde
 
 /** `Mcp-Name` must equal the member that names the target, for the methods that have one. */
 function checkName(message: McpRequest, headers: HeaderSource): Fault | undefined {
-  const member = methods.get(message.method)?.nameMember;
-  if (member === undefined || message.params === undefined) return undefined;
-  const name = stringMember(message.params, member);
+  const method = methods.get(message.method);
+  if (!method?.isNameMirrored || !method.nameMember || !message.params) return undefined;
+  const name = stringMember(message.params, method.nameMember);
   return name === undefined ? undefined : mirrorMismatch(headers, "Mcp-Name", name);
 }
 

@@ -1,12 +1,12 @@
 /**
  * The extensions that this gateway carries from end to end. Only these are announced to agents, and only of these is
- * a server told that the agent knows them. Skills wait until their lists are filtered and their bytes pass the
- * redaction unchanged.
+ * a server told that the agent knows them.
  */
 import type { JsonObject } from "./json-view.ts";
+import { skillsExtension } from "./skills.ts";
 import { tasksExtension } from "./tasks.ts";
 
-const carried = new Set(["io.modelcontextprotocol/ui", tasksExtension]);
+const carried = new Set(["io.modelcontextprotocol/ui", skillsExtension, tasksExtension]);
 
 /** Source text of an extensions object with only what is carried and passes `keep`; undefined where nothing does. */
 export function carriedExtensions(

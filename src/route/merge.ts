@@ -12,7 +12,7 @@ import {
   replaceSpans,
   stringMember,
 } from "../protocol/json-view.ts";
-import type { MethodFacts } from "../protocol/methods.ts";
+import { type ListMember, lists } from "../protocol/methods.ts";
 import type { Scope } from "../state/snapshot.ts";
 import { type Hints, joinHints, readHints, renderHints } from "./hints.ts";
 import { exposeName, type LongNames, looksShortened, type ResolvedName } from "./names.ts";
@@ -29,8 +29,6 @@ interface Exposed {
   readonly exposed: string;
   readonly text: string;
 }
-
-type ListMember = NonNullable<MethodFacts["listMember"]>;
 
 /**
  * One list out of several servers' pages, named as the scope exposes them. `longNames` learns the names that only a
@@ -95,7 +93,7 @@ function dropTwins(
   });
 }
 
-function exposeElements(scope: Scope, member: string, part: ServerResult): readonly Exposed[] {
+function exposeElements(scope: Scope, member: ListMember, part: ServerResult): readonly Exposed[] {
   const spans = arrayMember(part.result, member) ?? [];
   return spans.flatMap((span) => {
     if (part.result.text[span.start] !== "{") return [];
@@ -106,12 +104,13 @@ function exposeElements(scope: Scope, member: string, part: ServerResult): reado
 
 function exposeElement(
   scope: Scope,
-  member: string,
+  member: ListMember,
   server: string,
   element: JsonObject,
 ): Exposed | undefined {
-  if (member === "resources" || member === "resourceTemplates") {
-    const uri = stringMember(element, member === "resources" ? "uri" : "uriTemplate");
+  const { target: kind, key } = lists[member];
+  if (kind === "resource") {
+    const uri = stringMember(element, key);
     const isIncluded = uri !== undefined && includesUri(scope, server, uri);
     if (!isIncluded) return undefined;
     return { owner: { server, name: uri }, exposed: uri, text: objectText(element) };
@@ -119,7 +118,7 @@ function exposeElement(
   const name = stringMember(element, "name");
   const span = findMember(element, "name");
   if (name === undefined || span === undefined) return undefined;
-  const exposed = exposeName(scope, member === "tools" ? "tool" : "prompt", server, name);
+  const exposed = exposeName(scope, kind, server, name);
   if (exposed === undefined) return undefined;
   const owner = { server, name };
   if (exposed === name) return { owner, exposed, text: objectText(element) };

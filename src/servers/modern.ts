@@ -42,7 +42,8 @@ export function modernHeaders(request: McpRequest): Record<string, string> {
     "mcp-protocol-version": newestModernRevision,
     "mcp-method": encodeHeaderValue(request.method),
   };
-  const nameMember = methods.get(request.method)?.nameMember;
+  const method = methods.get(request.method);
+  const nameMember = method?.isNameMirrored ? method.nameMember : undefined;
   const name = nameMember && request.params && stringMember(request.params, nameMember);
   if (name !== undefined) headers["mcp-name"] = encodeHeaderValue(name);
   return headers;

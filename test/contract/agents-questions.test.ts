@@ -280,10 +280,14 @@ describe("on the wire", () => {
       { elicitation: { form: {} }, experimental: { x: {} } },
     ],
     [
-      "extensions pass but for tasks",
+      "extensions pass but for tasks and skills",
       "2025-11-25",
       {
-        extensions: { "io.modelcontextprotocol/ui": { a: 1 }, "io.modelcontextprotocol/tasks": {} },
+        extensions: {
+          "io.modelcontextprotocol/ui": { a: 1 },
+          "io.modelcontextprotocol/tasks": {},
+          "io.modelcontextprotocol/skills": {},
+        },
         sampling: { tools: {}, context: {} },
       },
       {

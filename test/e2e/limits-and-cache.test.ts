@@ -159,7 +159,7 @@ describe("the cache", () => {
     expect([(await metric("hits")) - hits, (await metric("misses")) - misses]).toEqual([1, 1]);
     await echo(bob, { text: "same", delay_ms: 1 });
     await echo(ada, { text: "other", delay_ms: 1 });
-    await echo(ada, { text: "same", delay_ms: "1" });
+    await echo(ada, { text: "same", delay_ms: 2 });
     expect(server.seen).toHaveLength(4);
     expect((await metric("hits")) - hits).toBe(1);
 

@@ -22,6 +22,7 @@ import {
   legacyRevisions,
   newestLegacyRevision,
 } from "../../protocol/revisions.ts";
+import { skillsExtension } from "../../protocol/skills.ts";
 import { tasksExtension } from "../../protocol/tasks.ts";
 import type { LegacySession } from "./sessions.ts";
 
@@ -102,7 +103,8 @@ export function sessionEnvelope(session: LegacySession): Envelope {
 
 /**
  * A client's capabilities in modern form: what its revision does not have is not in it, however it was declared.
- * Tasks of 2025-11-25 have no modern form, and the tasks extension answers in a way that no legacy client can read.
+ * Tasks of 2025-11-25 have no modern form, the tasks extension answers in a way that no legacy client can read, and
+ * the methods of skills are for modern agents alone.
  */
 function toModernCapabilities(given: JsonObject, revision: LegacyRevision): string {
   const kept: string[] = [];
@@ -134,7 +136,9 @@ function modernCapability(
       return hasMode ? asItCame : objectText(withMembers(given, { form: "{}" }));
     }
     case "extensions":
-      return objectText(withMembers(given, { [tasksExtension]: undefined }));
+      return objectText(
+        withMembers(given, { [tasksExtension]: undefined, [skillsExtension]: undefined }),
+      );
     default:
       return asItCame;
   }

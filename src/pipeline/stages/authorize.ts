@@ -16,7 +16,12 @@ import {
 } from "../../protocol/json-view.ts";
 import { readListenFilter } from "../../protocol/listen-filter.ts";
 import type { McpRequest } from "../../protocol/messages.ts";
-import type { MethodFacts, TargetKind } from "../../protocol/methods.ts";
+import {
+  type ListMember,
+  lists,
+  type MethodFacts,
+  type TargetKind,
+} from "../../protocol/methods.ts";
 import { declaresTasks, tasksUndeclared } from "../../protocol/tasks.ts";
 import { asPrivate } from "../../route/hints.ts";
 import { filterList, nextCursorOf } from "../../route/merge.ts";
@@ -54,7 +59,8 @@ export function createAuthorizeStage(deps: AuthorizeDeps): Stage {
       x.scope = visibleScope(x.snapshot, principal, x.incoming.scope);
       if (x.scope === undefined) return refuse(scopeUnknown);
       if (message.kind === "notification") return answerWith(emptyResult);
-      if (x.method === undefined) {
+      // Of several servers' skills nothing says whose they are.
+      if (x.method === undefined || (x.method.isAboutSkills && x.scope.kind !== "server")) {
         return refuse(createFault("method-not-found", "Method not found"));
       }
       if (x.method.isAboutTask) {
@@ -243,11 +249,12 @@ function isListed(
   snapshot: Snapshot,
   principal: Principal,
   scope: Scope,
-  list: NonNullable<MethodFacts["listMember"]>,
+  list: ListMember,
   element: JsonObject,
 ): boolean {
-  if (list === "resources" || list === "resourceTemplates") {
-    const uri = stringMember(element, list === "resources" ? "uri" : "uriTemplate");
+  const { target: kind, key } = lists[list];
+  if (kind === "resource") {
+    const uri = stringMember(element, key);
     if (uri === undefined) return false;
     // A list does not say whose a resource is: it is listed where any server of the scope may be asked for it.
     return serversOf(scope, snapshot.servers).some(
@@ -260,8 +267,7 @@ function isListed(
         }).allowed,
     );
   }
-  const kind = list === "tools" ? "tool" : "prompt";
-  const name = stringMember(element, "name");
+  const name = stringMember(element, key);
   const resolved =
     name === undefined ? undefined : resolveName(scope, kind, name, snapshot.servers, longNames);
   if (resolved === undefined) return false;

@@ -82,7 +82,7 @@ function lifetimeMs(planned: CachePlan["ttlMs"], hintMs: number): number {
 /** What the agent is told it may keep: never longer than it is good here, and lists no longer than operators wait. */
 function hinted(x: Exchange, result: JsonObject, leftMs: number): JsonObject {
   if (!x.method?.cacheable) return result;
-  const isList = x.method.method !== "resources/read";
+  const isList = x.method.listMember !== undefined || x.method.nameMember === undefined;
   return withTtlAtMost(result, isList ? Math.min(leftMs, operatorReachMs) : leftMs);
 }
 
@@ -102,7 +102,7 @@ function planOf(x: Exchange, changes: ServerChanges): CachePlan | undefined {
     return listPlan(x, request, specs, changes.count(servers, method.method));
   }
   if (x.resolved === undefined || isRetry(request)) return undefined;
-  if (method.method === "resources/read") {
+  if (method.target === "resource") {
     const version = changes.count([x.resolved.server], method.method);
     return planFor(x, request, { isPublic: false, ttlMs: "hinted", version });
   }

@@ -11,7 +11,7 @@ import {
   withMembers,
 } from "../../protocol/json-view.ts";
 import type { McpRequest, Outcome } from "../../protocol/messages.ts";
-import type { MethodFacts } from "../../protocol/methods.ts";
+import { type ListMember, lists } from "../../protocol/methods.ts";
 import { asPrivate, joinHints, readHints } from "../../route/hints.ts";
 import { filterList, mergeLists } from "../../route/merge.ts";
 import { serversOf } from "../../route/names.ts";
@@ -27,14 +27,13 @@ import {
 } from "../exchange.ts";
 import type { LongNameMemory } from "../long-names.ts";
 import { readList } from "../server-lists.ts";
+import { offersSkills } from "../skills.ts";
 import type { Stage } from "../stage.ts";
 import { nameTask, withServerTask } from "../task-access.ts";
 import type { TaskIds } from "../task-ids.ts";
 import { targetHidden } from "./authorize.ts";
 import { checkParamHeaders, declaredBy, type ParamHeadersDeps } from "./param-headers.ts";
 import { checkArguments, type ValidateDeps } from "./validate.ts";
-
-type ListMember = NonNullable<MethodFacts["listMember"]>;
 
 export interface RouteDeps extends Pick<ParamHeadersDeps, "paramHeaders">, ValidateDeps {
   readonly servers: Servers;
@@ -67,6 +66,7 @@ export function createRouteStage(deps: RouteDeps): Stage {
         };
         return proceed;
       }
+      if (method.isAboutSkills) return routeSkills(deps, x, scope.name, request);
       if (resolved !== undefined) {
         x.target = {
           kind: "server",
@@ -95,6 +95,18 @@ export function createRouteStage(deps: RouteDeps): Stage {
       if (x.outcome?.kind === "result") x.outcome = joinAnswers(deps, x, x.scope, list);
     },
   };
+}
+
+/** Skills are asked of a server's own scope alone, and only where the server announces them. */
+async function routeSkills(
+  deps: RouteDeps,
+  x: Exchange,
+  server: string,
+  request: McpRequest,
+): Promise<Verdict> {
+  x.target = { kind: "server", forwarding: { server, request } };
+  if (await offersSkills(deps.servers, server, request.method, x.signal)) return proceed;
+  return refuse(createFault("method-not-found", "Method not found"));
 }
 
 /** A list of one server keeps its pages; a list of several is one page, so it has no cursor to come back with. */
@@ -176,7 +188,7 @@ function hideUnknown(deps: RouteDeps, x: Exchange, code: number): void | Promise
   const { request, resolved, method } = x;
   if (code !== invalidParamsCode || resolved === undefined || request?.params === undefined) return;
   const given = stringMember(request.params, method?.nameMember ?? "name") ?? "";
-  if (method?.method === "resources/read") {
+  if (method?.target === "resource") {
     x.outcome = { kind: "fault", fault: targetHidden("resource", given, "not-found") };
     return;
   }
@@ -197,7 +209,7 @@ function readableAnswers(x: Exchange): readonly Answer[] {
   const list = method?.listMember;
   if (principal === undefined || list === undefined || method?.target !== "resource")
     return x.answers;
-  const member = list === "resources" ? "uri" : "uriTemplate";
+  const member = lists[list].key;
   return x.answers.map(({ server, outcome }) => {
     if (outcome.kind !== "result") return { server, outcome };
     const result = filterList(outcome.result, list, (element) => {

@@ -1,11 +1,13 @@
 /**
  * Masks secrets on the way out: values under sensitive field names in structured results and in JSON inside text.
- * Fails closed: what cannot be inspected within its bounds is withheld (PV-07). Runs before cache keeps a reply.
+ * Fails closed: what cannot be inspected within its bounds is withheld (PV-07), and so is a skill in which something
+ * would have to be masked. Runs before cache keeps a reply.
  */
 import type { JsonObject } from "../../protocol/json-view.ts";
 import type { Redaction } from "../../sanitize/redact.ts";
 import type { Metrics } from "../../telemetry/metrics.ts";
 import type { Exchange } from "../exchange.ts";
+import { holdsSkills, withholdSkills } from "../skills.ts";
 import type { Stage } from "../stage.ts";
 
 export interface SanitizeDeps {
@@ -14,7 +16,14 @@ export interface SanitizeDeps {
   readonly metrics: Metrics;
 }
 
-const inspected = new Set(["tools/call", "resources/read", "prompts/get", "tasks/get"]);
+const inspected = new Set([
+  "tools/call",
+  "resources/read",
+  "prompts/get",
+  "tasks/get",
+  "skills/list",
+  "skills/get",
+]);
 
 export function createSanitizeStage(deps: SanitizeDeps): Stage {
   return {
@@ -22,18 +31,20 @@ export function createSanitizeStage(deps: SanitizeDeps): Stage {
     leave(x: Exchange): void {
       if (x.outcome?.kind !== "result" || x.request === undefined) return;
       if (!inspected.has(x.request.method)) return;
-      const redacted = deps.redact(x.outcome.result);
-      if ("fault" in redacted) {
-        x.outcome = { kind: "fault", fault: redacted.fault };
+      const { result } = x.outcome;
+      const cleaned = holdsSkills(x) ? withholdSkills(result, deps.redact) : deps.redact(result);
+      if ("fault" in cleaned) {
+        x.outcome = { kind: "fault", fault: cleaned.fault };
         return;
       }
-      if (redacted.masked === 0) return;
-      x.redactions = redacted.masked;
-      x.outcome = { kind: "result", result: redacted.result };
+      const changed = "masked" in cleaned ? cleaned.masked : cleaned.withheld;
+      if (changed === 0) return;
+      x.redactions = changed;
+      x.outcome = { kind: "result", result: cleaned.result };
       deps.metrics.count(
         "mcp_gateway_redactions_total",
         { server: x.resolved?.server ?? "" },
-        redacted.masked,
+        changed,
       );
     },
     relay(_x, message) {

@@ -8,6 +8,7 @@ const all: Scope = { kind: "all", name: "all" };
 const own: Scope = { kind: "server", name: "a", server: { name: "a" } as ServerSpec };
 const ui = "io.modelcontextprotocol/ui";
 const tasks = "io.modelcontextprotocol/tasks";
+const skills = "io.modelcontextprotocol/skills";
 
 function discover(scope: Scope, ...parts: readonly (object | [object, string])[]) {
   const selves = parts.map((part, index): ServerSelf => {
@@ -47,7 +48,11 @@ describe("discovery", () => {
   });
 
   test("nothing that only one server has is claimed for all", () => {
-    const { capabilities } = discover(all, { resources: {} }, { extensions: { [ui]: {} } });
+    const { capabilities } = discover(
+      all,
+      { resources: {} },
+      { extensions: { [ui]: {}, [skills]: {} } },
+    );
     expect(capabilities).toEqual({
       tools: { listChanged: true },
       resources: { listChanged: true },
@@ -64,7 +69,12 @@ describe("discovery", () => {
       tools: { listChanged: false, later: 1 },
       resources: { subscribe: true },
       experimental: { x: { y: 1 } },
-      extensions: { [ui]: { mimeTypes: ["text/html"] }, [tasks]: {}, "x/y": {} },
+      extensions: {
+        [ui]: { mimeTypes: ["text/html"] },
+        [tasks]: {},
+        [skills]: { directoryRead: true },
+        "x/y": {},
+      },
       tasks: {},
       prompts: true,
     };
@@ -73,7 +83,11 @@ describe("discovery", () => {
       tools: { listChanged: true, later: 1 },
       resources: { subscribe: true, listChanged: true },
       experimental: { x: { y: 1 } },
-      extensions: { [ui]: { mimeTypes: ["text/html"] }, [tasks]: {} },
+      extensions: {
+        [ui]: { mimeTypes: ["text/html"] },
+        [tasks]: {},
+        [skills]: { directoryRead: true },
+      },
     });
     expect(instructions).toBe("Use a.");
   });

@@ -78,6 +78,7 @@ test.each([
   ["tools/call", '{"name":" x"}', "=?base64?IHg=?="],
   ["tools/call", '{"name":"a\\r\\nx: y"}', "=?base64?YQ0KeDogeQ==?="],
   ["resources/read", '{"uri":"file:///a"}', "file:///a"],
+  ["skills/get", '{"uri":"skill://a/SKILL.md"}', undefined],
   ["tools/list", "{}", undefined],
 ])("UP-18 %s %s is named %p in the headers", (method, params, name) => {
   const headers = modernHeaders(requestOf(method, params));
