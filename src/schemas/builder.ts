@@ -32,7 +32,7 @@ export type RejectionReason =
   | "dialect-unsupported"
   | "external-ref"
   | "unresolvable-ref"
-  | "pattern-unsupported"
+  | "pattern-malformed"
   | "pattern-too-large";
 
 export class SchemaRejected extends Error {

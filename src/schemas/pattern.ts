@@ -1,6 +1,6 @@
 /**
  * Patterns of servers' schemas, matched in linear time whatever they say (PR-22). What an RE2 expression cannot say,
- * such as a look-ahead, is not supported.
+ * such as a look-ahead, is not matched at all: it is left to the server, and the rest of its schema still holds.
  */
 import { RE2JS } from "re2js";
 import { SchemaRejected } from "./builder.ts";
@@ -22,6 +22,7 @@ export function compilePattern(text: string): Pattern {
     throw new SchemaRejected("pattern-too-large", `longer than ${patternCharsMax} characters`);
   }
   const compiled = compile(text);
+  if (compiled === undefined) return { text, size: 0, test: () => true };
   const size = compiled.programSize();
   return {
     text,
@@ -33,10 +34,21 @@ export function compilePattern(text: string): Pattern {
   };
 }
 
-function compile(text: string): RE2JS {
+/** Undefined for an expression of ECMA-262 that has no form in RE2. */
+function compile(text: string): RE2JS | undefined {
   try {
     return RE2JS.compile(RE2JS.translateRegExp(text));
   } catch {
-    throw new SchemaRejected("pattern-unsupported", "not an RE2 expression");
+    if (isExpression(text)) return undefined;
+    throw new SchemaRejected("pattern-malformed", "not a regular expression");
+  }
+}
+
+/** Whether ECMA-262 takes it; it is never run. */
+function isExpression(text: string): boolean {
+  try {
+    return new RegExp(text, "u") instanceof RegExp;
+  } catch {
+    return false;
   }
 }
