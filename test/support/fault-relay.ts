@@ -47,7 +47,7 @@ const stripped: Partial<Record<RelayFault, readonly string[]>> = {
   annotations: ["annotations"],
   instructions: ["instructions"],
   logger: ["logger"],
-  "schema-keywords": ["$schema", "$defs", "additionalProperties", "anyOf", "pattern", "format"],
+  "schema-keywords": ["$schema", "additionalProperties", "anyOf", "pattern", "format"],
 };
 
 /** `target` is the origin behind the relay. */
