@@ -131,6 +131,13 @@ export function withMembers(
   return readObject(changed + text.slice(members.at(-1)?.end ?? end - 1, end));
 }
 
+/** The object with one member's value replaced by source text, where it has it; no other character changes. */
+export function replaceMember(object: JsonObject, key: string, by: string): JsonObject {
+  const span = findMember(object, key);
+  if (span === undefined) return object;
+  return readObject(replaceSpans(object.text, [{ span, by }]), object.start);
+}
+
 /** The text with spans replaced; `edits` must be in order and must not overlap. */
 export function replaceSpans(
   text: string,

@@ -2,14 +2,7 @@
  * Caching hints of lists (revision 2026-07-28, section 2.8), read with distrust: what a server does not say, or says
  * wrongly, counts as the strictest. Pure; the merging of lists and authorize use it.
  */
-import {
-  findMember,
-  type JsonObject,
-  memberText,
-  readObject,
-  replaceSpans,
-  stringMember,
-} from "../protocol/json-view.ts";
+import { type JsonObject, memberText, replaceMember, stringMember } from "../protocol/json-view.ts";
 
 export interface Hints {
   /** Undefined where nothing was said, as legacy servers do. */
@@ -44,17 +37,15 @@ export function renderHints({ ttlMs, isPublic }: Hints): string {
 
 /** The result with its `ttlMs`, where it has one, saying at most so many milliseconds; no other character changes. */
 export function withTtlAtMost(result: JsonObject, mostMs: number): JsonObject {
-  const span = findMember(result, "ttlMs");
   const { ttlMs } = readHints(result);
-  if (span === undefined || ttlMs === undefined) return result;
+  if (ttlMs === undefined) return result;
   const by = String(Math.max(0, Math.min(ttlMs, Math.floor(mostMs))));
   if (memberText(result, "ttlMs") === by) return result;
-  return readObject(replaceSpans(result.text, [{ span, by }]), result.start);
+  return replaceMember(result, "ttlMs", by);
 }
 
 /** The result with its `cacheScope`, where it has one, saying `private`; no other character changes. */
 export function asPrivate(result: JsonObject): JsonObject {
-  const span = findMember(result, "cacheScope");
-  if (span === undefined || memberText(result, "cacheScope") === privateScope) return result;
-  return readObject(replaceSpans(result.text, [{ span, by: privateScope }]), result.start);
+  if (memberText(result, "cacheScope") === privateScope) return result;
+  return replaceMember(result, "cacheScope", privateScope);
 }

@@ -9,6 +9,7 @@ import {
   memberText,
   objectText,
   readObject,
+  replaceMember,
   replaceSpans,
   stringMember,
 } from "../protocol/json-view.ts";
@@ -63,15 +64,14 @@ export function filterList(
   listMember: ListMember,
   keep: (element: JsonObject) => boolean,
 ): JsonObject {
-  const list = findMember(result, listMember);
   const spans = arrayMember(result, listMember);
-  if (list === undefined || spans === undefined) return result;
+  if (spans === undefined) return result;
   const kept = spans.filter((span) => {
     return result.text[span.start] === "{" && keep(readObject(result.text, span.start));
   });
   if (kept.length === spans.length) return result;
   const by = `[${kept.map((span) => result.text.slice(span.start, span.end)).join(",")}]`;
-  return readObject(replaceSpans(result.text, [{ span: list, by }]), result.start);
+  return replaceMember(result, listMember, by);
 }
 
 /** Every name is learnt before any is judged: which of two twins stays must not depend on their order. */

@@ -10,6 +10,7 @@ import { filterList } from "../../route/merge.ts";
 import type { Servers } from "../../servers/client.ts";
 import type { Log } from "../../telemetry/log.ts";
 import { type Exchange, proceed, refuse, type Verdict } from "../exchange.ts";
+import { checkRemembered, declaredBy } from "../remembered-tools.ts";
 import type { Stage } from "../stage.ts";
 
 export interface ParamHeadersDeps {
@@ -40,13 +41,8 @@ export function createParamHeadersStage(deps: ParamHeadersDeps): Stage {
   return {
     name: "param-headers",
     enter(x: Exchange): Verdict | Promise<Verdict> {
-      const { mirrored } = x.incoming;
-      if (mirrored === undefined || x.resolved === undefined) return proceed;
-      const verdict = checkParamHeaders(deps, x);
-      if (verdict === proceed) return proceed;
-      const { server, name } = x.resolved;
-      const isFresh = deps.servers.knowsTool(server, name, declaredBy(x)) !== undefined;
-      return isFresh ? verdict : checkAnew(deps, x, server);
+      if (x.incoming.mirrored === undefined || x.resolved === undefined) return proceed;
+      return checkRemembered(deps.servers, x, () => checkParamHeaders(deps, x));
     },
     leave(x: Exchange): void {
       if (x.incoming.mirrored === undefined || x.method?.listMember !== "tools") return;
@@ -76,20 +72,4 @@ export function checkParamHeaders(
   const name = mismatch.header.replace(/^mcp-param-/, "Mcp-Param-");
   const message = `Header mismatch: ${name} ${mismatch.what}`;
   return refuse(createFault("header-mismatch", message, { data: { mismatch: name } }));
-}
-
-/** What is remembered is old: the server is asked before anybody is refused. */
-async function checkAnew(deps: ParamHeadersDeps, x: Exchange, server: string): Promise<Verdict> {
-  try {
-    const asked = { signal: x.signal, clientCapabilitiesText: declaredBy(x) };
-    await deps.servers.tools(server, { ...asked, refresh: false });
-  } catch {
-    // It cannot be asked: what is remembered holds.
-  }
-  return checkParamHeaders(deps, x);
-}
-
-/** A server may offer tools only to clients that can be asked something. */
-export function declaredBy({ request }: Exchange): string {
-  return request?.envelope.clientCapabilitiesText ?? "{}";
 }

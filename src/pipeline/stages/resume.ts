@@ -24,8 +24,7 @@ import {
   memberText,
   objectMember,
   objectText,
-  readObject,
-  replaceSpans,
+  replaceMember,
   stringMember,
   withMembers,
 } from "../../protocol/json-view.ts";
@@ -163,13 +162,6 @@ function ownerOf({ principal, request, resolved }: Exchange): StateOwner | undef
 
 /** What differs from round to round of one call. */
 const roundMembers = { _meta: undefined, inputResponses: undefined, requestState: undefined };
-
-/** The object with one member's value replaced and no other character touched. */
-function replaceMember(object: JsonObject, key: string, by: string): JsonObject {
-  const span = findMember(object, key);
-  if (span === undefined) return object;
-  return readObject(replaceSpans(object.text, [{ span, by }]), object.start);
-}
 
 function invalid(what: string, reason: string): Fault {
   return createFault("invalid-params", `Invalid params: ${what}`, { reason });

@@ -26,13 +26,14 @@ import {
   type Verdict,
 } from "../exchange.ts";
 import type { LongNameMemory } from "../long-names.ts";
+import { declaredBy } from "../remembered-tools.ts";
 import { readList } from "../server-lists.ts";
 import { offersSkills } from "../skills.ts";
 import type { Stage } from "../stage.ts";
 import { nameTask, withServerTask } from "../task-access.ts";
 import type { TaskIds } from "../task-ids.ts";
 import { targetHidden } from "./authorize.ts";
-import { checkParamHeaders, declaredBy, type ParamHeadersDeps } from "./param-headers.ts";
+import { checkParamHeaders, type ParamHeadersDeps } from "./param-headers.ts";
 import { checkArguments, type ValidateDeps } from "./validate.ts";
 
 export interface RouteDeps extends Pick<ParamHeadersDeps, "paramHeaders">, ValidateDeps {

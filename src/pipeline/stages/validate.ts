@@ -19,9 +19,9 @@ import type { Servers } from "../../servers/client.ts";
 import type { Log } from "../../telemetry/log.ts";
 import type { Metrics } from "../../telemetry/metrics.ts";
 import { answerWith, type Exchange, proceed, refuse, type Verdict } from "../exchange.ts";
+import { checkRemembered, declaredBy } from "../remembered-tools.ts";
 import type { Stage } from "../stage.ts";
 import { targetHidden } from "./authorize.ts";
-import { declaredBy } from "./param-headers.ts";
 
 export interface ValidateDeps {
   readonly servers: Pick<Servers, "knowsTool" | "inputSchema" | "tools">;
@@ -62,11 +62,7 @@ export function createValidateStage(deps: ValidateDeps): Stage {
   return {
     name: "validate",
     enter(x: Exchange): Verdict | Promise<Verdict> {
-      const verdict = checkArguments(deps, x);
-      if (verdict === proceed || x.resolved === undefined) return verdict;
-      const { server, name } = x.resolved;
-      const isFresh = deps.servers.knowsTool(server, name, declaredBy(x)) !== undefined;
-      return isFresh ? verdict : checkAnew(deps, x, server);
+      return checkRemembered(deps.servers, x, () => checkArguments(deps, x));
     },
     leave(x: Exchange): void | Promise<void> {
       if (x.method?.listMember !== "tools" || x.outcome?.kind !== "result") return;
@@ -140,15 +136,4 @@ function invalidArguments(revision: Revision, what: string): Verdict {
   return answerWith(
     readObject(JSON.stringify({ content: [{ type: "text", text }], isError: true })),
   );
-}
-
-/** What is remembered is old: the server is asked before anybody is refused. */
-async function checkAnew(deps: ValidateDeps, x: Exchange, server: string): Promise<Verdict> {
-  try {
-    const asked = { signal: x.signal, clientCapabilitiesText: declaredBy(x) };
-    await deps.servers.tools(server, { ...asked, refresh: false });
-  } catch {
-    // It cannot be asked: what is remembered holds.
-  }
-  return checkArguments(deps, x);
 }
