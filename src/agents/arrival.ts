@@ -17,13 +17,3 @@ export interface Arrival {
   /** Set where a stream took over the place of this request: it gives the place back when it closes. */
   isHeld: boolean;
 }
-
-/**
- * Aborts when the caller goes away. Bun's own signal says nothing where we cut the connection, so whoever cuts aborts
- * it: a call nobody can hear the end of must not go on at its server.
- */
-export function followCaller({ request }: Arrival): AbortController {
-  const caller = new AbortController();
-  request.signal.addEventListener("abort", () => caller.abort(), { once: true });
-  return caller;
-}

@@ -3,8 +3,10 @@
  * refusal is recorded. The bindings call it and turn what it returns into bytes; it knows no transport. What the
  * older revisions need beyond this is in `legacy/conversation.ts`.
  */
+
 import { createFault, type Fault } from "../errors/fault.ts";
 import type { Credential, Principal } from "../identity/principal.ts";
+import { Cancellation, type CancelSignal } from "../lib/cancellation.ts";
 import type { Clock } from "../lib/clock.ts";
 import { newId } from "../lib/id.ts";
 import type { BindingName, Dispatch, Incoming, Peer, Reply } from "../pipeline/incoming.ts";
@@ -69,12 +71,12 @@ export interface Asking<M> {
 /** How a tracked request is worked on, where dispatching it is not all there is to do. */
 export interface Ways {
   /** In place of dispatch. */
-  readonly run?: (asking: Asking<McpRequest>, signal: AbortSignal) => Promise<Reply>;
+  readonly run?: (asking: Asking<McpRequest>, signal: CancelSignal) => Promise<Reply>;
   /** Goes on with a call that paused to ask the agent's side something; resolves with the reply that ends it. */
   readonly resume?: (
     asking: Asking<McpRequest>,
     paused: Reply,
-    signal: AbortSignal,
+    signal: CancelSignal,
   ) => Promise<Reply>;
 }
 
@@ -82,7 +84,7 @@ export interface Conversation {
   /** A modern message; `calls` where the connection knows its requests (WebSocket), else `signal` alone cancels. */
   modern(
     asking: Omit<Asking<McpRequest | McpNotification>, "era">,
-    signal: AbortSignal,
+    signal: CancelSignal,
     calls?: Calls,
   ): Promise<Spoken>;
   /** A request that a later message on the same session or socket may cancel (PR-08, PR-19). */
@@ -90,7 +92,7 @@ export interface Conversation {
   /** How many of these requests last, as a listen does. */
   countLasting(calls: Calls): number;
   /** Dispatches and renders nothing. */
-  run(asking: Asking<Incoming["message"]>, signal: AbortSignal): Promise<Reply>;
+  run(asking: Asking<Incoming["message"]>, signal: CancelSignal): Promise<Reply>;
   /** Answers with a fault, through dispatch: the caller is authenticated first and the refusal recorded. */
   refuse(asking: Omit<Asking<MalformedMessage>, "relay">): Promise<Spoken>;
   render(asked: Asked, reply: Reply): Spoken;
@@ -99,7 +101,7 @@ export interface Conversation {
 }
 
 export const accepted: Spoken = Object.freeze({ kind: "accepted" });
-export const neverAborts = new AbortController().signal;
+export const neverAborts = new Cancellation().signal;
 const cancelled: Spoken = Object.freeze({ kind: "cancelled" });
 
 /** A request that lasts has bounds of its own instead of a share in those of its connection. */
@@ -117,9 +119,9 @@ export function createConversation(deps: {
   readonly serverInfoText: string;
 }): Conversation {
   const { dispatch, admission, clock } = deps;
-  const lasting = new WeakSet<AbortController>();
+  const lasting = new WeakSet<Cancellation>();
 
-  async function run(asking: Asking<Incoming["message"]>, signal: AbortSignal): Promise<Reply> {
+  async function run(asking: Asking<Incoming["message"]>, signal: CancelSignal): Promise<Reply> {
     const { caller, era, received, relay } = asking;
     const { message } = received;
     const defaultRevision = era === "modern" ? newestModernRevision : newestLegacyRevision;
@@ -175,7 +177,7 @@ export function createConversation(deps: {
       const message = malformed(calls.has(idText) ? undefined : request, refusal);
       return refuse({ ...asking, received: { message, bytes } });
     }
-    const call = new AbortController();
+    const call = new Cancellation();
     if (isLasting(method)) lasting.add(call);
     calls.set(idText, call);
     try {

@@ -24,6 +24,8 @@ export interface HttpCall {
   readonly streamOnly?: boolean;
   /** Called at most once, when the answer becomes an event stream. */
   readonly openStream: (arrival: Arrival) => CallStream;
+  /** Called once the call has ended, and before its answer is given. */
+  readonly onEnd?: () => void;
   /** Runs the call; never rejects. A list is the answer to a batch. */
   readonly work: (relay: RelayText) => Promise<Spoken | readonly Spoken[]>;
 }
@@ -53,6 +55,7 @@ export function answerCall(call: HttpCall, sseAfterMs: number): Promise<Response
     if (call.streamOnly) commit();
     work(relay).then((spoken) => {
       clearTimeout(timer);
+      call.onEnd?.();
       if (stream === undefined) resolve(toResponse(spoken, arrival));
       else endStream(stream, spoken);
     }, reject);

@@ -12,7 +12,7 @@ import {
   parseMessage,
   undecodableMessage,
 } from "../protocol/parse-message.ts";
-import { type Arrival, followCaller } from "./arrival.ts";
+import type { Arrival } from "./arrival.ts";
 import { checkBodyHeaders, readAccept, readBody } from "./body.ts";
 import { type Caller, malformed, type RelayText, type Spoken } from "./conversation.ts";
 import { answerCall, toResponse } from "./http-call.ts";
@@ -23,7 +23,7 @@ import type { LegacySession } from "./legacy/sessions.ts";
 import type { HttpBinding, HttpBindingDeps } from "./streamable-http.ts";
 
 export function createHttpSse(deps: HttpBindingDeps): HttpBinding {
-  const { options, dispatch, conversation, legacy, sessions, access, streams } = deps;
+  const { options, dispatch, conversation, legacy, sessions, access, streams, departures } = deps;
 
   async function get(arrival: Arrival): Promise<Response> {
     const { caller, metadataUrl } = arrival;
@@ -142,21 +142,22 @@ export function createHttpSse(deps: HttpBindingDeps): HttpBinding {
     }
     const verdict = classifyHttp(message, request.headers);
     if (verdict.era === "refused") return refuse(arrival, verdict.fault, bytes, message);
-    const agent = followCaller(arrival);
+    const { cancellation, forget } = departures.follow(arrival);
     const work = async (relay: RelayText): Promise<Spoken> => {
       if (verdict.era === "modern") {
         const received = { message: verdict.message, bytes };
-        return conversation.modern({ caller, received, relay }, agent.signal);
+        return conversation.modern({ caller, received, relay }, cancellation);
       }
       if (message.kind !== "request") return { kind: "accepted" };
-      return legacy.alone(caller, { message, bytes }, relay, agent.signal);
+      return legacy.alone(caller, { message, bytes }, relay, cancellation);
     };
     return answerCall(
       {
         arrival,
         canStream: accepts.stream,
         streamOnly: !accepts.json,
-        openStream: (one) => streams.openPlain(one, agent),
+        openStream: (one) => streams.openPlain(one, cancellation),
+        onEnd: forget,
         work,
       },
       options.sseAfterMs,

@@ -15,6 +15,7 @@ import { createBeat } from "./beat.ts";
 import { createConversation } from "./conversation.ts";
 import { readCorrelation } from "./correlation.ts";
 import { readCredential } from "./credential.ts";
+import { createDepartures } from "./departures.ts";
 import { checkFraming } from "./framing.ts";
 import { addCors, documentResponse, faultResponse, preflightResponse } from "./http-response.ts";
 import { createHttpSse } from "./http-sse.ts";
@@ -82,7 +83,8 @@ export function createAgentsListener(deps: AgentsListenerDeps): AgentsListener {
   const legacy = createLegacyConversation({ ...inner, conversation });
   const access = createSessionAccess({ dispatch, sessions, conversation });
   const streams = createStreams({ options, clock, beat, admission, metrics });
-  const shared = { options, dispatch, conversation, legacy, sessions, access, streams, log };
+  const departures = createDepartures(beat);
+  const shared = { ...inner, conversation, legacy, sessions, access, streams, departures };
   const websocket = createWebSocketBinding({ ...shared, admission, beat, clock, metrics });
   const sessionStreams = createSessionStreams({ limits: options, clock, beat, streams, metrics });
   const ticketOffice = createTicketOffice({ dispatch, clock });

@@ -17,9 +17,10 @@ import {
 } from "../protocol/parse-message.ts";
 import { type Era, isModernRevision } from "../protocol/revisions.ts";
 import type { Log } from "../telemetry/log.ts";
-import { type Arrival, followCaller } from "./arrival.ts";
+import type { Arrival } from "./arrival.ts";
 import { type Accepts, checkBodyHeaders, notAcceptable, readAccept, readBody } from "./body.ts";
 import { type Conversation, malformed, type Spoken } from "./conversation.ts";
+import type { Departures } from "./departures.ts";
 import { answerCall, toResponse } from "./http-call.ts";
 import {
   checkVersion,
@@ -47,6 +48,7 @@ export interface HttpBindingDeps {
   readonly sessions: Sessions;
   readonly access: SessionAccess;
   readonly streams: Streams;
+  readonly departures: Departures;
   readonly log: Pick<Log, "error">;
 }
 
@@ -85,12 +87,13 @@ export function createStreamableHttp(
         return refuse(arrival, verdict.fault, bytes, message);
       case "modern": {
         // Going away is how a modern agent cancels.
-        const agent = followCaller(arrival);
+        const { cancellation, forget } = deps.departures.follow(arrival);
         return answerCall(
           {
             arrival,
             canStream: accepts.stream,
-            openStream: (one) => deps.streams.openPlain(one, agent),
+            openStream: (one) => deps.streams.openPlain(one, cancellation),
+            onEnd: forget,
             work: (relay) =>
               conversation.modern(
                 {
@@ -99,7 +102,7 @@ export function createStreamableHttp(
                   relay,
                   mirrored: request.headers,
                 },
-                agent.signal,
+                cancellation,
               ),
           },
           options.sseAfterMs,

@@ -2,6 +2,7 @@
  * Opens the event streams of the HTTP bindings and keeps an eye on each: keep-alive, slow readers (cut and counted),
  * its place in the admission count. Knows nothing of what the events say.
  */
+import type { Cancellation } from "../lib/cancellation.ts";
 import type { Clock } from "../lib/clock.ts";
 import { keepAliveComment, renderEvent } from "../protocol/event-stream.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
@@ -22,7 +23,7 @@ export interface Streams {
   /** `onClose` is called once, however the stream ends: `cut` is for reading too slowly. */
   open(arrival: Arrival, onClose?: (why: StreamEnd) => void): EventChannel;
   /** The stream of one call that ends with its connection; a reader that is cut takes the call along. */
-  openPlain(arrival: Arrival, caller?: AbortController): CallStream;
+  openPlain(arrival: Arrival, caller?: Cancellation): CallStream;
   size(): number;
 }
 

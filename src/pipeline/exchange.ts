@@ -2,10 +2,12 @@
  * One message on its way through the pipeline. Read-only facts set by dispatch, then fields written by exactly one
  * stage each, named beside them. There is no open bag of values: a stage that needs a field adds it here.
  */
+
 import type { RecordDraft } from "../audit/record.ts";
 import type { CacheIdentity } from "../cache/cache-key.ts";
 import type { Fault } from "../errors/fault.ts";
 import type { Principal } from "../identity/principal.ts";
+import type { CancelSignal } from "../lib/cancellation.ts";
 import type { Decision } from "../policy/rule.ts";
 import type { JsonObject } from "../protocol/json-view.ts";
 import type { ListenFilter } from "../protocol/listen-filter.ts";
@@ -64,7 +66,7 @@ export interface Exchange {
   readonly incoming: Incoming;
   readonly sink: Sink;
   readonly snapshot: Snapshot;
-  readonly signal: AbortSignal;
+  readonly signal: CancelSignal;
   /** Monotonic deadline of the whole call. */
   readonly deadlineMs: number;
 

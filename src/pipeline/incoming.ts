@@ -2,8 +2,10 @@
  * The seam between the agents' edge and the pipeline. A binding (and the legacy adapter above it) turns what it
  * received into an `Incoming` and a `Sink`; dispatch does the rest. No transport type crosses here.
  */
+
 import type { Fault } from "../errors/fault.ts";
 import type { Credential, Principal } from "../identity/principal.ts";
+import type { CancelSignal } from "../lib/cancellation.ts";
 import type { HeaderSource } from "../protocol/classify.ts";
 import type {
   MalformedMessage,
@@ -45,7 +47,7 @@ export interface Incoming {
   readonly bodyBytes: number;
   readonly message: McpRequest | McpNotification | MalformedMessage;
   /** Aborts when the agent cancels or (modern) goes away. */
-  readonly signal: AbortSignal;
+  readonly signal: CancelSignal;
 }
 
 export interface Reply {

@@ -3,7 +3,9 @@
  * altered. Agents check each file against a digest and each entry against its file, so what redaction would change is
  * withheld whole. Asked by route and sanitize.
  */
+
 import { createFault, type Fault } from "../errors/fault.ts";
+import type { CancelSignal } from "../lib/cancellation.ts";
 import type { JsonObject } from "../protocol/json-view.ts";
 import { isSkillUri, readSkillsSettings } from "../protocol/skills.ts";
 import { filterList } from "../route/merge.ts";
@@ -16,7 +18,7 @@ export async function offersSkills(
   servers: Servers,
   server: string,
   method: string,
-  signal: AbortSignal,
+  signal: CancelSignal,
 ): Promise<boolean> {
   try {
     const facts = await servers.get(server)?.facts(signal);

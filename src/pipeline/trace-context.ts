@@ -20,6 +20,7 @@ export interface TracedCall {
 }
 
 const keys = ["traceparent", "tracestate", "baggage"] as const;
+const anyQuotedKey = /"(?:traceparent|tracestate|baggage)"/;
 const traceparentForm = /^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/;
 const tracestateForm = /^[\x20-\x7e]{1,512}$/;
 const baggageForm = /^[\x20-\x7e]{1,8192}$/;
@@ -63,10 +64,7 @@ function childOf(traceparent: string): string {
 function metaTrace({
   params,
 }: McpRequest): Partial<Record<(typeof keys)[number], string>> | undefined {
-  const span = params && findMember(params, "_meta");
-  if (params === undefined || span === undefined) return undefined;
-  const text = params.text.slice(span.start, span.end);
-  if (!keys.some((key) => text.includes(`"${key}"`))) return undefined;
+  if (params === undefined || !anyQuotedKey.test(params.text)) return undefined;
   const meta = objectMember(params, "_meta");
   if (meta === undefined || !keys.some((key) => findMember(meta, key))) return undefined;
   const found: Partial<Record<(typeof keys)[number], string>> = {};

@@ -3,6 +3,7 @@
  * means; a call that waits for its agent's answers is taken up again. `repeat.ts` says when a second try is allowed,
  * `server-client.ts` counts and limits the calls it makes here.
  */
+import type { CancelSignal } from "../lib/cancellation.ts";
 import type { Clock } from "../lib/clock.ts";
 import { allFeatures, type ClientFeatures, noFeatures } from "../protocol/client-features.ts";
 import { findRefusal } from "../protocol/input-refusal.ts";
@@ -48,7 +49,7 @@ export interface CallerOptions {
     readonly paramHeaders: (tool: string) => readonly ParamHeader[];
     readonly needsTask: AsTaskDeps["needsTask"];
     /** Lists the tools again. */
-    readonly refresh: (signal: AbortSignal) => Promise<void>;
+    readonly refresh: (signal: CancelSignal) => Promise<void>;
   };
   readonly ownInfoText: string;
   readonly clock: Clock;

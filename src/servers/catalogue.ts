@@ -2,6 +2,7 @@
  * Remembers one server's tools, for policy, audit classes and schemas: all pages listed once for everyone who waits,
  * kept for the server's list TTL, forgotten when the server says that they changed or a new connection was made.
  */
+import { Cancellation, type CancelSignal } from "../lib/cancellation.ts";
 import type { Clock } from "../lib/clock.ts";
 import {
   arrayMember,
@@ -30,7 +31,7 @@ export interface CatalogueOptions {
 export interface Catalogue {
   tools(options: {
     readonly refresh: boolean;
-    readonly signal: AbortSignal;
+    readonly signal: CancelSignal;
   }): Promise<ReadonlyMap<string, CatalogueTool>>;
   /** From memory alone: undefined while the tools are unknown or stale. */
   knowsTool(name: string): boolean | undefined;
@@ -124,7 +125,7 @@ async function listPages(options: CatalogueOptions): Promise<Tools> {
   for (let page = 0; page < pagesMax; page += 1) {
     const outcome = await client.call(
       ownRequest("tools/list", params, clientCapabilitiesText),
-      { signal: new AbortController().signal, timeoutMs: callTimeoutMs, headers: {} },
+      { signal: new Cancellation().signal, timeoutMs: callTimeoutMs, headers: {} },
       () => {},
     );
     if (outcome.kind === "fault") throw errorOf(outcome.fault);
@@ -149,7 +150,7 @@ async function listPages(options: CatalogueOptions): Promise<Tools> {
   throw errorOf(invalidAnswer(name, "too-many-pages"));
 }
 
-function untilAborted<T>(shared: Promise<T>, signal: AbortSignal): Promise<T> {
+function untilAborted<T>(shared: Promise<T>, signal: CancelSignal): Promise<T> {
   return new Promise((resolve, reject) => {
     const abandon = () => reject(errorOf(cancelled));
     signal.addEventListener("abort", abandon, { once: true });

@@ -2,6 +2,7 @@
  * The interface between the pipeline and one MCP server: four bindings and two eras behind one shape. Stages see
  * this file and nothing else of `servers/`.
  */
+import type { CancelSignal } from "../lib/cancellation.ts";
 import type { JsonObject } from "../protocol/json-view.ts";
 import type { ListenFilter } from "../protocol/listen-filter.ts";
 import type { McpRequest, Outcome, RelayedMessage } from "../protocol/messages.ts";
@@ -11,7 +12,7 @@ import type { ServerSpec } from "./spec.ts";
 
 export interface CallContext {
   /** Aborts when the agent cancels or goes away; the server is told in its era's own way. */
-  readonly signal: AbortSignal;
+  readonly signal: CancelSignal;
   /** Milliseconds this call may still take; the server's own limit holds besides. */
   readonly timeoutMs: number;
   /** Headers for HTTP-like bindings: X-Request-ID, X-User-ID, traceparent. Never the agent's credential. */
@@ -50,7 +51,7 @@ export interface ServerClient {
    */
   listen(filter: ListenFilter, onChange: (change: ServerChange) => void): Listening;
   /** Connects if needed and tells what the server is. Rejects with GatewayError upstream-*. */
-  facts(signal: AbortSignal): Promise<ServerFacts>;
+  facts(signal: CancelSignal): Promise<ServerFacts>;
   close(): Promise<void>;
 }
 
@@ -89,7 +90,7 @@ export interface ServerStatus {
 
 export interface ToolsOptions {
   readonly refresh: boolean;
-  readonly signal: AbortSignal;
+  readonly signal: CancelSignal;
   /** Source text of what the client declares, since a server may offer it more; left out: nothing. */
   readonly clientCapabilitiesText?: string;
 }

@@ -2,8 +2,10 @@
  * Keeps one server connected: opens on demand, once for all who wait, finds the era, remembers it, and backs off
  * after repeated losses. `server-client.ts` takes the link from here for each call; nobody else opens one.
  */
+
 import { randomInt } from "node:crypto";
 import type { Fault } from "../errors/fault.ts";
+import { Cancellation, type CancelSignal } from "../lib/cancellation.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { McpNotification, McpRequest } from "../protocol/messages.ts";
 import type { Era } from "../protocol/revisions.ts";
@@ -33,7 +35,7 @@ export interface Connection {
   /** The open link; undefined where there is none yet or no longer. */
   current(): Link | undefined;
   /** Connects where needed. Rejects with GatewayError; the caller's own limits end only its own wait. */
-  open(signal: AbortSignal, timeoutMs: number): Promise<Link>;
+  open(signal: CancelSignal, timeoutMs: number): Promise<Link>;
   /** Stops using a link; `forgetEra` makes the next opening find the era again. */
   drop(link: Link, options: { readonly forgetEra: boolean }): void;
   /** The server answered: the losses so far no longer count. */
@@ -67,7 +69,7 @@ export interface ConnectionOptions {
 
 export function createConnection(options: ConnectionOptions): Connection {
   const { spec, clock, log } = options;
-  const closing = new AbortController();
+  const closing = new Cancellation();
   const isShared = spec.transport.kind !== "streamable-http";
   let link: Link | undefined;
   let opening: Promise<Link> | undefined;
@@ -272,7 +274,7 @@ export function createConnection(options: ConnectionOptions): Connection {
 function limited<T>(
   shared: Promise<T>,
   server: string,
-  signal: AbortSignal,
+  signal: CancelSignal,
   timeoutMs: number,
 ): Promise<T> {
   return new Promise((resolve, reject) => {

@@ -3,7 +3,9 @@
  * them. Bindings implement it (`streamable-http.ts` directly, the others as a `Channel` under `duplex.ts`); they know
  * framing and ids, and no method, era or retry rule.
  */
+
 import type { Fault } from "../errors/fault.ts";
+import type { CancelSignal } from "../lib/cancellation.ts";
 import type { JsonObject } from "../protocol/json-view.ts";
 import type { McpNotification, McpRequest } from "../protocol/messages.ts";
 
@@ -17,7 +19,7 @@ export interface WireRequest {
   readonly headers: Readonly<Record<string, string>>;
   /** The notification that takes the request back; undefined where closing its stream says so. */
   readonly cancellation: string | undefined;
-  readonly signal: AbortSignal | undefined;
+  readonly signal: CancelSignal | undefined;
   /** Undefined where the caller itself limits the time, by `signal`. */
   readonly timeoutMs: number | undefined;
   /** Values of `resultType` this request may be answered with besides `complete`. */
@@ -76,7 +78,7 @@ export interface WireEvents {
 }
 
 /** Opens one connection (spawns one process). Rejects with GatewayError `upstream-*`. */
-export type OpenWire = (events: WireEvents, signal: AbortSignal) => Promise<Wire>;
+export type OpenWire = (events: WireEvents, signal: CancelSignal) => Promise<Wire>;
 
 /** A two-way stream of whole messages: what stdio, WebSocket and HTTP+SSE have in common. */
 export interface Channel {

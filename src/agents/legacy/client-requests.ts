@@ -3,6 +3,7 @@
  * the client, on the stream its call came by; when all are answered the call is taken up again, as a request of its
  * own through dispatch, until a reply ends it. The agent sees one call with one answer (sections 2.6 and 4.3).
  */
+import type { CancelSignal } from "../../lib/cancellation.ts";
 import { newId } from "../../lib/id.ts";
 import type { Reply } from "../../pipeline/incoming.ts";
 import { canAsk, readClientFeatures } from "../../protocol/client-features.ts";
@@ -31,7 +32,7 @@ export interface Questions {
 
 export interface ClientRequests {
   /** Asks what a paused call wants to know and takes it up again; resolves with the reply that ends the call. */
-  resume(asking: Asking<McpRequest>, paused: Reply, signal: AbortSignal): Promise<Reply>;
+  resume(asking: Asking<McpRequest>, paused: Reply, signal: CancelSignal): Promise<Reply>;
   /** A response of the client; one to nothing that is open is ignored. */
   settle(session: LegacySession, response: McpResponse): void;
 }
@@ -68,7 +69,7 @@ export function createClientRequests(deps: {
     asking: Asking<McpRequest>,
     requests: readonly InputRequest[],
     round: number,
-    signal: AbortSignal,
+    signal: CancelSignal,
   ): Promise<Round> {
     const { session } = asking;
     if (signal.aborted) return { kind: "aborted" };
@@ -90,7 +91,7 @@ export function createClientRequests(deps: {
     asking: Asking<McpRequest>,
     questions: Questions,
     requests: readonly InputRequest[],
-    signal: AbortSignal,
+    signal: CancelSignal,
   ): Promise<Round> {
     const { promise, resolve } = Promise.withResolvers<Round>();
     const waiting = new Map<string, Question>();
@@ -210,7 +211,7 @@ function stopped(why: string): Round {
 }
 
 /** Resolves after the pace, or as soon as the call is cancelled. */
-function pause(signal: AbortSignal): Promise<Round> {
+function pause(signal: CancelSignal): Promise<Round> {
   const { promise, resolve } = Promise.withResolvers<Round>();
   const onAbort = () => {
     clearTimeout(timer);

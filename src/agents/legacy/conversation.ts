@@ -4,8 +4,10 @@
  * else goes the modern way: questions of servers to the client by `client-requests.ts`, list changes by
  * `shared-listens.ts`, resources by `subscriptions.ts`.
  */
+
 import { createFault, type Fault } from "../../errors/fault.ts";
 import { renderResult } from "../../errors/render.ts";
+import type { CancelSignal } from "../../lib/cancellation.ts";
 import type { Clock } from "../../lib/clock.ts";
 import type { Dispatch } from "../../pipeline/incoming.ts";
 import { stringMember } from "../../protocol/json-view.ts";
@@ -59,7 +61,7 @@ export interface LegacyConversation {
     caller: Caller,
     received: Received<McpRequest>,
     relay: RelayText,
-    signal: AbortSignal,
+    signal: CancelSignal,
   ): Promise<Spoken>;
   /** Somebody reads what belongs to no request, where that begins later than the session. */
   heard(caller: Caller, session: LegacySession): void;

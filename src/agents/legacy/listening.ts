@@ -3,9 +3,11 @@
  * brings in the words of the older revisions, and whether and when a lost one is worth another. Whose it is, and who
  * is told, is decided by `shared-listens.ts` (list changes) and `subscriptions.ts` (resources).
  */
+
 import { randomInt } from "node:crypto";
 import { catalogue } from "../../errors/catalogue.ts";
 import { createFault } from "../../errors/fault.ts";
+import type { Cancellation } from "../../lib/cancellation.ts";
 import type { Clock } from "../../lib/clock.ts";
 import type { Reply } from "../../pipeline/incoming.ts";
 import { objectMember, readObject, stringMember } from "../../protocol/json-view.ts";
@@ -44,7 +46,7 @@ export interface Listening {
     caller: Caller,
     session: LegacySession,
     filter: ListenFilter,
-    end: AbortController,
+    end: Cancellation,
     events: ListenEvents,
   ): void;
 }

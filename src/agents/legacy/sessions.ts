@@ -4,8 +4,10 @@
  * still authenticates (AZ-05, AZ-08). Unanswered questions to the client (`client-requests.ts`) and the changes it
  * hears of (`shared-listens.ts`, `subscriptions.ts`) hang off `LegacySession`.
  */
+
 import { createHash } from "node:crypto";
 import type { Principal } from "../../identity/principal.ts";
+import type { Cancellation } from "../../lib/cancellation.ts";
 import type { Clock } from "../../lib/clock.ts";
 import { randomSecret } from "../../lib/id.ts";
 import type { BindingName } from "../../pipeline/incoming.ts";
@@ -70,7 +72,7 @@ export interface LegacySession extends Omit<SessionOpening, "binding" | "scope">
 }
 
 /** Requests in flight by the source text of their id. */
-export type Calls = Map<string, AbortController>;
+export type Calls = Map<string, Cancellation>;
 
 export type SessionEnd = "deleted" | "idle" | "revoked" | "ended-by-operator" | "draining";
 

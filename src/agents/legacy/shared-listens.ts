@@ -4,6 +4,7 @@
  * and opened again when it is lost. A session costs its place in a set. What one session subscribes to is in
  * `subscriptions.ts`.
  */
+import { Cancellation } from "../../lib/cancellation.ts";
 import { createYielder } from "../../lib/yielding.ts";
 import { emptyFilter, type ListenFilter } from "../../protocol/listen-filter.ts";
 import type { Caller } from "../conversation.ts";
@@ -17,7 +18,7 @@ export interface SharedListen {
   /** In the order they came. */
   readonly sessions: Set<LegacySession>;
   /** Ends the listen; undefined while there is none. */
-  end: AbortController | undefined;
+  end: Cancellation | undefined;
   /** What is told of; undefined while no listen is acknowledged. */
   honoured: ListenFilter | undefined;
   /** Changes may have been missed: all of it is taken for changed when the next listen is there. */
@@ -86,7 +87,7 @@ export function createSharedListens(deps: { readonly listening: Listening }): Sh
   function open(shared: SharedListen, session: LegacySession): void {
     const { caller } = session;
     if (shared.end !== undefined || shared.timer !== undefined || caller === undefined) return;
-    const end = new AbortController();
+    const end = new Cancellation();
     shared.end = end;
     deps.listening.start(caller, session, listFilter, end, {
       acknowledged(honoured) {

@@ -3,7 +3,9 @@
  * the first subscription to the last. A listen's filter never changes, so a further subscription opens a new listen
  * first and ends the old one when the new one is acknowledged. List changes are in `shared-listens.ts`.
  */
+
 import { createFault, type Fault } from "../../errors/fault.ts";
+import { Cancellation, type CancelSignal } from "../../lib/cancellation.ts";
 import { newId } from "../../lib/id.ts";
 import type { Reply } from "../../pipeline/incoming.ts";
 import { readObject, stringMember } from "../../protocol/json-view.ts";
@@ -18,7 +20,7 @@ import type { LegacySession } from "./sessions.ts";
 export interface SessionSubscriptions {
   uris: readonly string[];
   /** Ends the listen whose events are told; undefined while none is acknowledged. */
-  open: AbortController | undefined;
+  open: Cancellation | undefined;
   opening: Opening | undefined;
   /** Updates may have been missed: all resources are taken for changed when the next listen is there. */
   hasMissed: boolean;
@@ -33,7 +35,7 @@ export interface SessionSubscriptions {
 
 /** A listen that is not acknowledged yet, and what the one before it told meanwhile: it may bring that again. */
 interface Opening {
-  readonly end: AbortController;
+  readonly end: Cancellation;
   told: Set<string> | undefined;
 }
 
@@ -42,7 +44,7 @@ type Refusal = Reply | undefined;
 
 export interface Subscriptions {
   /** Works on `resources/subscribe` and `resources/unsubscribe`. */
-  change(asking: Asking<McpRequest>, signal: AbortSignal): Promise<Reply>;
+  change(asking: Asking<McpRequest>, signal: CancelSignal): Promise<Reply>;
 }
 
 /** Changes remembered while a listen opens. */
@@ -65,7 +67,7 @@ export function createSubscriptions(deps: {
     wanted?: string,
   ): Promise<Refusal> {
     const { promise, resolve } = Promise.withResolvers<Refusal>();
-    const end = new AbortController();
+    const end = new Cancellation();
     const opening: Opening = { end, told: undefined };
     own.opening = opening;
 

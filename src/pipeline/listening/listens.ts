@@ -2,8 +2,10 @@
  * All listens that are open: ends them when their agent leaves, their credential stops holding or the gateway drains,
  * and tells them when operators changed something that they see. The forward stage opens them.
  */
+
 import { isDeepStrictEqual } from "node:util";
 import { createFault } from "../../errors/fault.ts";
+import type { CancelSignal } from "../../lib/cancellation.ts";
 import type { Outcome } from "../../protocol/messages.ts";
 import type { CurrentSnapshot, Snapshot } from "../../state/snapshot.ts";
 import type { Metrics } from "../../telemetry/metrics.ts";
@@ -17,7 +19,7 @@ export interface ListensDeps extends Omit<OpenListenDeps, "current"> {
 
 export interface Listens {
   /** Listens until it ends; `signal` aborts when the agent cancels or goes away. */
-  run(listen: Listen, signal: AbortSignal): Promise<Outcome>;
+  run(listen: Listen, signal: CancelSignal): Promise<Outcome>;
   /** Ends all, and takes no more: the gateway goes away. */
   endAll(): void;
 }

@@ -3,6 +3,7 @@
  * route's target; must not look at results.
  */
 import { createFault } from "../../errors/fault.ts";
+import { withinTime } from "../../lib/cancellation.ts";
 import type { Clock } from "../../lib/clock.ts";
 import { isInputRequired } from "../../protocol/input-required.ts";
 import { type JsonObject, readObject } from "../../protocol/json-view.ts";
@@ -170,8 +171,9 @@ async function askSelf(
   server: string,
 ): Promise<ServerSelf | undefined> {
   try {
-    const signal = AbortSignal.any([x.signal, AbortSignal.timeout(deps.mergeTimeoutMs)]);
-    const facts = await deps.servers.get(server)?.facts(signal);
+    const client = deps.servers.get(server);
+    const facts =
+      client && (await withinTime(x.signal, deps.mergeTimeoutMs, (signal) => client.facts(signal)));
     return (
       facts && {
         server,

@@ -2,8 +2,10 @@
  * The HTTP+SSE binding of revision 2024-11-05, client side: one event stream brings every message of the server, and
  * its first event names where ours are posted. The address must be of the stream's own origin.
  */
+
 import type { IncomingMessage } from "node:http";
 import type { Fault } from "../../errors/fault.ts";
+import type { CancelSignal } from "../../lib/cancellation.ts";
 import { createEventParser } from "../../protocol/event-stream.ts";
 import { errorOf, invalidAnswer, timedOut, unreachable } from "../faults.ts";
 import type { ServerSpec } from "../spec.ts";
@@ -20,7 +22,7 @@ export interface HttpSseOptions {
 export function openHttpSseChannel(
   options: HttpSseOptions,
   events: ChannelEvents,
-  signal: AbortSignal,
+  signal: CancelSignal,
 ): Promise<Channel> {
   const { spec, pool } = options;
   const server = spec.name;

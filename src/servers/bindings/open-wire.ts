@@ -2,6 +2,7 @@
  * Picks the binding for a server's transport: the only place that knows all four. Streamable HTTP is a wire by
  * itself; the others are channels under `duplex.ts`.
  */
+import type { CancelSignal } from "../../lib/cancellation.ts";
 import type { ScanLimits } from "../../protocol/scan.ts";
 import type { Log } from "../../telemetry/log.ts";
 import type { ServerSpec } from "../spec.ts";
@@ -38,7 +39,7 @@ export function createBinding(options: BindingOptions): Binding {
   const scanLimits = { ...options.scanLimits, stringCharsMax: spec.responseBytesMax };
   const shared = { ...options, server: spec.name, scanLimits };
   const overChannel =
-    (open: (events: ChannelEvents, signal: AbortSignal) => Promise<Channel>): OpenWire =>
+    (open: (events: ChannelEvents, signal: CancelSignal) => Promise<Channel>): OpenWire =>
     (events, signal) =>
       openDuplex({ ...shared, events, open: (channelEvents) => open(channelEvents, signal) });
   switch (transport.kind) {

@@ -3,10 +3,12 @@
  * is imported by file path because Bun answers `import "ws"` with a shim of its own, which has no address look-up hook;
  * the path is resolved when the executable is built.
  */
+
 import type { LookupFunction } from "node:net";
 import type { ClientOptions, WebSocket as WsSocket } from "ws";
 // @ts-expect-error The file has no types of its own; they are those of the package, taken just below.
 import wsModule from "../../../node_modules/ws/lib/websocket.js";
+import type { CancelSignal } from "../../lib/cancellation.ts";
 import { checkedUrl, createEgressLookup } from "../egress.ts";
 import { errorCode, errorOf, invalidAnswer, oversizedAnswer, unreachable } from "../faults.ts";
 import type { ServerSpec } from "../spec.ts";
@@ -34,7 +36,7 @@ const resolvedAddressesMax = 16;
 export async function openWebSocketChannel(
   options: WebSocketOptions,
   events: ChannelEvents,
-  signal: AbortSignal,
+  signal: CancelSignal,
 ): Promise<Channel> {
   const { spec } = options;
   const url = checkedUrl(options.url, "websocket", spec.allowPrivateNetwork);

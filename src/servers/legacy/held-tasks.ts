@@ -3,7 +3,9 @@
  * session a task lives on, its questions under keys that last as long as it does, and what is told of it. A task
  * nobody holds, as after a restart, is asked for like any other; only its questions are lost then.
  */
+
 import type { Fault } from "../../errors/fault.ts";
+import { Cancellation, type CancelSignal } from "../../lib/cancellation.ts";
 import { type ClientFeatures, noFeatures } from "../../protocol/client-features.ts";
 import { readInputResponses } from "../../protocol/input-required.ts";
 import {
@@ -46,7 +48,7 @@ export interface HeldTasks {
 }
 
 export interface TellLimits {
-  readonly signal: AbortSignal;
+  readonly signal: CancelSignal;
   readonly timeoutMs: number;
 }
 
@@ -55,7 +57,7 @@ interface Held {
   readonly home: TaskHome;
   readonly questions: TaskQuestions;
   /** Ends what waits at the server for this task. */
-  readonly ending: AbortController;
+  readonly ending: Cancellation;
   /** It is over: it takes no room any more, and where it lives is remembered for its agent. */
   readonly finish: () => void;
   readonly release: () => void;
@@ -90,7 +92,7 @@ export function createHeldTasks(options: {
     const { session } = home;
     held.get(taskId)?.release();
     const questions = createTaskQuestions(taskId, home);
-    const ending = new AbortController();
+    const ending = new Cancellation();
     const timer = setTimeout(() => held.get(taskId)?.release(), taskTtlMs);
     timer.unref();
     if (session !== undefined) session.tasks += 1;

@@ -3,7 +3,9 @@
  * one round each. A round ends with the server's answer, or with the questions that came within a short window of each
  * other. `parked-calls.ts` keeps the call between its rounds; time limits and cancellation of a round are here.
  */
+
 import type { Fault } from "../../errors/fault.ts";
+import { Cancellation, type CancelSignal } from "../../lib/cancellation.ts";
 import type { ClientFeatures } from "../../protocol/client-features.ts";
 import { isWithdrawal } from "../../protocol/input-refusal.ts";
 import { type InputMethod, renderInputRequired } from "../../protocol/input-required.ts";
@@ -26,7 +28,7 @@ const keptMessagesMax = 64;
 export interface Round {
   readonly envelope: Envelope;
   readonly principalId: string | undefined;
-  readonly signal: AbortSignal;
+  readonly signal: CancelSignal;
   readonly timeoutMs: number;
   readonly relay: (message: RelayedMessage) => void;
 }
@@ -78,7 +80,7 @@ interface Waiting {
 /** Sends the call; the first round must begin at once. */
 export function startLiveCall(options: LiveCallOptions): LiveCall {
   const { server, link, features } = options;
-  const ending = new AbortController();
+  const ending = new Cancellation();
   const questions = new Map<string, Question>();
   const kept: McpNotification[] = [];
   let waiting: Waiting | undefined;

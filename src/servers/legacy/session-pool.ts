@@ -6,7 +6,9 @@
  * themselves while there are any; a question outside a call's own stream then has one owner. Where calls share a
  * session, such a question is refused and never guessed at.
  */
+
 import { createFault } from "../../errors/fault.ts";
+import type { CancelSignal } from "../../lib/cancellation.ts";
 import type { Clock } from "../../lib/clock.ts";
 import { type ClientFeatures, renderLegacyCapabilities } from "../../protocol/client-features.ts";
 import { memberText } from "../../protocol/json-view.ts";
@@ -43,7 +45,7 @@ export interface SessionPool {
   /** A session for these features, held until released. Throws GatewayError where every place is taken. */
   take(features: ClientFeatures, mayAsk: boolean): Session;
   /** Its open link; connects where needed. Rejects with GatewayError. */
-  link(session: Session, signal: AbortSignal, timeoutMs: number): Promise<Link>;
+  link(session: Session, signal: CancelSignal, timeoutMs: number): Promise<Link>;
   release(session: Session): void;
   /** Of all sessions but the adopted one. */
   restarts(): number;

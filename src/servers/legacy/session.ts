@@ -2,7 +2,9 @@
  * Opens a session with a legacy server: `initialize`, the revision both speak, `notifications/initialized`; and tells
  * what the server said of itself in the modern model's words. `connection.ts` calls it once for each connection.
  */
+
 import type { Fault } from "../../errors/fault.ts";
+import type { CancelSignal } from "../../lib/cancellation.ts";
 import { isLegacyRevision, newestLegacyRevision, type Revision } from "../../protocol/revisions.ts";
 import { toErrorBody } from "../answer.ts";
 import type { ServerFacts } from "../client.ts";
@@ -24,7 +26,7 @@ export interface HandshakeOptions {
   /** Source text of the client capabilities an `initialize` declares. */
   readonly clientCapabilitiesText: string;
   readonly timeoutMs: number;
-  readonly signal: AbortSignal;
+  readonly signal: CancelSignal;
 }
 
 export function legacyHeaders(revision: Revision): Record<string, string> {

@@ -3,7 +3,9 @@
  * wanted, and starts over, with backoff and jitter, when the link or the listen ends. `changes.ts` says what is
  * wanted and hears what came of it; nothing is opened while nothing is wanted.
  */
+
 import { randomInt } from "node:crypto";
+import { Cancellation } from "../../lib/cancellation.ts";
 import type { Clock } from "../../lib/clock.ts";
 import type { McpNotification } from "../../protocol/messages.ts";
 import type { Log } from "../../telemetry/log.ts";
@@ -56,7 +58,7 @@ interface Followed {
 
 export function createFollow(options: FollowOptions): Follow {
   const { spec, connection, clock, log, wanted } = options;
-  const closing = new AbortController();
+  const closing = new Cancellation();
   let followed: Followed | undefined;
   let isRunning = false;
   let hasGap = false;

@@ -3,6 +3,7 @@
  * section 2.7). A filter cannot be changed: a wider one is a new listen, and the old one ends when the new one is
  * acknowledged. A listen is no call: no time limit ends it and none of the server's places in flight is taken.
  */
+import { Cancellation } from "../../lib/cancellation.ts";
 import { readListenFilter, renderListenFilter } from "../../protocol/listen-filter.ts";
 import type { McpRequest } from "../../protocol/messages.ts";
 import { declaresTasks, tasksCapabilities } from "../../protocol/tasks.ts";
@@ -92,7 +93,7 @@ export function followModern(options: FollowerOptions): Follower {
 
 function openListen(topics: Topics, options: FollowerOptions): Listen {
   const { spec, link } = options;
-  const abort = new AbortController();
+  const abort = new Cancellation();
   const { promise: honoured, resolve: settle } = Promise.withResolvers<Answer>();
   const id = link.wire.nextId();
   const request = listenRequest(topics);

@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import { createSessions, type SessionOpening } from "../../../../src/agents/legacy/sessions.ts";
 import type { Principal } from "../../../../src/identity/principal.ts";
+import { Cancellation } from "../../../../src/lib/cancellation.ts";
 
 const alice: Principal = {
   kind: "client",
@@ -53,7 +54,7 @@ test("full is full, until an idle one can go", () => {
   const first = sessions.open(opening)!;
   expect(sessions.open(opening)).toBeUndefined();
   pass(101);
-  first.calls.set("1", new AbortController());
+  first.calls.set("1", new Cancellation());
   expect(sessions.open(opening)).toBeUndefined();
   first.calls.clear();
   expect(sessions.open(opening)).toBeDefined();
@@ -75,7 +76,7 @@ test("A10: one principal cannot take every session, and an ended one frees its p
 test("an ended session aborts its calls and closes its stream once", () => {
   const { sessions } = createTestSessions();
   const session = sessions.open(opening)!;
-  const call = new AbortController();
+  const call = new Cancellation();
   const ends: string[] = [];
   session.calls.set("1", call);
   session.onEnd = (why) => ends.push(why);
