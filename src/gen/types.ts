@@ -170,6 +170,7 @@ export interface Client {
   readonly allowed_origins: readonly string[];
   readonly limits?: ClientLimits | null | undefined;
   readonly metadata?: ResourceMetadata | null | undefined;
+  readonly tenant: string;
 }
 
 export interface ClientLimits {
@@ -312,6 +313,13 @@ export interface ResourceMetadata {
   readonly state_revision: number;
 }
 
+export type RiskTier =
+  | "RISK_TIER_UNSPECIFIED"
+  | "RISK_TIER_LOW"
+  | "RISK_TIER_MEDIUM"
+  | "RISK_TIER_HIGH"
+  | "RISK_TIER_CRITICAL";
+
 export type PolicyAction =
   | "POLICY_ACTION_UNSPECIFIED"
   | "POLICY_ACTION_ANY"
@@ -342,7 +350,8 @@ export type PolicyService<Caller> = {
 export type RuleEffect =
   | "RULE_EFFECT_UNSPECIFIED"
   | "RULE_EFFECT_DENY"
-  | "RULE_EFFECT_ALLOW";
+  | "RULE_EFFECT_ALLOW"
+  | "RULE_EFFECT_REQUIRE";
 
 export interface Permission {
   readonly resource: string;
@@ -354,6 +363,7 @@ export interface Role {
   readonly description: string;
   readonly permissions: readonly Permission[];
   readonly metadata?: ResourceMetadata | null | undefined;
+  readonly tenant: string;
 }
 
 export interface Binding {
@@ -362,6 +372,7 @@ export interface Binding {
   readonly users: readonly string[];
   readonly groups: readonly string[];
   readonly metadata?: ResourceMetadata | null | undefined;
+  readonly tenant: string;
 }
 
 export interface RuleCondition {
@@ -370,6 +381,32 @@ export interface RuleCondition {
   readonly ignore_case: boolean;
   readonly principal: string;
   readonly action: PolicyAction;
+  readonly roles: readonly string[];
+  readonly groups: readonly string[];
+  readonly workspaces: readonly string[];
+  readonly risk_tiers: readonly RiskTier[];
+  readonly when: string;
+}
+
+export interface Obligations {
+  readonly scopes: readonly string[];
+  readonly step_up?: StepUp | null | undefined;
+  readonly approval: boolean;
+  readonly redaction: string;
+  readonly audit_class: string;
+  readonly rate_tier: string;
+  readonly rate_limit?: RateLimit | null | undefined;
+}
+
+export interface StepUp {
+  readonly acr_values: readonly string[];
+  readonly amr_values: readonly string[];
+  readonly max_age_seconds?: number | undefined;
+}
+
+export interface RateLimit {
+  readonly requests: number;
+  readonly window_seconds: number;
 }
 
 export interface Rule {
@@ -379,6 +416,8 @@ export interface Rule {
   readonly condition?: RuleCondition | null | undefined;
   readonly enabled?: boolean | undefined;
   readonly metadata?: ResourceMetadata | null | undefined;
+  readonly tenant: string;
+  readonly obligations?: Obligations | null | undefined;
 }
 
 export interface CreateRoleRequest {
@@ -726,6 +765,9 @@ export interface ToolSetting {
   readonly read_only: boolean;
   readonly cache_ttl_ms: number;
   readonly cache_public: boolean;
+  readonly risk_tier: RiskTier;
+  readonly required_roles: readonly string[];
+  readonly cost: number;
 }
 
 export interface Server {
@@ -745,6 +787,7 @@ export interface Server {
   readonly allow_private_network?: boolean | undefined;
   readonly metadata?: ResourceMetadata | null | undefined;
   readonly data_class: DataClass;
+  readonly tenant: string;
 }
 
 export interface ServerStatus {
@@ -782,6 +825,7 @@ export interface VirtualServer {
   readonly prompts: readonly BundledName[];
   readonly resources: readonly BundledResource[];
   readonly metadata?: ResourceMetadata | null | undefined;
+  readonly tenant: string;
 }
 
 export interface RegisterServerRequest {

@@ -64,8 +64,14 @@ const anonymous: Principal = Object.freeze({
   subject: undefined,
   issuer: undefined,
   tenant: undefined,
+  workspace: undefined,
   roles: [],
   groups: [],
+  scopes: undefined,
+  acr: undefined,
+  amr: [],
+  authenticatedAtMs: undefined,
+  claims: undefined,
   expiresAtMs: undefined,
   credentialDigest: "",
 });
@@ -211,6 +217,7 @@ function createPrincipals() {
       once(verified, client, () => {
         const { issuer, subject, clientId, tenant, roles, groups, expiresAtMs } = verified.claims;
         return {
+          ...anonymous,
           kind: "user",
           id: `user:${issuer}#${subject}`,
           clientId,

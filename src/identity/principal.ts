@@ -10,9 +10,19 @@ export interface Principal {
   readonly subject: string | undefined;
   readonly issuer: string | undefined;
   readonly tenant: string | undefined;
+  /** A part of the tenant, by the token's own claim. */
+  readonly workspace: string | undefined;
   /** Role names from the token and from the client's registration; bindings add more at decision time. */
   readonly roles: readonly string[];
   readonly groups: readonly string[];
+  /** OAuth scopes of the token; undefined where the credential knows none (client tokens): then no scope is missing. */
+  readonly scopes: readonly string[] | undefined;
+  /** How and when the user proved who they are: `acr`, `amr` and `auth_time` of the token. */
+  readonly acr: string | undefined;
+  readonly amr: readonly string[];
+  readonly authenticatedAtMs: number | undefined;
+  /** The verified payload, for conditions of policy alone; never recorded, never forwarded. */
+  readonly claims: Readonly<Record<string, unknown>> | undefined;
   /** When the credential stops being valid, wall-clock ms; undefined = it does not expire. */
   readonly expiresAtMs: number | undefined;
   /** Keyed hash of the credential (hex): binds sessions to it and finds it again on revocation. */

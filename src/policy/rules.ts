@@ -66,7 +66,16 @@ function split(rules: readonly CompiledRule[]): RuleSet {
   };
 }
 
+/** A condition that is not understood must not turn its rule into one that matches everything. */
+function refuseUnknown({ name, effect, tenant, condition, obligations }: Rule): void {
+  const { roles, groups, workspaces, riskTiers, when } = condition;
+  const unknown = [tenant, roles, groups, workspaces, riskTiers, when, obligations];
+  if (effect !== "require" && unknown.every((one) => one === undefined)) return;
+  throw new GatewayError("invalid-params", `rule "${name}": not supported yet`);
+}
+
 function compileRule(rule: Rule): CompiledRule {
+  refuseUnknown(rule);
   const { server, targetPattern, principal, action } = rule.condition;
   const pattern = targetPattern === undefined ? undefined : compilePattern(rule, targetPattern);
   const anyAction = action === undefined || action === "*";

@@ -40,11 +40,19 @@ export interface ToolSetting {
   readonly cacheTtlMs: number;
   /** Cached replies may be shared between principals. Off unless the operator says so. */
   readonly cachePublic: boolean;
+  /** How much harm a call can do; rules ask for it by name. Undefined = low. */
+  readonly riskTier?: "low" | "medium" | "high" | "critical" | undefined;
+  /** One of these roles is needed, whatever else grants the tool. */
+  readonly requiredRoles?: readonly string[] | undefined;
+  /** Tokens that a call takes from its caller's buckets. Undefined = 1. */
+  readonly cost?: number | undefined;
 }
 
 export interface ServerSpec {
   /** `[a-z0-9][a-z0-9-]{0,62}`; also the name of its scope. Never contains `__`. */
   readonly name: string;
+  /** Undefined = for every tenant; else principals of other tenants see no such server. */
+  readonly tenant?: string | undefined;
   readonly description: string;
   readonly transport: ServerTransport;
   readonly era: "auto" | "legacy" | "modern";

@@ -2,6 +2,7 @@
  * What a well-formed resource of each kind looks like: names, ranges and patterns, field by field. The only place
  * that states them; `build.ts` reads every stored body through this table, so nothing invalid is ever served or stored.
  */
+import { riskTiers } from "../policy/rule.ts";
 import { dataClasses, type ServerTransport, type ToolSetting } from "../servers/spec.ts";
 import {
   flag,
@@ -47,6 +48,8 @@ export const scopeName: Shape<string> = (value, path) => {
 };
 
 const description = text(4096);
+/** As a token's claim or a client's registration says it; compared whole, never joined to anything. */
+const tenant = optional(text(256, 1));
 const targetName = text(512, 1);
 /** `server__name`, `server__*` or `*`: a wildcard stands for a whole segment only. */
 const grant = matching(
@@ -78,6 +81,7 @@ const clientLimits = object<Partial<ClientLimits>>({
 
 export const clientShape = object<ClientResource>({
   id: resourceName,
+  tenant,
   displayName: text(256),
   enabled: flag,
   allowedTools: list(grant, listMax),
@@ -132,10 +136,14 @@ const toolSetting = object<ToolSetting>({
   readOnly: flag,
   cacheTtlMs: integer(0, 30 * dayMs),
   cachePublic: flag,
+  riskTier: optional(oneOf(riskTiers)),
+  requiredRoles: optional(list(resourceName, 256)),
+  cost: optional(integer(1, 1_000_000)),
 });
 
 export const serverShape = object<ServerResource>({
   name: scopeName,
+  tenant,
   description,
   transport,
   era: oneOf(["auto", "legacy", "modern"]),
@@ -159,6 +167,7 @@ const bundledName = object<VirtualServerResource["tools"][number]>({
 
 export const virtualServerShape = object<VirtualServerResource>({
   name: scopeName,
+  tenant,
   description,
   enabled: flag,
   tools: list(bundledName, listMax),
@@ -170,6 +179,7 @@ const action = oneOf(policyActions);
 
 export const roleShape = object<RoleResource>({
   name: resourceName,
+  tenant,
   description,
   permissions: list(
     object({ resource: resourcePattern, actions: list(action, policyActions.length) }),
@@ -179,14 +189,37 @@ export const roleShape = object<RoleResource>({
 
 export const bindingShape = object<BindingResource>({
   name: resourceName,
+  tenant,
   roles: list(resourceName, 256),
   users: list(text(512, 1), listMax),
   groups: list(text(512, 1), listMax),
 });
 
+const anyOf = optional(list(text(512, 1), 256));
+const obligationName = matching(/^[a-z0-9][a-z0-9_-]{0,62}$/, 63, "a name of the configuration");
+
+const obligations = object<NonNullable<RuleResource["obligations"]>>({
+  scopes: optional(list(matching(/^[\x21\x23-\x5b\x5d-\x7e]{1,256}$/, 256, "an OAuth scope"), 64)),
+  stepUp: optional(
+    object({
+      acrValues: list(text(256, 1), 16),
+      amrValues: list(text(64, 1), 16),
+      maxAgeSeconds: optional(integer(1, 365 * 86_400)),
+    }),
+  ),
+  approval: optional(flag),
+  redaction: optional(obligationName),
+  auditClass: optional(oneOf(["A", "B"])),
+  rateTier: optional(obligationName),
+  rateLimit: optional(
+    object({ requests: integer(1, 1_000_000_000), windowSeconds: integer(1, 86_400) }),
+  ),
+});
+
 export const ruleShape = object<RuleResource>({
   name: resourceName,
-  effect: oneOf(["deny", "allow"]),
+  tenant,
+  effect: oneOf(["deny", "allow", "require"]),
   priority: integer(-1_000_000, 1_000_000),
   condition: object<RuleResource["condition"]>({
     server: optional(resourceName),
@@ -194,7 +227,13 @@ export const ruleShape = object<RuleResource>({
     ignoreCase: flag,
     principal: optional(text(512, 1)),
     action: optional(action),
+    roles: optional(list(resourceName, 256)),
+    groups: anyOf,
+    workspaces: anyOf,
+    riskTiers: optional(list(oneOf(riskTiers), riskTiers.length)),
+    when: optional(text(4096, 1)),
   }),
+  obligations: optional(obligations),
   enabled: flag,
 });
 

@@ -28,6 +28,8 @@ export interface ClientLimits {
 
 export interface ClientResource {
   readonly id: string;
+  /** Undefined = of no tenant. Becomes the tenant of its principals. */
+  readonly tenant?: string | undefined;
   readonly displayName: string;
   readonly enabled: boolean;
   /** `server__tool`, `server__*` or `*`; an empty list grants nothing. */
@@ -59,6 +61,8 @@ export type ServerResource = ServerSpec;
 
 export interface VirtualServerResource {
   readonly name: string;
+  /** Undefined = for every tenant. */
+  readonly tenant?: string | undefined;
   readonly description: string;
   readonly enabled: boolean;
   /** Original names; exposed as `server__name` unless `exposedName` says otherwise. */

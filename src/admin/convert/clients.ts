@@ -5,11 +5,12 @@ import type { Client, ClientLimits as LimitsMessage, Token } from "../../gen/typ
 import { clientShape, tokenShape } from "../../state/resource-shapes.ts";
 import type { ClientResource } from "../../state/resources.ts";
 import type { StoredResource } from "../../storage/store.ts";
-import { toMetadata } from "./common.ts";
+import { orUndefined, toMetadata } from "./common.ts";
 
 export function toClientResource(message: Client): ClientResource {
   return {
     id: message.id,
+    tenant: orUndefined(message.tenant),
     displayName: message.display_name,
     enabled: message.enabled ?? true,
     allowedTools: message.allowed_tools,
@@ -25,6 +26,7 @@ export function fromClient(stored: StoredResource): Client {
   const client = clientShape(stored.body, "client");
   return {
     id: client.id,
+    tenant: client.tenant ?? "",
     display_name: client.displayName,
     enabled: client.enabled,
     allowed_tools: client.allowedTools,

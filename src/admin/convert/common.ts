@@ -3,7 +3,12 @@
  * allowed in a resource is stated in `state/resource-shapes.ts` and checked by `state/build.ts`.
  */
 import { GatewayError } from "../../errors/fault.ts";
-import type { PolicyAction as ActionMessage, ResourceMetadata } from "../../gen/types.ts";
+import type {
+  PolicyAction as ActionMessage,
+  ResourceMetadata,
+  RiskTier as RiskTierMessage,
+} from "../../gen/types.ts";
+import type { RiskTier } from "../../policy/rule.ts";
 import type { PolicyAction } from "../../state/resources.ts";
 import type { StoredResource } from "../../storage/store.ts";
 
@@ -28,6 +33,11 @@ export function orUndefined(text: string): string | undefined {
   return text === "" ? undefined : text;
 }
 
+/** Empty means unset, for lists that say "one of these". */
+export function orNone<T>(list: readonly T[]): readonly T[] | undefined {
+  return list.length === 0 ? undefined : list;
+}
+
 /** Zero means "the default" for numbers that may not be zero. */
 export function orDefault(value: number, otherwise: number): number {
   return value === 0 ? otherwise : value;
@@ -48,6 +58,13 @@ export const actions = {
 } as const satisfies Readonly<
   Record<Exclude<ActionMessage, "POLICY_ACTION_UNSPECIFIED">, PolicyAction>
 >;
+
+export const riskTierNames = {
+  RISK_TIER_LOW: "low",
+  RISK_TIER_MEDIUM: "medium",
+  RISK_TIER_HIGH: "high",
+  RISK_TIER_CRITICAL: "critical",
+} as const satisfies Readonly<Record<Exclude<RiskTierMessage, "RISK_TIER_UNSPECIFIED">, RiskTier>>;
 
 export function toAction(action: ActionMessage, field: string): PolicyAction {
   if (action !== "POLICY_ACTION_UNSPECIFIED") return actions[action];

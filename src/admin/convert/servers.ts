@@ -18,7 +18,15 @@ import type { ServerTransport } from "../../servers/spec.ts";
 import { serverShape, virtualServerShape } from "../../state/resource-shapes.ts";
 import type { ServerResource, VirtualServerResource } from "../../state/resources.ts";
 import type { StoredResource } from "../../storage/store.ts";
-import { keyFor, orDefault, orUndefined, redacted, toMetadata } from "./common.ts";
+import {
+  keyFor,
+  orDefault,
+  orNone,
+  orUndefined,
+  redacted,
+  riskTierNames,
+  toMetadata,
+} from "./common.ts";
 
 const eras = {
   SERVER_ERA_AUTO: "auto",
@@ -69,6 +77,7 @@ export function toServerResource(
   const before = previous && serverShape(previous.body, "server").transport;
   return {
     name: message.name,
+    tenant: orUndefined(message.tenant),
     description: message.description,
     transport: toTransport(message, before),
     era: message.era === "SERVER_ERA_UNSPECIFIED" ? "auto" : eras[message.era],
@@ -84,6 +93,12 @@ export function toServerResource(
       readOnly: setting.read_only,
       cacheTtlMs: setting.cache_ttl_ms,
       cachePublic: setting.cache_public,
+      riskTier:
+        setting.risk_tier === "RISK_TIER_UNSPECIFIED"
+          ? undefined
+          : riskTierNames[setting.risk_tier],
+      requiredRoles: orNone(setting.required_roles),
+      cost: setting.cost === 0 ? undefined : setting.cost,
     })),
     dataClass:
       message.data_class === "DATA_CLASS_UNSPECIFIED"
@@ -97,6 +112,7 @@ export function fromServer(stored: StoredResource): Server {
   const server = serverShape(stored.body, "server");
   return {
     name: server.name,
+    tenant: server.tenant ?? "",
     description: server.description,
     ...fromTransport(server.transport),
     era: keyFor(eras, server.era),
@@ -112,6 +128,12 @@ export function fromServer(stored: StoredResource): Server {
       read_only: setting.readOnly,
       cache_ttl_ms: setting.cacheTtlMs,
       cache_public: setting.cachePublic,
+      risk_tier:
+        setting.riskTier === undefined
+          ? "RISK_TIER_UNSPECIFIED"
+          : keyFor(riskTierNames, setting.riskTier),
+      required_roles: setting.requiredRoles ?? [],
+      cost: setting.cost ?? 0,
     })),
     data_class: keyFor(dataClassNames, server.dataClass),
     allow_private_network: server.allowPrivateNetwork,
@@ -122,6 +144,7 @@ export function fromServer(stored: StoredResource): Server {
 export function toVirtualServerResource(message: VirtualServer): VirtualServerResource {
   return {
     name: message.name,
+    tenant: orUndefined(message.tenant),
     description: message.description,
     enabled: message.enabled ?? true,
     tools: message.tools.map(toBundled),
@@ -137,6 +160,7 @@ export function fromVirtualServer(stored: StoredResource): VirtualServer {
   const virtual = virtualServerShape(stored.body, "virtual-server");
   return {
     name: virtual.name,
+    tenant: virtual.tenant ?? "",
     description: virtual.description,
     enabled: virtual.enabled,
     tools: virtual.tools.map(fromBundled),

@@ -73,14 +73,16 @@ const sharedShapes: Readonly<Record<string, "types" | "types and values">> = {
 export const homes: Readonly<Record<string, readonly string[]>> = {
   "@grpc/grpc-js": ["src/admin/", "src/cli/admin-client.ts"],
   "@grpc/proto-loader": ["src/admin/", "src/cli/admin-client.ts"],
+  "@marcbachmann/cel-js": ["src/policy/"],
   "@modelcontextprotocol/sdk": ["src/cli/"],
   // The spool's lock is an SQLite file's: the runtime has no flock.
   "bun:sqlite": ["src/storage/", "src/audit/spool-files.ts"],
-  jose: ["src/identity/"],
+  jose: ["src/identity/", "src/servers/credentials/", "src/cli/"],
   kysely: ["src/storage/"],
   "lru-cache": ["src/cache/", "src/identity/", "src/limits/", "src/policy/", "src/schemas/"],
   pg: ["src/storage/"],
   re2js: ["src/policy/", "src/schemas/"],
+  "structured-headers": ["src/identity/"],
   ws: ["src/servers/"],
   zod: ["src/config/"],
 };
