@@ -208,6 +208,7 @@ describe("AZ-13 P04 what is refused while the policy is loaded, and where", () =
     ['timestamp("soon") < time', "has no value"],
     ['duration("1 hour") == duration("1h")', "has no value"],
     ["arguments.l.all(a, arguments.l.all(b, a == b))", "a macro inside another"],
+    ['arguments.l.all(arguments, arguments.path == "/a")', "may not be called arguments"],
     ["arguments.all(k, true)", "at lists, not at maps"],
     ["cel.bind(x, 1, x == 1)", "there is no function bind"],
     ["type(principal.id) == string", "there is no function type"],
