@@ -89,6 +89,7 @@ export function auditRow(seq: number, more: Partial<AuditRow> = {}): AuditRow {
     session: null,
     correlationId: null,
     dataClass: null,
+    tenant: null,
     ...more,
   };
 }
