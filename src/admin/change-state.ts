@@ -9,20 +9,28 @@ import type { SwappableSnapshot } from "../state/current.ts";
 import type { ResourceKind } from "../state/resources.ts";
 import {
   type ResourceChange,
+  type ResourceKey,
   type ResourceStore,
   type StoredResource,
   StoreError,
 } from "../storage/store.ts";
 
+/** Where a resource lies; a tenant only for the kinds whose names are unique within one. */
+export interface ResourcePlace {
+  readonly kind: ResourceKind;
+  readonly tenant?: string | undefined;
+  readonly name: string;
+}
+
 export type StateChange =
-  | { readonly kind: ResourceKind; readonly name: string; readonly body: object }
-  | { readonly kind: ResourceKind; readonly name: string; readonly delete: true };
+  | (ResourcePlace & { readonly body: object })
+  | (ResourcePlace & { readonly delete: true });
 
 /** All resources at one revision. */
 export interface StateView {
   readonly stateRevision: number;
-  find(kind: ResourceKind, name: string): StoredResource | undefined;
-  /** Sorted by name. */
+  find(kind: ResourceKind, name: string, tenant?: string): StoredResource | undefined;
+  /** Sorted by name, then by tenant. */
   list(kind: ResourceKind): readonly StoredResource[];
 }
 
@@ -141,15 +149,16 @@ function applyChanges(
   stateRevision: number,
   nowMs: number,
 ): readonly StoredResource[] {
-  const next = new Map(resources.map((one) => [keyOf(one.kind, one.name), one]));
+  const next = new Map(resources.map((one) => [keyOf(one), one]));
   for (const change of changes) {
-    const key = keyOf(change.kind, change.name);
+    const key = keyOf(change);
     if ("delete" in change) {
       next.delete(key);
       continue;
     }
     next.set(key, {
       kind: change.kind,
+      tenant: change.tenant,
       name: change.name,
       body: plain(change.body),
       createdAtMs: next.get(key)?.createdAtMs ?? nowMs,
@@ -164,17 +173,24 @@ function createView(loaded: {
   readonly stateRevision: number;
   readonly resources: readonly StoredResource[];
 }): StateView {
-  const byKey = new Map(loaded.resources.map((one) => [keyOf(one.kind, one.name), one]));
+  const byKey = new Map(loaded.resources.map((one) => [keyOf(one), one]));
   return {
     stateRevision: loaded.stateRevision,
-    find: (kind, name) => byKey.get(keyOf(kind, name)),
+    find: (kind, name, tenant) => byKey.get(keyOf({ kind, tenant, name })),
     list: (kind) =>
       loaded.resources
         .filter((one) => one.kind === kind)
-        .sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0)),
+        .map((one) => ({ one, position: positionOf(one) }))
+        .sort((a, b) => (a.position < b.position ? -1 : 1))
+        .map(({ one }) => one),
   };
 }
 
-function keyOf(kind: string, name: string): string {
-  return `${kind}\n${name}`;
+/** Where a resource stands in a list, as one text that sorts by name first: names hold nothing below a quote. */
+export function positionOf({ name, tenant = "" }: Pick<StoredResource, "name" | "tenant">): string {
+  return JSON.stringify([name, tenant]);
+}
+
+function keyOf({ kind, tenant = "", name }: ResourceKey): string {
+  return JSON.stringify([kind, tenant, name]);
 }
