@@ -241,6 +241,7 @@ export const ruleShape = object<RuleResource>({
 
 export const retentionRuleShape = object<RetentionRuleResource>({
   id: resourceName,
+  tenant,
   description,
   policyType: oneOf(["time_based"]),
   action: oneOf(["delete", "retain"]),

@@ -103,6 +103,8 @@ export type RuleResource = Rule;
 
 export interface RetentionRuleResource {
   readonly id: string;
+  /** Undefined = for the records of every tenant, and of none. */
+  readonly tenant?: string | undefined;
   readonly description: string;
   readonly policyType: "time_based";
   readonly action: "delete" | "retain";
