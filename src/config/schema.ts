@@ -3,6 +3,7 @@
  * `config/gateway.yaml` and `config/gateway.schema.json` are checked against it; `load.ts` parses with it.
  */
 import { z } from "zod";
+import { compileLinearPattern, patternCharsMax } from "../lib/linear-pattern.ts";
 
 const mebibyte = 1024 * 1024;
 
@@ -203,11 +204,42 @@ const cache = section(
   "Replies of cacheable requests.",
 );
 
+const redactionProfile = z.strictObject({
+  name: z
+    .string()
+    .regex(/^[a-z0-9][a-z0-9_-]{0,62}$/, "1 to 63 of a-z, 0-9, _ and -")
+    .describe("What rules call it."),
+  fields: names("Field names whose values are masked, compared whole and in any case."),
+  text_patterns: z
+    .array(
+      z
+        .string()
+        .refine(
+          (source) => compileLinearPattern(source) !== undefined,
+          `an RE2 pattern of at most ${patternCharsMax} characters that does not match empty text`,
+        ),
+    )
+    .max(32)
+    .default([])
+    .describe("RE2 patterns; what they find inside texts and numbers is masked."),
+});
+
 const sanitize = section(
   {
     enabled: flag(true, "Mask values of sensitive field names in results."),
     extra_fields: names("Field names masked besides the built-in ones."),
     excluded_fields: names("Field names never masked."),
+    profiles: z
+      .array(redactionProfile)
+      .max(64)
+      .refine(
+        (list) => new Set(list.map((one) => one.name)).size === list.length,
+        "two profiles have the same name",
+      )
+      .default([])
+      .describe(
+        "What is masked besides where a policy's rule names the profile; see docs/policy.md.",
+      ),
   },
   "What is masked before a result reaches an agent.",
 );
