@@ -2,7 +2,7 @@
  * Patterns that operators write, compiled for a matcher whose time is linear in the text, whatever they wrote. For
  * places that search text; policy has rules of its own for whole names.
  */
-import { RE2JS } from "re2js";
+import { Matcher, RE2JS } from "re2js";
 
 export interface LinearPattern {
   /** Whether it is found anywhere in the text. */
@@ -20,7 +20,7 @@ export function compileLinearPattern(source: string): LinearPattern | undefined 
   if (pattern === undefined || pattern.matcher("").find()) return undefined;
   return {
     isIn: (text) => pattern.matcher(text).find(),
-    replaceIn: (text, by) => pattern.matcher(text).replaceAll(by.replaceAll(/[\\$]/g, "\\$&")),
+    replaceIn: (text, by) => pattern.matcher(text).replaceAll(Matcher.quoteReplacement(by)),
   };
 }
 
