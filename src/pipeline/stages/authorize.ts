@@ -25,6 +25,7 @@ import { unmetFault } from "../obligations.ts";
 import type { ResourceOwners } from "../resource-owners.ts";
 import type { Stage } from "../stage.ts";
 import { authorizeTask, type TaskAccessDeps } from "../task-access.ts";
+import { isScopeInSight, isServerInSight } from "../tenant-sight.ts";
 
 export interface AuthorizeDeps extends TaskAccessDeps {
   readonly owners: ResourceOwners;
@@ -98,6 +99,7 @@ export function visibleScope(
 ): Scope | undefined {
   const scope = snapshot.scopes.get(name);
   if (scope === undefined || scope.kind === "all") return scope;
+  if (!isScopeInSight(scope, principal)) return undefined;
   const sees = serversOf(scope, snapshot.servers).some((server) =>
     snapshot.policy.seesServer(principal, server),
   );
@@ -170,7 +172,7 @@ function decide(
   named: NamedTarget,
   resolved: ResolvedName | undefined,
 ): Verdict {
-  if (resolved === undefined)
+  if (resolved === undefined || !isServerInSight(x.snapshot, principal, resolved.server))
     return refuse(targetHidden(named.kind, named.given, "no-such-target"));
   const asked = question(resolved.server, named, resolved.name);
   const call = callFacts(x, named.argumentsText);
