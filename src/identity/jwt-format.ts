@@ -17,7 +17,12 @@ export type JwtRefusal =
   | "jwt-audience"
   | "jwt-expired"
   | "jwt-not-yet-valid"
-  | "jwt-too-old";
+  | "jwt-too-old"
+  | "jwt-claim-required"
+  | "jwt-groups-elsewhere"
+  | "jwt-bound"
+  | "token-inactive"
+  | "introspection-failed";
 
 export interface JwtParts {
   readonly algorithm: string;
@@ -69,10 +74,17 @@ function judgeHeader(
   return { algorithm: alg, keyId: kid, payload };
 }
 
-/** One JSON object, no member named twice: the second reading of a duplicate is how parsers are played off. */
 function decodeObject(encoded: string): Readonly<Record<string, unknown>> | undefined {
   try {
-    const text = utf8.decode(Buffer.from(encoded, "base64url"));
+    return decodeJsonObject(utf8.decode(Buffer.from(encoded, "base64url")));
+  } catch {
+    return undefined;
+  }
+}
+
+/** One JSON object, no member named twice: the second reading of a duplicate is how parsers are played off. */
+export function decodeJsonObject(text: string): Readonly<Record<string, unknown>> | undefined {
+  try {
     const value: unknown = JSON.parse(text);
     if (!isObject(value)) return undefined;
     const names = readObject(text).members.map((member) => member.key);
