@@ -8,14 +8,14 @@ export type AudienceRule =
   /** `base` is the gateway's public URL in canonical form, without a slash at its end. */
   | { readonly kind: "resource"; readonly base: string };
 
+/** Where a token is presented: a way in, and the path's first segment. */
+export interface Endpoint {
+  readonly binding: "http" | "sse" | "websocket";
+  readonly scope: string;
+}
+
 const audiencesMax = 32;
-/** The merge of everything has a short path and a long one. */
-const aliases = new Map([
-  ["/mcp", "/all/mcp"],
-  ["/all/mcp", "/mcp"],
-  ["/ws", "/all/ws"],
-  ["/all/ws", "/ws"],
-]);
+const suffixes = { http: "mcp", sse: "sse", websocket: "ws" } as const;
 
 /** What the `aud` says; undefined where it is none, or none of those listed. */
 export function audiencesOf(
@@ -29,17 +29,15 @@ export function audiencesOf(
   return list.some((one) => rule.values.has(one)) ? { resources: undefined } : undefined;
 }
 
-/** Whether a token for these resources may be used at the endpoint with this path. */
+/** Whether a token for these resources may be used at the endpoint; the merge of everything also has a short path. */
 export function isForEndpoint(
   resources: readonly string[],
   base: string,
-  path: string | undefined,
+  { binding, scope }: Endpoint,
 ): boolean {
-  if (path === undefined) return false;
-  const alias = aliases.get(path);
-  return (
-    resources.includes(base + path) || (alias !== undefined && resources.includes(base + alias))
-  );
+  const suffix = suffixes[binding];
+  if (resources.includes(`${base}/${scope}/${suffix}`)) return true;
+  return scope === "all" && binding !== "sse" && resources.includes(`${base}/${suffix}`);
 }
 
 /** Scheme and host in lower case, the rest as it is: RFC 3986 6.2.2.1, and no other freedom. */

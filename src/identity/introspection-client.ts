@@ -80,7 +80,7 @@ function createClientAuthentication(
 ): () => Promise<ClientAuthentication> {
   const { clientId, clientSecret, privateKey } = config;
   if ((clientSecret === undefined) === (privateKey === undefined)) {
-    refuse(issuer, "exactly one of clientSecret and privateKey must be set");
+    refuse(issuer, "exactly one of client_secret and private_key_file must be set");
   }
   if (!URL.canParse(config.url)) refuse(issuer, "url is not a URL");
   if (clientSecret !== undefined) {
@@ -116,7 +116,7 @@ function readPrivateKey(pem: string, issuer: string) {
   try {
     return createPrivateKey(pem);
   } catch {
-    return refuse(issuer, "privateKey is no private key in PEM form");
+    return refuse(issuer, "private_key_file holds no private key in PEM form");
   }
 }
 

@@ -22,6 +22,8 @@ export interface IntrospectionOptions {
 export interface Introspection {
   /** What the server said within the last `rememberMs`, asking now where it said nothing; rejects where it cannot. */
   ask(token: string, digest: string): Promise<Introspected>;
+  /** Whether there is an answer that is not too old to admit somebody on. */
+  isFresh(digest: string): boolean;
   /**
    * Whether a token found active before still is, as far as is known. Asks in the background once the answer is old;
    * false after twice `rememberMs` without one.
@@ -77,19 +79,22 @@ export function createIntrospection(options: IntrospectionOptions): Introspectio
     return failed === undefined || clock.monotonicMs() - failed >= Math.min(rememberMs / 4, 5_000);
   }
 
+  /** The answer, where it is not too old. */
+  function freshEntry(digest: string): Entry | undefined {
+    const known = entries.get(digest);
+    return known !== undefined && clock.monotonicMs() - known.atMs < rememberMs ? known : undefined;
+  }
+
   return {
+    isFresh: (digest) => freshEntry(digest) !== undefined,
     ask(token, digest) {
-      const known = entries.get(digest);
-      const age = known === undefined ? Infinity : clock.monotonicMs() - known.atMs;
-      if (known !== undefined && age < rememberMs) return Promise.resolve(known.answer);
-      return askOnce(token, digest);
+      const known = freshEntry(digest);
+      return known === undefined ? askOnce(token, digest) : Promise.resolve(known.answer);
     },
     stillActive(token, digest) {
       const known = entries.get(digest);
-      if (known === undefined) {
-        // Crowded out: without an answer in hand nothing says it is active, so the caller asks anew.
-        return false;
-      }
+      // Crowded out by more tokens than are remembered: then nothing says that it is active.
+      if (known === undefined) return false;
       const age = clock.monotonicMs() - known.atMs;
       if (age >= rememberMs && mayRetry(digest)) askOnce(token, digest).catch(() => undefined);
       return known.answer !== undefined && age < 2 * rememberMs;

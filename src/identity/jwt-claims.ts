@@ -42,8 +42,6 @@ export function readClaims(payload: Payload, issuer: CheckedIssuer): JwtClaims |
   if (audience === undefined) return "jwt-audience";
   const times = readTimes(payload, issuer);
   if (typeof times === "string") return times;
-  // Bound to a key or certificate that the presenter must prove: as a plain bearer token it is somebody else's.
-  if (payload.cnf !== undefined) return "jwt-bound";
   if (!issuer.requiredClaims.every((one) => hasRequired(payload, one))) return "jwt-claim-required";
   if (issuer.groupsAreElsewhere?.(payload) === true) return "jwt-groups-elsewhere";
   const names = readNames(payload, issuer.claims);

@@ -20,7 +20,6 @@ export type JwtRefusal =
   | "jwt-too-old"
   | "jwt-claim-required"
   | "jwt-groups-elsewhere"
-  | "jwt-bound"
   | "token-inactive"
   | "introspection-failed";
 

@@ -12,7 +12,7 @@ import {
   type JwtAlgorithm,
   secretBytesMin,
 } from "./jwt-algorithms.ts";
-import { type AppliedIssuer, applyProvider } from "./providers/apply.ts";
+import { type AppliedIssuer, applyProvider, definedOf } from "./providers/apply.ts";
 import type { ClaimPaths, Provider, RequiredClaim } from "./providers/provider.ts";
 
 export interface JwtIssuerConfig {
@@ -91,9 +91,9 @@ export function checkIssuer(given: JwtIssuerConfig, publicUrl?: string): Checked
   // `#` separates issuer and subject in a principal's id (AZ-17).
   if (config.issuer.includes("#")) refuse(config, "issuer must not contain #");
   const skew = config.clockSkewSeconds ?? 30;
-  if (!(skew >= 0 && skew <= 30)) refuse(config, "clockSkewSeconds must be between 0 and 30");
+  if (!(skew >= 0 && skew <= 30)) refuse(config, "clock_skew_seconds must be between 0 and 30");
   const age = config.maxAgeMinutes ?? 0;
-  if (!(age >= 0)) refuse(config, "maxAgeMinutes must be 0 (any age) or more");
+  if (!(age >= 0)) refuse(config, "max_age_minutes must be 0 (any age) or more");
   const algorithms = checkAlgorithms(config);
   return {
     issuer: config.issuer,
@@ -104,7 +104,7 @@ export function checkIssuer(given: JwtIssuerConfig, publicUrl?: string): Checked
     introspection: config.introspection,
     allowPrivateNetwork: config.allowPrivateNetwork ?? false,
     clockSkewSeconds: skew,
-    claims: { ...claimDefaults, ...config.claims },
+    claims: { ...claimDefaults, ...definedOf(config.claims ?? {}) },
     requiredClaims: config.requiredClaims ?? [],
     groupsAreElsewhere: config.groupsAreElsewhere,
     maxAgeSeconds: age === 0 ? undefined : age * 60,
@@ -139,7 +139,7 @@ function checkAlgorithms(config: AppliedIssuer): readonly JwtAlgorithm[] {
 function checkKeys(config: AppliedIssuer, algorithms: readonly JwtAlgorithm[]): KeyPlace {
   const { secret, jwksUrl, jwksFile } = config;
   const given = [secret, jwksUrl, jwksFile].filter((one) => one !== undefined).length;
-  if (given > 1) refuse(config, "only one of jwksUrl, jwksFile and secret may be set");
+  if (given > 1) refuse(config, "only one of jwks_url, jwks_file and secret may be set");
   if (algorithms.length === 0) {
     return given === 0 ? { kind: "none" } : refuse(config, "keys need algorithms");
   }
@@ -149,12 +149,12 @@ function checkKeys(config: AppliedIssuer, algorithms: readonly JwtAlgorithm[]): 
   }
   if (!algorithms.every(isPublicKey)) refuse(config, "HS algorithms need a secret, not a JWKS");
   if (jwksUrl !== undefined) {
-    if (!URL.canParse(jwksUrl)) refuse(config, "jwksUrl is not a URL");
+    if (!URL.canParse(jwksUrl)) refuse(config, "jwks_url is not a URL");
     return { kind: "url", url: jwksUrl };
   }
   if (jwksFile !== undefined) return { kind: "file", path: jwksFile };
   if (!/^https?:\/\/[^?#]+$/.test(config.issuer)) {
-    refuse(config, "is not a URL to find keys by: set jwksUrl or jwksFile");
+    refuse(config, "is not a URL to find keys by: set jwks_url or jwks_file");
   }
   return { kind: "discovery", issuer: config.issuer };
 }

@@ -4,7 +4,7 @@
  * JWT is asked about alone. Called by the authenticator only.
  */
 import { GatewayError } from "../errors/fault.ts";
-import { isForEndpoint } from "./audience.ts";
+import { type Endpoint, isForEndpoint } from "./audience.ts";
 import { type JwtClaims, judgeTime, readClaims } from "./jwt-claims.ts";
 import { type JwtRefusal, parseJwt } from "./jwt-format.ts";
 import { checkIssuer, type JwtIssuerConfig } from "./jwt-issuer.ts";
@@ -27,9 +27,18 @@ export interface VerifiedJwt {
   readonly claims: JwtClaims;
   /** The key it was checked with; undefined for a shared secret, which changes only with the configuration. */
   readonly keyName: string | undefined;
-  /** Whether the issuer still stands by it; undefined where it is not to be asked. */
-  readonly stillActive: (() => boolean) | undefined;
+  /** The issuer's own word; undefined where it is not to be asked. */
+  readonly word: IssuersWord | undefined;
 }
+
+export interface IssuersWord {
+  /** Whether it was given lately enough to admit somebody on it. */
+  isFresh(): boolean;
+  /** Whether it still stands, as far as is known; asks again in the background. */
+  stands(): boolean;
+}
+
+type Local = Omit<VerifiedJwt, "word">;
 
 export interface JwtVerifier {
   readonly issuers: readonly string[];
@@ -37,8 +46,8 @@ export interface JwtVerifier {
   verify(token: string, digest: string): Promise<VerifiedJwt | JwtRefusal>;
   /** Why a token verified earlier no longer holds; undefined while it does. */
   recheck(verified: VerifiedJwt): JwtRefusal | undefined;
-  /** Whether the token is for the endpoint with this path. */
-  fits(verified: VerifiedJwt, path: string | undefined): boolean;
+  /** Whether the token is for this endpoint. */
+  fits(verified: VerifiedJwt, endpoint: Endpoint | undefined): boolean;
 }
 
 /** Throws invalid-params where an issuer's configuration is unusable; does no I/O until a token comes. */
@@ -52,7 +61,7 @@ export function createJwtVerifier(deps: JwtVerifierDeps): JwtVerifier {
     token: string,
     parts: Exclude<ReturnType<typeof parseJwt>, JwtRefusal>,
     issuer: TokenIssuer,
-  ): Promise<Omit<VerifiedJwt, "stillActive"> | JwtRefusal> {
+  ): Promise<Local | JwtRefusal> {
     const algorithm = issuer.checked.algorithms.find((one) => one === parts.algorithm);
     if (algorithm === undefined) return "jwt-algorithm-mismatch";
     const keyName = await checkSignature(token, issuer, parts.keyId, algorithm);
@@ -68,26 +77,29 @@ export function createJwtVerifier(deps: JwtVerifierDeps): JwtVerifier {
     token: string,
     digest: string,
     { checked, introspection }: TokenIssuer,
-    local: Omit<VerifiedJwt, "stillActive"> | undefined,
+    local: Local | undefined,
   ): Promise<VerifiedJwt | JwtRefusal> {
     if (introspection === undefined) {
-      return local === undefined ? "jwt-malformed" : { ...local, stillActive: undefined };
+      return local === undefined ? "jwt-malformed" : { ...local, word: undefined };
     }
-    const stillActive = () => introspection.stillActive(token, digest);
+    const word: IssuersWord = {
+      isFresh: () => introspection.isFresh(digest),
+      stands: () => introspection.stillActive(token, digest),
+    };
     const answer = await introspection.ask(token, digest).catch(() => "unknown" as const);
     if (answer === "unknown") return "introspection-failed";
     if (answer === undefined) return "token-inactive";
     if (answer.iss !== undefined && answer.iss !== checked.issuer) return "jwt-issuer-unknown";
-    if (local !== undefined) return { ...local, stillActive };
+    if (local !== undefined) return { ...local, word };
     const claims = readClaims(answer, checked);
     if (typeof claims === "string") return claims;
-    return judgeTime(claims, nowMs()) ?? { claims, keyName: undefined, stillActive };
+    return judgeTime(claims, nowMs()) ?? { claims, keyName: undefined, word };
   }
 
   return {
     issuers: [...own.keys()],
     async verify(token, digest) {
-      if (!token.includes(".") && opaque !== undefined) {
+      if (opaque !== undefined && !isCompact(token)) {
         return askIssuer(token, digest, opaque, undefined);
       }
       const parts = parseJwt(token);
@@ -99,19 +111,25 @@ export function createJwtVerifier(deps: JwtVerifierDeps): JwtVerifier {
       const local = isAskedAlone ? undefined : await verifyLocally(token, parts, issuer);
       return typeof local === "string" ? local : askIssuer(token, digest, issuer, local);
     },
-    recheck({ claims, keyName, stillActive }) {
+    recheck({ claims, keyName, word }) {
       const late = judgeTime(claims, nowMs());
       if (late !== undefined) return late;
       const jwks = own.get(claims.issuer)?.jwks;
       if (keyName !== undefined && jwks?.holds(keyName) !== true) return "jwt-key-unknown";
-      return stillActive?.() === false ? "token-inactive" : undefined;
+      return word?.stands() === false ? "token-inactive" : undefined;
     },
-    fits({ claims }, path) {
+    fits({ claims }, endpoint) {
       const rule = own.get(claims.issuer)?.checked.audience;
       if (rule?.kind !== "resource") return true;
-      return isForEndpoint(claims.resources ?? [], rule.base, path);
+      return endpoint !== undefined && isForEndpoint(claims.resources ?? [], rule.base, endpoint);
     },
   };
+}
+
+/** Three segments are a signed token and five an encrypted one; anything else is opaque. */
+function isCompact(token: string): boolean {
+  const { length } = token.split(".", 6);
+  return length === 3 || length === 5;
 }
 
 /** By `iss`, other spellings included. */

@@ -16,7 +16,7 @@ export function applyProvider(config: JwtIssuerConfig): AppliedIssuer {
   const named = withRealm(config);
   const { issuer } = named;
   if (issuer === undefined || issuer === "") {
-    return refuse(config, "issuer must be given, or keycloakUrl and realm");
+    return refuse(config, "issuer must be given, or keycloak_url and realm");
   }
   if (named.provider === undefined) {
     return { ...named, issuer, algorithms: named.algorithms ?? [], issuerAliases: [] };
@@ -30,7 +30,7 @@ export function applyProvider(config: JwtIssuerConfig): AppliedIssuer {
   const restricted = (named.requiredClaims ?? []).map(({ claim }) => claim);
   const must = provider.mustRestrict;
   if (must !== undefined && !restricted.includes(must.claim)) {
-    refuse(config, `requiredClaims must restrict "${must.claim}": ${must.because}`);
+    refuse(config, `required_claims must restrict "${must.claim}": ${must.because}`);
   }
   return {
     ...named,
@@ -42,8 +42,7 @@ export function applyProvider(config: JwtIssuerConfig): AppliedIssuer {
       ...(provider.requiredClaims ?? []).filter(({ claim }) => !restricted.includes(claim)),
       ...(named.requiredClaims ?? []),
     ],
-    groupsAreElsewhere:
-      named.groupsOverage === "ignore" ? undefined : provider.groupsAreElsewhere,
+    groupsAreElsewhere: named.groupsOverage === "ignore" ? undefined : provider.groupsAreElsewhere,
     issuerAliases: provider.issuerAliases ?? [],
   };
 }
@@ -53,10 +52,10 @@ function withRealm(config: JwtIssuerConfig): JwtIssuerConfig {
   const { keycloakUrl, realm } = config;
   if (keycloakUrl === undefined && realm === undefined) return config;
   if (keycloakUrl === undefined || realm === undefined) {
-    return refuse(config, "keycloakUrl and realm go together");
+    return refuse(config, "keycloak_url and realm go together");
   }
   if (config.provider !== undefined && config.provider !== "keycloak") {
-    return refuse(config, `keycloakUrl does not go with provider ${config.provider}`);
+    return refuse(config, `keycloak_url does not go with provider ${config.provider}`);
   }
   if (!/^[^/?#\s]+$/.test(realm)) return refuse(config, "realm must be one path segment");
   const issuer = `${keycloakUrl.replace(/\/+$/, "")}/realms/${realm}`;
@@ -74,7 +73,8 @@ function findProvider(config: JwtIssuerConfig, name: string): Provider {
   return refuse(config, `provider must be one of ${Object.keys(providers).join(", ")}`);
 }
 
-function definedOf<Value extends object>(value: Value): Partial<Value> {
+/** Without the members that are there and say nothing. */
+export function definedOf<Value extends object>(value: Value): Partial<Value> {
   const entries = Object.entries(value).filter(([, one]) => one !== undefined);
   return Object.fromEntries(entries) as Partial<Value>;
 }
