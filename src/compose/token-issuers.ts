@@ -4,9 +4,11 @@
  */
 import { lookup } from "node:dns/promises";
 import { isIP } from "node:net";
+import type { Config } from "../config/config.ts";
 import { ConfigError } from "../config/problem.ts";
 import { GatewayError } from "../errors/fault.ts";
 import { createJwtVerifier, type JwtVerifier } from "../identity/jwt.ts";
+import { checkIssuer } from "../identity/jwt-issuer.ts";
 import { bareHost, checkedUrl, refusedAddress } from "../servers/egress.ts";
 import { toIssuers } from "./options.ts";
 import type { Parts } from "./parts.ts";
@@ -35,6 +37,11 @@ export function createVerifier(
     if (!(error instanceof GatewayError)) throw error;
     throw new ConfigError([{ where: "identity.jwt.issuers", message: error.fault.message }]);
   }
+}
+
+/** As their tokens say it in `iss`. */
+export function issuerNames({ identity, agents }: Config): readonly string[] {
+  return toIssuers(identity.jwt.issuers).map((one) => checkIssuer(one, agents.publicUrl).issuer);
 }
 
 /** Issuers are asked only where servers may be. A name is resolved here, and again by whoever dials it. */

@@ -12,7 +12,7 @@ import type { Endpoint } from "./audience.ts";
 import { isClientToken, type TokenHasher } from "./client-token.ts";
 import type { JwtVerifier, VerifiedJwt } from "./jwt.ts";
 import type { Credential, Principal } from "./principal.ts";
-import { isRevoked, type RevocationIndex } from "./revocations.ts";
+import { isRevoked, type Revocations } from "./revocations.ts";
 import { createSteadyTime } from "./steady-time.ts";
 
 /** The snapshot's clients and tokens, as far as identity cares. */
@@ -21,7 +21,7 @@ export interface Directory {
   readonly tokens: ReadonlyMap<string, DirectoryToken>;
   readonly clients: ReadonlyMap<string, DirectoryClient>;
   /** What operators revoked of other issuers' tokens. */
-  readonly revocations?: RevocationIndex;
+  readonly revocations?: Revocations;
 }
 
 export interface DirectoryToken {

@@ -50,10 +50,16 @@ export function parseJwt(token: string): JwtParts | JwtRefusal {
   if (headerText.length > headerLengthMax || !segments.every((one) => segment.test(one))) {
     return "jwt-malformed";
   }
+  // Spare bits in a segment's last character would give one token several texts (RFC 4648 3.5).
+  if (!segments.every(isCanonical)) return "jwt-malformed";
   const header = decodeObject(headerText);
   const payload = decodeObject(payloadText);
   if (header === undefined || payload === undefined) return "jwt-malformed";
   return judgeHeader(header, payload);
+}
+
+function isCanonical(encoded: string): boolean {
+  return Buffer.from(encoded, "base64url").toString("base64url") === encoded;
 }
 
 function judgeHeader(

@@ -1,22 +1,26 @@
 /**
  * Whether an operator revoked a token of another issuer, by the token's own id or for all of a subject's tokens issued
- * until some moment. The index is built once for each state of the operators; asking it costs two look-ups. Pure.
+ * until some moment. Asked at each use of a token: three look-ups where the issuer has any. Pure.
  */
 import type { JwtClaims } from "./jwt-claims.ts";
 
-/** Keys made by `revocationKey`; the value is the last `iat` revoked, in milliseconds: Infinity for one token. */
-export type RevocationIndex = ReadonlyMap<string, number>;
-
-/** `#` is in no issuer (AZ-17), so issuer and name cannot be divided in two ways. */
-export function revocationKey(issuer: string, kind: "token" | "subject", name: string): string {
-  return `${kind} ${issuer}#${name}`;
+/** What is revoked of one issuer's tokens. */
+export interface RevokedTokens {
+  /** By `jti`. */
+  readonly tokenIds: ReadonlySet<string>;
+  /** By subject: the last `iat` revoked, in milliseconds. */
+  readonly subjects: ReadonlyMap<string, number>;
 }
 
-export function isRevoked(index: RevocationIndex | undefined, claims: JwtClaims): boolean {
-  if (index === undefined || index.size === 0) return false;
+/** By issuer. */
+export type Revocations = ReadonlyMap<string, RevokedTokens>;
+
+export function isRevoked(revocations: Revocations | undefined, claims: JwtClaims): boolean {
   const { issuer, subject, tokenId, issuedAtMs } = claims;
-  if (tokenId !== undefined && index.has(revocationKey(issuer, "token", tokenId))) return true;
-  const untilMs = index.get(revocationKey(issuer, "subject", subject));
+  const revoked = revocations?.get(issuer);
+  if (revoked === undefined) return false;
+  if (tokenId !== undefined && revoked.tokenIds.has(tokenId)) return true;
+  const untilMs = revoked.subjects.get(subject);
   // A token that does not say when it was issued may be an old one.
   return untilMs !== undefined && (issuedAtMs === undefined || issuedAtMs <= untilMs);
 }

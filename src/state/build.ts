@@ -15,12 +15,15 @@ import {
   type ClientResource,
   type ResourceKind,
   type RetentionRuleResource,
+  type RevocationResource,
   type RoleResource,
   type RuleResource,
   resourceKinds,
   type TokenResource,
   type VirtualServerResource,
 } from "./resources.ts";
+import { revocationShape } from "./revocation-shape.ts";
+import { indexRevocations } from "./revoked.ts";
 import type { Scope, Snapshot } from "./snapshot.ts";
 
 /** `policy/compile`'s function; throws GatewayError invalid-params for a bad pattern. */
@@ -35,6 +38,7 @@ interface Parsed {
   readonly bindings: ReadonlyMap<string, BindingResource>;
   readonly rules: ReadonlyMap<string, RuleResource>;
   readonly retentionRules: ReadonlyMap<string, RetentionRuleResource>;
+  readonly revocations: ReadonlyMap<string, RevocationResource>;
 }
 
 export function buildSnapshot(
@@ -59,6 +63,7 @@ export function buildSnapshot(
     policy: compile(policyInput),
     policyInput,
     retentionRules: [...parsed.retentionRules.values()],
+    revocations: indexRevocations(parsed.revocations.values()),
   });
 }
 
@@ -75,6 +80,7 @@ function parseResources(resources: readonly StoredResource[]): Parsed {
     bindings: read("binding", "name", shapes.bindingShape),
     rules: read("rule", "name", shapes.ruleShape),
     retentionRules: read("retention-rule", "id", shapes.retentionRuleShape),
+    revocations: read("revocation", "id", revocationShape),
   };
 }
 
