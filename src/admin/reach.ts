@@ -25,6 +25,12 @@ export const rpcReach: ReachTable = {
     listSessions: "tenant",
     endSession: "tenant",
   },
+  // An issuer's tokens are nobody's in particular: what revokes one of another tenant's users is the gateway's.
+  TokenService: {
+    revokeTokens: "gateway",
+    listRevocations: "gateway",
+    deleteRevocation: "gateway",
+  },
   ServerService: {
     registerServer: "tenant",
     getServer: "tenant",

@@ -16,6 +16,7 @@ import {
   type ClientResource,
   type ResourceKind,
   type RetentionRuleResource,
+  type RevocationResource,
   type RoleResource,
   type RuleResource,
   resourceKinds,
@@ -23,6 +24,8 @@ import {
   tenantKinds,
   type VirtualServerResource,
 } from "./resources.ts";
+import { revocationShape } from "./revocation-shape.ts";
+import { indexRevocations } from "./revoked.ts";
 import type { Scope, Snapshot } from "./snapshot.ts";
 
 /** `policy/compile`'s function; throws GatewayError invalid-params for a bad pattern. */
@@ -37,6 +40,7 @@ interface Parsed {
   readonly bindings: readonly BindingResource[];
   readonly rules: readonly RuleResource[];
   readonly retentionRules: readonly RetentionRuleResource[];
+  readonly revocations: ReadonlyMap<string, RevocationResource>;
 }
 
 export function buildSnapshot(
@@ -62,6 +66,7 @@ export function buildSnapshot(
     policy: compile(policyInput),
     policyInput,
     retentionRules: parsed.retentionRules,
+    revocations: indexRevocations(parsed.revocations.values()),
   });
 }
 
@@ -84,6 +89,7 @@ function parseResources(resources: readonly StoredResource[]): Parsed {
     bindings: read("binding", "name", shapes.bindingShape),
     rules: read("rule", "name", shapes.ruleShape),
     retentionRules: read("retention-rule", "id", shapes.retentionRuleShape),
+    revocations: readNamed("revocation", "id", revocationShape),
   };
 }
 

@@ -14,6 +14,7 @@ export const resourceKinds = [
   "binding",
   "rule",
   "retention-rule",
+  "revocation",
 ] as const;
 export type ResourceKind = (typeof resourceKinds)[number];
 
@@ -116,4 +117,17 @@ export interface RetentionRuleResource {
   /** Higher first; `retain` beats `delete` whatever the priority. */
   readonly priority: number;
   readonly enabled: boolean;
+}
+
+/** Tokens of another issuer that are no longer accepted: one by its `jti`, or a subject's issued until a moment. */
+export interface RevocationResource {
+  readonly id: string;
+  readonly issuer: string;
+  readonly tokenId: string | undefined;
+  readonly subject: string | undefined;
+  /** With a subject only. */
+  readonly issuedUntilMs: number | undefined;
+  /** When nothing it revokes can be valid any more; undefined = kept. */
+  readonly expiresAtMs: number | undefined;
+  readonly reason: string;
 }
