@@ -25,12 +25,6 @@ export const rpcReach: ReachTable = {
     listSessions: "tenant",
     endSession: "tenant",
   },
-  // An issuer's tokens are nobody's in particular: what revokes one of another tenant's users is the gateway's.
-  TokenService: {
-    revokeTokens: "gateway",
-    listRevocations: "gateway",
-    deleteRevocation: "gateway",
-  },
   ServerService: {
     registerServer: "tenant",
     getServer: "tenant",
@@ -80,6 +74,12 @@ export const rpcReach: ReachTable = {
     tailRecords: "tenant",
     // A chain is of all tenants' records: it holds as a whole or not at all.
     verifyLog: "gateway",
+  },
+  // An issuer's tokens are nobody's in particular: what revokes one of another tenant's users is the gateway's.
+  TokenService: {
+    revokeTokens: "gateway",
+    listRevocations: "gateway",
+    deleteRevocation: "gateway",
   },
   CacheService: {
     getStatistics: "gateway",
