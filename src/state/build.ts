@@ -9,10 +9,13 @@ import type { PolicyInput } from "../policy/rule.ts";
 import type { ServerSpec } from "../servers/spec.ts";
 import type { StoredResource } from "../storage/store.ts";
 import { refuseField, type Shape } from "./body-shape.ts";
+import { policyDraftShape, policyRevisionShape } from "./draft-shapes.ts";
 import * as shapes from "./resource-shapes.ts";
 import {
   type BindingResource,
   type ClientResource,
+  type PolicyDraftResource,
+  type PolicyRevisionResource,
   type ResourceKind,
   type RetentionRuleResource,
   type RoleResource,
@@ -35,6 +38,8 @@ interface Parsed {
   readonly bindings: ReadonlyMap<string, BindingResource>;
   readonly rules: ReadonlyMap<string, RuleResource>;
   readonly retentionRules: ReadonlyMap<string, RetentionRuleResource>;
+  readonly policyDrafts: ReadonlyMap<string, PolicyDraftResource>;
+  readonly policyRevisions: ReadonlyMap<string, PolicyRevisionResource>;
 }
 
 export function buildSnapshot(
@@ -59,6 +64,7 @@ export function buildSnapshot(
     policy: compile(policyInput),
     policyInput,
     retentionRules: [...parsed.retentionRules.values()],
+    policyDrafts: [...parsed.policyDrafts.values()],
   });
 }
 
@@ -75,6 +81,8 @@ function parseResources(resources: readonly StoredResource[]): Parsed {
     bindings: read("binding", "name", shapes.bindingShape),
     rules: read("rule", "name", shapes.ruleShape),
     retentionRules: read("retention-rule", "id", shapes.retentionRuleShape),
+    policyDrafts: read("policy-draft", "name", policyDraftShape),
+    policyRevisions: read("policy-revision", "name", policyRevisionShape),
   };
 }
 

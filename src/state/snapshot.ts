@@ -7,6 +7,7 @@ import type { PolicyInput } from "../policy/rule.ts";
 import type { ServerSpec } from "../servers/spec.ts";
 import type {
   ClientResource,
+  PolicyDraftResource,
   RetentionRuleResource,
   TokenResource,
   VirtualServerResource,
@@ -30,6 +31,8 @@ export interface Snapshot {
   /** What the policy was compiled from, to explain its decisions. */
   readonly policyInput: PolicyInput;
   readonly retentionRules: readonly RetentionRuleResource[];
+  /** Not in force by being here: for whoever activates and retires them on time. */
+  readonly policyDrafts: readonly PolicyDraftResource[];
 }
 
 /** The one mutable reference, and who wants to know when it moves. */
