@@ -33,6 +33,7 @@ export interface RecordFilter {
   readonly data_class: string;
   readonly from_ms?: number | undefined;
   readonly until_ms?: number | undefined;
+  readonly tenant: string;
 }
 
 export interface AuditRecord {
@@ -55,6 +56,7 @@ export interface AuditRecord {
   readonly session: string;
   readonly correlation_id: string;
   readonly data_class: string;
+  readonly tenant: string;
 }
 
 export interface QueryRecordsRequest {
@@ -140,6 +142,7 @@ export interface PurgeRequest {
   readonly tool: string;
   readonly principal: string;
   readonly all: boolean;
+  readonly tenant: string;
 }
 
 export interface PurgeResponse {
@@ -198,6 +201,7 @@ export interface Session {
   readonly scope: string;
   readonly opened_at_ms: number;
   readonly last_used_at_ms: number;
+  readonly tenant: string;
 }
 
 export interface RegisterClientRequest {
@@ -457,6 +461,7 @@ export interface UpdateRoleResponse {
 
 export interface GetRoleRequest {
   readonly name: string;
+  readonly tenant: string;
 }
 
 export interface GetRoleResponse {
@@ -476,6 +481,7 @@ export interface ListRolesResponse {
 
 export interface DeleteRoleRequest {
   readonly name: string;
+  readonly tenant: string;
   readonly expected_state_revision: number;
   readonly validate_only: boolean;
 }
@@ -508,6 +514,7 @@ export interface UpdateBindingResponse {
 
 export interface GetBindingRequest {
   readonly name: string;
+  readonly tenant: string;
 }
 
 export interface GetBindingResponse {
@@ -527,6 +534,7 @@ export interface ListBindingsResponse {
 
 export interface DeleteBindingRequest {
   readonly name: string;
+  readonly tenant: string;
   readonly expected_state_revision: number;
   readonly validate_only: boolean;
 }
@@ -559,6 +567,7 @@ export interface UpdateRuleResponse {
 
 export interface GetRuleRequest {
   readonly name: string;
+  readonly tenant: string;
 }
 
 export interface GetRuleResponse {
@@ -578,6 +587,7 @@ export interface ListRulesResponse {
 
 export interface DeleteRuleRequest {
   readonly name: string;
+  readonly tenant: string;
   readonly expected_state_revision: number;
   readonly validate_only: boolean;
 }
@@ -720,6 +730,8 @@ export interface PolicyDraft {
   readonly differences: readonly PolicyDifference[];
   readonly conflicts: readonly string[];
   readonly metadata?: ResourceMetadata | null | undefined;
+  readonly tenant: string;
+  readonly undoes: string;
 }
 
 export interface DraftStep {
@@ -977,6 +989,7 @@ export interface RetentionRule {
   readonly priority: number;
   readonly enabled?: boolean | undefined;
   readonly metadata?: ResourceMetadata | null | undefined;
+  readonly tenant: string;
 }
 
 export interface RetentionServiceCreateRuleRequest {

@@ -43,11 +43,13 @@ const difference = object<PolicyDifference>({
 
 export const policyDraftShape = object<PolicyDraftResource>({
   name: resourceName,
+  tenant: optional(text(256, 1)),
   description: text(4096),
   state: oneOf(draftStates),
   author: operatorName,
   editors: list(operatorName, 256),
   approvedBy: optional(operatorName),
+  undoes: optional(resourceName),
   effectiveFromMs: optional(timeMs),
   effectiveToMs: optional(timeMs),
   changes: list(difference, draftChangesMax),

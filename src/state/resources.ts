@@ -20,6 +20,13 @@ export const resourceKinds = [
 ] as const;
 export type ResourceKind = (typeof resourceKinds)[number];
 
+/**
+ * Kinds whose names are unique within a tenant: policy, which tenants write side by side. Clients, servers and virtual
+ * servers are named in URLs, in credentials and in principal ids, where no tenant stands beside the name, so theirs are
+ * unique everywhere and the tenant is a field; tokens and retention rules follow them.
+ */
+export const tenantKinds: ReadonlySet<ResourceKind> = new Set(["role", "binding", "rule"]);
+
 export interface ClientLimits {
   readonly requestsPerMinute: number;
   readonly burst: number;
@@ -99,6 +106,8 @@ export type RuleResource = Rule;
 
 export interface RetentionRuleResource {
   readonly id: string;
+  /** Undefined = for the records of every tenant, and of none. */
+  readonly tenant?: string | undefined;
   readonly description: string;
   readonly policyType: "time_based";
   readonly action: "delete" | "retain";
@@ -125,12 +134,16 @@ export type DraftState = (typeof draftStates)[number];
 /** Changes of policy that are looked at as a whole before they are in force. */
 export interface PolicyDraftResource {
   readonly name: string;
+  /** Of the operator of a tenant who made it; undefined = of no tenant. */
+  readonly tenant?: string | undefined;
   readonly description: string;
   readonly state: DraftState;
   /** Names of operators. Whoever wrote anything of it is an editor, the author too. */
   readonly author: string;
   readonly editors: readonly string[];
   readonly approvedBy: string | undefined;
+  /** The draft that is retired when this one is activated. */
+  readonly undoes: string | undefined;
   readonly effectiveFromMs: number | undefined;
   readonly effectiveToMs: number | undefined;
   /** `before` is what the draft is based on. */

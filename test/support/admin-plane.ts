@@ -97,6 +97,7 @@ export async function startAdminPlane(options: AdminPlaneOptions = {}): Promise<
           id: "s1",
           clientId: "ci",
           principal: "client:ci",
+          tenant: undefined,
           binding: "http",
           scope: "all",
           openedAtMs: 1,

@@ -32,6 +32,7 @@ describe("CA-01 CA-03 tuples", () => {
   const base: CacheIdentity = {
     principalId: "client:ci",
     tenant: undefined,
+    workspace: undefined,
     server: "s",
     method: "tools/call",
     target: "t",

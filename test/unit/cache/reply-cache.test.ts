@@ -6,6 +6,7 @@ import { createReplyCache, type ReplyCacheDeps } from "../../../src/cache/reply-
 const base: CacheIdentity = {
   principalId: "client:a",
   tenant: undefined,
+  workspace: undefined,
   server: "s",
   method: "tools/call",
   target: "t",
