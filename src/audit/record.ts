@@ -17,6 +17,7 @@ export const auditEvents = [
   "session.closed",
   "admin.change",
   "admin.denied",
+  "admin.sod_violation",
   "admin.read",
   "admin.export",
   "retention.executed",
