@@ -18,7 +18,6 @@ import { listLogs, type VerifyReport, verifyStore } from "../audit/verify.ts";
 import type { Config } from "../config/config.ts";
 import { GatewayError } from "../errors/fault.ts";
 import { version } from "../lib/version.ts";
-import { compilePolicy } from "../policy/compile.ts";
 import type { ServerStatus } from "../servers/client.ts";
 import { checkTransport } from "../servers/egress.ts";
 import type { Parts } from "./parts.ts";
@@ -67,7 +66,7 @@ export async function startAdminPlane(parts: Parts, runtime: Runtime): Promise<A
 
 function createServices(parts: Parts, runtime: Runtime) {
   const { clock, store, audit, current, servers, cache, config } = parts;
-  const state = changeState({ store: store.resources, current, compile: compilePolicy, clock });
+  const state = changeState({ store: store.resources, current, compile: parts.compile, clock });
   return {
     ClientService: createClientService({
       state,

@@ -4,8 +4,9 @@
  */
 import { z } from "zod";
 import { agents } from "./agents-section.ts";
-import { atLeastZero, count, flag, mebibyte, names, port, section, text } from "./fields.ts";
+import { atLeastZero, count, flag, mebibyte, port, section, text } from "./fields.ts";
 import { identity } from "./identity-section.ts";
+import { sanitize } from "./sanitize-section.ts";
 
 export const adminRoles = ["admin", "operator", "auditor", "approver", "dpo", "viewer"] as const;
 
@@ -98,15 +99,6 @@ const cache = section(
     ttl_seconds_max: count(3_600, "Longest a tool's setting may keep a reply."),
   },
   "Replies of cacheable requests.",
-);
-
-const sanitize = section(
-  {
-    enabled: flag(true, "Mask values of sensitive field names in results."),
-    extra_fields: names("Field names masked besides the built-in ones."),
-    excluded_fields: names("Field names never masked."),
-  },
-  "What is masked before a result reaches an agent.",
 );
 
 const validation = section(

@@ -630,6 +630,8 @@ export interface ExplainResponse {
   readonly role_sources: readonly RoleSource[];
   readonly server: string;
   readonly target: string;
+  readonly required_by: readonly string[];
+  readonly conditions: readonly ExplainedCondition[];
   readonly state_revision: number;
 }
 
@@ -647,6 +649,12 @@ export interface RuleRateLimit {
   readonly rule: string;
   readonly requests: number;
   readonly window_seconds: number;
+}
+
+export interface ExplainedCondition {
+  readonly rule: string;
+  readonly effect: RuleEffect;
+  readonly outcome: string;
 }
 
 export interface RoleSource {
