@@ -76,7 +76,7 @@ function owedText(owed: Obligations | undefined): string | undefined {
   if (owed === undefined) return undefined;
   const names = [
     owed.scopes.length > 0 && "scopes",
-    owed.stepUp !== undefined && "step-up",
+    owed.stepUp.length > 0 && "step-up",
     owed.approval && "approval",
     owed.redaction !== undefined && `redaction:${owed.redaction}`,
     owed.auditClass !== undefined && `audit:${owed.auditClass}`,
@@ -105,12 +105,9 @@ const listCharsMax = 2_048;
 /** What policy saw of the principal, so that another policy can be asked the same. Lists are JSON, cut at whole names. */
 function askerDetails(principal: Principal | undefined): RecordDraft["details"] {
   if (principal === undefined) return {};
-  const { tenant, workspace } = principal;
   const roles = listText(principal.roles);
   const groups = listText(principal.groups);
   return {
-    tenant,
-    workspace,
     roles: roles.text,
     groups: groups.text,
     askerCut: roles.isCut || groups.isCut || undefined,

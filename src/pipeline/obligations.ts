@@ -15,7 +15,7 @@ export function unmetFault(
 ): Fault | undefined {
   if (owed === undefined) return undefined;
   const lacksScopes = !hasScopes(owed.scopes, principal);
-  const lacksLogin = owed.stepUp !== undefined && !hasSteppedUp(owed.stepUp, principal, nowMs);
+  const lacksLogin = !owed.stepUp.every((one) => hasSteppedUp(one, principal, nowMs));
   if (lacksScopes || lacksLogin) return challenge(owed, principal, lacksScopes, lacksLogin);
   // Approvals come with an issue of their own; until then nobody can give one, so the call never goes on.
   return owed.approval ? approvalNeeded : undefined;
@@ -64,7 +64,7 @@ function challenge(
   lacksLogin: boolean,
 ): Fault {
   const scope: Parameters = owed.scopes.length > 0 ? { scope: owed.scopes.join(" ") } : {};
-  const login = lacksLogin && owed.stepUp !== undefined ? loginNeeded(owed.stepUp) : {};
+  const login = lacksLogin ? loginNeeded(owed.stepUp) : {};
   if (principal.kind === "anonymous") {
     const needed = { ...scope, ...login };
     const more = { challenge: parameters(needed), data: needed, reason: "login-required" };
@@ -86,12 +86,23 @@ function challenge(
 }
 
 /** Under the names that RFC 9470 gives them; it has none for `amr`, so ours says what it is. */
-function loginNeeded({ acrValues, amrValues, maxAgeSeconds }: StepUp): Parameters {
+function loginNeeded(stepUps: readonly StepUp[]): Parameters {
+  const acr = accepted(stepUps.map(({ acrValues }) => acrValues));
+  const amr = accepted(stepUps.map(({ amrValues }) => amrValues));
+  const ages = stepUps.flatMap(({ maxAgeSeconds }) => maxAgeSeconds ?? []);
   return {
-    ...(acrValues.length === 0 ? {} : { acr_values: acrValues.join(" ") }),
-    ...(amrValues.length === 0 ? {} : { amr_values: amrValues.join(" ") }),
-    ...(maxAgeSeconds === undefined ? {} : { max_age: String(maxAgeSeconds) }),
+    ...(acr === "" ? {} : { acr_values: acr }),
+    ...(amr === "" ? {} : { amr_values: amr }),
+    ...(ages.length === 0 ? {} : { max_age: String(Math.min(...ages)) }),
   };
+}
+
+/** The values that satisfy every demand; where none does alone, all that are named: a login may bring several. */
+function accepted(demands: readonly (readonly string[])[]): string {
+  const asked = demands.filter((values) => values.length > 0);
+  const named = [...new Set(asked.flat())];
+  const common = named.filter((value) => asked.every((values) => values.includes(value)));
+  return (common.length > 0 ? common : named).join(" ");
 }
 
 /** Parameters of `WWW-Authenticate`; rules hold only values that need no escape. */

@@ -11,7 +11,7 @@ const decision: Decision = {
   ruleId: "role:a",
   obligations: {
     scopes: ["s"],
-    stepUp: undefined,
+    stepUp: [],
     approval: false,
     redaction: undefined,
     auditClass: "A",

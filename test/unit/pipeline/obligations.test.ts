@@ -27,7 +27,7 @@ const client: Principal = { ...user, kind: "client", id: "client:ci", scopes: un
 const anonymous: Principal = { ...client, kind: "anonymous", id: "anonymous" };
 const nothing: Obligations = {
   scopes: [],
-  stepUp: undefined,
+  stepUp: [],
   approval: false,
   redaction: undefined,
   auditClass: undefined,
@@ -36,7 +36,7 @@ const nothing: Obligations = {
 };
 const stepUp = (more: object) => ({
   ...nothing,
-  stepUp: { acrValues: [], amrValues: [], maxAgeSeconds: undefined, ...more },
+  stepUp: [{ acrValues: [], amrValues: [], maxAgeSeconds: undefined, ...more }],
 });
 const scoped = { ...nothing, scopes: ["files:read", "files:write"] };
 
@@ -141,6 +141,15 @@ describe("one challenge with everything", () => {
     expect(unmetFault(both, good, nowMs)?.challenge).toBe(
       'error="insufficient_scope", scope="a b"',
     );
+  });
+
+  test("several demands: each must be met, and the challenge names what meets all", () => {
+    const [gold] = stepUp({ acrValues: ["gold", "silver"] }).stepUp;
+    const [metal] = stepUp({ acrValues: ["silver", "tin"], amrValues: ["otp"] }).stepUp;
+    const owed = { ...nothing, stepUp: gold && metal ? [gold, metal] : [] };
+    const fault = unmetFault(owed, { ...user, acr: "gold", amr: ["otp"] }, nowMs);
+    expect(fault?.data).toMatchObject({ acr_values: "silver", amr_values: "otp" });
+    expect(unmetFault(owed, { ...user, acr: "silver", amr: ["otp"] }, nowMs)).toBeUndefined();
   });
 
   test("nobody is told to log in, without an error code (RFC 6750, section 3.1)", () => {

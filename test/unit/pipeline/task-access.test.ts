@@ -273,7 +273,7 @@ function virtualOfTools() {
 describe("AZ-10: what follows a task is decided like the call that began it", () => {
   const nothing = {
     scopes: [],
-    stepUp: undefined,
+    stepUp: [],
     approval: false,
     redaction: undefined,
     auditClass: undefined,
@@ -284,7 +284,7 @@ describe("AZ-10: what follows a task is decided like the call that began it", ()
   test.each([
     [
       "a login",
-      { stepUp: { acrValues: ["gold"], amrValues: [], maxAgeSeconds: undefined } },
+      { stepUp: [{ acrValues: ["gold"], amrValues: [], maxAgeSeconds: undefined }] },
       "step-up-required",
     ],
     ["an approval", { approval: true }, "approval-required"],

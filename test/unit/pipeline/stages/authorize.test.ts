@@ -17,7 +17,7 @@ import { until } from "../../../support/deadline.ts";
 
 const nothing: Obligations = {
   scopes: [],
-  stepUp: undefined,
+  stepUp: [],
   approval: false,
   redaction: undefined,
   auditClass: undefined,
@@ -215,7 +215,7 @@ describe("what is owed on the way in", () => {
     ["approval", { approval: true }, "approval-required"],
     [
       "a login",
-      { stepUp: { acrValues: ["x"], amrValues: [], maxAgeSeconds: undefined } },
+      { stepUp: [{ acrValues: ["x"], amrValues: [], maxAgeSeconds: undefined }] },
       "step-up-required",
     ],
   ])("%s: refused before any server is asked, on every way", async (_name, owed, want) => {
