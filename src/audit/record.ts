@@ -12,6 +12,7 @@ export const auditEvents = [
   "call.intent",
   "call.outcome",
   "authn.failed",
+  "authz.policy_unavailable",
   "traffic.rejected",
   "session.opened",
   "session.closed",

@@ -637,7 +637,7 @@ export interface ExplainResponse {
 
 export interface DecisionObligations {
   readonly scopes: readonly string[];
-  readonly step_up?: StepUp | null | undefined;
+  readonly step_up: readonly StepUp[];
   readonly approval: boolean;
   readonly redaction: string;
   readonly audit_class: string;

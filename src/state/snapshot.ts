@@ -38,6 +38,8 @@ export interface Snapshot {
 /** The one mutable reference, and who wants to know when it moves. */
 export interface CurrentSnapshot {
   get(): Snapshot;
+  /** False once its database has not confirmed it for too long: then nothing is allowed (AZ-04). */
+  isFresh(): boolean;
   /** Calls back after each swap; returns a stop function. */
   subscribe(changed: (next: Snapshot, previous: Snapshot) => void): () => void;
 }
