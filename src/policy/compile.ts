@@ -13,7 +13,6 @@ import {
   ask,
   type Candidates,
   decide,
-  denied,
   describeCall,
   findCandidates,
   isSettled,
@@ -22,6 +21,7 @@ import {
 import type { Facts } from "./expression.ts";
 import { isFalse, isTrue, unknown } from "./expression-values.ts";
 import { compileHolders, type Holder } from "./holder.ts";
+import { denied } from "./reasons.ts";
 import type { Asker, Decision, PolicyInput, Question } from "./rule.ts";
 import { type CompiledRule, compileRules, type RuleSet } from "./rules.ts";
 import { compileTools, type Tools } from "./tools.ts";
@@ -59,7 +59,7 @@ interface KnownView extends View {
 interface Remembered {
   readonly listed: Decision;
   /** Undefined where every call is decided like the list. */
-  readonly open: { readonly found: Candidates; readonly target: string } | undefined;
+  readonly open: Candidates | undefined;
 }
 
 const kinds: readonly TargetKind[] = ["tool", "resource", "prompt"];
@@ -103,11 +103,9 @@ export function compilePolicy(input: PolicyInput, options: PolicyOptions = {}): 
         const view = viewOf(asker);
         const { listed, open } = recall(view, question);
         if (open === undefined || question.call === undefined) return listed;
-        const tier = parts.tools.tierOf(question.server, question.kind, open.target);
-        const about = { server: question.server, kind: question.kind, target: open.target, tier };
-        return decide(open.found, view.holder, describeCall(view.holder, about, question.call));
+        return decide(open, view.holder, describeCall(open.call, question.call));
       } catch {
-        return denied("default", "the policy could not be evaluated");
+        return denied("default", ": the policy could not be evaluated");
       }
     },
     seesServer(asker, server) {
@@ -142,13 +140,13 @@ export function compileParts(input: PolicyInput): PolicyParts {
 function workOut(tools: Tools, { holder, rulesOf }: View, question: Question): Remembered {
   const asked = ask(question, holder, tools);
   if (asked.refusal !== undefined) {
-    return { listed: Object.freeze(denied("default", asked.refusal)), open: undefined };
+    return { listed: denied("default", `: ${asked.refusal}`), open: undefined };
   }
   const { target } = asked;
   const found = findCandidates(holder, question, target, rulesOf(question.server), tools);
   return {
     listed: Object.freeze(decide(found, holder, undefined)),
-    open: isSettled(found) ? undefined : { found, target },
+    open: isSettled(found) ? undefined : found,
   };
 }
 
@@ -168,7 +166,6 @@ function mayReach({ holder, rulesOf }: View, kind: TargetKind, server: string): 
     return false;
   }
   return (
-    holder.client?.touches(kind, server) === true ||
     holder.granting.some(({ grants }) => grants.touches(kind, server)) ||
     rules.allows.some((rule) => may(rule, isTrue))
   );

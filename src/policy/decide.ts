@@ -11,9 +11,10 @@
  */
 import { readArguments } from "./argument-values.ts";
 import type { Facts } from "./expression.ts";
-import { isFalse, isTrue, outcomesOf, unknown } from "./expression-values.ts";
+import { isFalse, isTrue, outcomesOf, unknown, type Value } from "./expression-values.ts";
 import { type Holder, rolesMeant } from "./holder.ts";
 import { joinObligations } from "./obligations.ts";
+import { denied, deniedByDefault } from "./reasons.ts";
 import type { CallFacts, Decision, Question } from "./rule.ts";
 import { actionsOf, type CompiledRule, type RuleSet } from "./rules.ts";
 import type { Tools } from "./tools.ts";
@@ -24,21 +25,25 @@ export type Asked =
   | { readonly question: Question; readonly target: string; readonly refusal?: undefined }
   | { readonly refusal: string };
 
-/** The rules that speak, or may speak, about one holder and target. */
+/** The rules that speak, or may speak, about one holder and target; each list in naming order. */
 export interface Candidates {
   readonly denies: readonly Candidate[];
-  /** Undefined, or `tool:server__tool` where the tool needs a role that the holder lacks. */
-  readonly lacksRole: string | undefined;
+  /** Where the tool needs a role that the holder lacks: the denial, as `tool:server__tool`. */
+  readonly lacksRole: Decision | undefined;
   readonly allows: readonly Candidate[];
-  /** `client:id` or `role:name`, in naming order. */
-  readonly grants: readonly string[];
+  /** What lists of clients and roles grant. */
+  readonly grants: readonly Decision[];
   readonly requires: readonly Candidate[];
+  /** `call` of expressions. */
+  readonly call: Value;
 }
 
 export interface Candidate {
   readonly rule: CompiledRule;
-  /** How it may turn out without a call; what is settled by then is never evaluated again. */
+  /** How it may turn out without a call. */
   readonly outcomes: number;
+  /** One outcome alone is possible, so it is never evaluated again. */
+  readonly isSure: boolean;
 }
 
 const targetLengthMax = 4096;
@@ -62,52 +67,61 @@ export function findCandidates(
   tools: Tools,
 ): Candidates {
   const tier = tools.tierOf(server, kind, target);
-  const facts = describeCall(holder, { server, kind, target, tier }, undefined);
-  const candidatesOf = (list: readonly CompiledRule[], minimum: (outcomes: number) => boolean) =>
-    list
-      .filter((rule) => rule.coversKind(kind) && rule.coversTarget(target, tier))
-      .map((rule) => ({ rule, outcomes: weigh(rule, holder, facts) }))
-      .filter(({ outcomes }) => minimum(outcomes));
-  const { client, granting, asker } = holder;
+  const call = describeTarget({ server, kind, target, tier });
+  const facts = describeCall(call, undefined);
+  const candidatesOf = (
+    list: readonly CompiledRule[],
+    isPossible: (outcomes: number) => boolean,
+  ) => {
+    const found: Candidate[] = [];
+    for (const rule of list) {
+      if (!rule.coversKind(kind) || !rule.coversTarget(target, tier)) continue;
+      const outcomes = weigh(rule, holder, facts);
+      if (isPossible(outcomes)) found.push({ rule, outcomes, isSure: isSingle(outcomes) });
+    }
+    return found;
+  };
   return {
+    call,
     denies: candidatesOf(rules.denies, (outcomes) => outcomes !== isFalse),
     lacksRole: tools.lacksRole(server, kind, target, holder)
-      ? `tool:${server}__${target}`
+      ? denied(`tool:${server}__${target}`, ": the tool needs a role that is not held")
       : undefined,
     allows: candidatesOf(rules.allows, (outcomes) => (outcomes & isTrue) !== 0).filter(({ rule }) =>
       rule.grantsKind(kind),
     ),
-    grants: [
-      ...(client?.has(kind, server, target) ? [`client:${asker.clientId}`] : []),
-      ...granting
-        .filter(({ grants }) => grants.has(kind, server, target))
-        .map(({ name }) => `role:${name}`),
-    ],
+    grants: holder.granting
+      .filter(({ grants }) => grants.has(kind, server, target))
+      .map(({ decision }) => decision),
     requires: candidatesOf(rules.requires, (outcomes) => outcomes !== isFalse),
   };
 }
 
-/** Whether nothing in the decision hangs on the call. */
-export function isSettled({ denies, allows, requires }: Candidates): boolean {
-  if (denies.some(({ outcomes }) => (outcomes & isFalse) === 0)) return true;
-  return [denies, allows, requires].every((list) => list.every(isSure));
+/** Whether nothing in the decision hangs on the call, neither the answer nor who is named. */
+export function isSettled({ denies, lacksRole, allows, requires }: Candidates): boolean {
+  const [first] = denies;
+  if (first !== undefined && (first.outcomes & isFalse) === 0) return true;
+  if (!denies.every((one) => one.isSure)) return false;
+  return lacksRole !== undefined || [allows, requires].every((list) => list.every((one) => one.isSure));
 }
 
 /** `facts` undefined = for a list. */
 export function decide(found: Candidates, holder: Holder, facts: Facts | undefined): Decision {
-  const deny = found.denies.find((one) => denies(one, holder, facts));
-  if (deny !== undefined) return denied(`rule:${deny.rule.name}`, `by rule ${deny.rule.name}`);
-  if (found.lacksRole !== undefined) {
-    return denied(found.lacksRole, "the tool needs a role that is not held");
+  for (const one of found.denies) if (denies(one, holder, facts)) return one.rule.decision;
+  if (found.lacksRole !== undefined) return found.lacksRole;
+  let granted: Decision | undefined;
+  const obliging: CompiledRule[] = [];
+  for (const one of found.allows) {
+    if (!grants(one, holder, facts)) continue;
+    granted ??= one.rule.decision;
+    if (one.rule.obligations !== undefined) obliging.push(one.rule);
   }
-  const allows = found.allows.filter((one) => grants(one, holder, facts));
-  const ruleId = allows[0] === undefined ? found.grants[0] : `rule:${allows[0].rule.name}`;
-  if (ruleId === undefined) return denied("default", "by default");
-  const requires = found.requires.filter((one) => requiresNow(one, holder, facts));
-  const obliging = [...allows, ...requires].map(({ rule }) => rule).filter(isObliging);
-  const obligations = joinObligations(obliging.sort(byNaming));
-  const decision = { allowed: true, reason: `allowed ${by(ruleId)}`, ruleId };
-  return obligations === undefined ? decision : { ...decision, obligations };
+  granted ??= found.grants[0];
+  if (granted === undefined) return deniedByDefault;
+  for (const one of found.requires) if (requiresNow(one, holder, facts)) obliging.push(one.rule);
+  if (obliging.length === 0) return granted;
+  const obligations = joinObligations(obliging.sort((a, b) => a.place - b.place));
+  return obligations === undefined ? granted : { ...granted, obligations };
 }
 
 /** A deny matches unless it is false, or a list asks and it may be false. */
@@ -125,33 +139,33 @@ export function requiresNow(one: Candidate, holder: Holder, facts: Facts | undef
   return outcomesNow(one, holder, facts) !== isFalse;
 }
 
-/** What expressions may read; without a call, what hangs on one is unknown. */
-export function describeCall(
-  holder: Holder,
-  about: {
-    readonly server: string;
-    readonly kind: Question["kind"];
-    readonly target: string;
-    readonly tier: string | undefined;
-  },
-  call: CallFacts | undefined,
-): Facts {
+/** `call` of expressions. Listing a tool and calling it are one question, so both are the call here. */
+export function describeTarget(about: {
+  readonly server: string;
+  readonly kind: Question["kind"];
+  readonly target: string;
+  readonly tier: string | undefined;
+}): Value {
   const { server, kind, target, tier } = about;
-  // Listing a tool and calling it are one question, so both are the call here.
-  const action = actionsOf[kind].at(-1) ?? "";
   const members: readonly (readonly [string, string])[] = [
     ["server", server],
     ["kind", kind],
     ["target", target],
-    ["action", action],
+    ["action", actionsOf[kind].at(-1) ?? ""],
     ...(tier === undefined ? [] : ([["risk_tier", tier]] as const)),
   ];
+  return new Map(members);
+}
+
+/** What expressions may read; without a call, what hangs on one is unknown. */
+export function describeCall(target: Value, call: CallFacts | undefined): Facts {
   return {
-    principal: holder.principal(holder.roles),
-    call: new Map(members),
+    // Set for each rule, since rules may mean different roles.
+    principal: unknown,
+    call: target,
     arguments: call && readArguments(call.argumentsText),
     time: call === undefined ? unknown : new Date(call.nowMs),
-    peer: call?.peer ?? unknown,
+    peer: call === undefined ? unknown : call.peer,
   };
 }
 
@@ -162,30 +176,10 @@ export function weigh(rule: CompiledRule, holder: Holder, facts: Facts): number 
   return outcomesOf(rule.when(facts));
 }
 
-export function denied(ruleId: string, how: string): Decision {
-  const reason = how.startsWith("by ") ? `denied ${how}` : `denied: ${how}`;
-  return { allowed: false, reason, ruleId };
-}
-
 function outcomesNow(one: Candidate, holder: Holder, facts: Facts | undefined): number {
-  return facts === undefined || isSure(one) ? one.outcomes : weigh(one.rule, holder, facts);
+  return facts === undefined || one.isSure ? one.outcomes : weigh(one.rule, holder, facts);
 }
 
-/** One outcome alone is possible. */
-function isSure({ outcomes }: Candidate): boolean {
+function isSingle(outcomes: number): boolean {
   return (outcomes & (outcomes - 1)) === 0;
-}
-
-function isObliging({ obligations }: CompiledRule): boolean {
-  return obligations !== undefined;
-}
-
-function byNaming({ place: a }: CompiledRule, { place: b }: CompiledRule): number {
-  return a - b;
-}
-
-function by(ruleId: string): string {
-  const [kind = "", ...name] = ruleId.split(":");
-  const noun = kind === "client" ? "the list of client" : kind;
-  return `by ${noun} ${name.join(":")}`;
 }

@@ -55,15 +55,18 @@ export function explain(input: PolicyInput, asker: Asker, question: Question): E
   const rules = rulesOf(server);
   const found = findCandidates(holder, question, target, rules, parts.tools);
   const tier = parts.tools.tierOf(server, kind, target);
-  const factsNow = () => describeCall(holder, { server, kind, target, tier }, question.call);
-  const facts = question.call === undefined ? undefined : factsNow();
+  const read = describeCall(found.call, question.call);
+  const facts = question.call === undefined ? undefined : read;
   const spoke = (list: readonly Candidate[], is: typeof denies) =>
     list.filter((one) => is(one, holder, facts)).map(({ rule }) => `rule:${rule.name}`);
   return {
     decision,
     roles,
-    deniedBy: [...spoke(found.denies, denies), ...(found.lacksRole ? [found.lacksRole] : [])],
-    grantedBy: [...spoke(found.allows, grants), ...found.grants],
+    deniedBy: [
+      ...spoke(found.denies, denies),
+      ...(found.lacksRole ? [found.lacksRole.ruleId] : []),
+    ],
+    grantedBy: [...spoke(found.allows, grants), ...found.grants.map(({ ruleId }) => ruleId)],
     requiredBy: spoke(found.requires, requiresNow),
     conditions: [...rules.denies, ...rules.allows, ...rules.requires]
       .filter((rule) => rule.when !== undefined)
@@ -71,7 +74,7 @@ export function explain(input: PolicyInput, asker: Asker, question: Question): E
       .map((rule) => ({
         rule: rule.name,
         effect: rule.effect,
-        outcome: nameOutcome(weigh(rule, holder, facts ?? factsNow())),
+        outcome: nameOutcome(weigh(rule, holder, read)),
       })),
   };
 }

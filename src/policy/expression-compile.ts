@@ -109,7 +109,7 @@ function compileVariable({ args, start }: CelNode, local: string | undefined): E
 function compileAccess(node: CelNode, compile: (child: CelNode) => Evaluate): Evaluate {
   const [left, right] = accessOf(node);
   if (isArguments(left) && typeof right === "string") {
-    return ({ facts }) => facts.arguments?.member(right) ?? unknown;
+    return ({ facts: { arguments: given } }) => (given ? given.member(right) : unknown);
   }
   const of = compile(left);
   if (typeof right === "string") {

@@ -6,7 +6,8 @@
 import { GatewayError } from "../errors/fault.ts";
 import { fromParsed, type Value } from "./expression-values.ts";
 import { type Grants, parseClientGrants, parseRoleGrants } from "./grants.ts";
-import type { Asker, Binding, PolicyInput, Rule } from "./rule.ts";
+import { allowed } from "./reasons.ts";
+import type { Asker, Binding, Decision, PolicyInput, Rule } from "./rule.ts";
 
 export interface Holder {
   readonly asker: Asker;
@@ -14,8 +15,8 @@ export interface Holder {
   readonly roles: ReadonlySet<string>;
   /** Those names that mean the common role: a tenant's own role of a name hides it. */
   readonly commonRoles: ReadonlySet<string>;
-  readonly client: Grants | undefined;
-  readonly granting: readonly { readonly name: string; readonly grants: Grants }[];
+  /** The client's lists, then the roles by name, each with what is decided where it grants. */
+  readonly granting: readonly { readonly grants: Grants; readonly decision: Decision }[];
   /** `principal` of expressions, holding the roles given. */
   principal(roles: ReadonlySet<string>): Value;
 }
@@ -27,9 +28,25 @@ export type ByTenant<T> = ReadonlyMap<Tenant, ReadonlyMap<string, T>>;
 /** Gives the holder for any asker. Throws invalid-params where one name exists twice or grants are unusable. */
 export function compileHolders(input: PolicyInput): (asker: Asker) => Holder {
   const clients = indexByTenant(input.clients, "client", ({ id }) => id);
-  const granted = new Map(input.clients.map((client) => [client, parseClientGrants(client)]));
+  const granted = new Map(
+    input.clients.map((client) => [
+      client,
+      {
+        grants: parseClientGrants(client),
+        decision: allowed(`client:${client.id}`, ` by the list of client ${client.id}`),
+      },
+    ]),
+  );
   const roles = indexByTenant(input.roles, "role", ({ name }) => name);
-  const permitted = new Map(input.roles.map((role) => [role, parseRoleGrants(role)]));
+  const permitted = new Map(
+    input.roles.map((role) => [
+      role,
+      {
+        grants: parseRoleGrants(role),
+        decision: allowed(`role:${role.name}`, ` by role ${role.name}`),
+      },
+    ]),
+  );
   indexByTenant(input.bindings, "binding", ({ name }) => name);
   const bindings = indexBindings(input.bindings);
 
@@ -40,16 +57,18 @@ export function compileHolders(input: PolicyInput): (asker: Asker) => Holder {
     const own = tenant === undefined ? undefined : roles.get(tenant);
     const names = [...held].sort();
     const client = clients.get(tenant)?.get(asker.clientId ?? "");
+    const listed = client?.enabled === true ? granted.get(client) : undefined;
     return {
       asker,
       roles: held,
       commonRoles: own === undefined ? held : new Set(names.filter((name) => !own.has(name))),
-      client: client?.enabled === true ? granted.get(client) : undefined,
-      granting: names.flatMap((name) => {
-        const role = own?.get(name) ?? roles.get(undefined)?.get(name);
-        const grants = role && permitted.get(role);
-        return grants === undefined ? [] : [{ name, grants }];
-      }),
+      granting: [
+        ...(listed === undefined ? [] : [listed]),
+        ...names.flatMap((name) => {
+          const role = own?.get(name) ?? roles.get(undefined)?.get(name);
+          return (role && permitted.get(role)) ?? [];
+        }),
+      ],
       principal: rememberBySet((names) => describe(asker, names)),
     };
   };

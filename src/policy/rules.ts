@@ -7,7 +7,8 @@ import type { TargetKind } from "../protocol/methods.ts";
 import { compileExpression, type Expression } from "./expression.ts";
 import { type Holder, indexByTenant, isBare, isNamed, isOfTenant, rolesMeant } from "./holder.ts";
 import type { RuleObligations } from "./obligations.ts";
-import type { Action, RiskTier, Rule } from "./rule.ts";
+import { allowed, denied } from "./reasons.ts";
+import type { Action, Decision, RiskTier, Rule } from "./rule.ts";
 import { compileTargetPattern, type TargetTest } from "./target-pattern.ts";
 
 export interface CompiledRule {
@@ -16,6 +17,8 @@ export interface CompiledRule {
   readonly place: number;
   readonly source: Rule;
   readonly effect: Rule["effect"];
+  /** What is decided where it is the one that decides. */
+  readonly decision: Decision;
   readonly obligations: RuleObligations | undefined;
   /** Whether it speaks about every target of its kinds, as far as its plain conditions say. */
   readonly isBlanket: boolean;
@@ -48,28 +51,33 @@ export function compileRules(
   indexByTenant(rules, "rule", ({ name }) => name);
   const compiled = rules.toSorted(byNaming).map(compileRule);
   const enabled = compiled.filter(({ source }) => source.enabled);
-  const byPrincipal = groupBy(enabled, ({ source }) => source.condition.principal);
+  // By the server and the principal they name, so that few are looked at; most rules name one or the other.
+  const index = new Map(
+    [...groupBy(enabled, ({ source }) => source.condition.server)].map(([server, about]) => [
+      server,
+      groupBy(about, ({ source }) => source.condition.principal),
+    ]),
+  );
 
   return (holder) => {
     const { id, clientId, subject } = holder.asker;
-    const names = new Set([undefined, id, clientId, subject]);
-    const about = [...names]
-      .flatMap((name) => byPrincipal.get(name) ?? [])
-      .filter(({ source }) => covers(source, holder))
-      .sort((a, b) => a.place - b.place);
-    const byServer = groupBy(about, ({ source }) => source.condition.server);
-    const sets = new Map<string | undefined, RuleSet>();
+    const names = [...new Set([undefined, id, clientId, subject])];
+    const about = (server: string | undefined) => {
+      const byPrincipal = index.get(server);
+      if (byPrincipal === undefined) return [];
+      const named = names.flatMap((name) => byPrincipal.get(name) ?? []);
+      return named.filter(({ source }) => covers(source, holder));
+    };
+    const anywhere = about(undefined);
+    const elsewhere = split(anywhere);
+    const sets = new Map<string, RuleSet>();
     return (server) => {
-      // Servers that no rule names share one set, so there are at most as many sets as servers named in rules.
-      const named = byServer.has(server) ? server : undefined;
-      const known = sets.get(named);
+      // At most as many sets as servers that rules name: all others share one.
+      if (!index.has(server)) return elsewhere;
+      const known = sets.get(server);
       if (known !== undefined) return known;
-      const set = split(
-        about.filter(({ source: { condition } }) => {
-          return condition.server === undefined || condition.server === named;
-        }),
-      );
-      sets.set(named, set);
+      const set = split([...anywhere, ...about(server)]);
+      sets.set(server, set);
       return set;
     };
   };
@@ -103,7 +111,8 @@ function isAnyOf<T>(list: readonly T[] | undefined, matches: (one: T) => boolean
 }
 
 function split(rules: readonly CompiledRule[]): RuleSet {
-  const of = (effect: Rule["effect"]) => rules.filter((rule) => rule.effect === effect);
+  const sorted = rules.toSorted((a, b) => a.place - b.place);
+  const of = (effect: Rule["effect"]) => sorted.filter((rule) => rule.effect === effect);
   return { denies: of("deny"), allows: of("allow"), requires: of("require") };
 }
 
@@ -138,6 +147,10 @@ function compileRule(rule: Rule, place: number): CompiledRule {
     place,
     source: rule,
     effect: rule.effect,
+    decision: (rule.effect === "deny" ? denied : allowed)(
+      `rule:${rule.name}`,
+      ` by rule ${rule.name}`,
+    ),
     obligations: rule.obligations,
     isBlanket: isTarget === undefined && anyTier,
     when: when === undefined ? undefined : compileExpression(when, `${where}: when`),
