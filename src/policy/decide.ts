@@ -102,7 +102,9 @@ export function isSettled({ denies, lacksRole, allows, requires }: Candidates): 
   const [first] = denies;
   if (first !== undefined && (first.outcomes & isFalse) === 0) return true;
   if (!denies.every((one) => one.isSure)) return false;
-  return lacksRole !== undefined || [allows, requires].every((list) => list.every((one) => one.isSure));
+  return (
+    lacksRole !== undefined || [allows, requires].every((list) => list.every((one) => one.isSure))
+  );
 }
 
 /** `facts` undefined = for a list. */

@@ -4,18 +4,11 @@
  * not, and the decision is known only where that makes no difference. Asked by `comparison.ts`.
  */
 import { compileParts, type PolicyParts } from "./compile.ts";
-import {
-  ask,
-  type Candidate,
-  decide,
-  denied,
-  describeCall,
-  findCandidates,
-  weigh,
-} from "./decide.ts";
+import { ask, type Candidate, decide, describeCall, findCandidates, weigh } from "./decide.ts";
 import type { Facts } from "./expression.ts";
 import { isFailed, isFalse, isTrue, unknown } from "./expression-values.ts";
 import type { Holder } from "./holder.ts";
+import { denied } from "./reasons.ts";
 import type { Asker, Decision, PolicyInput, Question } from "./rule.ts";
 import type { CompiledRule, RuleSet } from "./rules.ts";
 
@@ -46,7 +39,11 @@ export type DecideRecorded = (
 const unrecorded = /\b(?:claims|scopes|acr|amr)\b|\bprincipal\b(?!\.)/;
 const anyOutcome = isTrue | isFalse | isFailed;
 /** A call that something grants and nothing denies, to see what it owes. */
-const granting = { denies: [], lacksRole: undefined, grants: ["role:any"] };
+const granting = {
+  denies: [],
+  lacksRole: undefined,
+  grants: [{ allowed: true, reason: "", ruleId: "default" }],
+};
 const noRules: RuleSet = { denies: [], allows: [], requires: [] };
 
 export function createRecordedDecider(input: PolicyInput): DecideRecorded {
@@ -64,14 +61,15 @@ export function createRecordedDecider(input: PolicyInput): DecideRecorded {
     const { holder } = view;
     const asked = ask(question, holder, parts.tools);
     if (asked.refusal !== undefined) {
-      const refused = denied("default", asked.refusal);
+      const refused = denied("default", `: ${asked.refusal}`);
       return { corner: () => refused, owed: () => "", openRules: [], viewKey: "" };
     }
     const { target } = asked;
     const { server, kind } = question;
     const tier = parts.tools.tierOf(server, kind, target);
+    const base = findCandidates(holder, question, target, noRules, parts.tools);
     const facts: Facts = {
-      ...describeCall(holder, { server, kind, target, tier }, undefined),
+      ...describeCall(base.call, undefined),
       time: new Date(recorded.timeMs),
       peer: recorded.peer ?? unknown,
     };
@@ -84,16 +82,14 @@ export function createRecordedDecider(input: PolicyInput): DecideRecorded {
     const denies = sort(rules.denies);
     const allows = sort(rules.allows.filter((rule) => rule.grantsKind(kind)));
     const requires = sort(rules.requires);
-    const { lacksRole, grants } = findCandidates(holder, question, target, noRules, parts.tools);
     const open = [...denies.open, ...allows.open, ...requires.open];
     return {
       corner: (matching) =>
         decide(
           {
+            ...base,
             denies: chosen(denies, matching.denies),
-            lacksRole,
             allows: chosen(allows, matching.grants),
-            grants,
             requires: chosen(requires, matching.grants),
           },
           holder,
@@ -101,7 +97,7 @@ export function createRecordedDecider(input: PolicyInput): DecideRecorded {
         ),
       owed(withOpen) {
         const [allowed, required] = [chosen(allows, withOpen), chosen(requires, withOpen)];
-        const granted = { ...granting, allows: allowed, requires: required };
+        const granted = { ...base, ...granting, allows: allowed, requires: required };
         return JSON.stringify(decide(granted, holder, undefined).obligations ?? null);
       },
       openRules: open.map((rule) => ({ name: rule.name, text: textOf(rule) })),
@@ -148,5 +144,7 @@ function outcomesOf(rule: CompiledRule, holder: Holder, facts: Facts): number {
 /** In naming order, as settled candidates. */
 function chosen({ matching, open }: Sorted, isOpenToo: boolean): readonly Candidate[] {
   const rules = isOpenToo ? [...matching, ...open] : matching;
-  return rules.toSorted((a, b) => a.place - b.place).map((rule) => ({ rule, outcomes: isTrue }));
+  return rules
+    .toSorted((a, b) => a.place - b.place)
+    .map((rule) => ({ rule, outcomes: isTrue, isSure: true }));
 }

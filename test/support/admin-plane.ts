@@ -19,8 +19,8 @@ import type { AdminServices } from "../../src/admin/caller.ts";
 import { changeState, type StateWriter } from "../../src/admin/change-state.ts";
 import { needService } from "../../src/admin/definition.ts";
 import { createOperators, type OperatorEntry } from "../../src/admin/operators.ts";
-import { createPolicyHistory } from "../../src/admin/policy-history.ts";
 import { functionName } from "../../src/admin/permissions.ts";
+import { createPolicyHistory } from "../../src/admin/policy-history.ts";
 import {
   type AdminServer,
   type AdminServerDeps,
