@@ -26,6 +26,7 @@ import {
   type StoreFollower,
   type SwappableSnapshot,
 } from "../state/current.ts";
+import { createFreshness, type Freshness } from "../state/freshness.ts";
 import { openStore } from "../storage/open-store.ts";
 import type { Store } from "../storage/store.ts";
 import { createLog, type Log } from "../telemetry/log.ts";
@@ -45,6 +46,8 @@ export interface Parts {
   readonly compile: CompilePolicy;
   /** Reloads the state when another node wrote. */
   readonly follower: StoreFollower;
+  /** Watches that what is served is still what the database holds. */
+  readonly freshness: Freshness;
   readonly servers: Servers;
   /** What the servers said of themselves. */
   readonly changes: ServerChanges;
@@ -114,6 +117,16 @@ export async function createParts(config: Config): Promise<Parts> {
   });
   current.subscribe((next) => servers.apply(next.servers));
   const follower = followStore({ store: store.resources, current, compile, log });
+  const freshness = createFreshness({
+    store: store.resources,
+    current,
+    reload: follower.reload,
+    maxStaleMs: config.policy.maxStaleSeconds * 1000,
+    audit,
+    clock,
+    log,
+    metrics,
+  });
   const cache = createReplyCache({
     // Nothing fits into one byte: switched off.
     bytesMax: config.cache.enabled ? config.cache.bytesMax : 1,
@@ -142,6 +155,7 @@ export async function createParts(config: Config): Promise<Parts> {
     current,
     compile,
     follower,
+    freshness,
     servers,
     changes,
     cache,

@@ -6,6 +6,7 @@ import { z } from "zod";
 import { agents } from "./agents-section.ts";
 import { atLeastZero, count, flag, mebibyte, port, section, text } from "./fields.ts";
 import { identity } from "./identity-section.ts";
+import { policySection } from "./policy-section.ts";
 import { sanitize } from "./sanitize-section.ts";
 
 export const adminRoles = ["admin", "operator", "auditor", "approver", "dpo", "viewer"] as const;
@@ -142,6 +143,7 @@ export const configSchema = z.strictObject({
   admin,
   ops,
   identity,
+  policy: policySection,
   limits,
   cache,
   sanitize,

@@ -9,11 +9,14 @@ import type { PolicyInput, PolicyServer } from "../policy/rule.ts";
 import type { ServerSpec } from "../servers/spec.ts";
 import type { StoredResource } from "../storage/store.ts";
 import { refuseField, type Shape } from "./body-shape.ts";
+import { policyDraftShape, policyRevisionShape } from "./draft-shapes.ts";
 import { checkReferences } from "./references.ts";
 import * as shapes from "./resource-shapes.ts";
 import {
   type BindingResource,
   type ClientResource,
+  type PolicyDraftResource,
+  type PolicyRevisionResource,
   type ResourceKind,
   type RetentionRuleResource,
   type RevocationResource,
@@ -41,6 +44,8 @@ interface Parsed {
   readonly rules: readonly RuleResource[];
   readonly retentionRules: readonly RetentionRuleResource[];
   readonly revocations: ReadonlyMap<string, RevocationResource>;
+  readonly policyDrafts: readonly PolicyDraftResource[];
+  readonly policyRevisions: readonly PolicyRevisionResource[];
 }
 
 export function buildSnapshot(
@@ -67,6 +72,7 @@ export function buildSnapshot(
     policyInput,
     retentionRules: parsed.retentionRules,
     revocations: indexRevocations(parsed.revocations.values()),
+    policyDrafts: parsed.policyDrafts,
   });
 }
 
@@ -90,6 +96,8 @@ function parseResources(resources: readonly StoredResource[]): Parsed {
     rules: read("rule", "name", shapes.ruleShape),
     retentionRules: read("retention-rule", "id", shapes.retentionRuleShape),
     revocations: readNamed("revocation", "id", revocationShape),
+    policyDrafts: read("policy-draft", "name", policyDraftShape),
+    policyRevisions: read("policy-revision", "name", policyRevisionShape),
   };
 }
 

@@ -18,6 +18,7 @@ import {
   textMap,
 } from "./body-shape.ts";
 import { obligationsShape } from "./obligation-shapes.ts";
+import type { ClientGrantsPart, ServerToolsPart } from "./policy-objects.ts";
 import {
   type BindingResource,
   type ClientLimits,
@@ -95,6 +96,15 @@ export const clientShape = object<ClientResource>({
   limits: clientLimits,
 });
 
+/** What of a client is policy; see `policy-objects.ts`. */
+export const clientGrantsShape = object<ClientGrantsPart>({
+  tenant,
+  allowedTools: list(grant, listMax),
+  allowedResources: list(uriPattern, listMax),
+  allowedPrompts: list(grant, listMax),
+  roles: list(resourceName, 256),
+});
+
 export const tokenShape = object<TokenResource>({
   id: text(64, 1),
   clientId: resourceName,
@@ -142,6 +152,18 @@ const toolSetting = object<ToolSetting>({
   riskTier: optional(oneOf(riskTiers)),
   requiredRoles: optional(list(resourceName, 256)),
   cost: optional(integer(1, 1_000_000)),
+});
+
+/** What of a server is policy. */
+export const serverToolsShape = object<ServerToolsPart>({
+  tools: list(
+    object({
+      tool: targetName,
+      riskTier: oneOf(riskTiers),
+      requiredRoles: list(resourceName, 256),
+    }),
+    listMax,
+  ),
 });
 
 export const serverShape = object<ServerResource>({

@@ -16,7 +16,7 @@ import { declaresTasks, tasksUndeclared } from "../../protocol/tasks.ts";
 import { asPrivate } from "../../route/hints.ts";
 import { filterList, nextCursorOf } from "../../route/merge.ts";
 import { looksShortened, type ResolvedName, resolveName, serversOf } from "../../route/names.ts";
-import type { Scope, Snapshot } from "../../state/snapshot.ts";
+import type { CurrentSnapshot, Scope, Snapshot } from "../../state/snapshot.ts";
 import { answerWith, type Exchange, proceed, refuse, type Verdict } from "../exchange.ts";
 import { planListen } from "../listening/listen-plan.ts";
 import type { LongNameMemory } from "../long-names.ts";
@@ -28,6 +28,7 @@ import { authorizeTask, type TaskAccessDeps } from "../task-access.ts";
 import { isScopeInSight, isServerInSight } from "../tenant-sight.ts";
 
 export interface AuthorizeDeps extends TaskAccessDeps {
+  readonly current: Pick<CurrentSnapshot, "isFresh">;
   readonly owners: ResourceOwners;
   readonly longNames: LongNameMemory;
 }
@@ -42,6 +43,7 @@ export function createAuthorizeStage(deps: AuthorizeDeps): Stage {
       if (message.kind === "malformed") return refuse(message.fault);
       const { principal } = x;
       if (principal === undefined) return refuse(createFault("internal", "Internal error"));
+      if (!deps.current.isFresh()) return refuse(policyUnavailable);
       x.scope = visibleScope(x.snapshot, principal, x.incoming.scope);
       if (x.scope === undefined) return refuse(scopeUnknown);
       if (message.kind === "notification") return answerWith(emptyResult);
@@ -89,6 +91,10 @@ function isShareable(x: Exchange, scope: Scope, principal: Principal, result: Js
   );
 }
 
+/** Nobody knows any more what policy says; nothing is hidden by it, so agents keep what they know of tools (AZ-04). */
+const policyUnavailable = createFault("policy-denied", "Denied by policy", {
+  reason: "policy_unavailable",
+});
 const scopeUnknown = createFault("scope-unknown", "Not found", { reason: "scope-unknown" });
 
 /** The scope, where it exists and the principal may see anything in it. */
