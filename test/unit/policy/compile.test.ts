@@ -533,6 +533,12 @@ describe("P14 AZ-12 conditions on a call", () => {
     expect(policy.seesServer(broken, "s")).toBe(false);
   });
 
+  test("arguments that are no object are a denial where a rule needs the call", () => {
+    const input = { ...client({ allowedTools: ["*"] }), rules: [when("has(arguments.x)")] };
+    expect(asks(input, undefined).allowed).toBe(true);
+    for (const text of ["null", "[]", '"x"', ""]) expect(asks(input, text).ruleId).toBe("default");
+  });
+
   test("what no rule may say is refused", () => {
     const refused = (one: Rule) => () => compilePolicy({ ...nothing, rules: [one] });
     expect(refused(when("arguments.x"))).toThrow('rule "no": when: gives dyn');
