@@ -57,6 +57,20 @@ export const rpcReach: ReachTable = {
     updateRule: "tenant",
     deleteRule: "tenant",
     explain: "tenant",
+    createDraft: "tenant",
+    getDraft: "tenant",
+    listDrafts: "tenant",
+    updateDraft: "tenant",
+    deleteDraft: "tenant",
+    proposeDraft: "tenant",
+    approveDraft: "tenant",
+    rejectDraft: "tenant",
+    activateDraft: "tenant",
+    retireDraft: "tenant",
+    // One revision may hold what several tenants' operators wrote.
+    rollbackPolicy: "gateway",
+    listPolicyRevisions: "gateway",
+    replay: "tenant",
   },
   RetentionService: {
     createRule: "tenant",
@@ -74,6 +88,12 @@ export const rpcReach: ReachTable = {
     tailRecords: "tenant",
     // A chain is of all tenants' records: it holds as a whole or not at all.
     verifyLog: "gateway",
+  },
+  // An issuer's tokens are nobody's in particular: what revokes one of another tenant's users is the gateway's.
+  TokenService: {
+    revokeTokens: "gateway",
+    listRevocations: "gateway",
+    deleteRevocation: "gateway",
   },
   CacheService: {
     getStatistics: "gateway",
