@@ -1,13 +1,9 @@
 /**
  * The order of a decision: what no condition can change, denies, required roles, grants, and what a granted call owes.
- *
- * Lists and calls (P23). A question without a call asks whether some call could be allowed. What hangs on the call is
- * unknown then, three-valued: a conditional grant counts as possible, a conditional deny does not hide, and the
- * obligations are those that could apply. Conditions that look at the principal or the target alone are decided alike
- * both times. So whatever a call is allowed is listed, and where nothing hangs on the call, the reverse too.
- *
- * A condition that fails (a missing member, a wrong type, arguments beyond their bounds) denies in a deny rule, grants
- * nothing in an allow rule, and obliges in a require rule (AZ-12).
+ * Lists and calls (P23): a question without a call asks whether some call could be allowed. What hangs on the call is
+ * unknown then: a conditional grant counts as possible, a conditional deny does not hide, and the obligations are those
+ * that could apply. Conditions on principal and target alone are decided alike both times. So what any call is allowed
+ * is listed, and where nothing hangs on the call, the reverse too.
  */
 import { readArguments } from "./argument-values.ts";
 import type { Facts } from "./expression.ts";
@@ -171,7 +167,10 @@ export function describeCall(target: Value, call: CallFacts | undefined): Facts 
   };
 }
 
-/** How the condition of a rule turns out, or may turn out. */
+/**
+ * How the condition of a rule turns out, or may turn out. A failure (a missing member, a wrong type, arguments beyond
+ * their bounds) denies in a deny rule, grants nothing in an allow rule, and obliges in a require rule (AZ-12).
+ */
 export function weigh(rule: CompiledRule, holder: Holder, facts: Facts): number {
   if (rule.when === undefined) return isTrue;
   facts.principal = holder.principal(rolesMeant(rule.source, holder));

@@ -9,7 +9,7 @@ export type RuleObligations = NonNullable<Rule["obligations"]>;
 
 export interface Obliging {
   readonly name: string;
-  readonly obligations: RuleObligations | undefined;
+  readonly obligations?: RuleObligations | undefined;
 }
 
 /** Joined over rules in naming order; undefined where they ask for nothing. */
