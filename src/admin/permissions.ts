@@ -29,6 +29,8 @@ const holders = {
   "clients.write": ["admin", "operator"],
   "sessions.read": ["admin", "operator", "auditor"],
   "sessions.end": ["admin", "operator"],
+  "tokens.read": ["admin", "operator", "auditor"],
+  "tokens.revoke": ["admin", "operator"],
   "servers.read": everyone,
   "servers.write": ["admin", "operator"],
   "servers.probe": ["admin", "operator"],
@@ -73,6 +75,11 @@ export const rpcPermissions: RpcTable = {
     listTokens: read("clients.read"),
     listSessions: read("sessions.read"),
     endSession: write("sessions.end"),
+  },
+  TokenService: {
+    revokeTokens: write("tokens.revoke"),
+    listRevocations: read("tokens.read"),
+    deleteRevocation: write("tokens.revoke"),
   },
   ServerService: {
     registerServer: write("servers.write"),

@@ -89,6 +89,12 @@ export const rpcReach: ReachTable = {
     // A chain is of all tenants' records: it holds as a whole or not at all.
     verifyLog: "gateway",
   },
+  // An issuer's tokens are nobody's in particular: what revokes one of another tenant's users is the gateway's.
+  TokenService: {
+    revokeTokens: "gateway",
+    listRevocations: "gateway",
+    deleteRevocation: "gateway",
+  },
   CacheService: {
     getStatistics: "gateway",
     purge: "tenant",

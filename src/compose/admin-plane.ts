@@ -15,6 +15,7 @@ import { createPolicyService } from "../admin/services/policy-service.ts";
 import { createRetentionService } from "../admin/services/retention-service.ts";
 import { createServerService } from "../admin/services/server-service.ts";
 import { createSystemService } from "../admin/services/system-service.ts";
+import { createTokenService } from "../admin/services/token-service.ts";
 import type { AgentsListener } from "../agents/listener.ts";
 import { listLogs, type VerifyReport, verifyStore } from "../audit/verify.ts";
 import type { Config } from "../config/config.ts";
@@ -23,6 +24,7 @@ import { version } from "../lib/version.ts";
 import type { ServerStatus } from "../servers/client.ts";
 import { checkTransport } from "../servers/egress.ts";
 import type { Parts } from "./parts.ts";
+import { issuerNames } from "./token-issuers.ts";
 
 export interface AdminPlane {
   /** `host:port` */
@@ -96,6 +98,7 @@ function createServices(parts: Parts, runtime: Runtime, state: StateWriter) {
       listSessions: () => listSessions(runtime),
       endSession: (id) => runtime.sessions.end(id),
     }),
+    TokenService: createTokenService({ state, clock, issuers: issuerNames(config) }),
     ServerService: createServerService({
       state,
       defaults: {

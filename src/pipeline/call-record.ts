@@ -102,11 +102,15 @@ function callDetails(x: Exchange): RecordDraft["details"] {
 /** Longest list kept, as JSON text: a record has room for more things than groups. */
 const listCharsMax = 2_048;
 
-/** What policy saw of the principal, so that another policy can be asked the same. Lists are JSON, cut at whole names. */
+/**
+ * What policy saw of the principal, so that another policy can be asked the same. Lists are JSON, cut at whole names.
+ * A client's roles are its registration's, so its empty lists say nothing new; a user's are only here.
+ */
 function askerDetails(principal: Principal | undefined): RecordDraft["details"] {
   if (principal === undefined) return {};
-  const roles = listText(principal.roles);
-  const groups = listText(principal.groups);
+  const isKept = (names: readonly string[]) => names.length > 0 || principal.kind === "user";
+  const roles = isKept(principal.roles) ? listText(principal.roles) : {};
+  const groups = isKept(principal.groups) ? listText(principal.groups) : {};
   return {
     roles: roles.text,
     groups: groups.text,
@@ -115,7 +119,6 @@ function askerDetails(principal: Principal | undefined): RecordDraft["details"] 
 }
 
 function listText(names: readonly string[]): { readonly text?: string; readonly isCut?: boolean } {
-  if (names.length === 0) return {};
   const whole = JSON.stringify(names);
   if (whole.length <= listCharsMax) return { text: whole };
   const kept: string[] = [];

@@ -22,7 +22,7 @@ export interface NamedTarget {
   /** The name or URI as the agent wrote it. */
   readonly given: string;
   readonly action: Action;
-  /** Source text of the arguments, whatever their type; undefined where there are none. */
+  /** Source text of the arguments, an object; undefined where there are none. */
   readonly argumentsText: string | undefined;
 }
 
@@ -51,7 +51,18 @@ export function namedTarget(
     return { fault: createFault("invalid-params", message) };
   }
   const argumentsText = params && memberText(params, "arguments");
-  return { kind: method.target, given, action: actions[method.target], argumentsText };
+  // What conditions read by name must have names; and no server has to take anything else.
+  if (argumentsText !== undefined && argumentsText !== "null" && !argumentsText.startsWith("{")) {
+    const message = `Invalid params: the arguments of ${method.method} must be an object`;
+    return { fault: createFault("invalid-params", message, { reason: "arguments-no-object" }) };
+  }
+  const isGiven = argumentsText !== "null";
+  return {
+    kind: method.target,
+    given,
+    action: actions[method.target],
+    argumentsText: isGiven ? argumentsText : undefined,
+  };
 }
 
 /** A completion reveals values of its prompt or resource, so it needs the same right (AZ-10). */

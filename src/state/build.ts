@@ -19,6 +19,7 @@ import {
   type PolicyRevisionResource,
   type ResourceKind,
   type RetentionRuleResource,
+  type RevocationResource,
   type RoleResource,
   type RuleResource,
   resourceKinds,
@@ -26,6 +27,8 @@ import {
   tenantKinds,
   type VirtualServerResource,
 } from "./resources.ts";
+import { revocationShape } from "./revocation-shape.ts";
+import { indexRevocations } from "./revoked.ts";
 import type { Scope, Snapshot } from "./snapshot.ts";
 
 /** `policy/compile`'s function; throws GatewayError invalid-params for a bad pattern. */
@@ -40,6 +43,7 @@ interface Parsed {
   readonly bindings: readonly BindingResource[];
   readonly rules: readonly RuleResource[];
   readonly retentionRules: readonly RetentionRuleResource[];
+  readonly revocations: ReadonlyMap<string, RevocationResource>;
   readonly policyDrafts: readonly PolicyDraftResource[];
   readonly policyRevisions: readonly PolicyRevisionResource[];
 }
@@ -67,6 +71,7 @@ export function buildSnapshot(
     policy: compile(policyInput),
     policyInput,
     retentionRules: parsed.retentionRules,
+    revocations: indexRevocations(parsed.revocations.values()),
     policyDrafts: parsed.policyDrafts,
   });
 }
@@ -90,6 +95,7 @@ function parseResources(resources: readonly StoredResource[]): Parsed {
     bindings: read("binding", "name", shapes.bindingShape),
     rules: read("rule", "name", shapes.ruleShape),
     retentionRules: read("retention-rule", "id", shapes.retentionRuleShape),
+    revocations: readNamed("revocation", "id", revocationShape),
     policyDrafts: read("policy-draft", "name", policyDraftShape),
     policyRevisions: read("policy-revision", "name", policyRevisionShape),
   };

@@ -15,6 +15,7 @@ export const resourceKinds = [
   "binding",
   "rule",
   "retention-rule",
+  "revocation",
   "policy-draft",
   "policy-revision",
 ] as const;
@@ -119,6 +120,19 @@ export interface RetentionRuleResource {
   /** Higher first; `retain` beats `delete` whatever the priority. */
   readonly priority: number;
   readonly enabled: boolean;
+}
+
+/** Tokens of another issuer that are no longer accepted: one by its `jti`, or a subject's issued until a moment. */
+export interface RevocationResource {
+  readonly id: string;
+  readonly issuer: string;
+  readonly tokenId: string | undefined;
+  readonly subject: string | undefined;
+  /** With a subject only. */
+  readonly issuedUntilMs: number | undefined;
+  /** When nothing it revokes can be valid any more; undefined = kept. */
+  readonly expiresAtMs: number | undefined;
+  readonly reason: string;
 }
 
 export const draftStates = [

@@ -19,6 +19,12 @@ export type Scope =
   | { readonly kind: "virtual"; readonly name: string; readonly virtual: VirtualServerResource }
   | { readonly kind: "all"; readonly name: "all" };
 
+/** By `jti`, and by subject with the last moment of issue that is revoked. */
+export interface RevokedTokens {
+  readonly tokenIds: ReadonlySet<string>;
+  readonly subjects: ReadonlyMap<string, number>;
+}
+
 export interface Snapshot {
   readonly stateRevision: number;
   readonly clients: ReadonlyMap<string, ClientResource>;
@@ -31,6 +37,8 @@ export interface Snapshot {
   /** What the policy was compiled from, to explain its decisions. */
   readonly policyInput: PolicyInput;
   readonly retentionRules: readonly RetentionRuleResource[];
+  /** What is revoked of other issuers' tokens, by issuer. */
+  readonly revocations: ReadonlyMap<string, RevokedTokens>;
   /** Not in force by being here: for whoever activates and retires them on time. */
   readonly policyDrafts: readonly PolicyDraftResource[];
 }

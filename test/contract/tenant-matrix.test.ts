@@ -145,6 +145,11 @@ const rows: { readonly [S in keyof AdminServices]: Readonly<Record<keyof AdminSe
       tailRecords: records,
       verifyLog: gateway,
     },
+    TokenService: {
+      revokeTokens: gateway,
+      listRevocations: gateway,
+      deleteRevocation: gateway,
+    },
     CacheService: { getStatistics: gateway, purge: records },
     SystemService: { getConfig: gateway, getStatus: gateway, drain: gateway },
   };

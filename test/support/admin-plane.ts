@@ -33,6 +33,7 @@ import { createPolicyService } from "../../src/admin/services/policy-service.ts"
 import { createRetentionService } from "../../src/admin/services/retention-service.ts";
 import { createServerService } from "../../src/admin/services/server-service.ts";
 import { createSystemService } from "../../src/admin/services/system-service.ts";
+import { createTokenService } from "../../src/admin/services/token-service.ts";
 import type { RecordDraft } from "../../src/audit/record.ts";
 import type * as api from "../../src/gen/types.ts";
 import { systemClock } from "../../src/lib/clock.ts";
@@ -158,6 +159,11 @@ export async function startAdminPlane(options: AdminPlaneOptions = {}): Promise<
         outcomes: [{ ruleId: "r1", matched: 3, deleted: validateOnly ? 0 : 3 }],
       }),
       retentionStatistics: () => ({ lastRunAtMs: undefined, runs: 0, deleted: 0, failures: 0 }),
+    }),
+    TokenService: createTokenService({
+      state,
+      clock: systemClock,
+      issuers: ["https://issuer.example"],
     }),
     AuditService: createAuditService({
       store: createMemoryAuditScan(rows),

@@ -7,6 +7,7 @@ import { createRejections } from "../../src/audit/rejections.ts";
 import { createReplyCache } from "../../src/cache/reply-cache.ts";
 import { GatewayError } from "../../src/errors/fault.ts";
 import { createAuthenticator } from "../../src/identity/authenticator.ts";
+import { createScopeCheck } from "../../src/identity/required-scopes.ts";
 import { systemClock } from "../../src/lib/clock.ts";
 import { createConcurrency } from "../../src/limits/concurrency.ts";
 import { createLimiter } from "../../src/limits/limiter.ts";
@@ -232,6 +233,7 @@ export function createDataPlane(
       clock,
       metrics,
     }),
+    scopeCheck: createScopeCheck([]),
     limiter: createLimiter({ defaults, clock, metrics }),
     concurrency: createConcurrency({ perClientMax: 1_000, totalMax: 1_000, metrics }),
     baggageKeys: [],

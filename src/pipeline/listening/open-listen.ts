@@ -47,7 +47,10 @@ export interface Listen extends ListenQuestion {
   /** Source text of what the listener declared. */
   readonly capabilitiesText: string;
   readonly plan: ListenPlan;
-  readonly incoming: Pick<Exchange["incoming"], "credential" | "origin" | "scope" | "peer">;
+  readonly incoming: Pick<
+    Exchange["incoming"],
+    "binding" | "credential" | "origin" | "scope" | "peer"
+  >;
   readonly relay: (message: RelayedMessage) => void;
 }
 
@@ -179,7 +182,7 @@ export function openListen(deps: OpenListenDeps, listen: Listen): OpenListen {
     plans += 1;
     const own = plans;
     // Anew, because the roles a principal has from its registration are those of the state it was made in.
-    const found = await deps.authenticator.authenticate(incoming.credential, snapshot);
+    const found = await deps.authenticator.authenticate(incoming.credential, snapshot, incoming);
     if (isEnded || own !== plans) return;
     const isWelcome = !isFault(found) && isOriginAllowed(found, snapshot, incoming.origin);
     const now = isWelcome ? visibleScope(snapshot, found, incoming.scope) : undefined;

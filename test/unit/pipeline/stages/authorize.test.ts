@@ -97,10 +97,10 @@ describe("AZ-10 AZ-12 every way to an object asks with its arguments", () => {
       { ...tool, argumentsText: undefined },
     ],
     [
-      "arguments of another type reach the rule as they are",
+      "null is no arguments",
       "tools/call",
-      { name: "read", arguments: ["/a"] },
-      { ...tool, argumentsText: '["/a"]' },
+      { name: "read", arguments: null },
+      { ...tool, argumentsText: undefined },
     ],
     [
       "prompts/get",
@@ -144,6 +144,19 @@ describe("AZ-10 AZ-12 every way to an object asks with its arguments", () => {
     expect(outcome).toMatchObject({ kind: "fault", fault: { name: "policy-denied" } });
     expect(plane.seen).toEqual([]);
   });
+
+  test.each([[["/a"]], ["/a"], [1], [true]])(
+    "AZ-12: arguments that are no object are refused before any rule reads them: %j",
+    async (given) => {
+      const plane = planeWith(() => yes);
+      for (const method of ["tools/call", "prompts/get"]) {
+        const params = { name: "read", arguments: given };
+        const { outcome } = await plane.ask("ann", method, params, "files");
+        expect(outcome).toMatchObject({ fault: { name: "invalid-params" } });
+      }
+      expect([plane.questions, plane.seen]).toEqual([[], []]);
+    },
+  );
 
   test("subscriptions: decided when they begin, and again with each change", async () => {
     let isOpen = true;
