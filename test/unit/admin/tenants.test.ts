@@ -5,6 +5,7 @@ import {
   type StateChange,
   type WriteOptions,
 } from "../../../src/admin/change-state.ts";
+import { createPolicyHistory } from "../../../src/admin/policy-history.ts";
 import { needTenant, withOwnTenant } from "../../../src/admin/tenants.ts";
 import { GatewayError } from "../../../src/errors/fault.ts";
 import { systemClock } from "../../../src/lib/clock.ts";
@@ -34,10 +35,12 @@ function client(id: string, tenant: string | undefined) {
   return { kind: "client", name: id, body } as const;
 }
 
+const history = createPolicyHistory({ twoPerson: false, revisionsMax: 10 });
+
 async function setUp() {
   const store = createMemoryResourceStore();
   const current = createCurrentSnapshot(buildSnapshot(0, [], compile));
-  const state = changeState({ store, current, compile, clock: systemClock });
+  const state = changeState({ store, current, compile, clock: systemClock, history });
   const write = (by: typeof everyones, changes: readonly StateChange[]) =>
     state.write(() => changes, { by, expectedRevision: 0, validateOnly: false });
   await write(everyones, [
