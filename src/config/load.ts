@@ -70,9 +70,8 @@ export function loadConfig(
   const warnings = [
     ...values.i_accept.map((risk) => `the risk "${risk}" is accepted by configuration`),
     ...authorities.map(({ where, message }) => `${where}: ${message}`),
-    ...findNameless(values),
     ...layers.warnings,
-    ...findAlone(values),
+    ...findOddities(values),
   ];
   const stdioEnvironment = envTable.pickStdioEnvironment(environment);
   return buildConfig(values, secrets, { preset, stdioEnvironment, warnings });

@@ -57,7 +57,7 @@ function permissionOf(plan: PlanBuilder, entry: Section, where: string): readonl
 
 /** `mcp:{server}:{tool}` with whole segments; a part of a name with a star grants nothing here. */
 function resourceOf(plan: PlanBuilder, resource: string, where: string): string | undefined {
-  if (resource === "*") return resource;
+  if (resource === "*") return "mcp:*:*";
   const [scheme, server = "", ...rest] = resource.split(":");
   const tool = rest.join(":");
   const isWhole = (part: string) => part === "*" || (part !== "" && !part.includes("*"));

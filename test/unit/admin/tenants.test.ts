@@ -1,4 +1,5 @@
 /** What an operator of a tenant sees, and that nothing goes past it, whatever a service does. */
+
 import { describe, expect, test } from "bun:test";
 import {
   changeState,
