@@ -48,7 +48,7 @@ describe("S01 redaction profiles by name", () => {
       const answer = await modernCall({ ...call, params });
       expect(answer.text).toContain("say it [redacted]");
       const records = await until("the call's outcome", async () => {
-        const found = await allRecords(admin, { method: "tools/call" });
+        const found = await allRecords(admin, { tool: "echo" });
         return found.length >= 2 ? found : undefined;
       });
       for (const { envelope_json } of records) {
@@ -105,6 +105,10 @@ describe("callers without a credential", () => {
     socket.sendText(
       requestText("modern", "tools/call", { name: "slow", arguments: { text: "x" } }),
     );
+    expect(JSON.parse(String(await socket.next())).error).toMatchObject({
+      code: 40101,
+      data: { scope: "tiny:slow" },
+    });
     expect(await socket.next()).toBe(4401);
     expect(tiny.texts.length).toBe(before);
   });
