@@ -150,7 +150,12 @@ function layer(
   return {
     merged,
     warnings,
-    locate: (path) => origins.get(path) ?? fromFile?.locate(path) ?? `${otherwise}: ${path}`,
+    // A variable that lists several is named for each of them.
+    locate: (path) =>
+      origins.get(path.replace(/(?<=\w)\[\d+\]$/, "")) ??
+      origins.get(path) ??
+      fromFile?.locate(path) ??
+      `${otherwise}: ${path}`,
   };
 }
 
