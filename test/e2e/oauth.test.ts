@@ -217,8 +217,8 @@ describe("tokens of a listed audience, keys that change", () => {
     });
     for (const [name, stream] of kept) await within(`the end of ${name}`, stream.ended);
     expect((await add(sample, other)).status).toBe(401);
-    const { revocations } = await sample.admin.call("TokenService", "ListRevocations", {});
-    for (const { id } of revocations) {
+    const listed = await sample.admin.call("TokenService", "ListRevocations", {});
+    for (const { id } of listed.revocations as readonly { readonly id: string }[]) {
       await sample.admin.call("TokenService", "DeleteRevocation", { id });
     }
     expect((await add(sample, other)).status).toBe(200);
