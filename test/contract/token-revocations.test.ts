@@ -1,4 +1,4 @@
-/** TokenService over a real gRPC connection: revoking other issuers' tokens (fault AN-14). */
+/** RevocationService over a real gRPC connection: revoking other issuers' tokens (fault AN-14). */
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { type ServiceError, status } from "@grpc/grpc-js";
 import { type AdminClient, type AdminPlane, startAdminPlane } from "../support/admin-plane.ts";
@@ -21,7 +21,7 @@ const codeOf = (work: Promise<unknown>) =>
 const served = () => plane.current.get().revocations.get(issuer);
 
 test("tokens by id and by subject, in force with the answer", async () => {
-  const { revocations } = await admin.call("TokenService", "revokeTokens", {
+  const { revocations } = await admin.call("RevocationService", "revokeTokens", {
     issuer,
     token_ids: ["t1", "t2"],
     subjects: ["ann"],
@@ -38,29 +38,29 @@ test("tokens by id and by subject, in force with the answer", async () => {
 
 test("the same again is the same entry, and deleting it lets the token in again", async () => {
   const again = { issuer, token_ids: ["t1"], reason: "once more" };
-  const { revocations } = await admin.call("TokenService", "revokeTokens", again);
-  const listed = await admin.call("TokenService", "listRevocations", {});
+  const { revocations } = await admin.call("RevocationService", "revokeTokens", again);
+  const listed = await admin.call("RevocationService", "listRevocations", {});
   expect(listed.revocations).toHaveLength(3);
   const id = revocations[0]?.id ?? "";
   expect(listed.revocations.find((one) => one.id === id)?.reason).toBe("once more");
-  await admin.call("TokenService", "deleteRevocation", { id });
+  await admin.call("RevocationService", "deleteRevocation", { id });
   expect(served()?.tokenIds.has("t1")).toBe(false);
-  expect(await codeOf(admin.call("TokenService", "deleteRevocation", { id }))).toBe(
+  expect(await codeOf(admin.call("RevocationService", "deleteRevocation", { id }))).toBe(
     status.NOT_FOUND,
   );
 });
 
 test("what can revoke nothing any more goes with the next write; a dry run writes nothing", async () => {
   const past = { issuer, token_ids: ["old"], expires_at_ms: 1 };
-  await admin.call("TokenService", "revokeTokens", past);
-  await admin.call("TokenService", "revokeTokens", {
+  await admin.call("RevocationService", "revokeTokens", past);
+  await admin.call("RevocationService", "revokeTokens", {
     issuer,
     token_ids: ["dry"],
     validate_only: true,
   });
   expect(served()?.tokenIds.has("old")).toBe(true);
   expect(served()?.tokenIds.has("dry")).toBe(false);
-  await admin.call("TokenService", "revokeTokens", { issuer, token_ids: ["next"] });
+  await admin.call("RevocationService", "revokeTokens", { issuer, token_ids: ["next"] });
   expect(served()?.tokenIds.has("old")).toBe(false);
 });
 
@@ -70,7 +70,7 @@ test.each<[string, object]>([
   ["a blank id", { issuer, token_ids: [""] }],
   ["too many", { issuer, token_ids: Array.from({ length: 1001 }, (_, at) => `t${at}`) }],
 ])("%s is refused", async (_name, request) => {
-  expect(await codeOf(admin.call("TokenService", "revokeTokens", request))).toBe(
+  expect(await codeOf(admin.call("RevocationService", "revokeTokens", request))).toBe(
     status.INVALID_ARGUMENT,
   );
 });

@@ -200,7 +200,7 @@ describe("tokens of a listed audience, keys that change", () => {
     const open = await openAll(sample, revoked);
     const kept = await openAll(sample, other);
     const { jti = "" } = decodeJwt(revoked);
-    await sample.admin.call("TokenService", "RevokeTokens", {
+    await sample.admin.call("RevocationService", "RevokeTokens", {
       issuer: server.issuer,
       token_ids: [jti],
       reason: "lost",
@@ -211,15 +211,15 @@ describe("tokens of a listed audience, keys that change", () => {
     }
     expect((await add(sample, revoked)).status).toBe(401);
     expect((await add(sample, other)).status).toBe(200);
-    await sample.admin.call("TokenService", "RevokeTokens", {
+    await sample.admin.call("RevocationService", "RevokeTokens", {
       issuer: server.issuer,
       subjects: ["ada"],
     });
     for (const [name, stream] of kept) await within(`the end of ${name}`, stream.ended);
     expect((await add(sample, other)).status).toBe(401);
-    const listed = await sample.admin.call("TokenService", "ListRevocations", {});
+    const listed = await sample.admin.call("RevocationService", "ListRevocations", {});
     for (const { id } of listed.revocations as readonly { readonly id: string }[]) {
-      await sample.admin.call("TokenService", "DeleteRevocation", { id });
+      await sample.admin.call("RevocationService", "DeleteRevocation", { id });
     }
     expect((await add(sample, other)).status).toBe(200);
   });

@@ -81,7 +81,7 @@ export function issuerRows(remote: RemoteIssuers): readonly Row[] {
         const jti = crypto.randomUUID();
         const token = remote.token("well", { jti });
         await using wire = await stage.open(transport, token);
-        await stage.admin.call("TokenService", "RevokeTokens", {
+        await stage.admin.call("RevocationService", "RevokeTokens", {
           issuer: "https://well.example",
           token_ids: [jti],
         });
