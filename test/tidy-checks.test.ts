@@ -94,7 +94,9 @@ describe("checkHomes", () => {
 
   test("refuses a package away from home", () => {
     const text = `import { SignJWT } from "jose"; SignJWT();`;
-    expect(found("src/admin/a.ts", text)).toEqual(["imports jose, whose home is src/identity/"]);
+    expect(found("src/admin/a.ts", text)).toEqual([
+      "imports jose, whose home is src/identity/, src/servers/credentials/, src/cli/",
+    ]);
     expect(found("src/identity/a.ts", text)).toEqual([]);
   });
 
