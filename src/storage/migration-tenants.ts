@@ -56,6 +56,7 @@ async function moveIntoTenants(db: Transaction<Tables>): Promise<void> {
       .updateTable("resources")
       .set({ tenant })
       .where("kind", "=", kind)
+      .where("tenant", "=", "")
       .where("name", "=", name)
       .execute();
   }
