@@ -16,7 +16,7 @@ import { createSourceLimit } from "../limits/source-limit.ts";
 import { createDispatch } from "../pipeline/dispatch.ts";
 import { createLongNames } from "../pipeline/long-names.ts";
 import { createResourceOwners } from "../pipeline/resource-owners.ts";
-import { createRedactor } from "../sanitize/redact.ts";
+import { createRedactor } from "../sanitize/redactor.ts";
 import { createArgumentCheck } from "../schemas/argument-check.ts";
 import { toAgentsOptions, toLimitDefaults } from "./options.ts";
 import type { Parts } from "./parts.ts";
@@ -50,6 +50,7 @@ export function createGatewayDispatch(parts: Parts) {
       isEnabled: config.sanitize.enabled,
       extraFields: config.sanitize.extraFields,
       excludedFields: config.sanitize.excludedFields,
+      profiles: config.sanitize.profiles,
     }),
     sourceLimit: createSourceLimit({
       requestsPerMinute: limits.sourceRequestsPerMinute,

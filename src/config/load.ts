@@ -72,9 +72,22 @@ export function loadConfig(
     ...authorities.map(({ where, message }) => `${where}: ${message}`),
     ...findNameless(values),
     ...layers.warnings,
+    ...findAlone(values),
   ];
   const stdioEnvironment = envTable.pickStdioEnvironment(environment);
   return buildConfig(values, secrets, { preset, stdioEnvironment, warnings });
+}
+
+/** The rule needs two who may approve, or nobody can change policy once one of them has written a draft. */
+function findAlone({ policy, admin }: ConfigValues): readonly string[] {
+  if (!policy.two_person) return [];
+  const approvers = admin.operators.filter(({ roles }) =>
+    roles.some((role) => role === "admin" || role === "approver"),
+  );
+  if (approvers.length > 0) return [];
+  return [
+    "policy.two_person: admin.operators names nobody who may approve (admin, approver), so what the bootstrap operator drafts can never be approved",
+  ];
 }
 
 /** On every address, yet known by no name: agents elsewhere would all be refused by their Host header. */

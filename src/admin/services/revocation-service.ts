@@ -53,8 +53,8 @@ export function createRevocationService(deps: RevocationServiceDeps): Revocation
       const after = revoked.map(({ id }) => needResource(written.after, kind, noun, id));
       return { revocations: after.map(fromRevocation), state_revision: written.stateRevision };
     },
-    async listRevocations(request) {
-      const { messages, ...page } = await revocations.list(request);
+    async listRevocations(request, caller) {
+      const { messages, ...page } = await revocations.list(request, caller);
       return { revocations: messages, ...page };
     },
     deleteRevocation: (request, caller) => revocations.delete(request.id, request, caller),
