@@ -13,7 +13,7 @@ import type { Dispatch, Incoming, Sink } from "./incoming.ts";
 import { createListens } from "./listening/listens.ts";
 import { buildStages, type StageDeps } from "./order.ts";
 import { createPipeline } from "./pipeline.ts";
-import { isFault, isOriginAllowed } from "./stages/authenticate.ts";
+import { identify, isFault, isOriginAllowed } from "./stages/authenticate.ts";
 import { visibleScope } from "./stages/authorize.ts";
 
 export interface DispatchDeps extends Omit<StageDeps, "relay" | "listens"> {
@@ -55,7 +55,7 @@ export function createDispatch(deps: DispatchDeps): Dispatch & { inFlight(): num
       const { address } = request.peer;
       const flooded = deps.sourceLimit.take(address);
       if (flooded !== undefined) return { fault: flooded };
-      const found = await deps.authenticator.authenticate(request.credential, snapshot);
+      const found = await identify(deps, request, snapshot);
       if (isFault(found)) {
         deps.sourceLimit.noteFailure(address);
         noteRefusedConnection(deps, request.binding, address, found.reason);
@@ -71,7 +71,15 @@ export function createDispatch(deps: DispatchDeps): Dispatch & { inFlight(): num
       }
       return { principal: found };
     },
-    stillValid: (principal) => deps.authenticator.stillValid(principal, deps.current.get()),
+    stillValid(principal, from) {
+      const snapshot = deps.current.get();
+      const isCertified = deps.callerCheck.isCertified(principal, snapshot);
+      if (!(isCertified ?? deps.authenticator.stillValid(principal, snapshot))) return false;
+      return from === undefined || deps.callerCheck.holds(principal, from, snapshot);
+    },
+    turnedAway({ binding, peer }, reason) {
+      noteRefusal(deps, "traffic.rejected", binding, peer.address, reason);
+    },
     endListens: listens.endAll,
   };
 }
@@ -129,12 +137,16 @@ function noteRefusedConnection(
 ): void {
   deps.metrics.count("mcp_gateway_rejected_total", { binding, error: "unauthenticated" });
   const why = reason === undefined ? "unauthenticated" : `unauthenticated:${reason}`;
-  const rejection = {
-    event: "authn.failed",
-    reason: why,
-    binding,
-    peer,
-    principal: undefined,
-  } as const;
+  noteRefusal(deps, "authn.failed", binding, peer, why);
+}
+
+function noteRefusal(
+  deps: DispatchDeps,
+  event: "authn.failed" | "traffic.rejected",
+  binding: Incoming["binding"],
+  peer: string,
+  reason: string,
+): void {
+  const rejection = { event, reason, binding, peer, principal: undefined } as const;
   deps.rejections.note(rejection, deps.clock.nowMs());
 }
