@@ -74,6 +74,8 @@ function createServices(parts: Parts, runtime: Runtime) {
       clock,
       tokenDigest: parts.tokenDigest,
       tokenKeyId: parts.tokenKeyId,
+      signingSecret: parts.signingSecret,
+      lastUses: parts.lastUse.read,
       listSessions: () => listSessions(runtime),
       endSession: (id) => runtime.sessions.end(id),
     }),

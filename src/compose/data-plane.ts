@@ -5,6 +5,7 @@ import { type AgentsListener, createAgentsListener } from "../agents/listener.ts
 import { createRejections } from "../audit/rejections.ts";
 import { createAuthenticator } from "../identity/authenticator.ts";
 import { createJwtVerifier } from "../identity/jwt.ts";
+import { createCallerCheck } from "../identity/proof/caller-check.ts";
 import { buildResourceMetadata } from "../identity/resource-metadata.ts";
 import { version } from "../lib/version.ts";
 import { createConcurrency } from "../limits/concurrency.ts";
@@ -72,6 +73,15 @@ export function createGatewayDispatch(parts: Parts) {
       clock,
       metrics,
     }),
+    callerCheck: createCallerCheck({
+      clock,
+      metrics,
+      secretOf: parts.signingSecret,
+      proofWindowSeconds: identity.proofs.windowSeconds,
+      proofsRememberedMax: identity.proofs.rememberedMax,
+      dpopNonce: identity.proofs.dpopNonce,
+    }),
+    lastUse: parts.lastUse,
     limiter: createLimiter({ defaults, clock, metrics }),
     concurrency: createConcurrency({
       perClientMax: limits.maxInFlight,

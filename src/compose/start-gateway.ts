@@ -24,6 +24,8 @@ export interface Gateway {
 
 /** How long refusals are counted before their aggregate is recorded. */
 const rejectionPeriodMs = 60_000;
+/** How often times of last use go to the database. */
+const lastUsePeriodMs = 60_000;
 
 export async function startGateway(config: Config): Promise<Gateway> {
   const parts = await createParts(config);
@@ -55,6 +57,7 @@ export async function startGateway(config: Config): Promise<Gateway> {
   parts.retention.start();
   addGauges(parts, dispatch.inFlight);
   const stopRejections = startRejections(parts, dispatch.rejections);
+  const stopLastUse = startLastUse(parts);
   await recordLifecycle(parts, "lifecycle.started");
   return {
     addresses: { agents: agents.url, admin: plane.address, ops: ops.url },
@@ -67,6 +70,7 @@ export async function startGateway(config: Config): Promise<Gateway> {
       await parts.retention.stop();
       stopRejections();
       parts.follower.stop();
+      await stopLastUse();
       await parts.servers.close();
       await recordLifecycle(parts, "lifecycle.stopped").catch((cause: unknown) => {
         // With the disk full or the spool's thread gone, the rest is closed all the same.
@@ -114,6 +118,15 @@ function startRejections(
   return () => {
     clearInterval(timer);
     rejections.flush(clock.nowMs());
+  };
+}
+
+function startLastUse({ lastUse }: Parts): () => Promise<void> {
+  const timer = setInterval(() => void lastUse.flush(), lastUsePeriodMs);
+  timer.unref();
+  return () => {
+    clearInterval(timer);
+    return lastUse.flush();
   };
 }
 

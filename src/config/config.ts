@@ -33,6 +33,8 @@ export type Config = Camel<Omit<ConfigValues, "database" | "identity">> & {
   readonly identity: {
     readonly anonymous: boolean;
     readonly tokenKeyFile: string | undefined;
+    readonly proofs: Camel<ConfigValues["identity"]["proofs"]>;
+    readonly devIssuer: Camel<ConfigValues["identity"]["dev_issuer"]>;
     readonly jwt: { readonly issuers: readonly IssuerConfig[] };
   };
   readonly preset: PresetName | undefined;
@@ -61,6 +63,8 @@ export function buildConfig(
     identity: {
       anonymous: identity.anonymous,
       tokenKeyFile: identity.token_key_file,
+      proofs: toCamel(identity.proofs),
+      devIssuer: toCamel(identity.dev_issuer),
       jwt: {
         issuers: identity.jwt.issuers.map(({ secret, secret_file, ...issuer }, index) => ({
           ...toCamel(issuer),

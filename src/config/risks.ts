@@ -16,6 +16,7 @@ export interface Risk {
 type AcceptableRisk = (typeof acceptableRisks)[number];
 
 const secretBytesMin = 32;
+const secretCharactersMin = 10;
 
 /** Every risk these values run that the preset, or the lack of an acceptance, forbids. */
 export function findRisks(
@@ -62,12 +63,27 @@ function findExposures(values: ConfigValues): readonly Risk[] {
 /** A short shared secret can be guessed offline from one token, so no preset accepts it. */
 function findWeakSecrets(values: ConfigValues, secrets: SecretTexts): readonly Risk[] {
   return values.identity.jwt.issuers.flatMap((issuer, index) => {
-    const bytes = Buffer.byteLength(secrets.issuers[index] ?? "");
-    if (secrets.issuers[index] === undefined || bytes >= secretBytesMin) return [];
+    const secret = secrets.issuers[index];
+    if (secret === undefined) return [];
+    const bytes = Buffer.byteLength(secret);
+    const why =
+      bytes < secretBytesMin
+        ? `has ${bytes} bytes`
+        : isGuessable(secret)
+          ? "is an example's or repeats itself"
+          : undefined;
+    if (why === undefined) return [];
     const path = `identity.jwt.issuers[${index}].${issuer.secret === undefined ? "secret_file" : "secret"}`;
-    const message = `the secret has ${bytes} bytes; at least ${secretBytesMin} random ones are needed`;
+    const message = `the secret ${why}; at least ${secretBytesMin} random bytes are needed`;
     return [{ name: "weak-secret", path, message }];
   });
+}
+
+/** Words of samples that are copied as they are, and texts with too few different characters to be random (AN-22). */
+function isGuessable(secret: string): boolean {
+  const isSample =
+    /change.?(me|this|in)|your.?(jwt.?)?(secret|key)|secret.?key|example|default|password/i;
+  return isSample.test(secret) || new Set(secret).size < secretCharactersMin;
 }
 
 /** Harmless on a developer's machine, and never meant for anywhere else. */
@@ -78,6 +94,12 @@ function findRelaxations(values: ConfigValues): readonly Risk[] {
       "anonymous-access",
       "identity.anonymous",
       "callers must present a credential",
+    ],
+    [
+      values.identity.dev_issuer.enabled,
+      "dev-issuer",
+      "identity.dev_issuer.enabled",
+      "tokens for the asking are for development alone",
     ],
     [
       values.servers.allow_private_network,

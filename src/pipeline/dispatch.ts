@@ -9,11 +9,12 @@ import { methodFacts } from "../protocol/methods.ts";
 import type { CurrentSnapshot } from "../state/snapshot.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { Exchange } from "./exchange.ts";
+import { identify, isFault, isStillValid } from "./identify.ts";
 import type { Dispatch, Incoming, Sink } from "./incoming.ts";
 import { createListens } from "./listening/listens.ts";
 import { buildStages, type StageDeps } from "./order.ts";
 import { createPipeline } from "./pipeline.ts";
-import { identify, isFault, isOriginAllowed } from "./stages/authenticate.ts";
+import { isOriginAllowed } from "./stages/authenticate.ts";
 import { visibleScope } from "./stages/authorize.ts";
 
 export interface DispatchDeps extends Omit<StageDeps, "relay" | "listens"> {
@@ -72,10 +73,7 @@ export function createDispatch(deps: DispatchDeps): Dispatch & { inFlight(): num
       return { principal: found };
     },
     stillValid(principal, from) {
-      const snapshot = deps.current.get();
-      const isCertified = deps.callerCheck.isCertified(principal, snapshot);
-      if (!(isCertified ?? deps.authenticator.stillValid(principal, snapshot))) return false;
-      return from === undefined || deps.callerCheck.holds(principal, from, snapshot);
+      return isStillValid(deps, principal, from, deps.current.get());
     },
     turnedAway({ binding, peer }, reason) {
       noteRefusal(deps, "traffic.rejected", binding, peer.address, reason);

@@ -73,7 +73,7 @@ export interface Sink {
 }
 
 /** Where a caller speaks from, and what it proves. */
-export type From = Pick<Incoming, "credential" | "evidence" | "peer">;
+export type From = Pick<Incoming, "binding" | "scope" | "credential" | "evidence" | "peer">;
 
 export interface Dispatch {
   /**

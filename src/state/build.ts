@@ -121,6 +121,7 @@ function checkReferences(parsed: Parsed): void {
   for (const client of parsed.clients.values()) {
     needAll(`client "${client.id}": roles`, client.roles, parsed.roles, "role");
   }
+  checkCertificates(parsed.clients.values());
   for (const token of parsed.tokens.values()) {
     needAll(`token "${token.id}": clientId`, [token.clientId], parsed.clients, "client");
   }
@@ -128,6 +129,20 @@ function checkReferences(parsed: Parsed): void {
     needAll(`binding "${binding.name}": roles`, binding.roles, parsed.roles, "role");
   }
   for (const virtual of parsed.virtualServers.values()) checkVirtualServer(virtual, parsed);
+}
+
+/** A certificate that names two clients would name nobody. */
+function checkCertificates(clients: Iterable<ClientResource>): void {
+  const owners = new Map<string, string>();
+  for (const { id, certificates = [] } of clients) {
+    for (const name of certificates) {
+      const owner = owners.get(name);
+      if (owner !== undefined) {
+        refuseField(`client "${id}": certificates`, `${name} belongs to client "${owner}"`);
+      }
+      owners.set(name, id);
+    }
+  }
 }
 
 function checkVirtualServer(virtual: VirtualServerResource, parsed: Parsed): void {

@@ -17,6 +17,7 @@ import {
   text,
   textMap,
 } from "./body-shape.ts";
+import { checkProofs, proofMembers } from "./proof-shapes.ts";
 import {
   type BindingResource,
   type ClientLimits,
@@ -79,7 +80,7 @@ const clientLimits = object<Partial<ClientLimits>>({
   requestBytesMax: limit,
 });
 
-export const clientShape = object<ClientResource>({
+const clientMembers = object<ClientResource>({
   id: resourceName,
   tenant,
   displayName: text(256),
@@ -89,8 +90,15 @@ export const clientShape = object<ClientResource>({
   allowedPrompts: list(grant, listMax),
   roles: list(resourceName, 256),
   allowedOrigins: list(origin, 256),
+  ...proofMembers,
   limits: clientLimits,
 });
+
+export const clientShape: Shape<ClientResource> = (value, path) => {
+  const client = clientMembers(value, path);
+  checkProofs(client, path);
+  return client;
+};
 
 export const tokenShape = object<TokenResource>({
   id: text(64, 1),

@@ -5,6 +5,7 @@
 import { type Kysely, type SqlBool, sql, type Transaction } from "kysely";
 import { auditIndexes, type IndexedColumn, inIndex } from "./audit-index.ts";
 import type { SqlDialect } from "./dialect.ts";
+import { addLastUses } from "./migration-last-uses.ts";
 import type { Tables } from "./schema.ts";
 import { StoreError } from "./store.ts";
 
@@ -16,7 +17,10 @@ interface Migration {
   up(db: Transaction<Tables>, types: ColumnTypes): Promise<void>;
 }
 
-const migrations: readonly Migration[] = [{ version: 1, name: "first tables", up: createTables }];
+const migrations: readonly Migration[] = [
+  { version: 1, name: "first tables", up: createTables },
+  { version: 2, name: "times of last use", up: addLastUses },
+];
 export const schemaVersion = migrations.length;
 
 /** Brings the schema up to `schemaVersion` and returns the version it found. */

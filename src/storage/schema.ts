@@ -50,6 +50,11 @@ export interface AuditRecordsTable {
   readonly data_class: string | null;
 }
 
+export interface LastUsesTable {
+  readonly name: string;
+  readonly used_at_ms: number;
+}
+
 export interface SchemaMigrationsTable {
   readonly version: number;
   readonly name: string;
@@ -60,5 +65,6 @@ export interface Tables {
   readonly resources: ResourcesTable;
   readonly audit_logs: AuditLogsTable;
   readonly audit_records: AuditRecordsTable;
+  readonly last_uses: LastUsesTable;
   readonly schema_migrations: SchemaMigrationsTable;
 }

@@ -140,7 +140,9 @@ export function createCallerCheck(deps: CallerCheckDeps): CallerCheck {
 
   function checkSignature(client: CheckedClient, evidence: Evidence | undefined) {
     if (!isSigned(evidence)) {
-      return client.requireSignatures === true ? refuseSignature("a signature is needed") : undefined;
+      return client.requireSignatures === true
+        ? refuseSignature("a signature is needed")
+        : undefined;
     }
     const known = provenBy(evidence);
     if (isSignedBy(client, known)) return undefined;

@@ -100,6 +100,7 @@ export function createCertifiedClients(clock: Clock): CertifiedClients {
       if (certificate === undefined) return undefined;
       const client = findClient(certificate, clients);
       if (client === undefined || client.id !== principal.clientId) return false;
+      if (client.tenant !== principal.tenant) return false;
       return client.enabled && isInTime(certificate);
     },
   };

@@ -15,7 +15,9 @@ export interface DpopCheck {
   verify(
     evidence: Evidence,
     token: string,
-  ): Promise<{ readonly thumbprint: string } | { readonly why: string; readonly needsNonce?: true }>;
+  ): Promise<
+    { readonly thumbprint: string } | { readonly why: string; readonly needsNonce?: true }
+  >;
   /** A nonce to be used in proofs from now on; undefined where none is asked for. */
   nonce(): string | undefined;
 }
@@ -82,7 +84,8 @@ export function createDpopCheck(deps: DpopDeps): DpopCheck {
   ): string | undefined {
     const nowSeconds = clock.nowMs() / 1000;
     const { jti, htm, htu, iat, ath } = claims;
-    if (typeof jti !== "string" || jti === "" || jti.length > 256) return "jti must be a short text";
+    if (typeof jti !== "string" || jti === "" || jti.length > 256)
+      return "jti must be a short text";
     if (htm !== method) return "htm is not this request's method";
     if (typeof htu !== "string" || plainUri(htu) !== plainUri(url)) {
       return "htu is not this request's address";

@@ -36,8 +36,7 @@ export function createReplays(deps: { readonly clock: Clock; readonly usedMax: n
     }
   }
 
-  const isFull = (owner: string) =>
-    used.size >= usedMax || (counts.get(owner) ?? 0) >= perOwnerMax;
+  const isFull = (owner: string) => used.size >= usedMax || (counts.get(owner) ?? 0) >= perOwnerMax;
 
   let fullSweepAtMs = Number.NEGATIVE_INFINITY;
   return {

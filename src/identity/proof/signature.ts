@@ -8,7 +8,12 @@ import type { Evidence } from "../principal.ts";
 import { checkContentDigest } from "./content-digest.ts";
 import type { Replays } from "./replays.ts";
 import { buildSignatureBase, UncoveredError } from "./signature-base.ts";
-import { createVerifier, type SigningKey, type SigningSecret, type VerifyBase } from "./signing-key.ts";
+import {
+  createVerifier,
+  type SigningKey,
+  type SigningSecret,
+  type VerifyBase,
+} from "./signing-key.ts";
 
 export interface SigningClient {
   readonly id: string;
@@ -17,7 +22,10 @@ export interface SigningClient {
 
 export interface SignatureCheck {
   /** The key that signed; or, in plain words, why the signature does not do. */
-  verify(evidence: Evidence, client: SigningClient): { readonly keyId: string } | { readonly why: string };
+  verify(
+    evidence: Evidence,
+    client: SigningClient,
+  ): { readonly keyId: string } | { readonly why: string };
 }
 
 export interface SignatureDeps {

@@ -4,19 +4,17 @@
  * registered with.
  */
 import { createFault, type Fault } from "../../errors/fault.ts";
-import type { Authenticator } from "../../identity/authenticator.ts";
+import type { LastUse } from "../../identity/last-use.ts";
 import type { Principal } from "../../identity/principal.ts";
-import type { CallerCheck } from "../../identity/proof/caller-check.ts";
 import type { SourceLimit } from "../../limits/source-limit.ts";
 import type { Snapshot } from "../../state/snapshot.ts";
-import type { From } from "../incoming.ts";
 import { type Exchange, proceed, refuse, type Verdict } from "../exchange.ts";
+import { type IdentifyDeps, identify, isFault } from "../identify.ts";
 import type { Stage } from "../stage.ts";
 
-export interface AuthenticateDeps {
-  readonly authenticator: Authenticator;
-  readonly callerCheck: CallerCheck;
+export interface AuthenticateDeps extends IdentifyDeps {
   readonly sourceLimit: SourceLimit;
+  readonly lastUse: Pick<LastUse, "note">;
 }
 
 export function createAuthenticateStage(deps: AuthenticateDeps): Stage {
@@ -30,26 +28,6 @@ export function createAuthenticateStage(deps: AuthenticateDeps): Stage {
   };
 }
 
-/** Who the credential names, and whether this caller may use it from here and proves that it is its own. */
-export function identify(
-  deps: Pick<AuthenticateDeps, "authenticator" | "callerCheck">,
-  from: From,
-  snapshot: Snapshot,
-): Principal | Fault | Promise<Principal | Fault> {
-  const { credential } = from;
-  const found =
-    credential.kind === "certificate"
-      ? deps.callerCheck.byCertificate(credential.certificate, snapshot)
-      : deps.authenticator.authenticate(credential, snapshot);
-  const check = (one: Principal | Fault) => {
-    if (isFault(one)) return one;
-    const refusal = deps.callerCheck.check(one, from, snapshot);
-    if (refusal instanceof Promise) return refusal.then((fault) => fault ?? one);
-    return refusal ?? one;
-  };
-  return found instanceof Promise ? found.then(check) : check(found);
-}
-
 function settle(deps: AuthenticateDeps, x: Exchange, found: Principal | Fault): Verdict {
   if (isFault(found)) {
     deps.sourceLimit.noteFailure(x.incoming.peer.address);
@@ -58,13 +36,9 @@ function settle(deps: AuthenticateDeps, x: Exchange, found: Principal | Fault): 
   if (!isOriginAllowed(found, x.snapshot, x.incoming.origin)) {
     return refuse(createFault("origin-refused", "This client may not be used from this origin"));
   }
+  deps.lastUse.note(found);
   x.principal = found;
   return proceed;
-}
-
-/** Tells a refusal from a principal. */
-export function isFault(found: Principal | Fault): found is Fault {
-  return "name" in found;
 }
 
 /** A client with a list of origins may come from a browser only by one of them (P21). */

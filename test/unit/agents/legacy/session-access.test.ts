@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import type { Caller } from "../../../../src/agents/conversation.ts";
-import { createSessionAccess, digestOf } from "../../../../src/agents/legacy/session-access.ts";
+import { createSessionAccess, keptFrom } from "../../../../src/agents/legacy/session-access.ts";
 import { createSessions } from "../../../../src/agents/legacy/sessions.ts";
 import type { Principal } from "../../../../src/identity/principal.ts";
 import { createFakeDispatch } from "../../../support/fake-dispatch.ts";
@@ -26,6 +26,7 @@ test("AZ-05: the owner by the same token, the owner by a new token, and nobody e
     sessionsMax: 1,
     sessionsPerPrincipalMax: 10,
     sessionIdleMs: 1_000,
+    sessionMaxMs: 1_000_000,
   });
   const isValid = (principal: Principal) => dispatch.stillValid(principal);
   const access = createSessionAccess({ dispatch, sessions, conversation: { isValid } });
@@ -38,7 +39,7 @@ test("AZ-05: the owner by the same token, the owner by a new token, and nobody e
     clientInfoText: undefined,
     capabilitiesText: "{}",
     principal: admitted.principal,
-    tokenDigest: digestOf({ kind: "bearer", token: "old" }),
+    from: keptFrom(callerWith("old")),
   })!;
 
   expect(await access.find(callerWith("old"), session.id)).toEqual({ session });

@@ -2,6 +2,7 @@ import { expect, test } from "bun:test";
 import { createSessions, type SessionOpening } from "../../../../src/agents/legacy/sessions.ts";
 import type { Principal } from "../../../../src/identity/principal.ts";
 import { Cancellation } from "../../../../src/lib/cancellation.ts";
+import { keptFromOf } from "../../../support/kept-from.ts";
 
 const alice: Principal = {
   kind: "client",
@@ -28,7 +29,7 @@ const opening: SessionOpening = {
   clientInfoText: undefined,
   capabilitiesText: "{}",
   principal: alice,
-  tokenDigest: "t",
+  from: keptFromOf(),
 };
 
 function createTestSessions(sessionsMax = 2, sessionsPerPrincipalMax = 10) {
@@ -39,6 +40,7 @@ function createTestSessions(sessionsMax = 2, sessionsPerPrincipalMax = 10) {
     sessionsMax,
     sessionsPerPrincipalMax,
     sessionIdleMs: 100,
+    sessionMaxMs: 10_000,
   });
   return { sessions, pass: (ms: number) => (nowMs += ms) };
 }
