@@ -51,6 +51,10 @@ const entries: Readonly<Record<string, Entry>> = Object.freeze({
     summary: "bring the database schema up to date",
     load: async () => (await import("./migrate.ts")).migrate,
   },
+  token: {
+    summary: "mint a token of the development issuer",
+    load: async () => (await import("./token.ts")).token,
+  },
   bridge: {
     summary: "stdio on this side, the gateway on the other, for desktop clients",
     load: async () => (await import("./bridge.ts")).bridge,

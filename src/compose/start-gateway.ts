@@ -4,6 +4,7 @@
  */
 import type { createRejections } from "../audit/rejections.ts";
 import type { Config } from "../config/config.ts";
+import { startDevIssuerServer } from "../identity/dev-issuer-server.ts";
 import { version } from "../lib/version.ts";
 import { createHealth, type Health } from "../telemetry/health.ts";
 import { createOpsServer } from "../telemetry/ops-server.ts";
@@ -58,6 +59,7 @@ export async function startGateway(config: Config): Promise<Gateway> {
   addGauges(parts, dispatch.inFlight);
   const stopRejections = startRejections(parts, dispatch.rejections);
   const stopLastUse = startLastUse(parts);
+  const stopDevIssuer = startDevIssuer(parts);
   await recordLifecycle(parts, "lifecycle.started");
   return {
     addresses: { agents: agents.url, admin: plane.address, ops: ops.url },
@@ -70,6 +72,7 @@ export async function startGateway(config: Config): Promise<Gateway> {
       await parts.retention.stop();
       stopRejections();
       parts.follower.stop();
+      await stopDevIssuer();
       await stopLastUse();
       await parts.servers.close();
       await recordLifecycle(parts, "lifecycle.stopped").catch((cause: unknown) => {
@@ -128,6 +131,13 @@ function startLastUse({ lastUse }: Parts): () => Promise<void> {
     clearInterval(timer);
     return lastUse.flush();
   };
+}
+
+function startDevIssuer({ devIssuer, config, log }: Parts): () => Promise<void> {
+  if (devIssuer === undefined) return async () => {};
+  const server = startDevIssuerServer(config.identity.devIssuer.port, devIssuer);
+  log.warn("identity.dev-issuer", { url: server.url, warning: "tokens for the asking" });
+  return server.close;
 }
 
 function addGauges({ metrics, cache, current }: Parts, inFlight: () => number): void {

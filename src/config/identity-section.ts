@@ -9,7 +9,7 @@ export const jwtAlgorithms = [
   ...["ES256", "ES384", "ES512", "EdDSA"],
 ] as const;
 
-const issuer = z
+export const issuer = z
   .strictObject({
     issuer: text("Exact value of the `iss` claim."),
     audiences: z.array(z.string().min(1)).min(1).describe("Accepted values of the `aud` claim."),
@@ -66,6 +66,7 @@ export const identity = section(
           "Mint tokens for whoever holds dev-issuer.token. For development; refused under every other preset.",
         ),
         port: port(8_010, "Port of the issuer on loopback; 0 asks for a free one."),
+        issuer: text("The `iss` of its tokens.").default("http://127.0.0.1:8010"),
         audience: text("The `aud` of its tokens.").default("mcp-gateway"),
         token_minutes: z
           .int()

@@ -4,11 +4,12 @@
  * both come through here, so a file that checks also starts.
  */
 import { readFileSync, statSync } from "node:fs";
-import { basename } from "node:path";
+import { basename, join } from "node:path";
 import type { z } from "zod";
 import { findNearest } from "../lib/nearest.ts";
 import { buildConfig, type Config, type SecretTexts } from "./config.ts";
 import * as envTable from "./environment.ts";
+import { issuer } from "./identity-section.ts";
 import { isStrict, type PresetName, presetNames, presets } from "./presets.ts";
 import { ConfigError, type ConfigProblem } from "./problem.ts";
 import { findRisks } from "./risks.ts";
@@ -42,7 +43,7 @@ export function loadConfig(
   const preset = parsePreset(request.preset ?? (environment.MCP_GATEWAY_PRESET || undefined));
   const file = request.file ?? (environment.MCP_GATEWAY_CONFIG || undefined);
   const layers = layer(preset, file, environment, request.flags ?? {});
-  const values = check(layers);
+  const values = withDevIssuer(check(layers));
   const secrets = readSecrets(values, layers.locate);
   const risks = findRisks(values, secrets, isStrict(preset));
   refuse(
@@ -64,6 +65,9 @@ export function loadConfig(
     );
   }
   const warnings = [
+    ...(values.identity.dev_issuer.enabled
+      ? ["identity.dev_issuer is on: whoever reads the data folder can be anybody; for development"]
+      : []),
     ...values.i_accept.map((risk) => `the risk "${risk}" is accepted by configuration`),
     ...authorities.map(({ where, message }) => `${where}: ${message}`),
     ...findNameless(values),
@@ -193,6 +197,20 @@ function setPath(target: Record<string, unknown>, path: string, value: unknown):
 
 function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** The development issuer is believed like any other, with its defaults, once it is switched on. */
+function withDevIssuer(values: ConfigValues): ConfigValues {
+  const { dev_issuer: own, jwt } = values.identity;
+  if (!own.enabled) return values;
+  const believed = issuer.parse({
+    issuer: own.issuer,
+    audiences: [own.audience],
+    algorithms: ["ES256"],
+    jwks_file: join(values.data_dir, "dev-issuer.jwks.json"),
+  });
+  const issuers = [...jwt.issuers, believed];
+  return { ...values, identity: { ...values.identity, jwt: { ...jwt, issuers } } };
 }
 
 function check(layers: Layers): ConfigValues {

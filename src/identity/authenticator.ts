@@ -218,6 +218,7 @@ function createPrincipals() {
     ofJwt: (verified: VerifiedJwt, client: DirectoryClient | undefined, digest: string) =>
       once(verified, client, () => {
         const { issuer, subject, clientId, tenant, roles, groups, expiresAtMs } = verified.claims;
+        const { payload } = verified.claims;
         return {
           ...anonymous,
           kind: "user",
@@ -228,6 +229,7 @@ function createPrincipals() {
           tenant,
           roles: [...new Set([...roles, ...(client?.roles ?? [])])],
           groups,
+          claims: payload,
           expiresAtMs,
           credentialDigest: digest,
         };

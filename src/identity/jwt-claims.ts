@@ -13,6 +13,7 @@ export interface JwtClaims {
   readonly tenant: string | undefined;
   readonly roles: readonly string[];
   readonly groups: readonly string[];
+  readonly payload: Payload;
   /** Valid while `notBeforeMs <= now < expiresAtMs`; the clock skew is already inside both. */
   readonly notBeforeMs: number;
   readonly expiresAtMs: number;
@@ -35,7 +36,7 @@ export function readClaims(payload: Payload, issuer: CheckedIssuer): JwtClaims |
   if (typeof times === "string") return times;
   const names = readNames(payload, issuer.claims);
   if (names === undefined) return "jwt-claims";
-  return { issuer: issuer.issuer, ...names, ...times };
+  return { issuer: issuer.issuer, ...names, ...times, payload: Object.freeze(payload) };
 }
 
 /** Why the claims do not hold at this moment; undefined while they do. */

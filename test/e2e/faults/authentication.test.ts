@@ -4,6 +4,7 @@ import { runRows } from "../../support/fault-suite.ts";
 import { temporaryFolder } from "../../support/temporary-folder.ts";
 import { createTokenIssuers } from "../../support/token-issuers.ts";
 import { authenticationRows } from "./rows/authentication.ts";
+import { proofRows } from "./rows/proofs.ts";
 
 const folder = temporaryFolder("issuers");
 afterAll(() => folder[Symbol.asyncDispose]());
@@ -17,6 +18,7 @@ runRows(
   rows.filter((row) => !isGuessing(row.id)),
   { config },
 );
+runRows("AN, proofs", proofRows(issuers), { config });
 runRows(
   "AN, guessing",
   rows.filter((row) => isGuessing(row.id)),

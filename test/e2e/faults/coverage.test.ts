@@ -8,6 +8,7 @@ import { authorizationRows } from "./rows/authorization.ts";
 import { endingSocketRows, endingStreamRows } from "./rows/endings.ts";
 import { httpRows } from "./rows/http.ts";
 import { listenRows, resumptionRows, subscriptionRows } from "./rows/listens.ts";
+import { proofRows } from "./rows/proofs.ts";
 import { protocolRows } from "./rows/protocol.ts";
 import { protocolWayRows } from "./rows/protocol-ways.ts";
 import { schemaRows } from "./rows/schemas.ts";
@@ -34,6 +35,7 @@ const rows = [
   ...slowSocketRows,
   ...endingSocketRows,
   ...authenticationRows(createTokenIssuers(folder.path)),
+  ...proofRows(createTokenIssuers(folder.path)),
   ...authorizationRows,
   ...taskRows,
 ];

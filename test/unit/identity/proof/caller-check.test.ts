@@ -69,7 +69,7 @@ function principalOf(cnf?: unknown): Principal {
   };
 }
 
-function evidenceOf(certificate?: Uint8Array, headers: HeadersInit = {}): Evidence {
+function evidenceOf(certificate?: Uint8Array, headers: Record<string, string> = {}): Evidence {
   return { method: "POST", url, headers: new Headers(headers), certificate, body: undefined };
 }
 

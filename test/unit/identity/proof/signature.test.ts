@@ -41,8 +41,9 @@ interface Signing {
 let made = 0;
 
 function signed(signing: Signing = {}): Evidence {
+  made += 1;
   const keyId = signing.keyId ?? "shared";
-  const nonce = signing.nonce ?? `nonce-number-${String((made += 1)).padStart(6, "0")}`;
+  const nonce = signing.nonce ?? `nonce-number-${String(made).padStart(6, "0")}`;
   const parameters =
     signing.parameters ?? `;created=${nowSeconds};keyid="${keyId}";nonce="${nonce}"`;
   const input = (signing.covered ?? allCovered) + parameters;
@@ -103,8 +104,12 @@ const refused: readonly (readonly [what: string, signing: Signing, why: RegExp])
     /@authority, @path/,
   ],
   ["another body", { body: Buffer.from('{"jsonrpc":"2.1"}') }, /not the body's/],
-  ["another path", { tamper: (e) => void (e.url = e.url.replace("notes", "all")) }, /not verify/],
-  ["another method", { tamper: (e) => void (e.method = "PUT") }, /not verify/],
+  [
+    "another path",
+    { tamper: (e) => Object.assign(e, { url: e.url.replace("notes", "all") }) },
+    /not verify/,
+  ],
+  ["another method", { tamper: (e) => Object.assign(e, { method: "PUT" }) }, /not verify/],
   [
     "another token",
     { tamper: (e) => e.headers.set("authorization", "Bearer mcpgw_y") },
@@ -134,7 +139,7 @@ test.each(refused)("A07: refused: %s", (_, signing, why) => {
 test("A07: a signature is good once, and a forged copy does not use it up", () => {
   const signatures = check();
   const nonce = "the-same-nonce-again";
-  const forged = signed({ nonce, tamper: (e) => void (e.url += "x") });
+  const forged = signed({ nonce, tamper: (e) => Object.assign(e, { url: `${e.url}x` }) });
   expect(signatures.verify(forged, client)).toHaveProperty("why");
   expect(signatures.verify(signed({ nonce }), client)).toEqual({ keyId: "shared" });
   expect(signatures.verify(signed({ nonce }), client)).toEqual({
