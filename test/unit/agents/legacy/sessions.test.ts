@@ -57,6 +57,23 @@ test("AZ-05: an id is random, and good for its own binding and scope only", () =
   expect(sessions.find(one.publicId, "http", "notes")).toBeUndefined();
 });
 
+test("A10: used all the while, a session ends when its time is up", () => {
+  const { sessions, pass } = createTestSessions();
+  const ends: string[] = [];
+  const [found, swept] = [sessions.open(opening)!, sessions.open(opening)!];
+  for (const session of [found, swept]) session.onEnd = (why) => void ends.push(why);
+  for (let passed = 0; passed < 9_950; passed += 50) {
+    pass(50);
+    expect(sessions.find(found.id, "http", "notes")).toBe(found);
+    expect(sessions.find(swept.id, "http", "notes")).toBe(swept);
+  }
+  pass(50);
+  expect(sessions.find(found.id, "http", "notes")).toBeUndefined();
+  sessions.sweep(() => true);
+  expect(ends).toEqual(["expired", "expired"]);
+  expect(sessions.size()).toBe(0);
+});
+
 test("full is full, until an idle one can go", () => {
   const { sessions, pass } = createTestSessions(1);
   const first = sessions.open(opening)!;
