@@ -23,6 +23,7 @@ import { createLegacyConversation } from "./legacy/conversation.ts";
 import { createSessionAccess } from "./legacy/session-access.ts";
 import { createSessionStreams } from "./legacy/session-streams.ts";
 import { createSessions, type SessionSummary } from "./legacy/sessions.ts";
+import { createOAuthDocuments, type OAuthDocumentsDeps, publicBaseOf } from "./oauth-documents.ts";
 import type { AgentsOptions } from "./options.ts";
 import { createOriginCheck } from "./origin.ts";
 import { type Endpoint, matchPath, metadataPathOf, readTarget } from "./paths.ts";
@@ -34,7 +35,7 @@ import { createStreams } from "./streams.ts";
 import { createTicketOffice } from "./ticket-office.ts";
 import { createWebSocketBinding } from "./websocket.ts";
 
-export interface AgentsListenerDeps {
+export interface AgentsListenerDeps extends OAuthDocumentsDeps {
   readonly options: AgentsOptions;
   readonly dispatch: Dispatch;
   readonly log: Log;
@@ -42,8 +43,6 @@ export interface AgentsListenerDeps {
   readonly clock: Clock;
   /** Calls back after each swap of the snapshot; returns a stop function. */
   readonly snapshotChanges: (changed: () => void) => () => void;
-  /** The RFC 9728 document for an endpoint's path, where authorization servers are configured. */
-  readonly resourceMetadata?: (resource: string, path: string) => object | undefined;
   readonly version: string;
 }
 
@@ -96,8 +95,10 @@ export function createAgentsListener(deps: AgentsListenerDeps): AgentsListener {
   };
   const originCheck = createOriginCheck(options);
   const place = createPlace(options);
-  const documents = createDocuments({ admission, version: deps.version });
   const presenting = createPresenting(options, place.front);
+  const own = createDocuments({ admission, version: deps.version });
+  const documents = createOAuthDocuments(deps);
+  const publicBase = publicBaseOf(options.publicUrl);
   const scheme = options.tls === undefined ? "http" : "https";
   let server: Server | undefined;
   let stopWatching: (() => void) | undefined;
@@ -129,11 +130,16 @@ export function createAgentsListener(deps: AgentsListenerDeps): AgentsListener {
     if (request.method === "OPTIONS" && origin !== null) return preflightResponse();
     switch (endpoint.kind) {
       case "root":
-        return request.method === "GET" ? documents.root() : refused(getOnly, endpoint);
+        return request.method === "GET" ? own.root() : refused(getOnly, endpoint);
       case "health":
-        return documents.health();
+        return own.health();
       case "resource-metadata":
-        return resourceMetadata(request, endpoint.resourcePath);
+        return (
+          documents.resource(baseUrl(request) + endpoint.resourcePath, endpoint.resourceScope) ??
+          refused(notFound, undefined)
+        );
+      case "authorization-server":
+        return documents.authorizationServer() ?? refused(notFound, undefined);
       default:
         if (endpoint.kind === "sse" && !options.httpSse) return refused(notFound, undefined);
         return arrive(request, running, visitor, endpoint, query, origin ?? undefined);
@@ -209,11 +215,6 @@ export function createAgentsListener(deps: AgentsListenerDeps): AgentsListener {
     return faultResponse(fault, "");
   }
 
-  function resourceMetadata(request: Request, path: string): Response {
-    const document = deps.resourceMetadata?.(baseUrl(request) + path, path);
-    return document === undefined ? refused(notFound, undefined) : documentResponse(document);
-  }
-
   /** Counted and recorded, since nobody is going to be asked who they are. */
   function turnedAway(peer: Visitor, fault: Fault, endpoint: Endpoint | undefined): Response {
     const binding = endpoint && "scope" in endpoint ? bindingNames[endpoint.kind] : "http";
@@ -222,7 +223,7 @@ export function createAgentsListener(deps: AgentsListenerDeps): AgentsListener {
   }
 
   function baseUrl(request: Request): string {
-    return options.publicUrl ?? `${scheme}://${request.headers.get("host")}`;
+    return publicBase ?? `${scheme}://${request.headers.get("host")}`;
   }
 
   function sweep(): void {

@@ -56,6 +56,7 @@ export async function startGateway(config: Config): Promise<Gateway> {
   const ops = createOpsServer({ ...config.ops, health, metrics: parts.metrics, version });
   const agents = await listener.start();
   parts.retention.start();
+  parts.freshness.start();
   addGauges(parts, dispatch.inFlight);
   const stopRejections = startRejections(parts, dispatch.rejections);
   const stopLastUse = startLastUse(parts);
@@ -71,6 +72,7 @@ export async function startGateway(config: Config): Promise<Gateway> {
       await plane.stop();
       await parts.retention.stop();
       stopRejections();
+      parts.freshness.stop();
       parts.follower.stop();
       await stopDevIssuer();
       await stopLastUse();

@@ -14,7 +14,7 @@ import type { Dispatch, Incoming, Sink } from "./incoming.ts";
 import { createListens } from "./listening/listens.ts";
 import { buildStages, type StageDeps } from "./order.ts";
 import { createPipeline } from "./pipeline.ts";
-import { isOriginAllowed } from "./stages/authenticate.ts";
+import { isOriginAllowed, lackingScopes } from "./stages/authenticate.ts";
 import { visibleScope } from "./stages/authorize.ts";
 
 export interface DispatchDeps extends Omit<StageDeps, "relay" | "listens"> {
@@ -60,7 +60,7 @@ export function createDispatch(deps: DispatchDeps): Dispatch & { inFlight(): num
       if (isFault(found)) {
         deps.sourceLimit.noteFailure(address);
         noteRefusedConnection(deps, request.binding, address, found.reason);
-        return { fault: found };
+        return { fault: deps.scopeCheck.challenged(found, request.scope) };
       }
       if (!isOriginAllowed(found, snapshot, request.origin)) {
         return {
@@ -70,7 +70,8 @@ export function createDispatch(deps: DispatchDeps): Dispatch & { inFlight(): num
       if (visibleScope(snapshot, found, request.scope) === undefined) {
         return { fault: createFault("scope-unknown", "Not found") };
       }
-      return { principal: found };
+      const lacking = lackingScopes(deps.scopeCheck, found, snapshot, request.scope);
+      return lacking === undefined ? { principal: found } : { fault: lacking };
     },
     stillValid(principal, from) {
       return isStillValid(deps, principal, from, deps.current.get());

@@ -24,7 +24,7 @@ export function identify(
   const found =
     credential.kind === "certificate"
       ? deps.callerCheck.byCertificate(credential.certificate, snapshot)
-      : deps.authenticator.authenticate(credential, snapshot);
+      : deps.authenticator.authenticate(credential, snapshot, from);
   const check = (one: Principal | Fault) => {
     if (isFault(one)) return one;
     const refusal = deps.callerCheck.check(one, from, snapshot);

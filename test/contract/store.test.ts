@@ -98,6 +98,7 @@ function row(seq: number, columns: Partial<AuditRow> = {}): AuditRow {
     session: null,
     correlationId: null,
     dataClass: null,
+    tenant: null,
     ...columns,
   };
 }
@@ -183,6 +184,29 @@ describe.each([
     await store.close();
   });
 
+  test("resources: one name in several tenants is several resources (AZ-17)", async () => {
+    const store = await (await newDatabase()).open();
+    const tenants = [undefined, "a", "A", "a:b", "a/b", "a\nb", '["a"]', "å", "%", "a "];
+    const write = (tenant: string | undefined) => {
+      return { kind: "role", tenant, name: "b", body: { tenant } };
+    };
+    await store.resources.write(tenants.map(write), 0, 1);
+    await store.resources.write([{ kind: "role", tenant: "a", name: "b", delete: true }], 1, 2);
+    const changed = { kind: "role", tenant: "a:b", name: "b", body: { changed: true } };
+    await store.resources.write([changed], 2, 3);
+    const { resources } = await store.resources.load();
+    const left = tenants.filter((tenant) => tenant !== "a");
+    expect(new Set(resources.map(({ tenant }) => tenant))).toEqual(new Set(left));
+    expect(resources).toHaveLength(left.length);
+    for (const { tenant, body, createdAtMs } of resources) {
+      expect(body).toEqual(
+        tenant === "a:b" ? { changed: true } : JSON.parse(JSON.stringify({ tenant })),
+      );
+      expect(createdAtMs).toBe(1);
+    }
+    await store.close();
+  });
+
   test("resources: a stale revision is a conflict and changes nothing", async () => {
     const store = await (await newDatabase()).open();
     await store.resources.write([{ kind: "role", name: "kept", body: 1 }], 0, 1);
@@ -240,6 +264,7 @@ describe.each([
       session: "id",
       correlationId: "x",
       dataClass: "personal",
+      tenant: "a:b",
       timeMs: 1_764_000_000_123,
     });
     await store.audit.append([full, ...Array.from({ length: 1300 }, (_, index) => row(index + 1))]);
@@ -314,6 +339,7 @@ describe.each([
       "session",
       "correlationId",
       "dataClass",
+      "tenant",
     ] as const;
     await store.audit.append([
       row(0),

@@ -3,6 +3,8 @@
  * on: list changes coalesced over all servers, updates of resources and tasks as they come. `listens.ts` keeps it; it makes a
  * new plan when told that the operators' state changed.
  */
+import type { Clock } from "../../lib/clock.ts";
+import type { CallFacts } from "../../policy/rule.ts";
 import type { JsonObject } from "../../protocol/json-view.ts";
 import { isEmptyFilter } from "../../protocol/listen-filter.ts";
 import type { RelayedMessage } from "../../protocol/messages.ts";
@@ -35,6 +37,7 @@ import { ownTasks, taskAsTold } from "./listened-tasks.ts";
 export interface OpenListenDeps extends PlanDeps, IdentifyDeps {
   readonly servers: Pick<Servers, "get">;
   readonly current: Pick<CurrentSnapshot, "get">;
+  readonly clock: Clock;
 }
 
 /** A listen that was authorised: who listens where, for what, and how it hears. */
@@ -81,6 +84,11 @@ export function openListen(deps: OpenListenDeps, listen: Listen): OpenListen {
   let timer: ReturnType<typeof setTimeout> | undefined;
   let plans = 0;
 
+  function callNow(): CallFacts {
+    const { address: peer } = incoming.peer;
+    return { argumentsText: undefined, peer, nowMs: deps.clock.nowMs() };
+  }
+
   function follow(plan: ListenPlan): void {
     for (const [server, filter] of plan) {
       const client = deps.servers.get(server);
@@ -112,7 +120,7 @@ export function openListen(deps: OpenListenDeps, listen: Listen): OpenListen {
       case "resource": {
         if (!followed.get(server)?.filter.resourceSubscriptions.length) return;
         // It may be a part of what was subscribed to, so it is decided on its own.
-        const asked = { scope, principal, snapshot: deps.current.get() };
+        const asked = { scope, principal, snapshot: deps.current.get(), call: callNow() };
         if (!mayHear(asked, server, change.uri)) return;
         tell(change.uri, resourceUpdated(idText, change.params));
         return;
@@ -126,7 +134,7 @@ export function openListen(deps: OpenListenDeps, listen: Listen): OpenListen {
   function hearTask(server: string, taskId: string, params: JsonObject): void {
     const outwardId = tasks.get(server)?.get(taskId);
     if (outwardId === undefined) return;
-    const asked = { scope, principal, snapshot: deps.current.get() };
+    const asked = { scope, principal, snapshot: deps.current.get(), call: callNow() };
     if (findTask(deps.taskIds, asked, outwardId) === undefined) return;
     const told = taskAsTold({ scope, capabilitiesText }, server, outwardId, params);
     tell(outwardId, taskChanged(idText, told));
@@ -181,7 +189,8 @@ export function openListen(deps: OpenListenDeps, listen: Listen): OpenListen {
     }
     principal = found;
     scope = now;
-    const plan = await planListen(deps, { filter: wanted, scope, principal, snapshot });
+    const asked = { filter: wanted, scope, principal, snapshot, call: callNow() };
+    const plan = await planListen(deps, asked);
     if (!isEnded && own === plans) follow(plan);
   }
 
