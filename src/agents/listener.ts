@@ -17,7 +17,7 @@ import { readCorrelation } from "./correlation.ts";
 import { createDepartures } from "./departures.ts";
 import { createDocuments } from "./documents.ts";
 import { checkFraming } from "./framing.ts";
-import { addCors, documentResponse, faultResponse, preflightResponse } from "./http-response.ts";
+import { addCors, faultResponse, preflightResponse } from "./http-response.ts";
 import { createHttpSse } from "./http-sse.ts";
 import { createLegacyConversation } from "./legacy/conversation.ts";
 import { createSessionAccess } from "./legacy/session-access.ts";

@@ -8,10 +8,10 @@ import { basename, join } from "node:path";
 import type { z } from "zod";
 import { findNearest } from "../lib/nearest.ts";
 import { buildConfig, type Config, type SecretTexts } from "./config.ts";
+import { findDevIssuer, withDevIssuer } from "./dev-issuer.ts";
 import * as envTable from "./environment.ts";
 import { readEnvironmentIssuer } from "./issuer-environment.ts";
 import { readIssuerSecrets } from "./issuer-secrets.ts";
-import { issuer } from "./issuer-section.ts";
 import { isStrict, type PresetName, presetNames, presets } from "./presets.ts";
 import { ConfigError, type ConfigProblem } from "./problem.ts";
 import { findRisks } from "./risks.ts";
@@ -68,9 +68,7 @@ export function loadConfig(
     );
   }
   const warnings = [
-    ...(values.identity.dev_issuer.enabled
-      ? ["identity.dev_issuer is on: whoever reads the data folder can be anybody; for development"]
-      : []),
+    ...findDevIssuer(values),
     ...values.i_accept.map((risk) => `the risk "${risk}" is accepted by configuration`),
     ...authorities.map(({ where, message }) => `${where}: ${message}`),
     ...findNameless(values),
@@ -233,20 +231,6 @@ function setPath(target: Record<string, unknown>, path: string, value: unknown):
 
 function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
-/** The development issuer is believed like any other, with its defaults, once it is switched on. */
-function withDevIssuer(values: ConfigValues): ConfigValues {
-  const { dev_issuer: own, jwt } = values.identity;
-  if (!own.enabled) return values;
-  const believed = issuer.parse({
-    issuer: own.issuer,
-    audiences: [own.audience],
-    algorithms: ["ES256"],
-    jwks_file: join(values.data_dir, "dev-issuer.jwks.json"),
-  });
-  const issuers = [...jwt.issuers, believed];
-  return { ...values, identity: { ...values.identity, jwt: { ...jwt, issuers } } };
 }
 
 function check(layers: Layers): ConfigValues {
