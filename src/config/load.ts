@@ -4,7 +4,7 @@
  * both come through here, so a file that checks also starts.
  */
 import { readFileSync, statSync } from "node:fs";
-import { basename, join } from "node:path";
+import { basename } from "node:path";
 import type { z } from "zod";
 import { findNearest } from "../lib/nearest.ts";
 import { buildConfig, type Config, type SecretTexts } from "./config.ts";
