@@ -13,6 +13,8 @@ export const auditEvents = [
   "call.outcome",
   "authn.failed",
   "traffic.rejected",
+  "limits.penalty_started",
+  "limits.penalty_ended",
   "session.opened",
   "session.closed",
   "admin.change",

@@ -28,12 +28,22 @@ export type IssuerConfig = Camel<Omit<Issuer, "secret" | "secret_file">> & {
   readonly secret: Secret | undefined;
 };
 
-export type Config = Camel<Omit<ConfigValues, "database" | "identity">> & {
+type Limits = Camel<Omit<ConfigValues["limits"], "tiers" | "redis_url" | "redis_url_file">>;
+
+/** What a tier sets; the rest keeps its default. */
+export type TierConfig = Camel<ConfigValues["limits"]["tiers"][string]>;
+
+export type Config = Camel<Omit<ConfigValues, "database" | "identity" | "limits">> & {
   readonly database: { readonly url: Secret | undefined; readonly deadlineMs: number };
   readonly identity: {
     readonly anonymous: boolean;
     readonly tokenKeyFile: string | undefined;
     readonly jwt: { readonly issuers: readonly IssuerConfig[] };
+  };
+  readonly limits: Limits & {
+    readonly redisUrl: Secret | undefined;
+    /** By name, as the file spells it. */
+    readonly tiers: Readonly<Record<string, TierConfig>>;
   };
   readonly preset: PresetName | undefined;
   /** All that stdio servers inherit: HOME, LOGNAME, PATH, SHELL, TERM, USER, where set. */
@@ -45,6 +55,7 @@ export type Config = Camel<Omit<ConfigValues, "database" | "identity">> & {
 /** Secrets as text, already read from wherever they were; `issuers` is index for index. */
 export interface SecretTexts {
   readonly databaseUrl: string | undefined;
+  readonly redisUrl: string | undefined;
   readonly issuers: readonly (string | undefined)[];
 }
 
@@ -54,7 +65,8 @@ export function buildConfig(
   secrets: SecretTexts,
   more: Pick<Config, "preset" | "stdioEnvironment" | "warnings">,
 ): Config {
-  const { database, identity, ...plain } = values;
+  const { database, identity, limits, ...plain } = values;
+  const { tiers, redis_url, redis_url_file, ...plainLimits } = limits;
   return freezeDeep({
     ...toCamel(plain),
     database: { url: wrap(secrets.databaseUrl), deadlineMs: database.deadline_ms },
@@ -67,6 +79,13 @@ export function buildConfig(
           secret: wrap(secrets.issuers[index]),
         })),
       },
+    },
+    limits: {
+      ...toCamel(plainLimits),
+      redisUrl: wrap(secrets.redisUrl),
+      tiers: Object.fromEntries(
+        Object.entries(tiers).map(([name, tier]) => [name, toCamel(tier)] as const),
+      ),
     },
     ...more,
   });

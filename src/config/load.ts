@@ -226,7 +226,9 @@ function knownKeys(path: readonly PropertyKey[]): readonly string[] {
   for (const step of path) {
     const inner = unwrap(schema);
     const shape = inner.shape;
-    schema = typeof step === "number" ? inner.element : isRecord(shape) ? shape[String(step)] : {};
+    // A map of names to sections has one shape for all of them.
+    const named = isRecord(shape) ? shape[String(step)] : (inner.valueType ?? {});
+    schema = typeof step === "number" ? inner.element : named;
   }
   const shape = unwrap(schema).shape;
   return isRecord(shape) ? Object.keys(shape) : [];
@@ -240,19 +242,31 @@ function unwrap(schema: unknown): Record<string, unknown> {
 }
 
 function readSecrets(values: ConfigValues, locate: (path: string) => string): SecretTexts {
-  const { url, url_file: urlFile } = values.database;
-  if (url !== undefined && urlFile !== undefined) {
-    const message = "give the database URL once: here, or as database.url";
-    throw new ConfigError([{ where: locate("database.url_file"), message }]);
-  }
-  const databaseUrl =
-    urlFile === undefined ? url : readSecretFile(urlFile, locate("database.url_file"));
+  const { url, url_file } = values.database;
+  const { redis_url, redis_url_file } = values.limits;
+  const databaseUrl = readOneUrl("database", "url", [url, url_file], locate);
+  const redisUrl = readOneUrl("limits", "redis_url", [redis_url, redis_url_file], locate);
   const issuers = values.identity.jwt.issuers.map((issuer, index) => {
     const place = locate(`identity.jwt.issuers[${index}].secret_file`);
     const file = issuer.secret_file;
     return file === undefined ? issuer.secret : readSecretFile(file, place);
   });
-  return { databaseUrl, issuers };
+  return { databaseUrl, redisUrl, issuers };
+}
+
+/** A URL with a password in it: given as it is or as a file, not both. */
+function readOneUrl(
+  section: string,
+  key: string,
+  [url, file]: readonly [string | undefined, string | undefined],
+  locate: (path: string) => string,
+): string | undefined {
+  const place = locate(`${section}.${key}_file`);
+  if (url !== undefined && file !== undefined) {
+    const message = `give the ${section === "database" ? "database" : "Redis"} URL once: here, or as ${section}.${key}`;
+    throw new ConfigError([{ where: place, message }]);
+  }
+  return file === undefined ? url : readSecretFile(file, place);
 }
 
 /** Reads a secret, without its last line break; refused where others on the machine may read it (CF-04). */

@@ -3,26 +3,8 @@
  * `config/gateway.yaml` and `config/gateway.schema.json` are checked against it; `load.ts` parses with it.
  */
 import { z } from "zod";
-
-const mebibyte = 1024 * 1024;
-
-const port = (otherwise: number, about: string) =>
-  z.int().min(0).max(65_535).default(otherwise).describe(about);
-const count = (otherwise: number, about: string) =>
-  z.int().min(1).max(1_000_000_000_000).default(otherwise).describe(about);
-const atLeastZero = (otherwise: number, about: string) =>
-  z.int().min(0).max(1_000_000_000).default(otherwise).describe(about);
-const flag = (otherwise: boolean, about: string) => z.boolean().default(otherwise).describe(about);
-const text = (about: string) => z.string().min(1).describe(about);
-const names = (about: string) => z.array(z.string().min(1)).default([]).describe(about);
-
-/** A section may be left out, and then has all its defaults; no section has a key that must be given. */
-function section<Shape extends z.core.$ZodShape>(shape: Shape, about: string) {
-  return z
-    .strictObject(shape)
-    .prefault({} as never)
-    .describe(about);
-}
+import { atLeastZero, count, flag, mebibyte, names, port, section, text } from "./fields.ts";
+import { limits } from "./limits-section.ts";
 
 export const adminRoles = ["admin", "operator", "auditor", "approver", "dpo", "viewer"] as const;
 
@@ -177,19 +159,6 @@ const identity = section(
     ),
   },
   "Who may call.",
-);
-
-const limits = section(
-  {
-    requests_per_minute: count(1_000, "Requests a minute for one client."),
-    burst: count(2_000, "Requests one client may make at once after a pause."),
-    tool_requests_per_minute: count(100, "Calls a minute of one tool by one client."),
-    tool_burst: count(200, "Calls of one tool one client may make at once after a pause."),
-    max_in_flight: count(64, "Calls one client may have running."),
-    source_requests_per_minute: count(6_000, "Requests a minute from one address."),
-    failed_auth_per_minute: count(30, "Refused credentials a minute from one address."),
-  },
-  "Defaults; a client's registration may override the first five.",
 );
 
 const cache = section(

@@ -6,6 +6,7 @@ import { LRUCache } from "lru-cache";
 import { createFault, type Fault } from "../errors/fault.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
+import type { PenaltyBox } from "./penalty-box.ts";
 import { type Bucket, createBucket, takeToken, waitMs } from "./token-bucket.ts";
 
 export interface SourceLimitDeps {
@@ -13,6 +14,8 @@ export interface SourceLimitDeps {
   readonly burst: number;
   readonly clock: Clock;
   readonly metrics: Pick<Metrics, "count">;
+  /** Where sources that ignore refusals are put aside; without it none is. */
+  readonly penalties?: Pick<PenaltyBox, "check" | "noteRefusal">;
   /** Failed credentials that cost nothing. Default 10. */
   readonly failuresFree?: number;
   /** First pause after that; it doubles with each further failure. Default 1 s. */
@@ -42,11 +45,11 @@ interface Source {
 export function createSourceLimit(deps: SourceLimitDeps): SourceLimit {
   const { clock, failuresFree = 10, penaltyMs = 1000, penaltyMsMax = 60_000 } = deps;
   const { forgetMs = 600_000, keysMax = 50_000 } = deps;
+  const { penalties } = deps;
   const limit = { capacity: deps.burst, perMinute: deps.requestsPerMinute };
   const sources = new LRUCache<string, Source>({ max: keysMax });
 
-  function find(address: string): Source {
-    const key = sourceOf(address);
+  function find(key: string): Source {
     const known = sources.get(key);
     if (known !== undefined) return known;
     const bucket = createBucket(limit, clock.monotonicMs());
@@ -66,15 +69,19 @@ export function createSourceLimit(deps: SourceLimitDeps): SourceLimit {
 
   return {
     take(address) {
-      const source = find(address);
+      const key = sourceOf(address);
+      const putAside = penalties?.check("source", key);
+      if (putAside !== undefined) return putAside;
+      const source = find(key);
       const nowMs = clock.monotonicMs();
       const blockedMs = source.blockedUntilMs - nowMs;
+      if (blockedMs <= 0 && takeToken(source.bucket, limit, nowMs)) return undefined;
+      penalties?.noteRefusal("source", key);
       if (blockedMs > 0) return refuse(blockedMs, "source-penalty");
-      if (takeToken(source.bucket, limit, nowMs)) return undefined;
-      return refuse(waitMs(source.bucket, limit, 1), "source-rate");
+      return refuse(waitMs(source.bucket.tokens, limit, 1), "source-rate");
     },
     noteFailure(address) {
-      const source = find(address);
+      const source = find(sourceOf(address));
       const nowMs = clock.monotonicMs();
       if (nowMs - source.failedAtMs > forgetMs) source.failures = 0;
       source.failures += 1;

@@ -70,11 +70,20 @@ const resourcePattern = matching(
 );
 
 const limit = optional(integer(1, 1_000_000_000));
+const limitOrNone = optional(integer(0, 1_000_000_000));
+/** A tier of limits or a redaction profile: spelt as in the configuration. */
+const configuredName = matching(/^[a-z0-9][a-z0-9_-]{0,62}$/, 63, "a name of the configuration");
 const clientLimits = object<Partial<ClientLimits>>({
+  tier: optional(configuredName),
   requestsPerMinute: limit,
   burst: limit,
   toolRequestsPerMinute: limit,
   toolBurst: limit,
+  serverRequestsPerMinute: limitOrNone,
+  serverBurst: limitOrNone,
+  requestsPer10Seconds: limitOrNone,
+  requestsPerHour: limitOrNone,
+  requestsPerDay: limitOrNone,
   maxInFlight: limit,
   requestBytesMax: limit,
 });
@@ -196,7 +205,6 @@ export const bindingShape = object<BindingResource>({
 });
 
 const anyOf = optional(list(text(512, 1), 256));
-const obligationName = matching(/^[a-z0-9][a-z0-9_-]{0,62}$/, 63, "a name of the configuration");
 
 const obligations = object<NonNullable<RuleResource["obligations"]>>({
   scopes: optional(list(matching(/^[\x21\x23-\x5b\x5d-\x7e]{1,256}$/, 256, "an OAuth scope"), 64)),
@@ -208,9 +216,9 @@ const obligations = object<NonNullable<RuleResource["obligations"]>>({
     }),
   ),
   approval: optional(flag),
-  redaction: optional(obligationName),
+  redaction: optional(configuredName),
   auditClass: optional(oneOf(["A", "B"])),
-  rateTier: optional(obligationName),
+  rateTier: optional(configuredName),
   rateLimit: optional(
     object({ requests: integer(1, 1_000_000_000), windowSeconds: integer(1, 86_400) }),
   ),

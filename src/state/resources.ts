@@ -18,10 +18,18 @@ export const resourceKinds = [
 export type ResourceKind = (typeof resourceKinds)[number];
 
 export interface ClientLimits {
+  /** Name of a tier of the configuration, which holds where the members below say nothing. */
+  readonly tier: string;
   readonly requestsPerMinute: number;
   readonly burst: number;
   readonly toolRequestsPerMinute: number;
   readonly toolBurst: number;
+  /** Of the next five, 0 = no such limit (`serverBurst`: as many as in a minute). */
+  readonly serverRequestsPerMinute: number;
+  readonly serverBurst: number;
+  readonly requestsPer10Seconds: number;
+  readonly requestsPerHour: number;
+  readonly requestsPerDay: number;
   readonly maxInFlight: number;
   readonly requestBytesMax: number;
 }
