@@ -11,7 +11,8 @@ export const count = (otherwise: number, about: string) =>
   z.int().min(1).max(1_000_000_000_000).default(otherwise).describe(about);
 export const atLeastZero = (otherwise: number, about: string) =>
   z.int().min(0).max(1_000_000_000).default(otherwise).describe(about);
-export const flag = (otherwise: boolean, about: string) => z.boolean().default(otherwise).describe(about);
+export const flag = (otherwise: boolean, about: string) =>
+  z.boolean().default(otherwise).describe(about);
 export const text = (about: string) => z.string().min(1).describe(about);
 export const names = (about: string) => z.array(z.string().min(1)).default([]).describe(about);
 
