@@ -29,6 +29,7 @@ export type AdminServices = {
   readonly PolicyService: api.PolicyService<Caller>;
   readonly RetentionService: api.RetentionService<Caller>;
   readonly AuditService: api.AuditService<Caller>;
+  readonly LimitService: api.LimitService<Caller>;
   readonly CacheService: api.CacheService<Caller>;
   readonly SystemService: api.SystemService<Caller>;
 };

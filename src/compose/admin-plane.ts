@@ -9,6 +9,7 @@ import { createAdminServer } from "../admin/server.ts";
 import { createAuditService, type LogVerification } from "../admin/services/audit-service.ts";
 import { createCacheService } from "../admin/services/cache-service.ts";
 import { createClientService } from "../admin/services/client-service.ts";
+import { createLimitService } from "../admin/services/limit-service.ts";
 import { createPolicyService } from "../admin/services/policy-service.ts";
 import { createRetentionService } from "../admin/services/retention-service.ts";
 import { createServerService } from "../admin/services/server-service.ts";
@@ -18,7 +19,7 @@ import { listLogs, type VerifyReport, verifyStore } from "../audit/verify.ts";
 import type { Config } from "../config/config.ts";
 import { GatewayError } from "../errors/fault.ts";
 import { version } from "../lib/version.ts";
-import { compilePolicy } from "../policy/compile.ts";
+import type { PenaltyBox } from "../limits/penalty-box.ts";
 import type { ServerStatus } from "../servers/client.ts";
 import { checkTransport } from "../servers/egress.ts";
 import type { Parts } from "./parts.ts";
@@ -35,6 +36,7 @@ export interface Runtime {
   readonly connections: () => number;
   readonly inFlight: () => number;
   readonly isDraining: () => boolean;
+  readonly penalties: PenaltyBox;
   readonly isReady: () => Promise<boolean>;
   readonly drain: () => void;
 }
@@ -67,7 +69,7 @@ export async function startAdminPlane(parts: Parts, runtime: Runtime): Promise<A
 
 function createServices(parts: Parts, runtime: Runtime) {
   const { clock, store, audit, current, servers, cache, config } = parts;
-  const state = changeState({ store: store.resources, current, compile: compilePolicy, clock });
+  const state = changeState({ store: store.resources, current, compile: parts.compile, clock });
   return {
     ClientService: createClientService({
       state,
@@ -95,6 +97,7 @@ function createServices(parts: Parts, runtime: Runtime) {
       log: audit,
       verifyLog: () => verifyLogs(parts),
     }),
+    LimitService: createLimitService({ penalties: runtime.penalties }),
     CacheService: createCacheService({
       cacheStatistics: () => {
         const { entriesMax, bytesMax } = config.cache;

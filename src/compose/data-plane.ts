@@ -7,16 +7,14 @@ import { createAuthenticator } from "../identity/authenticator.ts";
 import { createJwtVerifier } from "../identity/jwt.ts";
 import { buildResourceMetadata } from "../identity/resource-metadata.ts";
 import { version } from "../lib/version.ts";
-import { createConcurrency } from "../limits/concurrency.ts";
-import { createLimiter } from "../limits/limiter.ts";
-import { createSourceLimit } from "../limits/source-limit.ts";
 import { createDispatch } from "../pipeline/dispatch.ts";
 import { createLongNames } from "../pipeline/long-names.ts";
 import { createResourceOwners } from "../pipeline/resource-owners.ts";
 import { createRedactor } from "../sanitize/redact.ts";
 import { createArgumentCheck } from "../schemas/argument-check.ts";
 import { checkedUrl } from "../servers/egress.ts";
-import { toAgentsOptions, toIssuers, toLimitDefaults } from "./options.ts";
+import type { Limits } from "./limits.ts";
+import { toAgentsOptions, toIssuers } from "./options.ts";
 import type { Parts } from "./parts.ts";
 
 export type GatewayDispatch = ReturnType<typeof createGatewayDispatch>;
@@ -27,10 +25,9 @@ const mergeTimeoutMs = 5_000;
 /** A key withdrawn by its issuer stops working within this time. */
 const jwksFreshMs = 60_000;
 
-export function createGatewayDispatch(parts: Parts) {
+export function createGatewayDispatch(parts: Parts, limits: Limits) {
   const { config, clock, log, metrics, audit, current, servers, changes, cache } = parts;
-  const { limits, identity } = config;
-  const defaults = toLimitDefaults(config);
+  const { identity } = config;
   const issuers = toIssuers(identity.jwt.issuers);
   const jwt =
     issuers.length === 0
@@ -58,13 +55,7 @@ export function createGatewayDispatch(parts: Parts) {
       extraFields: config.sanitize.extraFields,
       excludedFields: config.sanitize.excludedFields,
     }),
-    sourceLimit: createSourceLimit({
-      requestsPerMinute: limits.sourceRequestsPerMinute,
-      burst: limits.sourceRequestsPerMinute,
-      failuresFree: limits.failedAuthPerMinute,
-      clock,
-      metrics,
-    }),
+    ...limits.stages,
     authenticator: createAuthenticator({
       hashToken: parts.tokenDigest,
       jwt,
@@ -72,21 +63,9 @@ export function createGatewayDispatch(parts: Parts) {
       clock,
       metrics,
     }),
-    limiter: createLimiter({ defaults, clock, metrics }),
-    concurrency: createConcurrency({
-      perClientMax: limits.maxInFlight,
-      totalMax: config.agents.inFlightMax,
-      metrics,
-    }),
     baggageKeys: config.agents.baggageKeys,
     paramHeaders: config.agents.paramHeaders,
     argumentCheck: config.validation.toolArguments ? createArgumentCheck() : undefined,
-    listenPlaces: createConcurrency({
-      perClientMax: config.agents.listensPerPrincipalMax,
-      totalMax: config.agents.listensMax,
-      metrics,
-    }),
-    defaults,
     longNames: createLongNames({ servers, log }),
     owners: createResourceOwners({
       servers,

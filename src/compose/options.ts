@@ -4,7 +4,6 @@
 import { type AgentsOptions, defaultAgentsOptions } from "../agents/options.ts";
 import type { Config, IssuerConfig } from "../config/config.ts";
 import type { JwtIssuerConfig } from "../identity/jwt-issuer.ts";
-import type { LimitSettings } from "../limits/limiter.ts";
 import { defaultScanLimits } from "../protocol/scan.ts";
 
 export function toAgentsOptions({ agents }: Config): AgentsOptions {
@@ -39,20 +38,6 @@ export function toAgentsOptions({ agents }: Config): AgentsOptions {
     resumeTotalBytesMax: agents.resumeTotalBytesMax,
     resumeMs: agents.resumeSeconds * 1000,
     wsIdleSeconds: agents.idleTimeoutSeconds,
-  };
-}
-
-export function toLimitDefaults({
-  limits,
-  agents,
-}: Config): LimitSettings & { readonly maxInFlight: number; readonly requestBytesMax: number } {
-  return {
-    requestsPerMinute: limits.requestsPerMinute,
-    burst: limits.burst,
-    toolRequestsPerMinute: limits.toolRequestsPerMinute,
-    toolBurst: limits.toolBurst,
-    maxInFlight: limits.maxInFlight,
-    requestBytesMax: agents.bodyBytesMax,
   };
 }
 

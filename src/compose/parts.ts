@@ -11,6 +11,7 @@ import { createTokenHasher, type TokenHasher } from "../identity/client-token.ts
 import { checkTokenKey, loadTokenKey, tokenKeyId } from "../identity/token-key.ts";
 import { type Clock, systemClock } from "../lib/clock.ts";
 import { version } from "../lib/version.ts";
+import { needKnownTiers } from "../limits/known-tiers.ts";
 import { createRequestStates, type RequestStates } from "../pipeline/request-state.ts";
 import { createServerChanges, type ServerChanges } from "../pipeline/server-changes.ts";
 import { createTaskIds, type TaskIds } from "../pipeline/task-ids.ts";
@@ -18,7 +19,7 @@ import { compilePolicy } from "../policy/compile.ts";
 import { createRetention, type Retention } from "../retention/run.ts";
 import type { Servers } from "../servers/client.ts";
 import { createServers } from "../servers/pool.ts";
-import { buildSnapshot } from "../state/build.ts";
+import { buildSnapshot, type CompilePolicy } from "../state/build.ts";
 import {
   createCurrentSnapshot,
   followStore,
@@ -40,6 +41,8 @@ export interface Parts {
   readonly store: Store;
   readonly audit: OpenAuditLog;
   readonly current: SwappableSnapshot;
+  /** Compiles policy, and refuses names that the configuration does not have. */
+  readonly compile: CompilePolicy;
   /** Reloads the state when another node wrote. */
   readonly follower: StoreFollower;
   readonly servers: Servers;
@@ -69,7 +72,8 @@ export async function createParts(config: Config): Promise<Parts> {
   };
   const store = await openStore({ ...database, log, migrate: true, waitMs: databaseWaitMs });
   const { stateRevision, resources } = await store.resources.load();
-  const current = createCurrentSnapshot(buildSnapshot(stateRevision, resources, compilePolicy));
+  const compile = compileWithTiers(config);
+  const current = createCurrentSnapshot(buildSnapshot(stateRevision, resources, compile));
   const tokenKeyPath = config.identity.tokenKeyFile ?? join(config.dataDir, "token.key");
   await mkdir(config.dataDir, { recursive: true, mode: 0o700 });
   const tokenKey = await loadTokenKey(tokenKeyPath);
@@ -106,7 +110,7 @@ export async function createParts(config: Config): Promise<Parts> {
     },
   });
   current.subscribe((next) => servers.apply(next.servers));
-  const follower = followStore({ store: store.resources, current, compile: compilePolicy, log });
+  const follower = followStore({ store: store.resources, current, compile, log });
   const cache = createReplyCache({
     // Nothing fits into one byte: switched off.
     bytesMax: config.cache.enabled ? config.cache.bytesMax : 1,
@@ -133,6 +137,7 @@ export async function createParts(config: Config): Promise<Parts> {
     store,
     audit,
     current,
+    compile,
     follower,
     servers,
     changes,
@@ -147,5 +152,13 @@ export async function createParts(config: Config): Promise<Parts> {
       clock,
     }),
     startedAtMs,
+  };
+}
+
+function compileWithTiers({ limits }: Config): CompilePolicy {
+  const tiers = Object.keys(limits.tiers);
+  return (input) => {
+    needKnownTiers(input, tiers);
+    return compilePolicy(input);
   };
 }

@@ -65,7 +65,10 @@ export function createLimitPlans(deps: LimitPlansDeps): LimitPlans {
   const ofTiers = new Map(
     [...tiers].map(([name, tier]) => [name, buildPlan("tier", lay(defaults, tier))]),
   );
-  const known = { client: new WeakMap<object, LimitPlan>(), user: new WeakMap<object, LimitPlan>() };
+  const known = {
+    client: new WeakMap<object, LimitPlan>(),
+    user: new WeakMap<object, LimitPlan>(),
+  };
   return {
     of(holder, own) {
       if (own === undefined) return plain[holder];

@@ -5,6 +5,7 @@
 import { LRUCache } from "lru-cache";
 import { createFault, type Fault } from "../errors/fault.ts";
 import type { Clock } from "../lib/clock.ts";
+import { sourceOf } from "../lib/source-address.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import type { PenaltyBox } from "./penalty-box.ts";
 import { type Bucket, createBucket, takeToken, waitMs } from "./token-bucket.ts";
@@ -92,19 +93,4 @@ export function createSourceLimit(deps: SourceLimitDeps): SourceLimit {
       source.blockedUntilMs = Math.max(source.blockedUntilMs, nowMs + pauseMs);
     },
   };
-}
-
-/** The address as far as it identifies whoever pays for it. */
-export function sourceOf(address: string): string {
-  const bare = address.toLowerCase().split("%", 1)[0]?.slice(0, 64) ?? "";
-  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/.exec(bare);
-  if (mapped?.[1] !== undefined) return mapped[1];
-  if (!bare.includes(":")) return bare;
-  const [head = "", tail] = bare.split("::", 2);
-  const left = head === "" ? [] : head.split(":");
-  const right = tail === undefined || tail === "" ? [] : tail.split(":");
-  const zeros = tail === undefined ? 0 : Math.max(0, 8 - left.length - right.length);
-  const groups = [...left, ...Array<string>(zeros).fill("0"), ...right];
-  const network = groups.slice(0, 4).map((group) => group.replace(/^0+(?=.)/, ""));
-  return `${network.join(":")}::/64`;
 }

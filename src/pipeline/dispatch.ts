@@ -93,6 +93,7 @@ function createExchange(deps: DispatchDeps, incoming: Incoming, sink: Sink): Exc
     method: request && (methodFacts(request.method, era) ?? edgeFacts(request.method)),
     principal: undefined,
     limit: undefined,
+    charges: [],
     release: undefined,
     scope: undefined,
     resolved: undefined,

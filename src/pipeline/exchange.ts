@@ -8,6 +8,7 @@ import type { CacheIdentity } from "../cache/cache-key.ts";
 import type { Fault } from "../errors/fault.ts";
 import type { Principal } from "../identity/principal.ts";
 import type { CancelSignal } from "../lib/cancellation.ts";
+import type { Charge } from "../limits/charge.ts";
 import type { Decision } from "../policy/rule.ts";
 import type { JsonObject } from "../protocol/json-view.ts";
 import type { ListenFilter } from "../protocol/listen-filter.ts";
@@ -77,8 +78,9 @@ export interface Exchange {
 
   /** Written by authenticate. */
   principal: Principal | undefined;
-  /** Written by rate-limit: where the tightest bucket stands, and how to give the place in flight back. */
+  /** Written by rate-limit, and by quota: where the tightest bucket stands, what was paid, how to give the place in flight back. */
   limit: Reply["limit"];
+  charges: readonly Charge[];
   release: (() => void) | undefined;
   /** Written by authorize: the scope, the server and own name of the target, the decision; what a listen may hear. */
   scope: Scope | undefined;

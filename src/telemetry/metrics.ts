@@ -84,7 +84,10 @@ const gauges = {
   mcp_gateway_in_flight: ["Calls in flight.", []],
   mcp_gateway_waiting: ["Calls that wait for a place in flight.", []],
   mcp_gateway_put_aside: ["Callers and sources put aside at the moment.", []],
-  mcp_gateway_limits_shared: ["1 while limits are counted in Redis, 0 while this node is alone.", []],
+  mcp_gateway_limits_shared: [
+    "1 while limits are counted in Redis, 0 while this node is alone.",
+    [],
+  ],
   mcp_gateway_limits_nodes: ["Nodes that count together, as last seen.", []],
   mcp_gateway_parked_calls: ["Calls that wait for their agent's answers.", ["server"]],
   mcp_gateway_cache_bytes: ["Bytes held by the reply cache.", []],

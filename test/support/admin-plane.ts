@@ -28,6 +28,7 @@ import {
 import { createAuditService } from "../../src/admin/services/audit-service.ts";
 import { createCacheService } from "../../src/admin/services/cache-service.ts";
 import { createClientService } from "../../src/admin/services/client-service.ts";
+import { createLimitService } from "../../src/admin/services/limit-service.ts";
 import { createPolicyService } from "../../src/admin/services/policy-service.ts";
 import { createRetentionService } from "../../src/admin/services/retention-service.ts";
 import { createServerService } from "../../src/admin/services/server-service.ts";
@@ -35,6 +36,7 @@ import { createSystemService } from "../../src/admin/services/system-service.ts"
 import type { RecordDraft } from "../../src/audit/record.ts";
 import type * as api from "../../src/gen/types.ts";
 import { systemClock } from "../../src/lib/clock.ts";
+import { createPenaltyBox } from "../../src/limits/penalty-box.ts";
 import { compilePolicy } from "../../src/policy/compile.ts";
 import { checkTransport } from "../../src/servers/egress.ts";
 import { buildSnapshot } from "../../src/state/build.ts";
@@ -86,6 +88,16 @@ export async function startAdminPlane(options: AdminPlaneOptions = {}): Promise<
   const rows = [...(options.rows ?? [])];
   const listeners = new Set<(row: AuditRow) => void>();
   const state = changeState({ store, current, compile: compilePolicy, clock: systemClock });
+  const penalties = createPenaltyBox({
+    refusalsMax: 1,
+    penaltyMs: 60_000,
+    clock: systemClock,
+    metrics: { count() {} },
+    onStart: () => {},
+    onEnd: () => {},
+  });
+  penalties.noteRefusal("principal", "client:hasty");
+  penalties.noteRefusal("source", "192.0.2.1");
   const services: AdminServices = {
     ClientService: createClientService({
       state,
@@ -140,6 +152,7 @@ export async function startAdminPlane(options: AdminPlaneOptions = {}): Promise<
         { logId: "log-1", ok: true, records: 2, firstSeq: 1, lastSeq: 2, problem: undefined },
       ],
     }),
+    LimitService: createLimitService({ penalties }),
     CacheService: createCacheService({
       cacheStatistics: () => ({
         entries: 1,

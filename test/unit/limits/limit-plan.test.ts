@@ -1,0 +1,120 @@
+/** Which limits hold for whom: defaults, tiers, registrations; and names the configuration does not have. */
+import { describe, expect, test } from "bun:test";
+import { GatewayError } from "../../../src/errors/fault.ts";
+import { needKnownTiers } from "../../../src/limits/known-tiers.ts";
+import { createLimitPlans, type OwnLimits } from "../../../src/limits/limit-plan.ts";
+import type { PolicyInput } from "../../../src/policy/rule.ts";
+
+const defaults = {
+  requestsPerMinute: 60,
+  burst: 120,
+  toolRequestsPerMinute: 10,
+  toolBurst: 20,
+  serverRequestsPerMinute: 0,
+  serverBurst: 0,
+  requestsPer10Seconds: 0,
+  requestsPerHour: 0,
+  requestsPerDay: 0,
+  maxInFlight: 4,
+  requestBytesMax: 1000,
+};
+const tiers = {
+  free: { requestsPer10Seconds: 10, requestsPerHour: 1000, requestsPerDay: 10_000 },
+  gold: { requestsPerMinute: 300, serverRequestsPerMinute: 50, maxInFlight: 99 },
+};
+const plans = createLimitPlans({ defaults, tiers, tenantRequestsPerMinute: 500 });
+
+describe("L10 tiers and windows", () => {
+  test("without any, one bucket of the caller and one of the tool", () => {
+    expect(plans.of("user", undefined)).toEqual({
+      own: [{ name: "user", capacity: 120, perMinute: 60 }],
+      server: undefined,
+      tool: { name: "tool", capacity: 20, perMinute: 10 },
+      maxInFlight: 4,
+      requestBytesMax: 1000,
+    });
+    expect(plans.tenant).toEqual({ name: "tenant", capacity: 500, perMinute: 500 });
+    expect(createLimitPlans({ defaults, tiers: {} }).tenant).toBeUndefined();
+  });
+
+  test("a tier's windows each have a bucket that holds as many and fills in that time", () => {
+    expect(plans.of("client", { tier: "free" }).own).toEqual([
+      { name: "client", capacity: 120, perMinute: 60 },
+      { name: "client-10s", capacity: 10, perMinute: 60 },
+      { name: "client-hour", capacity: 1000, perMinute: 1000 / 60 },
+      { name: "client-day", capacity: 10_000, perMinute: 10_000 / 1440 },
+    ]);
+  });
+
+  test("a registration's own numbers come before its tier's, the tier's before the defaults", () => {
+    const own: OwnLimits = { tier: "gold", burst: 7, serverBurst: 5 };
+    const plan = plans.of("client", own);
+    expect(plan.own).toEqual([{ name: "client", capacity: 7, perMinute: 300 }]);
+    expect(plan.server).toEqual({ name: "server", capacity: 5, perMinute: 50 });
+    expect([plan.maxInFlight, plan.requestBytesMax]).toEqual([99, 1000]);
+    expect(plans.of("client", own)).toBe(plan);
+    expect(plans.of("user", own).own[0]?.name).toBe("user");
+    expect(plans.of("client", { tier: "gold", serverRequestsPerMinute: 0 }).server).toBeUndefined();
+  });
+
+  test("a rule's tier is the same plan under a name of its own", () => {
+    expect(plans.ofTier("gold")?.own).toEqual([{ name: "tier", capacity: 120, perMinute: 300 }]);
+    expect(plans.ofTier("silver")).toBeUndefined();
+  });
+});
+
+describe("unknown tiers are refused, with where and what there is", () => {
+  const input = (tier: string | undefined, rateTier?: string): PolicyInput => ({
+    clients: [
+      {
+        id: "ci",
+        enabled: true,
+        allowedTools: [],
+        allowedResources: [],
+        allowedPrompts: [],
+        limits: { tier },
+      },
+    ],
+    roles: [],
+    bindings: [],
+    rules: [
+      {
+        name: "slow",
+        effect: "require",
+        priority: 0,
+        enabled: true,
+        condition: {
+          server: undefined,
+          targetPattern: undefined,
+          ignoreCase: false,
+          principal: undefined,
+          action: undefined,
+        },
+        obligations: { rateTier },
+      },
+    ],
+  });
+  const refusal = (work: () => void): string => {
+    try {
+      work();
+    } catch (error) {
+      return error instanceof GatewayError ? `${error.fault.name}: ${error.message}` : "threw";
+    }
+    return "accepted";
+  };
+
+  test.each([
+    [input("free", "gold"), "accepted"],
+    [input(undefined), "accepted"],
+    [
+      input("god"),
+      'invalid-params: client "ci": limits.tier: limits.tiers of the configuration has no "god"; it has free, gold',
+    ],
+    [
+      input("free", "god"),
+      'invalid-params: rule "slow": obligations.rateTier: limits.tiers of the configuration has no "god"; it has free, gold',
+    ],
+  ])("case %#", (given, expected) => {
+    expect(refusal(() => needKnownTiers(given, ["free", "gold"]))).toBe(expected);
+  });
+});
