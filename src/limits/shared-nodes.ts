@@ -62,8 +62,9 @@ local time = redis.call('TIME')
 local ends = time[1] * 1000 + math.floor(time[2] / 1000) + tonumber(ARGV[3])
 if redis.call('HLEN', KEYS[1]) < tonumber(ARGV[4]) then
   redis.call('HSET', KEYS[1], ARGV[1], string.format('%.0f', ends) .. ' ' .. ARGV[2])
+  return 1
 end
-return 1
+return 0
 `);
 
 export function createSharedNodes(deps: SharedNodesDeps): SharedNodes {
@@ -88,7 +89,8 @@ export function createSharedNodes(deps: SharedNodesDeps): SharedNodes {
       else {
         const leftMs = Math.max(1, Math.ceil(penalty.endsAtMs - clock.nowMs()));
         const args = [field, String(penalty.refusals), String(leftMs), String(penaltiesMax)];
-        await link.run(publishScript, [penaltiesKey], args);
+        // A full list is not told more: what it does not hold stays this node's own.
+        if ((await link.run(publishScript, [penaltiesKey], args)) === 0) unsaid.delete(field);
       }
       waiting.beat = beats;
     } catch {
@@ -110,12 +112,17 @@ export function createSharedNodes(deps: SharedNodesDeps): SharedNodes {
       next.set(field, penalty);
       penalties.adopt(penalty);
     }
+    for (const [field, waiting] of unsaid) {
+      if (waiting.beat >= beat) continue;
+      unsaid.delete(field);
+      if (waiting.penalty !== undefined) told.set(field, waiting.penalty);
+    }
+    // What Redis held, and holds no longer before its time, somebody cleared.
     for (const [field, { kind, key, endsAtMs }] of told) {
       if (next.has(field) || unsaid.has(field) || endsAtMs <= clock.nowMs()) continue;
       penalties.forget(kind, key);
     }
     told = next;
-    for (const [field, waiting] of unsaid) if (waiting.beat < beat) unsaid.delete(field);
   }
 
   function noteState(isUp: boolean, reason?: string): void {
