@@ -16,6 +16,8 @@ export type BucketName =
 
 export interface NamedLimit extends BucketLimit {
   readonly name: BucketName;
+  /** The quota as a `RateLimit-Policy` item, written once: `"client";q=60;w=60`. */
+  readonly policy: string;
 }
 
 export interface Charge {
@@ -32,7 +34,6 @@ export interface LimitState {
   readonly remaining: number;
   /** Seconds until the bucket is full again. */
   readonly resetSeconds: number;
-  /** The quota as a `RateLimit-Policy` item: `"client";q=60;w=60`. */
   readonly policy: string;
 }
 
@@ -40,18 +41,21 @@ export type LimitVerdict =
   | { readonly allowed: true; readonly state: LimitState | undefined }
   | { readonly allowed: false; readonly state: LimitState; readonly fault: Fault };
 
+export function namedLimit(name: BucketName, capacity: number, perMinute: number): NamedLimit {
+  const windowSeconds = perMinute > 0 ? Math.ceil((capacity * 60) / perMinute) : 0;
+  return { name, capacity, perMinute, policy: `"${name}";q=${capacity};w=${windowSeconds}` };
+}
+
 export function costOf({ cost, limit }: Charge): number {
-  return Math.min(cost, limit.capacity);
+  return cost < limit.capacity ? cost : limit.capacity;
 }
 
 export function stateOf(limit: NamedLimit, tokens: number): LimitState {
-  const { name, capacity, perMinute } = limit;
-  const windowSeconds = perMinute > 0 ? Math.ceil((capacity * 60) / perMinute) : 0;
   return {
-    limit: capacity,
+    limit: limit.capacity,
     remaining: Math.floor(tokens),
-    resetSeconds: Math.ceil(waitMs(tokens, limit, capacity) / 1000),
-    policy: `"${name}";q=${capacity};w=${windowSeconds}`,
+    resetSeconds: Math.ceil(waitMs(tokens, limit, limit.capacity) / 1000),
+    policy: limit.policy,
   };
 }
 

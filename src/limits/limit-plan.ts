@@ -2,7 +2,7 @@
  * Which limits hold for whom: what is configured for everybody, under it a tier, under that a client's own
  * registration. A plan is made once for each registration and read by every call; the stages turn it into charges.
  */
-import type { BucketName, NamedLimit } from "./charge.ts";
+import { type BucketName, type NamedLimit, namedLimit } from "./charge.ts";
 
 /** Numbers that a tier or a registration may set; 0 = no such limit, where a word says so in the configuration. */
 export interface LimitSettings {
@@ -95,23 +95,23 @@ function buildPlan(holder: Holder, settings: LimitSettings): LimitPlan {
   const { requestsPerMinute, burst, toolRequestsPerMinute, toolBurst } = settings;
   return {
     own: [
-      { name: holder, capacity: burst, perMinute: requestsPerMinute },
+      namedLimit(holder, burst, requestsPerMinute),
       ...windows.filter((one) => one !== undefined),
     ],
     server: rate("server", settings.serverRequestsPerMinute, settings.serverBurst),
-    tool: { name: "tool", capacity: toolBurst, perMinute: toolRequestsPerMinute },
+    tool: namedLimit("tool", toolBurst, toolRequestsPerMinute),
     maxInFlight,
     requestBytesMax,
   };
 }
 
 function rate(name: BucketName, perMinute: number, burst: number): NamedLimit | undefined {
-  return perMinute === 0 ? undefined : { name, capacity: burst || perMinute, perMinute };
+  return perMinute === 0 ? undefined : namedLimit(name, burst || perMinute, perMinute);
 }
 
 /** So many in so many minutes: a bucket that holds them all and fills in that time. */
 function span(name: BucketName, requests: number, minutes: number): NamedLimit | undefined {
-  return requests === 0 ? undefined : { name, capacity: requests, perMinute: requests / minutes };
+  return requests === 0 ? undefined : namedLimit(name, requests, requests / minutes);
 }
 
 function lay(below: LimitSettings, above: Overrides | undefined): LimitSettings {

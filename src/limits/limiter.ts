@@ -24,8 +24,11 @@ export interface LimiterDeps {
 }
 
 export interface Limiter {
-  /** `state` is of the bucket with the fewest tokens left, or of the one that refuses. */
-  take(charges: readonly Charge[]): LimitVerdict;
+  /**
+   * `state` is of the bucket with the fewest tokens left, or of the one that refuses. `nowMs` is monotonic; a call's
+   * own beginning will do, and spares the clock.
+   */
+  take(charges: readonly Charge[], nowMs?: number): LimitVerdict;
   /** Puts back what was taken for a call that was refused after all. */
   giveBack(charges: readonly Charge[]): void;
   /** What another counter knows better: the bucket holds this many tokens now. */
@@ -66,8 +69,7 @@ export function createLimiter({ clock, metrics, keysMax = 50_000 }: LimiterDeps)
   }
 
   return {
-    take(charges) {
-      const nowMs = clock.monotonicMs();
+    take(charges, nowMs = clock.monotonicMs()) {
       let tightest: Charge | undefined;
       let fewest = Number.POSITIVE_INFINITY;
       for (let index = 0; index < charges.length; index += 1) {

@@ -24,10 +24,13 @@ export function createBucket(limit: BucketLimit, nowMs: number): Bucket {
 
 /** Takes tokens, one by default; false, and nothing taken, where there are too few. A lowered capacity applies at once. */
 export function takeToken(bucket: Bucket, limit: BucketLimit, nowMs: number, cost = 1): boolean {
-  const elapsedMs = Math.max(0, nowMs - bucket.updatedMs);
-  const filled = bucket.tokens + (elapsedMs * limit.perMinute) / minuteMs;
-  bucket.tokens = Math.min(limit.capacity, filled);
-  bucket.updatedMs = nowMs;
+  const elapsedMs = nowMs - bucket.updatedMs;
+  // Calls come with the time they began: one that began earlier must not make the next refill twice.
+  if (elapsedMs > 0) {
+    bucket.tokens += (elapsedMs * limit.perMinute) / minuteMs;
+    bucket.updatedMs = nowMs;
+  }
+  if (bucket.tokens > limit.capacity) bucket.tokens = limit.capacity;
   if (bucket.tokens < cost) return false;
   bucket.tokens -= cost;
   return true;

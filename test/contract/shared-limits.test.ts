@@ -4,7 +4,7 @@
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { systemClock } from "../../src/lib/clock.ts";
-import type { Charge } from "../../src/limits/charge.ts";
+import { type Charge, namedLimit } from "../../src/limits/charge.ts";
 import { createLimiter } from "../../src/limits/limiter.ts";
 import { createPenaltyBox } from "../../src/limits/penalty-box.ts";
 import { createRedisLink } from "../../src/limits/redis-link.ts";
@@ -28,7 +28,7 @@ function freshPrefix(): string {
 
 /** Refills so slowly that nothing comes back while a test runs. */
 function charge(capacity: number, key = "client:a", cost = 1): Charge {
-  return { limit: { name: "client", capacity, perMinute: 0.001 }, key, cost };
+  return { limit: namedLimit("client", capacity, 0.001), key, cost };
 }
 
 function startNode(prefix: string, nodeId: string, nodesAssumed = 1) {
@@ -98,7 +98,7 @@ describe("L06 while Redis answers", () => {
     await using node = startNode(freshPrefix(), "n");
     await node.nodes.beat();
     const wide = charge(10, "wide");
-    const narrow: Charge = { ...charge(2, "narrow"), limit: { ...charge(2).limit, name: "tool" } };
+    const narrow: Charge = { ...charge(2, "narrow"), limit: namedLimit("tool", 2, 0.001) };
     const both = () => node.take(wide, narrow);
     expect(await both()).toMatchObject({ allowed: true, state: { remaining: 1 } });
     expect(await both()).toMatchObject({ state: { policy: expect.stringContaining('"tool"') } });
@@ -117,11 +117,7 @@ describe("L06 while Redis answers", () => {
     const prefix = freshPrefix();
     await using node = startNode(prefix, "n");
     await node.nodes.beat();
-    const quick: Charge = {
-      limit: { name: "rule", capacity: 2, perMinute: 600 },
-      key: "who",
-      cost: 1,
-    };
+    const quick: Charge = { limit: namedLimit("rule", 2, 600), key: "who", cost: 1 };
     expect([await node.admitted(3, quick)]).toEqual([2]);
     await until("a token", async () => (await node.take(quick)).allowed);
     const keys = await redis.send("KEYS", `${prefix}:limit:*`);

@@ -5,7 +5,7 @@
  */
 import { createFault } from "../../errors/fault.ts";
 import type { Principal } from "../../identity/principal.ts";
-import { type Charge, type LimitVerdict, tighter } from "../../limits/charge.ts";
+import { type Charge, type LimitVerdict, namedLimit, tighter } from "../../limits/charge.ts";
 import type { Concurrency } from "../../limits/concurrency.ts";
 import type { LimitPlan, LimitPlans } from "../../limits/limit-plan.ts";
 import type { Limiter } from "../../limits/limiter.ts";
@@ -14,7 +14,6 @@ import type { RuleRateLimit } from "../../policy/rule.ts";
 import type { ServerSpec } from "../../servers/spec.ts";
 import { type Exchange, proceed, refuse, type Verdict } from "../exchange.ts";
 import type { Stage } from "../stage.ts";
-import { planOf } from "./rate-limit.ts";
 
 export interface QuotaDeps {
   readonly limiter: Limiter;
@@ -41,19 +40,8 @@ export function createQuotaStage(deps: QuotaDeps): Stage {
     return refuse(verdict.fault);
   }
 
-  /** The principal's own buckets, or the tier's that a rule puts in their place. */
-  function holdersCharges(x: Exchange, principal: Principal, tier: string | undefined) {
-    if (tier === undefined) return x.charges;
-    const plan = limitPlans.ofTier(tier);
-    if (plan === undefined) return undefined;
-    const key = `${tier} ${principal.id}`;
-    const own = plan.own.map((limit): Charge => ({ limit, key, cost: 1 }));
-    return [...own, ...x.charges.filter(({ limit }) => limit.name === "tenant")];
-  }
-
-  function placeInTier(x: Exchange, principal: Principal, tier: string): Verdict {
-    const most = limitPlans.ofTier(tier)?.maxInFlight;
-    const admission = deps.tierPlaces.enter(`${tier} ${principal.id}`, most);
+  function placeInTier(x: Exchange, key: string, most: number): Verdict {
+    const admission = deps.tierPlaces.enter(key, most);
     if (!admission.allowed) return refuse(admission.fault);
     const { release } = x;
     x.release = () => {
@@ -67,20 +55,20 @@ export function createQuotaStage(deps: QuotaDeps): Stage {
     name: "quota",
     enter(x: Exchange): Verdict | Promise<Verdict> {
       const { principal } = x;
-      if (principal === undefined) return refuse(createFault("internal", "Internal error"));
       const tier = x.decision?.obligations?.rateTier;
-      const holder = holdersCharges(x, principal, tier);
-      if (holder === undefined) return refuse(createFault("internal", "Internal error"));
+      const plan = tier === undefined ? x.limitPlan : limitPlans.ofTier(tier);
+      // A tier that is not configured was refused when it was written; were one here, nothing would bound its calls.
+      if (principal === undefined || plan === undefined) {
+        return refuse(createFault("internal", "Internal error"));
+      }
+      const holder = holdersCharges(x, principal, plan, tier);
       if (tier !== undefined) {
-        const placed = placeInTier(x, principal, tier);
+        const placed = placeInTier(x, `${tier} ${principal.id}`, plan.maxInFlight);
         if (placed.kind !== "proceed") return placed;
         limiter.giveBack(x.charges);
         x.limit = undefined;
         x.charges = [];
       }
-      const plan =
-        (tier === undefined ? undefined : limitPlans.ofTier(tier)) ??
-        planOf(limitPlans, principal, x.snapshot);
       const cost = costOfCall(x);
       const targets = targetCharges(x, principal, plan, cost);
       if (sharedLimiter !== undefined) {
@@ -89,14 +77,26 @@ export function createQuotaStage(deps: QuotaDeps): Stage {
       }
       // What was paid on the way in is paid: of a dear call the rest is due, of a tier everything.
       const paid = tier === undefined ? 1 : 0;
-      if (cost === paid) return settle(x, limiter.take(targets));
+      if (cost === paid) return settle(x, limiter.take(targets, x.startedMonotonicMs));
       const rest = holder.map((charge) => ({
         ...charge,
         cost: Math.min(cost, charge.limit.capacity) - paid,
       }));
-      return settle(x, limiter.take([...rest, ...targets]));
+      return settle(x, limiter.take([...rest, ...targets], x.startedMonotonicMs));
     },
   };
+}
+
+/** The principal's own buckets, or the tier's that a rule puts in their place; its tenant's either way. */
+function holdersCharges(
+  { charges }: Exchange,
+  { id }: Principal,
+  plan: LimitPlan,
+  tier: string | undefined,
+): readonly Charge[] {
+  if (tier === undefined) return charges;
+  const own = plan.own.map((limit): Charge => ({ limit, key: `${tier} ${id}`, cost: 1 }));
+  return [...own, ...charges.filter(({ limit }) => limit.name === "tenant")];
 }
 
 function targetCharges(
@@ -109,23 +109,25 @@ function targetCharges(
   const charges: Charge[] = [];
   const { id } = principal;
   if (resolved !== undefined) {
-    const key = `${id.length} ${id}${resolved.server}`;
-    if (plan.server !== undefined) charges.push({ limit: plan.server, key, cost });
+    const { server, name } = resolved;
+    if (plan.server !== undefined) {
+      charges.push({ limit: plan.server, key: `${id.length} ${id}${server}`, cost });
+    }
     if (x.method?.target === "tool") {
-      const tool = resolved.name.length > toolLengthMax ? "" : resolved.name;
-      charges.push({ limit: plan.tool, key: `${key}__${tool}`, cost });
+      const tool = name.length > toolLengthMax ? "" : name;
+      charges.push({ limit: plan.tool, key: `${id.length} ${id}${server}__${tool}`, cost });
     }
   }
-  for (const limit of decision?.obligations?.rateLimits ?? []) charges.push(ruleCharge(limit, id));
+  const rateLimits = decision?.obligations?.rateLimits;
+  if (rateLimits !== undefined) for (const one of rateLimits) charges.push(ruleCharge(one, id));
   return charges;
 }
 
 /** Counted in requests, whatever they cost. */
 function ruleCharge({ rule, requests, windowSeconds }: RuleRateLimit, id: string): Charge {
-  const perMinute = (requests * 60) / windowSeconds;
+  const limit = namedLimit("rule", requests, (requests * 60) / windowSeconds);
   // The numbers are in the key: a rule that was changed starts anew.
-  const key = `${rule} ${requests} ${windowSeconds} ${id}`;
-  return { limit: { name: "rule", capacity: requests, perMinute }, key, cost: 1 };
+  return { limit, key: `${rule} ${requests} ${windowSeconds} ${id}`, cost: 1 };
 }
 
 const costsOf = new WeakMap<ServerSpec, ReadonlyMap<string, number>>();

@@ -50,12 +50,13 @@ export function createRateLimitStage(deps: RateLimitDeps): Stage {
       const putAside = penalties.check("principal", principal.id);
       if (putAside !== undefined) return refuse(putAside);
       const plan = planOf(limitPlans, principal, x.snapshot);
+      x.limitPlan = plan;
       if (x.incoming.bodyBytes > plan.requestBytesMax) {
         const message = `Payload too large: this client may send at most ${plan.requestBytesMax} bytes`;
         return refuse(createFault("payload-too-large", message));
       }
       const charges = ownCharges(limitPlans, plan, principal);
-      const taken = limiter.take(charges);
+      const taken = limiter.take(charges, x.startedMonotonicMs);
       x.limit = taken.state;
       if (!taken.allowed) return refuse(taken.fault);
       x.charges = charges;
@@ -72,7 +73,7 @@ export function createRateLimitStage(deps: RateLimitDeps): Stage {
 }
 
 /** What holds for a principal: its client's registration, the tier that names, the defaults. */
-export function planOf(plans: LimitPlans, principal: Principal, snapshot: Snapshot): LimitPlan {
+function planOf(plans: LimitPlans, principal: Principal, snapshot: Snapshot): LimitPlan {
   const { kind, clientId } = principal;
   const own = clientId === undefined ? undefined : snapshot.clients.get(clientId)?.limits;
   return plans.of(kind === "user" ? "user" : "client", own);
@@ -80,7 +81,8 @@ export function planOf(plans: LimitPlans, principal: Principal, snapshot: Snapsh
 
 function ownCharges(plans: LimitPlans, plan: LimitPlan, principal: Principal): readonly Charge[] {
   const { id, tenant } = principal;
-  const charges = plan.own.map((limit): Charge => ({ limit, key: id, cost: 1 }));
+  const charges: Charge[] = [];
+  for (const limit of plan.own) charges.push({ limit, key: id, cost: 1 });
   if (plans.tenant !== undefined && tenant !== undefined) {
     charges.push({ limit: plans.tenant, key: tenant, cost: 1 });
   }

@@ -1,6 +1,7 @@
 /** Which limits hold for whom: defaults, tiers, registrations; and names the configuration does not have. */
 import { describe, expect, test } from "bun:test";
 import { GatewayError } from "../../../src/errors/fault.ts";
+import { namedLimit } from "../../../src/limits/charge.ts";
 import { needKnownTiers } from "../../../src/limits/known-tiers.ts";
 import { createLimitPlans, type OwnLimits } from "../../../src/limits/limit-plan.ts";
 import type { PolicyInput } from "../../../src/policy/rule.ts";
@@ -27,30 +28,30 @@ const plans = createLimitPlans({ defaults, tiers, tenantRequestsPerMinute: 500 }
 describe("L10 tiers and windows", () => {
   test("without any, one bucket of the caller and one of the tool", () => {
     expect(plans.of("user", undefined)).toEqual({
-      own: [{ name: "user", capacity: 120, perMinute: 60 }],
+      own: [namedLimit("user", 120, 60)],
       server: undefined,
-      tool: { name: "tool", capacity: 20, perMinute: 10 },
+      tool: namedLimit("tool", 20, 10),
       maxInFlight: 4,
       requestBytesMax: 1000,
     });
-    expect(plans.tenant).toEqual({ name: "tenant", capacity: 500, perMinute: 500 });
+    expect(plans.tenant).toEqual(namedLimit("tenant", 500, 500));
     expect(createLimitPlans({ defaults, tiers: {} }).tenant).toBeUndefined();
   });
 
   test("a tier's windows each have a bucket that holds as many and fills in that time", () => {
     expect(plans.of("client", { tier: "free" }).own).toEqual([
-      { name: "client", capacity: 120, perMinute: 60 },
-      { name: "client-10s", capacity: 10, perMinute: 60 },
-      { name: "client-hour", capacity: 1000, perMinute: 1000 / 60 },
-      { name: "client-day", capacity: 10_000, perMinute: 10_000 / 1440 },
+      namedLimit("client", 120, 60),
+      namedLimit("client-10s", 10, 60),
+      namedLimit("client-hour", 1000, 1000 / 60),
+      namedLimit("client-day", 10_000, 10_000 / 1440),
     ]);
   });
 
   test("a registration's own numbers come before its tier's, the tier's before the defaults", () => {
     const own: OwnLimits = { tier: "gold", burst: 7, serverBurst: 5 };
     const plan = plans.of("client", own);
-    expect(plan.own).toEqual([{ name: "client", capacity: 7, perMinute: 300 }]);
-    expect(plan.server).toEqual({ name: "server", capacity: 5, perMinute: 50 });
+    expect(plan.own).toEqual([namedLimit("client", 7, 300)]);
+    expect(plan.server).toEqual(namedLimit("server", 5, 50));
     expect([plan.maxInFlight, plan.requestBytesMax]).toEqual([99, 1000]);
     expect(plans.of("client", own)).toBe(plan);
     expect(plans.of("user", own).own[0]?.name).toBe("user");
@@ -58,7 +59,7 @@ describe("L10 tiers and windows", () => {
   });
 
   test("a rule's tier is the same plan under a name of its own", () => {
-    expect(plans.ofTier("gold")?.own).toEqual([{ name: "tier", capacity: 120, perMinute: 300 }]);
+    expect(plans.ofTier("gold")?.own).toEqual([namedLimit("tier", 120, 300)]);
     expect(plans.ofTier("silver")).toBeUndefined();
   });
 });

@@ -1,6 +1,6 @@
 /** Buckets of callers and their targets: full at the start, refilled steadily, all of a call's or none, bounded. */
 import { describe, expect, test } from "bun:test";
-import type { BucketName, Charge } from "../../../src/limits/charge.ts";
+import { type BucketName, type Charge, namedLimit } from "../../../src/limits/charge.ts";
 import { createLimiter } from "../../../src/limits/limiter.ts";
 
 function charge(
@@ -9,7 +9,8 @@ function charge(
   more: Partial<Charge["limit"]> = {},
   cost = 1,
 ): Charge {
-  return { limit: { name, capacity: 3, perMinute: 60, ...more }, key, cost };
+  const { capacity = 3, perMinute = 60 } = more;
+  return { limit: namedLimit(name, capacity, perMinute), key, cost };
 }
 
 function setUp(keysMax?: number) {
