@@ -12,7 +12,14 @@ import { modernCall } from "../support/modern-agent.ts";
 import { allRecords, registerClient, registerHttpServer } from "../support/operator.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
 import { startTinyServer, type TinyServer } from "../support/tiny-server.ts";
-import { callText, eraOf, mustOpenWire, transports, type Wire } from "../support/wires.ts";
+import {
+  callText,
+  eraOf,
+  mustOpenWire,
+  openWire,
+  transports,
+  type Wire,
+} from "../support/wires.ts";
 
 const limits = {
   tiers: { free: { requests_per_hour: 3 }, one_at_a_time: { max_in_flight: 1 } },
@@ -188,6 +195,33 @@ describe("L08 the line before the places", () => {
     expect((await first).status).toBe(200);
     expect((await echo(token)).status).toBe(200);
     expect(tiny.texts).not.toContain("left the line");
+  });
+});
+
+test("L09 OV-04: before anybody is authenticated, one source is capped over all transports, and put aside", async () => {
+  const own = {
+    source_requests_per_minute: 20,
+    penalty_after_refusals: 30,
+    failed_auth_per_minute: 999,
+  };
+  await using small = await startGateway({ config: { limits: own } });
+  const statuses: (number | undefined)[] = [];
+  for (let round = 0; round < 15; round += 1) {
+    for (const transport of transports) {
+      const place = { base: small.agents, scope: "all", token: "mcpgw_guessed" };
+      const opening = await openWire(transport, place);
+      const answer =
+        "wire" in opening ? await opening.wire.send(callText("modern")) : opening.refusal;
+      statuses.push(answer.status);
+    }
+  }
+  const guesses = statuses.filter((status) => status === 401).length;
+  expect(guesses).toBeGreaterThanOrEqual(20);
+  expect(guesses).toBeLessThanOrEqual(24);
+  expect(statuses.filter((status) => status === 429)).toHaveLength(statuses.length - guesses);
+  await using operator = createAdminClient(small);
+  expect(await operator.call("LimitService", "ListPenalties")).toMatchObject({
+    penalties: [{ kind: "PENALTY_KIND_SOURCE", key: "127.0.0.1", refusals: 30 }],
   });
 });
 
