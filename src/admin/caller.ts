@@ -10,6 +10,8 @@ export type OperatorRole = (typeof operatorRoles)[number];
 export interface Operator {
   readonly name: string;
   readonly roles: readonly OperatorRole[];
+  /** Undefined = of all tenants; else everything but this tenant's own looks unknown. */
+  readonly tenant?: string | undefined;
 }
 
 /** An operator in the middle of one RPC. */

@@ -103,8 +103,8 @@ function createServices(parts: Parts, runtime: Runtime) {
         const { entriesMax, bytesMax } = config.cache;
         return { ...cache.statistics(), entriesMax, bytesMax };
       },
-      purgeCache: ({ server, tool, principal }) =>
-        cache.purge({ server, target: tool, principalId: principal }),
+      purgeCache: ({ server, tool, principal, tenant }) =>
+        cache.purge({ server, target: tool, principalId: principal, tenant }),
     }),
     SystemService: createSystemService({
       current,
@@ -130,6 +130,7 @@ function listSessions(runtime: Runtime) {
     id: session.id,
     clientId: session.clientId,
     principal: session.principalId,
+    tenant: session.tenant,
     binding: session.binding,
     scope: session.scope,
     openedAtMs: session.startedAtMs,

@@ -40,6 +40,9 @@ const operator = z
       .optional()
       .describe("SHA-256 of the operator's bearer token, in hex."),
     certificate_common_name: text("Common name of the operator's client certificate.").optional(),
+    tenant: text("The only tenant whose resources and records the operator sees; unset = all.")
+      .regex(/^\P{Cc}{1,256}$/u, "1 to 256 characters without control characters")
+      .optional(),
   })
   .refine(
     (one) => one.token_sha256 !== undefined || one.certificate_common_name !== undefined,

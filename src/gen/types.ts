@@ -33,6 +33,7 @@ export interface RecordFilter {
   readonly data_class: string;
   readonly from_ms?: number | undefined;
   readonly until_ms?: number | undefined;
+  readonly tenant: string;
 }
 
 export interface AuditRecord {
@@ -55,6 +56,7 @@ export interface AuditRecord {
   readonly session: string;
   readonly correlation_id: string;
   readonly data_class: string;
+  readonly tenant: string;
 }
 
 export interface QueryRecordsRequest {
@@ -140,6 +142,7 @@ export interface PurgeRequest {
   readonly tool: string;
   readonly principal: string;
   readonly all: boolean;
+  readonly tenant: string;
 }
 
 export interface PurgeResponse {
@@ -204,6 +207,7 @@ export interface Session {
   readonly scope: string;
   readonly opened_at_ms: number;
   readonly last_used_at_ms: number;
+  readonly tenant: string;
 }
 
 export interface RegisterClientRequest {
@@ -483,6 +487,7 @@ export interface UpdateRoleResponse {
 
 export interface GetRoleRequest {
   readonly name: string;
+  readonly tenant: string;
 }
 
 export interface GetRoleResponse {
@@ -502,6 +507,7 @@ export interface ListRolesResponse {
 
 export interface DeleteRoleRequest {
   readonly name: string;
+  readonly tenant: string;
   readonly expected_state_revision: number;
   readonly validate_only: boolean;
 }
@@ -534,6 +540,7 @@ export interface UpdateBindingResponse {
 
 export interface GetBindingRequest {
   readonly name: string;
+  readonly tenant: string;
 }
 
 export interface GetBindingResponse {
@@ -553,6 +560,7 @@ export interface ListBindingsResponse {
 
 export interface DeleteBindingRequest {
   readonly name: string;
+  readonly tenant: string;
   readonly expected_state_revision: number;
   readonly validate_only: boolean;
 }
@@ -585,6 +593,7 @@ export interface UpdateRuleResponse {
 
 export interface GetRuleRequest {
   readonly name: string;
+  readonly tenant: string;
 }
 
 export interface GetRuleResponse {
@@ -604,6 +613,7 @@ export interface ListRulesResponse {
 
 export interface DeleteRuleRequest {
   readonly name: string;
+  readonly tenant: string;
   readonly expected_state_revision: number;
   readonly validate_only: boolean;
 }
@@ -620,6 +630,7 @@ export interface ExplainRequest {
   readonly subject: string;
   readonly roles: readonly string[];
   readonly groups: readonly string[];
+  readonly tenant: string;
 }
 
 export interface ExplainResponse {
@@ -663,6 +674,7 @@ export interface RetentionRule {
   readonly priority: number;
   readonly enabled?: boolean | undefined;
   readonly metadata?: ResourceMetadata | null | undefined;
+  readonly tenant: string;
 }
 
 export interface RetentionServiceCreateRuleRequest {

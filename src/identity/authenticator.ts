@@ -30,6 +30,8 @@ export interface DirectoryClient {
   readonly id: string;
   readonly enabled: boolean;
   readonly roles: readonly string[];
+  /** Its principals are of this tenant; undefined = of none, or of the one that their tokens name. */
+  readonly tenant?: string | undefined;
 }
 
 export interface AuthenticatorDeps {
@@ -109,6 +111,7 @@ export function createAuthenticator(deps: AuthenticatorDeps): Authenticator {
     const { clientId } = verified.claims;
     const client = clientId === undefined ? undefined : directory.clients.get(clientId);
     if (client?.enabled === false) return refuse("client-disabled");
+    if (!isOfTenant(verified, client)) return refuse("client-tenant");
     const principal = principals.ofJwt(verified, client, digest);
     verifiedOf.set(principal, verified);
     return principal;
@@ -159,10 +162,13 @@ export function createAuthenticator(deps: AuthenticatorDeps): Authenticator {
     const client = clientId === undefined ? undefined : directory.clients.get(clientId);
     if (principal.kind === "client") {
       const token = directory.tokens.get(principal.credentialDigest);
-      return token?.clientId === clientId && client?.enabled === true;
+      if (token?.clientId !== clientId || client?.enabled !== true) return false;
+      // What was opened as one tenant's does not go on as another's.
+      return client.tenant === principal.tenant;
     }
     const verified = verifiedOf.get(principal);
     if (verified === undefined || client?.enabled === false) return false;
+    if (tenantOf(verified, client) !== principal.tenant) return false;
     return jwt?.recheck(verified) === undefined;
   }
 
@@ -209,13 +215,14 @@ function createPrincipals() {
         kind: "client",
         id: `client:${client.id}`,
         clientId: client.id,
+        tenant: client.tenant,
         roles: client.roles,
         expiresAtMs: token.expiresAtMs,
         credentialDigest: token.digest,
       })),
     ofJwt: (verified: VerifiedJwt, client: DirectoryClient | undefined, digest: string) =>
       once(verified, client, () => {
-        const { issuer, subject, clientId, tenant, roles, groups, expiresAtMs } = verified.claims;
+        const { issuer, subject, clientId, roles, groups, expiresAtMs } = verified.claims;
         return {
           ...anonymous,
           kind: "user",
@@ -223,7 +230,7 @@ function createPrincipals() {
           clientId,
           subject,
           issuer,
-          tenant,
+          tenant: tenantOf(verified, client),
           roles: [...new Set([...roles, ...(client?.roles ?? [])])],
           groups,
           expiresAtMs,
@@ -231,6 +238,17 @@ function createPrincipals() {
         };
       }),
   };
+}
+
+/** A token that names another tenant than its client's is no token of that client. */
+function isOfTenant({ claims }: VerifiedJwt, client: DirectoryClient | undefined): boolean {
+  if (claims.tenant === undefined || client?.tenant === undefined) return true;
+  return claims.tenant === client.tenant;
+}
+
+/** Of a client without a tenant, such as an application that tenants share, the token says whose its user is. */
+function tenantOf({ claims }: VerifiedJwt, client: DirectoryClient | undefined) {
+  return client?.tenant ?? claims.tenant;
 }
 
 /** The map already found the digest; comparing again in constant time keeps timing out of the answer. */

@@ -48,6 +48,8 @@ function callFacts(x: Exchange): RecordDraft["facts"] {
     binding: x.incoming.binding,
     revision: x.incoming.revision,
     scope: x.incoming.scope,
+    tenant: x.principal?.tenant,
+    workspace: x.principal?.workspace,
     method: x.request?.method.slice(0, 128) ?? x.incoming.message.kind,
     server: x.resolved?.server,
     dataClass: dataClassOf(x),

@@ -49,7 +49,9 @@ export const scopeName: Shape<string> = (value, path) => {
 
 const description = text(4096);
 /** As a token's claim or a client's registration says it; compared whole, never joined to anything. */
-const tenant = optional(text(256, 1));
+const tenant = optional(
+  matching(/^\P{Cc}{1,256}$/u, 256, "1 to 256 characters without control characters"),
+);
 const targetName = text(512, 1);
 /** `server__name`, `server__*` or `*`: a wildcard stands for a whole segment only. */
 const grant = matching(
@@ -247,6 +249,7 @@ export const ruleShape = object<RuleResource>({
 
 export const retentionRuleShape = object<RetentionRuleResource>({
   id: resourceName,
+  tenant,
   description,
   policyType: oneOf(["time_based"]),
   action: oneOf(["delete", "retain"]),

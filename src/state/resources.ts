@@ -17,6 +17,13 @@ export const resourceKinds = [
 ] as const;
 export type ResourceKind = (typeof resourceKinds)[number];
 
+/**
+ * Kinds whose names are unique within a tenant: policy, which tenants write side by side. Clients, servers and virtual
+ * servers are named in URLs, in credentials and in principal ids, where no tenant stands beside the name, so theirs are
+ * unique everywhere and the tenant is a field; tokens and retention rules follow them.
+ */
+export const tenantKinds: ReadonlySet<ResourceKind> = new Set(["role", "binding", "rule"]);
+
 export interface ClientLimits {
   /** Name of a tier of the configuration, which holds where the members below say nothing. */
   readonly tier: string;
@@ -104,6 +111,8 @@ export type RuleResource = Rule;
 
 export interface RetentionRuleResource {
   readonly id: string;
+  /** Undefined = for the records of every tenant, and of none. */
+  readonly tenant?: string | undefined;
   readonly description: string;
   readonly policyType: "time_based";
   readonly action: "delete" | "retain";

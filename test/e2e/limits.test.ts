@@ -157,6 +157,39 @@ describe("L10 tiers", () => {
   });
 });
 
+describe("L10 L13 what rules say of limits", () => {
+  const require = (name: string, principal: string, obligations: object) =>
+    admin.call("PolicyService", "CreateRule", {
+      rule: { name, effect: "RULE_EFFECT_REQUIRE", condition: { principal }, obligations },
+    });
+
+  test("L13: a rule's own limit is counted by rule and caller, and told like any other", async () => {
+    const token = await register("ruled", {});
+    const other = await register("unruled", {});
+    const rate_limit = { requests: 2, window_seconds: 3600 };
+    await require("twice-an-hour", "client:ruled", { rate_limit });
+    const statuses = [];
+    for (let call = 0; call < 3; call += 1) statuses.push((await echo(token)).status);
+    expect(statuses).toEqual([200, 200, 429]);
+    const refused = await echo(token);
+    expect(refused.headers.get("ratelimit-policy")).toBe('"rule";q=2;w=3600');
+    expect(refused.error).toMatchObject({ code: 42901, message: "Rate limited by the rule limit" });
+    expect((await echo(other)).status).toBe(200);
+  });
+
+  test("L10: a rule's tier holds in place of the caller's own; an unknown one is refused when written", async () => {
+    const token = await register("tiered", {});
+    await require("as-free", "client:tiered", { rate_tier: "free" });
+    const statuses = [];
+    for (let call = 0; call < 4; call += 1) statuses.push((await echo(token)).status);
+    expect(statuses).toEqual([200, 200, 200, 429]);
+    const failure = await require("as-royal", "client:tiered", { rate_tier: "royal" }).catch(
+      (error) => error.message,
+    );
+    expect(failure).toContain('rule "as-royal": obligations.rateTier');
+  });
+});
+
 describe("L08 the line before the places", () => {
   test("calls beyond the cap wait their turn; beyond the line they are refused", async () => {
     const token = await register("queued", { tier: "one_at_a_time" });

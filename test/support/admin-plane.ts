@@ -26,8 +26,8 @@ import {
   createAdminServer,
 } from "../../src/admin/server.ts";
 import { createAuditService } from "../../src/admin/services/audit-service.ts";
-import { createCacheService } from "../../src/admin/services/cache-service.ts";
-import { createClientService } from "../../src/admin/services/client-service.ts";
+import { createCacheService, type PurgeFilter } from "../../src/admin/services/cache-service.ts";
+import { createClientService, type SessionFacts } from "../../src/admin/services/client-service.ts";
 import { createLimitService } from "../../src/admin/services/limit-service.ts";
 import { createPolicyService } from "../../src/admin/services/policy-service.ts";
 import { createRetentionService } from "../../src/admin/services/retention-service.ts";
@@ -61,6 +61,8 @@ export interface AdminPlane extends AsyncDisposable {
   readonly records: RecordDraft[];
   readonly events: string[];
   readonly rows: AuditRow[];
+  /** What was asked of the cache. */
+  readonly purges: PurgeFilter[];
   /** Sends a row to every TailRecords. */
   emit(row: AuditRow): void;
   tails(): number;
@@ -70,6 +72,10 @@ export interface AdminPlane extends AsyncDisposable {
 export interface AdminPlaneOptions {
   readonly rows?: readonly AuditRow[];
   readonly operators?: readonly OperatorEntry[];
+  /** Open sessions; ended ones go. */
+  readonly sessions?: readonly SessionFacts[];
+  /** What servers get that do not say; true where left out. */
+  readonly allowPrivateNetwork?: boolean;
   readonly appendFails?: (draft: RecordDraft) => boolean;
   /** Awaited before GetStatus answers. */
   readonly beforeStatus?: () => Promise<void>;
@@ -86,6 +92,8 @@ export async function startAdminPlane(options: AdminPlaneOptions = {}): Promise<
   const records: RecordDraft[] = [];
   const events: string[] = [];
   const rows = [...(options.rows ?? [])];
+  const purges: PurgeFilter[] = [];
+  const sessions = new Map((options.sessions ?? [ciSession]).map((one) => [one.id, one]));
   const listeners = new Set<(row: AuditRow) => void>();
   const state = changeState({ store, current, compile: compilePolicy, clock: systemClock });
   const penalties = createPenaltyBox({
@@ -104,18 +112,8 @@ export async function startAdminPlane(options: AdminPlaneOptions = {}): Promise<
       clock: systemClock,
       tokenDigest: digestOfToken,
       tokenKeyId: "0".repeat(16),
-      listSessions: () => [
-        {
-          id: "s1",
-          clientId: "ci",
-          principal: "client:ci",
-          binding: "http",
-          scope: "all",
-          openedAtMs: 1,
-          lastUsedAtMs: 2,
-        },
-      ],
-      endSession: (id) => id === "s1",
+      listSessions: () => [...sessions.values()],
+      endSession: (id) => sessions.delete(id),
     }),
     ServerService: createServerService({
       state,
@@ -125,7 +123,7 @@ export async function startAdminPlane(options: AdminPlaneOptions = {}): Promise<
         responseBytesMax: 8_388_608,
         maxInFlight: 256,
         listTtlMs: 5_000,
-        allowPrivateNetwork: true,
+        allowPrivateNetwork: options.allowPrivateNetwork ?? true,
       },
       checkTransport,
       listTools: async () => new Map([["add", { name: "add", text: '{"name":"add"}' }]]),
@@ -163,7 +161,10 @@ export async function startAdminPlane(options: AdminPlaneOptions = {}): Promise<
         misses: 6,
         bindingFailures: 0,
       }),
-      purgeCache: () => 7,
+      purgeCache: (filter) => {
+        purges.push(filter);
+        return 7;
+      },
     }),
     SystemService: createSystemService({
       current,
@@ -221,6 +222,7 @@ export async function startAdminPlane(options: AdminPlaneOptions = {}): Promise<
     records,
     events,
     rows,
+    purges,
     emit: (row) => {
       for (const listener of listeners) listener(row);
     },
@@ -340,6 +342,17 @@ export function createAdminClient(
     close: () => client.close(),
   };
 }
+
+const ciSession: SessionFacts = {
+  id: "s1",
+  clientId: "ci",
+  principal: "client:ci",
+  tenant: undefined,
+  binding: "http",
+  scope: "all",
+  openedAtMs: 1,
+  lastUsedAtMs: 2,
+};
 
 function statusOf(name: string) {
   return {

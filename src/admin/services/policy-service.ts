@@ -19,6 +19,7 @@ import {
   toRuleResource,
 } from "../convert/policy.ts";
 import { createResourceCrud } from "../resource-crud.ts";
+import { isOwn, needTenant, notThere } from "../tenants.ts";
 
 export interface PolicyServiceDeps {
   readonly state: StateWriter;
@@ -45,10 +46,11 @@ export function createPolicyService({ state, current }: PolicyServiceDeps): Poli
     ...roleRpcs(state),
     ...bindingRpcs(state),
     ...ruleRpcs(state),
-    async explain(request) {
+    async explain(request, caller) {
       const snapshot = current.get();
       const question = toQuestion(request);
-      const asker = toAsker(request, snapshot);
+      const asker = toAsker(request, snapshot, caller);
+      needServerInSight(request.server, snapshot, caller);
       const { decision, roles, deniedBy, grantedBy } = explain(
         snapshot.policyInput,
         asker,
@@ -82,9 +84,11 @@ function roleRpcs(state: StateWriter): Rpcs<"Role"> {
       const { message, state_revision } = await roles.create(role, request, caller);
       return { role: message, state_revision };
     },
-    getRole: async ({ name }) => ({ role: await roles.get(name) }),
-    async listRoles(request) {
-      const { messages, ...page } = await roles.list(request);
+    getRole: async ({ name, tenant }, caller) => ({
+      role: await roles.get(name, caller, tenant),
+    }),
+    async listRoles(request, caller) {
+      const { messages, ...page } = await roles.list(request, caller);
       return { roles: messages, ...page };
     },
     async updateRole(request, caller) {
@@ -92,7 +96,7 @@ function roleRpcs(state: StateWriter): Rpcs<"Role"> {
       const { message, state_revision } = await roles.update(role, request, caller);
       return { role: message, state_revision };
     },
-    deleteRole: (request, caller) => roles.delete(request.name, request, caller),
+    deleteRole: (request, caller) => roles.delete(request.name, request, caller, request.tenant),
   };
 }
 
@@ -111,9 +115,11 @@ function bindingRpcs(state: StateWriter): Rpcs<"Binding"> {
       const { message, state_revision } = await bindings.create(binding, request, caller);
       return { binding: message, state_revision };
     },
-    getBinding: async ({ name }) => ({ binding: await bindings.get(name) }),
-    async listBindings(request) {
-      const { messages, ...page } = await bindings.list(request);
+    getBinding: async ({ name, tenant }, caller) => ({
+      binding: await bindings.get(name, caller, tenant),
+    }),
+    async listBindings(request, caller) {
+      const { messages, ...page } = await bindings.list(request, caller);
       return { bindings: messages, ...page };
     },
     async updateBinding(request, caller) {
@@ -121,7 +127,8 @@ function bindingRpcs(state: StateWriter): Rpcs<"Binding"> {
       const { message, state_revision } = await bindings.update(binding, request, caller);
       return { binding: message, state_revision };
     },
-    deleteBinding: (request, caller) => bindings.delete(request.name, request, caller),
+    deleteBinding: (request, caller) =>
+      bindings.delete(request.name, request, caller, request.tenant),
   };
 }
 
@@ -140,9 +147,11 @@ function ruleRpcs(state: StateWriter): Rpcs<"Rule"> {
       const { message, state_revision } = await rules.create(rule, request, caller);
       return { rule: message, state_revision };
     },
-    getRule: async ({ name }) => ({ rule: await rules.get(name) }),
-    async listRules(request) {
-      const { messages, ...page } = await rules.list(request);
+    getRule: async ({ name, tenant }, caller) => ({
+      rule: await rules.get(name, caller, tenant),
+    }),
+    async listRules(request, caller) {
+      const { messages, ...page } = await rules.list(request, caller);
       return { rules: messages, ...page };
     },
     async updateRule(request, caller) {
@@ -150,7 +159,7 @@ function ruleRpcs(state: StateWriter): Rpcs<"Rule"> {
       const { message, state_revision } = await rules.update(rule, request, caller);
       return { rule: message, state_revision };
     },
-    deleteRule: (request, caller) => rules.delete(request.name, request, caller),
+    deleteRule: (request, caller) => rules.delete(request.name, request, caller, request.tenant),
   };
 }
 
@@ -163,21 +172,32 @@ function toQuestion({ server, target, action }: ExplainRequest): Question {
   return { server, target, action: asked, kind: targetKinds[asked] };
 }
 
+/** To an operator of a tenant, another tenant's server is as unknown as one that is not there. */
+function needServerInSight(name: string, { policyInput }: Snapshot, caller: Caller): void {
+  if (caller.tenant === undefined) return;
+  const server = policyInput.servers?.find((one) => one.name === name);
+  const isInSight = server && (server.tenant === undefined || server.tenant === caller.tenant);
+  if (!isInSight) throw notThere("server", name, server !== undefined);
+}
+
 /** A registered client brings its own roles, as it would when it calls. */
-function toAsker(request: ExplainRequest, snapshot: Snapshot): Asker {
+function toAsker(request: ExplainRequest, snapshot: Snapshot, caller: Caller): Asker {
   const { principal, subject, roles, groups } = request;
   if (principal === "") throw new GatewayError("invalid-params", "principal: must be set");
   if (!principal.startsWith(clientPrincipal)) {
-    return { id: principal, clientId: undefined, subject: subject || undefined, roles, groups };
+    const tenant = needTenant(caller, request.tenant);
+    const asked = { clientId: undefined, subject: subject || undefined, roles, groups, tenant };
+    return { id: principal, ...asked };
   }
   const clientId = principal.slice(clientPrincipal.length);
   const client = snapshot.clients.get(clientId);
-  if (client === undefined) {
-    throw new GatewayError("resource-not-found", `There is no client "${clientId.slice(0, 64)}"`);
+  if (client === undefined || !isOwn(caller, client.tenant)) {
+    throw notThere("client", clientId, client !== undefined);
   }
   return {
     id: principal,
     clientId,
+    tenant: client.tenant,
     subject: subject || undefined,
     roles: [...client.roles, ...roles],
     groups,

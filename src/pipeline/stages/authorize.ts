@@ -33,6 +33,7 @@ import type { LongNameMemory } from "../long-names.ts";
 import type { ResourceOwners } from "../resource-owners.ts";
 import type { Stage } from "../stage.ts";
 import { authorizeTask, type TaskAccessDeps } from "../task-access.ts";
+import { isScopeInSight, isServerInSight } from "../tenant-sight.ts";
 
 export interface AuthorizeDeps extends TaskAccessDeps {
   readonly owners: ResourceOwners;
@@ -112,6 +113,7 @@ export function visibleScope(
 ): Scope | undefined {
   const scope = snapshot.scopes.get(name);
   if (scope === undefined || scope.kind === "all") return scope;
+  if (!isScopeInSight(scope, principal)) return undefined;
   const sees = serversOf(scope, snapshot.servers).some((server) =>
     snapshot.policy.seesServer(principal, server),
   );
@@ -218,7 +220,7 @@ function decide(
   named: NamedTarget,
   resolved: ResolvedName | undefined,
 ): Verdict {
-  if (resolved === undefined)
+  if (resolved === undefined || !isServerInSight(x.snapshot, principal, resolved.server))
     return refuse(targetHidden(named.kind, named.given, "no-such-target"));
   const decision: Decision = x.snapshot.policy.decide(
     principal,

@@ -170,6 +170,7 @@ function identityOf(
   const own = (name: string) => (params === undefined ? undefined : memberText(params, name));
   return {
     tenant: x.principal?.tenant,
+    workspace: x.principal?.workspace,
     principalId: isPublic ? undefined : x.principal?.id,
     server: x.resolved?.server ?? "",
     method: request.method,

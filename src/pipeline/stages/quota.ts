@@ -24,6 +24,8 @@ export interface QuotaDeps {
   readonly tierPlaces: Concurrency;
 }
 
+const nothing: readonly RuleRateLimit[] = Object.freeze([]);
+
 /** Tool names come from agents: those longer than any real name share one bucket. */
 const toolLengthMax = 256;
 
@@ -119,7 +121,11 @@ function targetCharges(
     }
   }
   const rateLimits = decision?.obligations?.rateLimits;
-  if (rateLimits !== undefined) for (const one of rateLimits) charges.push(ruleCharge(one, id));
+  for (const one of rateLimits ?? nothing) {
+    const charge = ruleCharge(one, id);
+    // A tenant's rule and a common one may share their name and numbers, and then their bucket.
+    if (!charges.some(({ key }) => key === charge.key)) charges.push(charge);
+  }
   return charges;
 }
 

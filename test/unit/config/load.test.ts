@@ -73,6 +73,12 @@ describe("CF-01: refused, with place and advice", () => {
       "admin:\n  operators:\n    - name: x\n      roles: [admin]\n      token_sha255: y\n",
       "yaml:5:7: unknown key admin.operators[0].token_sha255; did you mean token_sha256?",
     ],
+    // None of these may come to mean "of all tenants" (AZ-15).
+    ...['""', "", "[]", '"a\\u0000"'].map((tenant): [string, string, string] => [
+      `an operator of the tenant ${tenant || "nothing"}`,
+      `admin:\n  operators:\n    - name: x\n      roles: [admin]\n      tenant: ${tenant}\n`,
+      "admin.operators[0].tenant: ",
+    ]),
     [
       "two sources of keys",
       "identity: {jwt: {issuers: [{issuer: i, audiences: [a], algorithms: [RS256]}]}}\n",

@@ -75,7 +75,7 @@ function planeOf(given: Given): DataPlane {
 
 const owesNothing: Obligations = {
   scopes: [],
-  stepUp: undefined,
+  stepUp: [],
   approval: false,
   redaction: undefined,
   auditClass: undefined,
