@@ -26,6 +26,7 @@ export const adminNouns: Readonly<Record<string, string>> = {
   policy: "roles, bindings and rules; explain a decision",
   retention: "how long records are kept",
   audit: "search, export, follow and verify the record of every call",
+  limit: "who is put aside for ignoring limits; let them out",
   cache: "statistics of the reply cache; purge it",
   system: "effective configuration and status; drain",
 };

@@ -131,6 +131,7 @@ const rows: { readonly [S in keyof AdminServices]: Readonly<Record<keyof AdminSe
       tailRecords: records,
       verifyLog: gateway,
     },
+    LimitService: { listPenalties: gateway, clearPenalty: gateway },
     CacheService: { getStatistics: gateway, purge: records },
     SystemService: { getConfig: gateway, getStatus: gateway, drain: gateway },
   };
