@@ -7,6 +7,7 @@ import type { Clock } from "../lib/clock.ts";
 import { buildSnapshot, type CompilePolicy } from "../state/build.ts";
 import type { SwappableSnapshot } from "../state/current.ts";
 import type { ResourceKind } from "../state/resources.ts";
+import type { Snapshot } from "../state/snapshot.ts";
 import {
   type ResourceChange,
   type ResourceKey,
@@ -15,6 +16,7 @@ import {
   StoreError,
 } from "../storage/store.ts";
 import type { Operator } from "./caller.ts";
+import type { PolicyHistory } from "./policy-history.ts";
 import { needOwn, type Onlooker, tenantOfChanges, visibleTo } from "./tenants.ts";
 
 /** Where a resource lies; a tenant only for the kinds whose names are unique within one. */
@@ -36,6 +38,8 @@ export interface StateView {
   isTaken(place: ResourcePlace): boolean;
   /** Sorted by name, then by tenant. */
   list(kind: ResourceKind): readonly StoredResource[];
+  /** What would be served were these changes made; throws invalid-params where they could not be. */
+  preview(changes: readonly StateChange[]): Snapshot;
 }
 
 export interface WriteOptions {
@@ -44,6 +48,8 @@ export interface WriteOptions {
   /** 0 = whatever the current revision is; the change is then retried on a conflict. */
   readonly expectedRevision: number;
   readonly validateOnly: boolean;
+  /** The draft whose changes of policy these are. */
+  readonly draft?: string | undefined;
 }
 
 export interface Written {
@@ -69,6 +75,7 @@ export interface ChangeStateDeps {
   readonly current: SwappableSnapshot;
   readonly compile: CompilePolicy;
   readonly clock: Clock;
+  readonly history: PolicyHistory;
   /** Attempts where the caller expects no certain revision. */
   readonly attemptsMax?: number;
   /** Resources of all kinds together. */
@@ -79,7 +86,7 @@ export function changeState(deps: ChangeStateDeps): StateWriter {
   // One write at a time in this process, so only other processes can conflict with it.
   let last: Promise<unknown> = Promise.resolve();
   return {
-    read: async (operator) => visibleTo(operator, createView(await deps.store.load())),
+    read: async (operator) => visibleTo(operator, createView(deps, await deps.store.load())),
     write(mutate, options) {
       const written = last.then(() => writeWithRetry(deps, mutate, options));
       last = written.catch(() => undefined);
@@ -107,11 +114,11 @@ async function writeWithRetry(
 async function writeOnce(
   deps: ChangeStateDeps,
   mutate: Mutate,
-  { by, expectedRevision, validateOnly }: WriteOptions,
+  { by, expectedRevision, validateOnly, draft }: WriteOptions,
 ): Promise<Written> {
   const loaded = await deps.store.load();
   needRevision(expectedRevision, loaded.stateRevision);
-  const before = createView(loaded);
+  const before = createView(deps, loaded);
   const changes = mutate(visibleTo(by, before));
   if (changes.length === 0) {
     const { stateRevision } = loaded;
@@ -119,15 +126,17 @@ async function writeOnce(
   }
   const nowMs = deps.clock.nowMs();
   const stateRevision = loaded.stateRevision + 1;
-  const resources = applyChanges(loaded.resources, changes, stateRevision, nowMs);
+  const write = { view: before, changes, by: by.name, draft, nowMs };
+  const all = [...changes, ...deps.history.accompany(write)];
+  const resources = applyChanges(loaded.resources, all, stateRevision, nowMs);
   needRoom(resources.length, deps.resourcesMax ?? 100_000);
-  const whole = createView({ stateRevision, resources });
+  const whole = createView(deps, { stateRevision, resources });
   needOwn(by, changes, [before, whole]);
   const next = buildSnapshot(stateRevision, resources, deps.compile);
   const after = visibleTo(by, whole);
   const tenant = tenantOfChanges(changes, [before, whole]);
   if (validateOnly) return { stateRevision: loaded.stateRevision, after, tenant };
-  const stored = await deps.store.write(toStored(changes), loaded.stateRevision, nowMs);
+  const stored = await deps.store.write(toStored(all), loaded.stateRevision, nowMs);
   deps.current.swap(stored === stateRevision ? next : { ...next, stateRevision: stored });
   return { stateRevision: stored, after, tenant };
 }
@@ -182,10 +191,13 @@ function applyChanges(
   return [...next.values()];
 }
 
-function createView(loaded: {
-  readonly stateRevision: number;
-  readonly resources: readonly StoredResource[];
-}): StateView {
+function createView(
+  { compile, clock }: Pick<ChangeStateDeps, "compile" | "clock">,
+  loaded: {
+    readonly stateRevision: number;
+    readonly resources: readonly StoredResource[];
+  },
+): StateView {
   const byKey = new Map(loaded.resources.map((one) => [keyOf(one), one]));
   return {
     stateRevision: loaded.stateRevision,
@@ -197,6 +209,11 @@ function createView(loaded: {
         .map((one) => ({ one, position: positionOf(one) }))
         .sort((a, b) => (a.position < b.position ? -1 : 1))
         .map(({ one }) => one),
+    preview(changes) {
+      const stateRevision = loaded.stateRevision + 1;
+      const next = applyChanges(loaded.resources, changes, stateRevision, clock.nowMs());
+      return buildSnapshot(stateRevision, next, compile);
+    },
   };
 }
 

@@ -57,6 +57,20 @@ export const rpcReach: ReachTable = {
     updateRule: "tenant",
     deleteRule: "tenant",
     explain: "tenant",
+    createDraft: "tenant",
+    getDraft: "tenant",
+    listDrafts: "tenant",
+    updateDraft: "tenant",
+    deleteDraft: "tenant",
+    proposeDraft: "tenant",
+    approveDraft: "tenant",
+    rejectDraft: "tenant",
+    activateDraft: "tenant",
+    retireDraft: "tenant",
+    // One revision may hold what several tenants' operators wrote.
+    rollbackPolicy: "gateway",
+    listPolicyRevisions: "gateway",
+    replay: "tenant",
   },
   RetentionService: {
     createRule: "tenant",
@@ -79,6 +93,12 @@ export const rpcReach: ReachTable = {
     // Sources are nobody's, and callers of every tenant are in one box.
     listPenalties: "gateway",
     clearPenalty: "gateway",
+  },
+  // An issuer's tokens are nobody's in particular: what revokes one of another tenant's users is the gateway's.
+  TokenService: {
+    revokeTokens: "gateway",
+    listRevocations: "gateway",
+    deleteRevocation: "gateway",
   },
   CacheService: {
     getStatistics: "gateway",

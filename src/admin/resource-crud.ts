@@ -131,12 +131,13 @@ export function createResourceCrud<M extends object>(deps: ResourceCrudDeps<M>):
   };
 }
 
-/** Writes under the request's conditions and notes the new revision in the record. */
+/** Writes under the request's conditions and notes the new revision in the record. `draft`: whose changes they are. */
 export async function writeAs(
   state: StateWriter,
   mutate: (view: StateView) => readonly StateChange[],
   request: WriteRequest,
   caller: Caller,
+  draft?: string,
 ): Promise<Written> {
   if (request.expected_state_revision < 0) {
     throw new GatewayError("invalid-params", "expected_state_revision must not be negative");
@@ -145,6 +146,7 @@ export async function writeAs(
     by: caller,
     expectedRevision: request.expected_state_revision,
     validateOnly: request.validate_only,
+    draft,
   });
   const { stateRevision, tenant } = written;
   caller.note(tenant === undefined ? { stateRevision } : { stateRevision, tenant });

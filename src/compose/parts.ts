@@ -11,7 +11,6 @@ import { createTokenHasher, type TokenHasher } from "../identity/client-token.ts
 import { checkTokenKey, loadTokenKey, tokenKeyId } from "../identity/token-key.ts";
 import { type Clock, systemClock } from "../lib/clock.ts";
 import { version } from "../lib/version.ts";
-import { needKnownTiers } from "../limits/known-tiers.ts";
 import { createRequestStates, type RequestStates } from "../pipeline/request-state.ts";
 import { createServerChanges, type ServerChanges } from "../pipeline/server-changes.ts";
 import { createTaskIds, type TaskIds } from "../pipeline/task-ids.ts";
@@ -20,12 +19,14 @@ import { createRetention, type Retention } from "../retention/run.ts";
 import type { Servers } from "../servers/client.ts";
 import { createServers } from "../servers/pool.ts";
 import { buildSnapshot, type CompilePolicy } from "../state/build.ts";
+import { compileWithNames } from "../state/configured-names.ts";
 import {
   createCurrentSnapshot,
   followStore,
   type StoreFollower,
   type SwappableSnapshot,
 } from "../state/current.ts";
+import { createFreshness, type Freshness } from "../state/freshness.ts";
 import { openStore } from "../storage/open-store.ts";
 import type { Store } from "../storage/store.ts";
 import { createLog, type Log } from "../telemetry/log.ts";
@@ -41,10 +42,12 @@ export interface Parts {
   readonly store: Store;
   readonly audit: OpenAuditLog;
   readonly current: SwappableSnapshot;
-  /** Compiles policy, and refuses names that the configuration does not have. */
+  /** Of policy, as this configuration allows it: for everything that makes a snapshot. */
   readonly compile: CompilePolicy;
   /** Reloads the state when another node wrote. */
   readonly follower: StoreFollower;
+  /** Watches that what is served is still what the database holds. */
+  readonly freshness: Freshness;
   readonly servers: Servers;
   /** What the servers said of themselves. */
   readonly changes: ServerChanges;
@@ -72,7 +75,10 @@ export async function createParts(config: Config): Promise<Parts> {
   };
   const store = await openStore({ ...database, log, migrate: true, waitMs: databaseWaitMs });
   const { stateRevision, resources } = await store.resources.load();
-  const compile = compileWithTiers(config);
+  const compile = compileWithNames(compilePolicy, {
+    redactionProfiles: config.sanitize.profiles.map((profile) => profile.name),
+    rateTiers: Object.keys(config.limits.tiers),
+  });
   const current = createCurrentSnapshot(buildSnapshot(stateRevision, resources, compile));
   const tokenKeyPath = config.identity.tokenKeyFile ?? join(config.dataDir, "token.key");
   await mkdir(config.dataDir, { recursive: true, mode: 0o700 });
@@ -111,6 +117,16 @@ export async function createParts(config: Config): Promise<Parts> {
   });
   current.subscribe((next) => servers.apply(next.servers));
   const follower = followStore({ store: store.resources, current, compile, log });
+  const freshness = createFreshness({
+    store: store.resources,
+    current,
+    reload: follower.reload,
+    maxStaleMs: config.policy.maxStaleSeconds * 1000,
+    audit,
+    clock,
+    log,
+    metrics,
+  });
   const cache = createReplyCache({
     // Nothing fits into one byte: switched off.
     bytesMax: config.cache.enabled ? config.cache.bytesMax : 1,
@@ -139,6 +155,7 @@ export async function createParts(config: Config): Promise<Parts> {
     current,
     compile,
     follower,
+    freshness,
     servers,
     changes,
     cache,
@@ -152,13 +169,5 @@ export async function createParts(config: Config): Promise<Parts> {
       clock,
     }),
     startedAtMs,
-  };
-}
-
-function compileWithTiers({ limits }: Config): CompilePolicy {
-  const tiers = Object.keys(limits.tiers);
-  return (input) => {
-    needKnownTiers(input, tiers);
-    return compilePolicy(input);
   };
 }

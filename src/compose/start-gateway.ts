@@ -57,6 +57,7 @@ export async function startGateway(config: Config): Promise<Gateway> {
   const stopLimits = await limits.start();
   const agents = await listener.start();
   parts.retention.start();
+  parts.freshness.start();
   addGauges(parts, dispatch.inFlight);
   const stopRejections = startRejections(parts, dispatch.rejections);
   await recordLifecycle(parts, "lifecycle.started");
@@ -71,6 +72,7 @@ export async function startGateway(config: Config): Promise<Gateway> {
       await parts.retention.stop();
       stopRejections();
       await stopLimits();
+      parts.freshness.stop();
       parts.follower.stop();
       await parts.servers.close();
       await recordLifecycle(parts, "lifecycle.stopped").catch((cause: unknown) => {

@@ -4,9 +4,11 @@
  */
 import { z } from "zod";
 import { agents } from "./agents-section.ts";
-import { atLeastZero, count, flag, mebibyte, names, port, section, text } from "./fields.ts";
+import { atLeastZero, count, flag, mebibyte, port, section, text } from "./fields.ts";
 import { identity } from "./identity-section.ts";
 import { limits } from "./limits-section.ts";
+import { policySection } from "./policy-section.ts";
+import { sanitize } from "./sanitize-section.ts";
 
 export const adminRoles = ["admin", "operator", "auditor", "approver", "dpo", "viewer"] as const;
 
@@ -88,15 +90,6 @@ const cache = section(
   "Replies of cacheable requests.",
 );
 
-const sanitize = section(
-  {
-    enabled: flag(true, "Mask values of sensitive field names in results."),
-    extra_fields: names("Field names masked besides the built-in ones."),
-    excluded_fields: names("Field names never masked."),
-  },
-  "What is masked before a result reaches an agent.",
-);
-
 const validation = section(
   { tool_arguments: flag(true, "Refuse calls whose arguments violate the tool's input schema.") },
   "What is checked before a server sees a call.",
@@ -138,6 +131,7 @@ export const configSchema = z.strictObject({
   admin,
   ops,
   identity,
+  policy: policySection,
   limits,
   cache,
   sanitize,

@@ -9,13 +9,17 @@ import type { PolicyInput, PolicyServer } from "../policy/rule.ts";
 import type { ServerSpec } from "../servers/spec.ts";
 import type { StoredResource } from "../storage/store.ts";
 import { refuseField, type Shape } from "./body-shape.ts";
+import { policyDraftShape, policyRevisionShape } from "./draft-shapes.ts";
 import { checkReferences } from "./references.ts";
 import * as shapes from "./resource-shapes.ts";
 import {
   type BindingResource,
   type ClientResource,
+  type PolicyDraftResource,
+  type PolicyRevisionResource,
   type ResourceKind,
   type RetentionRuleResource,
+  type RevocationResource,
   type RoleResource,
   type RuleResource,
   resourceKinds,
@@ -23,6 +27,8 @@ import {
   tenantKinds,
   type VirtualServerResource,
 } from "./resources.ts";
+import { revocationShape } from "./revocation-shape.ts";
+import { indexRevocations } from "./revoked.ts";
 import type { Scope, Snapshot } from "./snapshot.ts";
 
 /** `policy/compile`'s function; throws GatewayError invalid-params for a bad pattern. */
@@ -37,6 +43,9 @@ interface Parsed {
   readonly bindings: readonly BindingResource[];
   readonly rules: readonly RuleResource[];
   readonly retentionRules: readonly RetentionRuleResource[];
+  readonly revocations: ReadonlyMap<string, RevocationResource>;
+  readonly policyDrafts: readonly PolicyDraftResource[];
+  readonly policyRevisions: readonly PolicyRevisionResource[];
 }
 
 export function buildSnapshot(
@@ -62,6 +71,8 @@ export function buildSnapshot(
     policy: compile(policyInput),
     policyInput,
     retentionRules: parsed.retentionRules,
+    revocations: indexRevocations(parsed.revocations.values()),
+    policyDrafts: parsed.policyDrafts,
   });
 }
 
@@ -84,6 +95,9 @@ function parseResources(resources: readonly StoredResource[]): Parsed {
     bindings: read("binding", "name", shapes.bindingShape),
     rules: read("rule", "name", shapes.ruleShape),
     retentionRules: read("retention-rule", "id", shapes.retentionRuleShape),
+    revocations: readNamed("revocation", "id", revocationShape),
+    policyDrafts: read("policy-draft", "name", policyDraftShape),
+    policyRevisions: read("policy-revision", "name", policyRevisionShape),
   };
 }
 

@@ -17,6 +17,8 @@ import {
   text,
   textMap,
 } from "./body-shape.ts";
+import { obligationsShape } from "./obligation-shapes.ts";
+import type { ClientGrantsPart, ServerToolsPart } from "./policy-objects.ts";
 import {
   type BindingResource,
   type ClientLimits,
@@ -103,6 +105,15 @@ export const clientShape = object<ClientResource>({
   limits: clientLimits,
 });
 
+/** What of a client is policy; see `policy-objects.ts`. */
+export const clientGrantsShape = object<ClientGrantsPart>({
+  tenant,
+  allowedTools: list(grant, listMax),
+  allowedResources: list(uriPattern, listMax),
+  allowedPrompts: list(grant, listMax),
+  roles: list(resourceName, 256),
+});
+
 export const tokenShape = object<TokenResource>({
   id: text(64, 1),
   clientId: resourceName,
@@ -150,6 +161,18 @@ const toolSetting = object<ToolSetting>({
   riskTier: optional(oneOf(riskTiers)),
   requiredRoles: optional(list(resourceName, 256)),
   cost: optional(integer(1, 1_000_000)),
+});
+
+/** What of a server is policy. */
+export const serverToolsShape = object<ServerToolsPart>({
+  tools: list(
+    object({
+      tool: targetName,
+      riskTier: oneOf(riskTiers),
+      requiredRoles: list(resourceName, 256),
+    }),
+    listMax,
+  ),
 });
 
 export const serverShape = object<ServerResource>({
@@ -207,25 +230,6 @@ export const bindingShape = object<BindingResource>({
 });
 
 const anyOf = optional(list(text(512, 1), 256));
-
-const obligations = object<NonNullable<RuleResource["obligations"]>>({
-  scopes: optional(list(matching(/^[\x21\x23-\x5b\x5d-\x7e]{1,256}$/, 256, "an OAuth scope"), 64)),
-  stepUp: optional(
-    object({
-      acrValues: list(text(256, 1), 16),
-      amrValues: list(text(64, 1), 16),
-      maxAgeSeconds: optional(integer(1, 365 * 86_400)),
-    }),
-  ),
-  approval: optional(flag),
-  redaction: optional(configuredName),
-  auditClass: optional(oneOf(["A", "B"])),
-  rateTier: optional(configuredName),
-  rateLimit: optional(
-    object({ requests: integer(1, 1_000_000_000), windowSeconds: integer(1, 86_400) }),
-  ),
-});
-
 export const ruleShape = object<RuleResource>({
   name: resourceName,
   tenant,
@@ -243,7 +247,7 @@ export const ruleShape = object<RuleResource>({
     riskTiers: optional(list(oneOf(riskTiers), riskTiers.length)),
     when: optional(text(4096, 1)),
   }),
-  obligations: optional(obligations),
+  obligations: optional(obligationsShape),
   enabled: flag,
 });
 

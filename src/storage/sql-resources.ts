@@ -33,6 +33,14 @@ export function createResourceStore(
       know(stateRevision);
       return { stateRevision, resources: await toResources(rows) };
     },
+    revision: () =>
+      guard(async () => {
+        const found = await dialect.db
+          .selectFrom("state")
+          .select("revision")
+          .executeTakeFirstOrThrow();
+        return found.revision;
+      }),
     async write(changes, expectedRevision, nowMs) {
       const stateRevision = expectedRevision + 1;
       const write = guard(() =>

@@ -39,6 +39,8 @@ export interface ResourceStore {
     readonly stateRevision: number;
     readonly resources: readonly StoredResource[];
   }>;
+  /** The newest state revision, without what it holds. */
+  revision(): Promise<number>;
   /**
    * Applies all changes or none and returns the new state revision. Rejects with kind "conflict" where the
    * current revision is not `expectedRevision`.

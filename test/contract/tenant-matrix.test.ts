@@ -10,6 +10,7 @@ import { findPermission, functionName } from "../../src/admin/permissions.ts";
 import { rpcReach } from "../../src/admin/reach.ts";
 import type { AdminClient } from "../support/admin-plane.ts";
 import {
+  draftOf,
   type Owner,
   otherTenant,
   ownTenant,
@@ -115,6 +116,19 @@ const rows: { readonly [S in keyof AdminServices]: Readonly<Record<keyof AdminSe
         target: "add",
         action: "POLICY_ACTION_INVOKE_TOOL",
       })),
+      createDraft: create((name, tenant) => ({ draft: draftOf(name, tenant, "") })),
+      getDraft: byName("draft"),
+      listDrafts: idsOf("drafts"),
+      updateDraft: named((whose) => ({ draft: draftOf(`${whose}-draft`, "", "") })),
+      deleteDraft: byName("draft"),
+      proposeDraft: byName("draft"),
+      approveDraft: byName("draft"),
+      rejectDraft: byName("draft"),
+      activateDraft: byName("draft"),
+      retireDraft: byName("draft"),
+      rollbackPolicy: gateway,
+      listPolicyRevisions: gateway,
+      replay: records,
     },
     RetentionService: {
       createRule: create((id, tenant) => ({ rule: retentionOf(id, tenant) })),
@@ -132,6 +146,11 @@ const rows: { readonly [S in keyof AdminServices]: Readonly<Record<keyof AdminSe
       verifyLog: gateway,
     },
     LimitService: { listPenalties: gateway, clearPenalty: gateway },
+    TokenService: {
+      revokeTokens: gateway,
+      listRevocations: gateway,
+      deleteRevocation: gateway,
+    },
     CacheService: { getStatistics: gateway, purge: records },
     SystemService: { getConfig: gateway, getStatus: gateway, drain: gateway },
   };

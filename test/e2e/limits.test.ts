@@ -153,7 +153,7 @@ describe("L10 tiers", () => {
       },
       (error: Error) => error.message,
     );
-    expect(failure).toContain('has no "free"; it has none');
+    expect(failure).toContain('no tier "free"; it has none');
   });
 });
 

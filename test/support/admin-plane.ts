@@ -16,10 +16,11 @@ import {
   type ServiceError,
 } from "@grpc/grpc-js";
 import type { AdminServices } from "../../src/admin/caller.ts";
-import { changeState } from "../../src/admin/change-state.ts";
+import { changeState, type StateWriter } from "../../src/admin/change-state.ts";
 import { needService } from "../../src/admin/definition.ts";
 import { createOperators, type OperatorEntry } from "../../src/admin/operators.ts";
 import { functionName } from "../../src/admin/permissions.ts";
+import { createPolicyHistory } from "../../src/admin/policy-history.ts";
 import {
   type AdminServer,
   type AdminServerDeps,
@@ -33,6 +34,7 @@ import { createPolicyService } from "../../src/admin/services/policy-service.ts"
 import { createRetentionService } from "../../src/admin/services/retention-service.ts";
 import { createServerService } from "../../src/admin/services/server-service.ts";
 import { createSystemService } from "../../src/admin/services/system-service.ts";
+import { createTokenService } from "../../src/admin/services/token-service.ts";
 import type { RecordDraft } from "../../src/audit/record.ts";
 import type * as api from "../../src/gen/types.ts";
 import { systemClock } from "../../src/lib/clock.ts";
@@ -41,7 +43,7 @@ import { compilePolicy } from "../../src/policy/compile.ts";
 import { checkTransport } from "../../src/servers/egress.ts";
 import { buildSnapshot } from "../../src/state/build.ts";
 import { createCurrentSnapshot, type SwappableSnapshot } from "../../src/state/current.ts";
-import type { AuditRow } from "../../src/storage/store.ts";
+import type { AuditRow, Store } from "../../src/storage/store.ts";
 import { silentLog } from "../../src/telemetry/log.ts";
 import {
   createMemoryAuditScan,
@@ -67,11 +69,17 @@ export interface AdminPlane extends AsyncDisposable {
   emit(row: AuditRow): void;
   tails(): number;
   client(token?: string): AdminClient;
+  /** The services' way to write, for what writes besides them. */
+  readonly state: StateWriter;
 }
 
 export interface AdminPlaneOptions {
   readonly rows?: readonly AuditRow[];
   readonly operators?: readonly OperatorEntry[];
+  /** In place of the one in memory. */
+  readonly store?: Store;
+  readonly twoPerson?: boolean;
+  readonly revisionsMax?: number;
   /** Open sessions; ended ones go. */
   readonly sessions?: readonly SessionFacts[];
   /** What servers get that do not say; true where left out. */
@@ -88,14 +96,33 @@ export async function startAdminPlane(options: AdminPlaneOptions = {}): Promise<
   const operators = createOperators({ dataDir, operators: options.operators ?? [] });
   const token = readFileSync(operators.tokenPath, "utf8").trim();
   const store = createMemoryResourceStore();
-  const current = createCurrentSnapshot(buildSnapshot(0, [], compilePolicy));
+  const loaded = await (options.store?.resources ?? store).load();
+  const current = createCurrentSnapshot(
+    buildSnapshot(loaded.stateRevision, loaded.resources, compilePolicy),
+  );
   const records: RecordDraft[] = [];
   const events: string[] = [];
   const rows = [...(options.rows ?? [])];
   const purges: PurgeFilter[] = [];
   const sessions = new Map((options.sessions ?? [ciSession]).map((one) => [one.id, one]));
   const listeners = new Set<(row: AuditRow) => void>();
-  const state = changeState({ store, current, compile: compilePolicy, clock: systemClock });
+  const { twoPerson = false } = options;
+  const resources = options.store?.resources ?? store;
+  const audit: AdminServerDeps["audit"] = {
+    async append(draft, level) {
+      if (options.appendFails?.(draft)) throw new Error("spool full");
+      records.push(draft);
+      events.push(`${draft.event}:${draft.facts.phase ?? ""}:${level}`);
+      return { logId: "log-1", seq: records.length };
+    },
+  };
+  const state = changeState({
+    store: resources,
+    current,
+    compile: compilePolicy,
+    clock: systemClock,
+    history: createPolicyHistory({ twoPerson, revisionsMax: options.revisionsMax ?? 200 }),
+  });
   const penalties = createPenaltyBox({
     refusalsMax: 1,
     penaltyMs: 60_000,
@@ -130,13 +157,25 @@ export async function startAdminPlane(options: AdminPlaneOptions = {}): Promise<
       checkServer: async (name) => statusOf(name),
       serverStatus: statusOf,
     }),
-    PolicyService: createPolicyService({ state, current }),
+    PolicyService: createPolicyService({
+      state,
+      current,
+      clock: systemClock,
+      audit,
+      records: options.store?.audit ?? createMemoryAuditScan(rows),
+      twoPerson,
+    }),
     RetentionService: createRetentionService({
       state,
       processRetention: async ({ validateOnly }) => ({
         outcomes: [{ ruleId: "r1", matched: 3, deleted: validateOnly ? 0 : 3 }],
       }),
       retentionStatistics: () => ({ lastRunAtMs: undefined, runs: 0, deleted: 0, failures: 0 }),
+    }),
+    TokenService: createTokenService({
+      state,
+      clock: systemClock,
+      issuers: ["https://issuer.example"],
     }),
     AuditService: createAuditService({
       store: createMemoryAuditScan(rows),
@@ -198,14 +237,7 @@ export async function startAdminPlane(options: AdminPlaneOptions = {}): Promise<
     port: 0,
     services,
     authenticate: operators.authenticate,
-    audit: {
-      async append(draft, level) {
-        if (options.appendFails?.(draft)) throw new Error("spool full");
-        records.push(draft);
-        events.push(`${draft.event}:${draft.facts.phase ?? ""}:${level}`);
-        return { logId: "log-1", seq: records.length };
-      },
-    },
+    audit,
     clock: systemClock,
     log: silentLog,
     metrics: { count: () => {} },
@@ -227,6 +259,7 @@ export async function startAdminPlane(options: AdminPlaneOptions = {}): Promise<
       for (const listener of listeners) listener(row);
     },
     tails: () => listeners.size,
+    state,
     client(chosen = token) {
       const client = createAdminClient(
         address,
@@ -269,6 +302,7 @@ export interface AdminClient {
   callRaw(service: ServiceName, method: string, bytes: Buffer): Promise<object>;
   exportRecords(request: Loose<api.ExportRecordsRequest>): StreamOf<api.ExportRecordsResponse>;
   tailRecords(request: Loose<api.TailRecordsRequest>): StreamOf<api.TailRecordsResponse>;
+  replay(request: Loose<api.ReplayRequest>): StreamOf<api.ReplayResponse>;
   close(): void;
 }
 
@@ -339,6 +373,7 @@ export function createAdminClient(
     callRaw: (service, method, bytes) => unary(service, method, () => bytes, {}, {}),
     exportRecords: (request) => stream("AuditService", "exportRecords", request),
     tailRecords: (request) => stream("AuditService", "tailRecords", request),
+    replay: (request) => stream("PolicyService", "replay", request),
     close: () => client.close(),
   };
 }

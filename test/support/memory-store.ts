@@ -27,6 +27,7 @@ export function createMemoryResourceStore(): MemoryResourceStore {
       for (const watcher of watchers) watcher(stateRevision);
     },
     load: async () => ({ stateRevision, resources: [...resources.values()] }),
+    revision: async () => stateRevision,
     async write(changes, expectedRevision, nowMs) {
       const before = store.beforeWrite;
       store.beforeWrite = undefined;

@@ -80,6 +80,7 @@ async function register(admin: AdminClient, owner: Owner): Promise<string> {
       tools: [{ server: `${owner}-server`, name: "add" }],
     },
   });
+  await admin.call("PolicyService", "createDraft", { draft: draftOf(`${owner}-draft`, tenant) });
   await admin.call("RetentionService", "createRule", {
     rule: retentionOf(`${owner}-retention`, tenant),
   });
@@ -91,6 +92,11 @@ async function register(admin: AdminClient, owner: Owner): Promise<string> {
 
 export function ruleOf(name: string, tenant = "") {
   return { name, tenant, effect: "RULE_EFFECT_DENY", condition: { server: "nowhere" } } as const;
+}
+
+/** A draft of a tenant's operator, about the tenant's policy alone. */
+export function draftOf(name: string, tenant = "", ruleTenant = tenant) {
+  return { name, tenant, changes: [{ put: { rule: ruleOf("drafted", ruleTenant) } }] };
 }
 
 export function serverOf(name: string, tenant = "") {

@@ -1,15 +1,12 @@
 /**
- * PolicyService: roles, bindings and rules, and why a call would be allowed or not. Explain asks the very policy that
- * is being served, so its answer is the decision and not a second opinion.
+ * PolicyService: roles, bindings and rules. What is more than reading and writing one of them has a file of its own:
+ * drafts, history, Explain, Replay.
  */
-import { GatewayError } from "../../errors/fault.ts";
-import type { ExplainRequest, PolicyService } from "../../gen/types.ts";
-import { explain } from "../../policy/explain.ts";
-import type { Asker, Question } from "../../policy/rule.ts";
-import type { CurrentSnapshot, Snapshot } from "../../state/snapshot.ts";
+import type { PolicyService } from "../../gen/types.ts";
+import type { AuditStore } from "../../storage/store.ts";
 import type { Caller } from "../caller.ts";
 import type { StateWriter } from "../change-state.ts";
-import { needMessage, toAction } from "../convert/common.ts";
+import { needMessage } from "../convert/common.ts";
 import {
   fromBinding,
   fromRole,
@@ -19,11 +16,13 @@ import {
   toRuleResource,
 } from "../convert/policy.ts";
 import { createResourceCrud } from "../resource-crud.ts";
-import { isOwn, needTenant, notThere } from "../tenants.ts";
+import { createDraftRpcs, type PolicyDraftsDeps } from "./policy-drafts-service.ts";
+import { createExplainRpc, type PolicyExplainDeps } from "./policy-explain.ts";
+import { createHistoryRpcs } from "./policy-history-service.ts";
+import { createReplayRpc } from "./policy-replay.ts";
 
-export interface PolicyServiceDeps {
-  readonly state: StateWriter;
-  readonly current: CurrentSnapshot;
+export interface PolicyServiceDeps extends PolicyExplainDeps, PolicyDraftsDeps {
+  readonly records: Pick<AuditStore, "scan">;
 }
 
 /** The five RPCs of one noun. */
@@ -33,39 +32,16 @@ type Rpcs<Noun extends string> = Pick<
 > &
   Pick<PolicyService<Caller>, `list${Noun}s` & keyof PolicyService<Caller>>;
 
-const clientPrincipal = "client:";
-const targetKinds = {
-  list_tools: "tool",
-  invoke_tool: "tool",
-  read_resource: "resource",
-  get_prompt: "prompt",
-} as const;
-
-export function createPolicyService({ state, current }: PolicyServiceDeps): PolicyService<Caller> {
+export function createPolicyService(deps: PolicyServiceDeps): PolicyService<Caller> {
+  const { state } = deps;
   return {
     ...roleRpcs(state),
     ...bindingRpcs(state),
     ...ruleRpcs(state),
-    async explain(request, caller) {
-      const snapshot = current.get();
-      const question = toQuestion(request);
-      const asker = toAsker(request, snapshot, caller);
-      needServerInSight(request.server, snapshot, caller);
-      const { decision, roles, deniedBy, grantedBy } = explain(
-        snapshot.policyInput,
-        asker,
-        question,
-      );
-      return {
-        allowed: decision.allowed,
-        reason: decision.reason,
-        decided_by: decision.ruleId,
-        roles,
-        denied_by: deniedBy,
-        granted_by: grantedBy,
-        state_revision: snapshot.stateRevision,
-      };
-    },
+    ...createExplainRpc(deps),
+    ...createDraftRpcs(deps),
+    ...createHistoryRpcs(deps),
+    ...createReplayRpc({ ...deps, store: deps.records }),
   };
 }
 
@@ -160,46 +136,5 @@ function ruleRpcs(state: StateWriter): Rpcs<"Rule"> {
       return { rule: message, state_revision };
     },
     deleteRule: (request, caller) => rules.delete(request.name, request, caller, request.tenant),
-  };
-}
-
-function toQuestion({ server, target, action }: ExplainRequest): Question {
-  const asked = toAction(action, "action");
-  if (asked === "*") {
-    throw new GatewayError("invalid-params", "action: ask for one action, not for any");
-  }
-  if (server === "") throw new GatewayError("invalid-params", "server: must be set");
-  return { server, target, action: asked, kind: targetKinds[asked] };
-}
-
-/** To an operator of a tenant, another tenant's server is as unknown as one that is not there. */
-function needServerInSight(name: string, { policyInput }: Snapshot, caller: Caller): void {
-  if (caller.tenant === undefined) return;
-  const server = policyInput.servers?.find((one) => one.name === name);
-  const isInSight = server && (server.tenant === undefined || server.tenant === caller.tenant);
-  if (!isInSight) throw notThere("server", name, server !== undefined);
-}
-
-/** A registered client brings its own roles, as it would when it calls. */
-function toAsker(request: ExplainRequest, snapshot: Snapshot, caller: Caller): Asker {
-  const { principal, subject, roles, groups } = request;
-  if (principal === "") throw new GatewayError("invalid-params", "principal: must be set");
-  if (!principal.startsWith(clientPrincipal)) {
-    const tenant = needTenant(caller, request.tenant);
-    const asked = { clientId: undefined, subject: subject || undefined, roles, groups, tenant };
-    return { id: principal, ...asked };
-  }
-  const clientId = principal.slice(clientPrincipal.length);
-  const client = snapshot.clients.get(clientId);
-  if (client === undefined || !isOwn(caller, client.tenant)) {
-    throw notThere("client", clientId, client !== undefined);
-  }
-  return {
-    id: principal,
-    clientId,
-    tenant: client.tenant,
-    subject: subject || undefined,
-    roles: [...client.roles, ...roles],
-    groups,
   };
 }

@@ -185,6 +185,8 @@ function identityOf(
       request.envelope.clientCapabilitiesText,
       own("cursor") ?? "",
       String(version),
+      // Kept as it was masked: by this profile, for whoever must be shown it so.
+      x.decision?.obligations?.redaction ?? "",
     ],
     argumentsText: own("arguments"),
   };

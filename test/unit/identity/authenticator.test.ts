@@ -14,6 +14,7 @@ import {
   isClientToken,
 } from "../../../src/identity/client-token.ts";
 import { createJwtVerifier } from "../../../src/identity/jwt.ts";
+import { silentLog } from "../../../src/telemetry/log.ts";
 
 const hashToken = createTokenHasher(randomBytes(32));
 const secret = "correct-horse-battery-staple-0123456789";
@@ -39,6 +40,7 @@ function setUp(more: Partial<AuthenticatorDeps> & { readonly tenantClaim?: strin
       },
     ],
     allowUrl: () => false,
+    log: silentLog,
     clock,
   });
   const authenticator = createAuthenticator({
@@ -163,7 +165,7 @@ describe("refusals", () => {
     expect(hashing.authenticator.authenticate(bearer("x"), hashing.directory)).toEqual(
       unauthenticated("verifier-failed"),
     );
-    const jwt = { issuers: [], verify: async () => boom(), recheck: boom };
+    const jwt = { issuers: [], verify: async () => boom(), recheck: boom, fits: boom };
     const verifying = setUp({ jwt, allowAnonymous: true });
     expect(await verifying.authenticator.authenticate(bearer("x"), verifying.directory)).toEqual(
       unauthenticated("verifier-failed"),

@@ -1,10 +1,7 @@
-/** Which limits hold for whom: defaults, tiers, registrations; and names the configuration does not have. */
+/** Which limits hold for whom: defaults, tiers, registrations. */
 import { describe, expect, test } from "bun:test";
-import { GatewayError } from "../../../src/errors/fault.ts";
 import { namedLimit } from "../../../src/limits/charge.ts";
-import { needKnownTiers } from "../../../src/limits/known-tiers.ts";
 import { createLimitPlans, type OwnLimits } from "../../../src/limits/limit-plan.ts";
-import type { PolicyInput } from "../../../src/policy/rule.ts";
 
 const defaults = {
   requestsPerMinute: 60,
@@ -61,61 +58,5 @@ describe("L10 tiers and windows", () => {
   test("a rule's tier is the same plan under a name of its own", () => {
     expect(plans.ofTier("gold")?.own).toEqual([namedLimit("tier", 120, 300)]);
     expect(plans.ofTier("silver")).toBeUndefined();
-  });
-});
-
-describe("unknown tiers are refused, with where and what there is", () => {
-  const input = (tier: string | undefined, rateTier?: string): PolicyInput => ({
-    clients: [
-      {
-        id: "ci",
-        enabled: true,
-        allowedTools: [],
-        allowedResources: [],
-        allowedPrompts: [],
-        limits: { tier },
-      },
-    ],
-    roles: [],
-    bindings: [],
-    rules: [
-      {
-        name: "slow",
-        effect: "require",
-        priority: 0,
-        enabled: true,
-        condition: {
-          server: undefined,
-          targetPattern: undefined,
-          ignoreCase: false,
-          principal: undefined,
-          action: undefined,
-        },
-        obligations: { rateTier },
-      },
-    ],
-  });
-  const refusal = (work: () => void): string => {
-    try {
-      work();
-    } catch (error) {
-      return error instanceof GatewayError ? `${error.fault.name}: ${error.message}` : "threw";
-    }
-    return "accepted";
-  };
-
-  test.each([
-    [input("free", "gold"), "accepted"],
-    [input(undefined), "accepted"],
-    [
-      input("god"),
-      'invalid-params: client "ci": limits.tier: limits.tiers of the configuration has no "god"; it has free, gold',
-    ],
-    [
-      input("free", "god"),
-      'invalid-params: rule "slow": obligations.rateTier: limits.tiers of the configuration has no "god"; it has free, gold',
-    ],
-  ])("case %#", (given, expected) => {
-    expect(refusal(() => needKnownTiers(given, ["free", "gold"]))).toBe(expected);
   });
 });

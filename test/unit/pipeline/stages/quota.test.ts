@@ -62,7 +62,7 @@ function planeOf(given: Given): DataPlane {
     },
   };
   return createDataPlane(fakes, state, undefined, {
-    current: { get: () => obliged, subscribe: () => () => {} },
+    current: { get: () => obliged, isFresh: () => true, subscribe: () => () => {} },
     limiter: createLimiter({ clock: systemClock, metrics }),
     limitPlans: createLimitPlans({
       defaults: { ...limitSettings, ...still, ...defaults },
