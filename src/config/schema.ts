@@ -3,33 +3,11 @@
  * `config/gateway.yaml` and `config/gateway.schema.json` are checked against it; `load.ts` parses with it.
  */
 import { z } from "zod";
-
-const mebibyte = 1024 * 1024;
-
-const port = (otherwise: number, about: string) =>
-  z.int().min(0).max(65_535).default(otherwise).describe(about);
-const count = (otherwise: number, about: string) =>
-  z.int().min(1).max(1_000_000_000_000).default(otherwise).describe(about);
-const atLeastZero = (otherwise: number, about: string) =>
-  z.int().min(0).max(1_000_000_000).default(otherwise).describe(about);
-const flag = (otherwise: boolean, about: string) => z.boolean().default(otherwise).describe(about);
-const text = (about: string) => z.string().min(1).describe(about);
-const names = (about: string) => z.array(z.string().min(1)).default([]).describe(about);
-
-/** A section may be left out, and then has all its defaults; no section has a key that must be given. */
-function section<Shape extends z.core.$ZodShape>(shape: Shape, about: string) {
-  return z
-    .strictObject(shape)
-    .prefault({} as never)
-    .describe(about);
-}
+import { agents } from "./agents-section.ts";
+import { atLeastZero, count, flag, mebibyte, names, port, section, text } from "./fields.ts";
+import { identity } from "./identity-section.ts";
 
 export const adminRoles = ["admin", "operator", "auditor", "approver", "dpo", "viewer"] as const;
-
-export const jwtAlgorithms = [
-  ...["HS256", "HS384", "HS512", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512"],
-  ...["ES256", "ES384", "ES512", "EdDSA"],
-] as const;
 
 export const acceptableRisks = [
   "anonymous-access",
@@ -49,51 +27,6 @@ const database = section(
     deadline_ms: count(5_000, "Longest wait for one database operation."),
   },
   "Where state and the queryable copy of the audit log are kept.",
-);
-
-const agents = section(
-  {
-    host: text("Address the agents' listener binds to.").default("127.0.0.1"),
-    port: port(8_000, "Port of the agents' listener; 0 asks for a free one."),
-    public_url: z
-      .url({ protocol: /^https?$/ })
-      .optional()
-      .describe("URL agents use, behind a proxy."),
-    allowed_origins: names("Browser origins that may connect, such as https://app.example."),
-    allowed_hosts: names("Host headers answered besides the bound address and public_url's."),
-    trusted_proxies: names("Addresses or CIDR ranges whose X-Forwarded-For is believed."),
-    body_bytes_max: count(4 * mebibyte, "Largest message accepted from an agent."),
-    json_depth_max: count(64, "Deepest nesting accepted in a message."),
-    json_nodes_max: count(100_000, "Most values accepted in one message."),
-    json_string_bytes_max: count(4 * mebibyte, "Longest string accepted in a message."),
-    connections_max: count(10_000, "Most agents' connections at once."),
-    connections_per_peer_max: count(1_000, "Most connections at once from one address."),
-    sessions_max: count(10_000, "Most sessions of the older protocol revisions at once."),
-    sessions_per_principal_max: count(1_000, "Most sessions at once for one principal."),
-    session_idle_seconds: count(1_800, "A session unused this long is ended."),
-    idle_timeout_seconds: count(120, "A connection without any traffic this long is closed."),
-    write_queue_bytes_max: count(mebibyte, "Most bytes waiting for one reader."),
-    slow_reader_seconds: count(30, "A reader that takes nothing for this long is cut off."),
-    sse_after_ms: atLeastZero(2_000, "A call running longer than this answers as an event stream."),
-    keep_alive_seconds: count(15, "Time between keep-alive comments and pings."),
-    resume_seconds: count(300, "How long an ended stream of a session can be resumed."),
-    resume_events_max: count(256, "Most events kept for resuming one stream."),
-    resume_bytes_max: count(mebibyte, "Most bytes kept for resuming one stream."),
-    resume_session_bytes_max: count(4 * mebibyte, "Most bytes kept for all streams of a session."),
-    resume_total_bytes_max: count(64 * mebibyte, "Most bytes kept for streams of all sessions."),
-    http_sse: flag(true, "Serve the 2024-11-05 transport, HTTP+SSE."),
-    in_flight_max: count(1_024, "Most calls running at once; more are refused as overloaded."),
-    baggage_keys: names("Keys of W3C baggage that servers may see; others are dropped."),
-    param_headers: z
-      .enum(["strict", "lenient"])
-      .default("strict")
-      .describe(
-        "Mcp-Param-* headers of modern calls: strict = where a tool has them they must be there; lenient = they may be missing, never wrong.",
-      ),
-    listens_max: count(10_000, "Most listens for changes at once, of sessions too."),
-    listens_per_principal_max: count(1_000, "Most listens for changes at once of one principal."),
-  },
-  "The listener agents connect to: Streamable HTTP, HTTP+SSE and WebSocket.",
 );
 
 const operator = z
@@ -138,45 +71,6 @@ const ops = section(
     port: port(9_464, "Port of the ops listener; 0 asks for a free one."),
   },
   "Health and metrics over plain HTTP.",
-);
-
-const issuer = z
-  .strictObject({
-    issuer: text("Exact value of the `iss` claim."),
-    audiences: z.array(z.string().min(1)).min(1).describe("Accepted values of the `aud` claim."),
-    algorithms: z.array(z.enum(jwtAlgorithms)).min(1).describe("Accepted signature algorithms."),
-    jwks_url: z
-      .url({ protocol: /^https?$/ })
-      .optional()
-      .describe("Where the issuer's keys are."),
-    jwks_file: text("File with the issuer's keys.").optional(),
-    secret_file: text("File with the shared secret, for HS algorithms.").optional(),
-    secret: text("The shared secret. Better in secret_file.").optional(),
-    clock_skew_seconds: atLeastZero(30, "Tolerated difference between the clocks."),
-    max_age_minutes: count(1_440, "Oldest token accepted, by its `iat` claim."),
-    subject_claim: text("Claim that names the caller.").default("sub"),
-    roles_claim: text("Claim that lists roles.").default("roles"),
-    groups_claim: text("Claim that lists groups.").default("groups"),
-    tenant_claim: text("Claim that names the tenant.").optional(),
-  })
-  .refine(
-    (one) =>
-      [one.jwks_url, one.jwks_file, one.secret_file, one.secret].filter(Boolean).length === 1,
-    "give exactly one of jwks_url, jwks_file, secret_file and secret",
-  );
-
-const identity = section(
-  {
-    anonymous: flag(false, "Let callers without a credential in, as the principal `anonymous`."),
-    token_key_file: text(
-      "File with the key of client tokens; nodes that share a database share it. Left out: token.key in data_dir.",
-    ).optional(),
-    jwt: section(
-      { issuers: z.array(issuer).default([]).describe("Token issuers that are believed.") },
-      "Tokens of other issuers, besides the gateway's own client tokens.",
-    ),
-  },
-  "Who may call.",
 );
 
 const limits = section(
