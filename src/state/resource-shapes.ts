@@ -29,6 +29,7 @@ import {
   type TokenResource,
   type VirtualServerResource,
 } from "./resources.ts";
+import { checkAuth, serverAuthShape } from "./server-auth-shape.ts";
 
 const listMax = 10_000;
 const patternLengthMax = 1024;
@@ -141,7 +142,7 @@ const toolSetting = object<ToolSetting>({
   cost: optional(integer(1, 1_000_000)),
 });
 
-export const serverShape = object<ServerResource>({
+const serverFields = object<ServerResource>({
   name: scopeName,
   tenant,
   description,
@@ -157,7 +158,14 @@ export const serverShape = object<ServerResource>({
   toolSettings: list(toolSetting, listMax),
   dataClass: oneOf(dataClasses),
   allowPrivateNetwork: flag,
+  auth: optional(serverAuthShape),
 });
+
+export const serverShape: Shape<ServerResource> = (value, path) => {
+  const server = serverFields(value, path);
+  checkAuth(server);
+  return server;
+};
 
 const bundledName = object<VirtualServerResource["tools"][number]>({
   server: resourceName,
