@@ -90,10 +90,13 @@ function checkHost(host: string, written: string, allowPrivateNetwork: boolean):
 }
 
 /** Refuses a registration that could never be dialled (UP-01). Throws `invalid-params`. */
-export function checkTransport({ transport, allowPrivateNetwork }: ServerSpec): void {
+export function checkTransport({ transport, auth, allowPrivateNetwork }: ServerSpec): void {
   if (transport.kind === "stdio") return;
   const schemes = transport.kind === "websocket" ? "websocket" : "http";
   checkedUrl(transport.url, schemes, allowPrivateNetwork);
+  for (const url of [auth?.oauth?.issuer, auth?.oauth?.tokenUrl]) {
+    if (url !== undefined) checkedUrl(url, "http", allowPrivateNetwork);
+  }
 }
 
 /** The URL's host without the brackets of an IPv6 literal. */
