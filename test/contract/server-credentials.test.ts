@@ -3,6 +3,7 @@
  * every transport, every way a client proves itself, what is asked again and what is not.
  */
 import { afterEach, describe, expect, test } from "bun:test";
+import type { ServersLimits } from "../../src/servers/limits.ts";
 import type { OAuthClient, ServerSpec, ServerTransport } from "../../src/servers/spec.ts";
 import { callTool, connectServer, needText } from "../support/connected-server.ts";
 import {
@@ -38,6 +39,7 @@ interface SetUp extends GuardOptions {
   readonly tokenSeconds?: number;
   readonly client?: (issuer: string, privateKey: string) => Partial<OAuthClient>;
   readonly auth?: Partial<ServerSpec["auth"]>;
+  readonly limits?: Partial<ServersLimits>;
 }
 
 /** An authority, a guarded server, and the gateway's client of it. */
@@ -46,6 +48,7 @@ async function setUp({
   tokenSeconds,
   client,
   auth,
+  limits,
   ...more
 }: SetUp = {}) {
   const authority = stack.use(await startAuthority({ tokenSeconds }));
@@ -66,7 +69,7 @@ async function setUp({
     ...client?.(authority.issuer, authority.privateKey),
   };
   const connected = stack.use(
-    connectServer(transport, { auth: { tellsUser: false, oauth, ...auth } }),
+    connectServer(transport, { auth: { tellsUser: false, oauth, ...auth } }, limits),
   );
   const echo = (text = "hello") => callTool(connected.client, "echo", { text });
   return { authority, guard, client: connected.client, echo };
@@ -81,6 +84,15 @@ describe("UP-15 client credentials over every transport", () => {
     expect(guard.refused.map(({ authorization }) => authorization)).toEqual([undefined]);
     for (const { authorization } of guard.passed) expect(authorization).toStartWith("Bearer ey");
   });
+});
+
+/** No issuer is named: the server says who gives tokens. */
+const byKey = (_issuer: string, privateKey: string) => ({
+  clientId: "gateway-key",
+  clientSecret: undefined,
+  issuer: undefined,
+  keyId: "k1",
+  privateKey,
 });
 
 describe("a client proves itself", () => {
@@ -114,14 +126,7 @@ describe("a client proves itself", () => {
   });
 
   test("by an assertion it signed for the issuer, with the authorization server found by itself", async () => {
-    const client = (_issuer: string, privateKey: string) => ({
-      clientId: "gateway-key",
-      clientSecret: undefined,
-      issuer: undefined,
-      keyId: "k1",
-      privateKey,
-    });
-    const { authority, echo } = await setUp({ client });
+    const { authority, echo } = await setUp({ client: byKey });
     needText(await echo());
     const { params, authorization } = last(authority);
     expect(authorization).toBeUndefined();
@@ -254,7 +259,7 @@ describe("UP-11 who is asked for a token", () => {
   });
 
   test("metadata are found where the server's challenge says", async () => {
-    const { echo } = await setUp({ metadataPath: "/somewhere/else" });
+    const { echo } = await setUp({ client: byKey, metadataPath: "/somewhere/else" });
     needText(await echo());
   });
 
@@ -268,5 +273,93 @@ describe("UP-11 who is asked for a token", () => {
       });
     }
     expect(authority.tokenRequests.length).toBeLessThanOrEqual(2);
+  });
+});
+
+describe("UP-10 a token made from each user's own", () => {
+  const exchange = () => ({ grant: "token-exchange" as const });
+  /** A token of another issuer, as an agent brings it. */
+  const subjectOf = (user: string, more = "", key = user) => {
+    const payload = Buffer.from(JSON.stringify({ sub: user, more })).toString("base64url");
+    return { key, token: `e30.${payload}.canary-${user}${more}`, expiresAtMs: undefined };
+  };
+  const subjectsSeen = ({ tokenRequests }: Awaited<ReturnType<typeof setUp>>["authority"]) =>
+    tokenRequests.flatMap(({ params }) => params.get("subject_token") ?? []);
+  const userOf = ({ authorization = "" }: { authorization?: string }) =>
+    JSON.parse(Buffer.from(authorization.split(".")[1] ?? "", "base64url").toString() || "{}")
+      .act_for;
+
+  test.each(["streamable-http", "streamable-http legacy"] as const)(
+    "%s: one for each user, remembered, and never the user's own",
+    async (kind) => {
+      const { authority, guard, client } = await setUp({ kind, client: exchange });
+      const callAs = (user: string) =>
+        callTool(client, "echo", { text: user }, { principalId: user, subject: subjectOf(user) });
+      for (const user of ["alice", "bob", "alice", "bob"]) {
+        expect(needText(await callAs(user))).toContain(user);
+      }
+      expect(subjectsSeen(authority)).toEqual([subjectOf("alice").token, subjectOf("bob").token]);
+      expect(new Set(guard.passed.map(userOf))).toEqual(new Set(["alice", "bob"]));
+      const seen = JSON.stringify([guard.passed, guard.refused]);
+      expect(seen).not.toContain("canary");
+      // No session of one user is ever used with a token of another.
+      const users = new Map<unknown, Set<unknown>>();
+      for (const headers of guard.passed) {
+        const session = headers["mcp-session-id"];
+        if (session === undefined) continue;
+        users.set(session, (users.get(session) ?? new Set()).add(userOf(headers)));
+      }
+      for (const [, sharing] of users) expect(sharing.size).toBe(1);
+    },
+  );
+
+  test("what the gateway asks by itself goes by its own token", async () => {
+    const { authority, guard, client } = await setUp({ client: exchange });
+    const facts = await client.facts(new AbortController().signal);
+    expect(facts.era).toBe("modern");
+    expect(subjectsSeen(authority)).toEqual([]);
+    expect(guard.passed.map(userOf)).toEqual([undefined]);
+  });
+
+  test("a caller without a token of a user's own is refused before anything is sent", async () => {
+    const { authority, guard, echo } = await setUp({ client: exchange });
+    expect(await echo()).toMatchObject({
+      kind: "fault",
+      fault: { name: "policy-denied", reason: "no-subject-token" },
+    });
+    expect([authority.tokenRequests, guard.passed, guard.refused]).toEqual([[], [], []]);
+  });
+
+  test("other rights of the same user have a token of their own; a renewed token does not", async () => {
+    const { authority, client } = await setUp({ client: exchange });
+    const callWith = (subject: ReturnType<typeof subjectOf>) =>
+      callTool(client, "echo", { text: "x" }, { principalId: "alice", subject });
+    needText(await callWith(subjectOf("alice", "-1", "alice narrow")));
+    needText(await callWith(subjectOf("alice", "-2", "alice narrow")));
+    needText(await callWith(subjectOf("alice", "-3", "alice wide")));
+    expect(subjectsSeen(authority)).toEqual([
+      subjectOf("alice", "-1").token,
+      subjectOf("alice", "-3").token,
+    ]);
+  });
+
+  test("what is made of a token never outlives it", async () => {
+    const { authority, client } = await setUp({ client: exchange });
+    const subject = { ...subjectOf("alice"), expiresAtMs: Date.now() - 1 };
+    const call = () => callTool(client, "echo", { text: "x" }, { principalId: "alice", subject });
+    needText(await call());
+    const before = subjectsSeen(authority).length;
+    needText(await call());
+    expect(subjectsSeen(authority).length).toBeGreaterThan(before);
+  });
+
+  test("users with a client of their own are bounded: who called least recently gives way", async () => {
+    const { authority, client } = await setUp({ client: exchange, limits: { usersMax: 2 } });
+    for (const user of ["alice", "bob", "alice", "carol", "alice", "bob"]) {
+      const options = { principalId: user, subject: subjectOf(user) };
+      needText(await callTool(client, "echo", { text: user }, options));
+    }
+    const users = ["alice", "bob", "carol", "bob"].map((user) => subjectOf(user).token);
+    expect(subjectsSeen(authority)).toEqual(users);
   });
 });

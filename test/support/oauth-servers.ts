@@ -77,6 +77,7 @@ export async function startAuthority({ tokenSeconds = 3_600 } = {}): Promise<Aut
     ],
     jwks: { keys: [{ ...(await exportJWK(signing.privateKey)), kid: "as-1", alg: "RS256" }] },
     scopes: ["read", "write"],
+    extraTokenClaims: (_context: unknown, token: { extra?: object }) => token.extra,
     ttl: { ClientCredentials: tokenSeconds },
     features: {
       clientCredentials: { enabled: true },
@@ -175,48 +176,70 @@ export async function startGuarded(
   authority: Authority,
   options: GuardOptions = {},
 ): Promise<Guarded> {
+  const keys = createLocalJWKSet(await authority.keys());
+  return startGuard(inner, options.metadataPath, (guard) => ({
+    metadata: {
+      authorization_servers: [authority.issuer],
+      ...(options.scopesSupported && { scopes_supported: options.scopesSupported }),
+      ...options.metadata,
+    },
+    async judge({ headers }) {
+      const token = headers.authorization?.replace(/^Bearer /, "");
+      if (token === undefined) return '401 Bearer resource_metadata="{at}"';
+      if (guard.revoked.has(token)) return '401 Bearer error="invalid_token"';
+      try {
+        const expected = { issuer: authority.issuer, audience: guard.url };
+        const { payload } = await jwtVerify(token, keys, expected);
+        const scopes = String(payload.scope ?? "").split(" ");
+        if (guard.needed.every((one) => scopes.includes(one))) return undefined;
+        return `403 Bearer error="insufficient_scope", scope="${guard.needed.join(" ")}", resource_metadata="{at}"`;
+      } catch {
+        return '401 Bearer error="invalid_token", resource_metadata="{at}"';
+      }
+    },
+  }));
+}
+
+/** Passes everything on, and remembers the headers. */
+export function startListeningGuard(inner: string): Promise<Guarded> {
+  return startGuard(inner, undefined, () => ({ metadata: {}, judge: async () => undefined }));
+}
+
+interface GuardRules {
+  readonly metadata: object;
+  /** Status and challenge of a refusal; `{at}` stands for where the metadata lie. */
+  readonly judge: (request: IncomingMessage) => Promise<string | undefined>;
+}
+
+async function startGuard(
+  inner: string,
+  metadataPath: string | undefined,
+  rulesOf: (guard: Omit<Guarded, typeof Symbol.asyncDispose>) => GuardRules,
+): Promise<Guarded> {
   const target = new URL(inner);
   const server = createServer();
   await listen(server);
   const origin = originOf(server);
   const url = origin + target.pathname;
-  const wellKnown = `/.well-known/oauth-protected-resource${target.pathname}`;
-  const metadataPath = options.metadataPath ?? wellKnown;
-  const keys = createLocalJWKSet(await authority.keys());
   const guard = {
+    url,
     passed: [] as IncomingMessage["headers"][],
     refused: [] as IncomingMessage["headers"][],
     revoked: new Set<string>(),
     needed: [] as string[],
   };
-
-  async function judge(request: IncomingMessage): Promise<string | undefined> {
-    const token = request.headers.authorization?.replace(/^Bearer /, "");
-    if (token === undefined) return '401 Bearer resource_metadata="{at}"';
-    if (guard.revoked.has(token)) return '401 Bearer error="invalid_token"';
-    try {
-      const { payload } = await jwtVerify(token, keys, { issuer: authority.issuer, audience: url });
-      const scopes = String(payload.scope ?? "").split(" ");
-      if (guard.needed.every((one) => scopes.includes(one))) return undefined;
-      return `403 Bearer error="insufficient_scope", scope="${guard.needed.join(" ")}", resource_metadata="{at}"`;
-    } catch {
-      return '401 Bearer error="invalid_token", resource_metadata="{at}"';
-    }
-  }
+  const { metadata, judge } = rulesOf(guard);
+  const metadataAt = metadataPath ?? `/.well-known/oauth-protected-resource${target.pathname}`;
 
   server.on("request", async (request, response) => {
-    const metadata = {
-      resource: url,
-      authorization_servers: [authority.issuer],
-      ...(options.scopesSupported && { scopes_supported: options.scopesSupported }),
-      ...options.metadata,
-    };
-    if (request.url === metadataPath) return response.end(JSON.stringify(metadata));
+    if (request.url === metadataAt) {
+      return response.end(JSON.stringify({ resource: url, ...metadata }));
+    }
     if (request.url?.startsWith("/.well-known/")) return response.writeHead(404).end();
     const refusal = await judge(request);
     if (refusal !== undefined) {
       guard.refused.push(request.headers);
-      const challenge = refusal.slice(4).replace("{at}", origin + metadataPath);
+      const challenge = refusal.slice(4).replace("{at}", origin + metadataAt);
       request.resume();
       return response
         .writeHead(Number(refusal.slice(0, 3)), { "www-authenticate": challenge })
@@ -259,7 +282,7 @@ export async function startGuarded(
     });
     onward.on("error", () => socket.destroy());
   });
-  return Object.assign(guard, { url, [Symbol.asyncDispose]: () => stop(server) });
+  return Object.assign(guard, { [Symbol.asyncDispose]: () => stop(server) });
 }
 
 function listen(server: Server): Promise<void> {

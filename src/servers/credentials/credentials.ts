@@ -101,7 +101,8 @@ export function createCredentials(options: CredentialsOptions): Credentials {
     },
     refused(used, status, header) {
       // Somebody else has replaced it already, or is about to.
-      if (token === undefined ? used === dropped : used !== token.authorization) return true;
+      const isOld = token === undefined ? used === dropped : used !== token.authorization;
+      if (isOld && (used !== undefined || token !== undefined)) return true;
       const challenge = readChallenge(header);
       const nowMs = clock.monotonicMs();
       if (nowMs - refusedAtMs > refusalWindowMs) refusals = 0;
