@@ -10,6 +10,8 @@ export type OperatorRole = (typeof operatorRoles)[number];
 export interface Operator {
   readonly name: string;
   readonly roles: readonly OperatorRole[];
+  /** Undefined = of all tenants; else everything but this tenant's own looks unknown. */
+  readonly tenant?: string | undefined;
 }
 
 /** An operator in the middle of one RPC. */
@@ -28,6 +30,7 @@ export type AdminServices = {
   readonly ServerService: api.ServerService<Caller>;
   readonly PolicyService: api.PolicyService<Caller>;
   readonly RetentionService: api.RetentionService<Caller>;
+  readonly TokenService: api.TokenService<Caller>;
   readonly AuditService: api.AuditService<Caller>;
   readonly CacheService: api.CacheService<Caller>;
   readonly SystemService: api.SystemService<Caller>;

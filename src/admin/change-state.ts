@@ -7,44 +7,66 @@ import type { Clock } from "../lib/clock.ts";
 import { buildSnapshot, type CompilePolicy } from "../state/build.ts";
 import type { SwappableSnapshot } from "../state/current.ts";
 import type { ResourceKind } from "../state/resources.ts";
+import type { Snapshot } from "../state/snapshot.ts";
 import {
   type ResourceChange,
+  type ResourceKey,
   type ResourceStore,
   type StoredResource,
   StoreError,
 } from "../storage/store.ts";
+import type { Operator } from "./caller.ts";
+import type { PolicyHistory } from "./policy-history.ts";
+import { needOwn, type Onlooker, tenantOfChanges, visibleTo } from "./tenants.ts";
+
+/** Where a resource lies; a tenant only for the kinds whose names are unique within one. */
+export interface ResourcePlace {
+  readonly kind: ResourceKind;
+  readonly tenant?: string | undefined;
+  readonly name: string;
+}
 
 export type StateChange =
-  | { readonly kind: ResourceKind; readonly name: string; readonly body: object }
-  | { readonly kind: ResourceKind; readonly name: string; readonly delete: true };
+  | (ResourcePlace & { readonly body: object })
+  | (ResourcePlace & { readonly delete: true });
 
 /** All resources at one revision. */
 export interface StateView {
   readonly stateRevision: number;
-  find(kind: ResourceKind, name: string): StoredResource | undefined;
-  /** Sorted by name. */
+  find(kind: ResourceKind, name: string, tenant?: string): StoredResource | undefined;
+  /** Whether anybody at all has the name, seen or not. */
+  isTaken(place: ResourcePlace): boolean;
+  /** Sorted by name, then by tenant. */
   list(kind: ResourceKind): readonly StoredResource[];
+  /** What would be served were these changes made; throws invalid-params where they could not be. */
+  preview(changes: readonly StateChange[]): Snapshot;
 }
 
 export interface WriteOptions {
+  /** Who writes: `Mutate` sees what they see, and touches nothing else. */
+  readonly by: Pick<Operator, "name" | "tenant">;
   /** 0 = whatever the current revision is; the change is then retried on a conflict. */
   readonly expectedRevision: number;
   readonly validateOnly: boolean;
+  /** The draft whose changes of policy these are. */
+  readonly draft?: string | undefined;
 }
 
 export interface Written {
   /** The new revision; the current one where nothing was changed. */
   readonly stateRevision: number;
-  /** What the state is (or, validating only, would be) after the change. */
+  /** What the state is (or, validating only, would be) after the change, as its writer sees it. */
   readonly after: StateView;
+  /** The tenant that the change is about, where it is about one. */
+  readonly tenant: string | undefined;
 }
 
 /** May run more than once; throws GatewayError to refuse. */
 export type Mutate = (view: StateView) => readonly StateChange[];
 
 export interface StateWriter {
-  /** For reading: straight from the store, so an operator sees their own write on every node. */
-  read(): Promise<StateView>;
+  /** What `operator` may see, straight from the store: an operator sees their own write on every node. */
+  read(operator: Onlooker): Promise<StateView>;
   write(mutate: Mutate, options: WriteOptions): Promise<Written>;
 }
 
@@ -53,6 +75,7 @@ export interface ChangeStateDeps {
   readonly current: SwappableSnapshot;
   readonly compile: CompilePolicy;
   readonly clock: Clock;
+  readonly history: PolicyHistory;
   /** Attempts where the caller expects no certain revision. */
   readonly attemptsMax?: number;
   /** Resources of all kinds together. */
@@ -63,7 +86,7 @@ export function changeState(deps: ChangeStateDeps): StateWriter {
   // One write at a time in this process, so only other processes can conflict with it.
   let last: Promise<unknown> = Promise.resolve();
   return {
-    read: async () => createView(await deps.store.load()),
+    read: async (operator) => visibleTo(operator, createView(deps, await deps.store.load())),
     write(mutate, options) {
       const written = last.then(() => writeWithRetry(deps, mutate, options));
       last = written.catch(() => undefined);
@@ -91,24 +114,31 @@ async function writeWithRetry(
 async function writeOnce(
   deps: ChangeStateDeps,
   mutate: Mutate,
-  { expectedRevision, validateOnly }: WriteOptions,
+  { by, expectedRevision, validateOnly, draft }: WriteOptions,
 ): Promise<Written> {
   const loaded = await deps.store.load();
   needRevision(expectedRevision, loaded.stateRevision);
-  const changes = mutate(createView(loaded));
+  const before = createView(deps, loaded);
+  const changes = mutate(visibleTo(by, before));
   if (changes.length === 0) {
-    return { stateRevision: loaded.stateRevision, after: createView(loaded) };
+    const { stateRevision } = loaded;
+    return { stateRevision, after: visibleTo(by, before), tenant: undefined };
   }
   const nowMs = deps.clock.nowMs();
   const stateRevision = loaded.stateRevision + 1;
-  const resources = applyChanges(loaded.resources, changes, stateRevision, nowMs);
+  const write = { view: before, changes, by: by.name, draft, nowMs };
+  const all = [...changes, ...deps.history.accompany(write)];
+  const resources = applyChanges(loaded.resources, all, stateRevision, nowMs);
   needRoom(resources.length, deps.resourcesMax ?? 100_000);
+  const whole = createView(deps, { stateRevision, resources });
+  needOwn(by, changes, [before, whole]);
   const next = buildSnapshot(stateRevision, resources, deps.compile);
-  const after = createView({ stateRevision, resources });
-  if (validateOnly) return { stateRevision: loaded.stateRevision, after };
-  const stored = await deps.store.write(toStored(changes), loaded.stateRevision, nowMs);
+  const after = visibleTo(by, whole);
+  const tenant = tenantOfChanges(changes, [before, whole]);
+  if (validateOnly) return { stateRevision: loaded.stateRevision, after, tenant };
+  const stored = await deps.store.write(toStored(all), loaded.stateRevision, nowMs);
   deps.current.swap(stored === stateRevision ? next : { ...next, stateRevision: stored });
-  return { stateRevision: stored, after };
+  return { stateRevision: stored, after, tenant };
 }
 
 function needRevision(expected: number, found: number): void {
@@ -141,15 +171,16 @@ function applyChanges(
   stateRevision: number,
   nowMs: number,
 ): readonly StoredResource[] {
-  const next = new Map(resources.map((one) => [keyOf(one.kind, one.name), one]));
+  const next = new Map(resources.map((one) => [keyOf(one), one]));
   for (const change of changes) {
-    const key = keyOf(change.kind, change.name);
+    const key = keyOf(change);
     if ("delete" in change) {
       next.delete(key);
       continue;
     }
     next.set(key, {
       kind: change.kind,
+      tenant: change.tenant,
       name: change.name,
       body: plain(change.body),
       createdAtMs: next.get(key)?.createdAtMs ?? nowMs,
@@ -160,21 +191,37 @@ function applyChanges(
   return [...next.values()];
 }
 
-function createView(loaded: {
-  readonly stateRevision: number;
-  readonly resources: readonly StoredResource[];
-}): StateView {
-  const byKey = new Map(loaded.resources.map((one) => [keyOf(one.kind, one.name), one]));
+function createView(
+  { compile, clock }: Pick<ChangeStateDeps, "compile" | "clock">,
+  loaded: {
+    readonly stateRevision: number;
+    readonly resources: readonly StoredResource[];
+  },
+): StateView {
+  const byKey = new Map(loaded.resources.map((one) => [keyOf(one), one]));
   return {
     stateRevision: loaded.stateRevision,
-    find: (kind, name) => byKey.get(keyOf(kind, name)),
+    find: (kind, name, tenant) => byKey.get(keyOf({ kind, tenant, name })),
+    isTaken: (place) => byKey.has(keyOf(place)),
     list: (kind) =>
       loaded.resources
         .filter((one) => one.kind === kind)
-        .sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0)),
+        .map((one) => ({ one, position: positionOf(one) }))
+        .sort((a, b) => (a.position < b.position ? -1 : 1))
+        .map(({ one }) => one),
+    preview(changes) {
+      const stateRevision = loaded.stateRevision + 1;
+      const next = applyChanges(loaded.resources, changes, stateRevision, clock.nowMs());
+      return buildSnapshot(stateRevision, next, compile);
+    },
   };
 }
 
-function keyOf(kind: string, name: string): string {
-  return `${kind}\n${name}`;
+/** Where a resource stands in a list, as one text that sorts by name first: names hold nothing below a quote. */
+export function positionOf({ name, tenant = "" }: Pick<StoredResource, "name" | "tenant">): string {
+  return JSON.stringify([name, tenant]);
+}
+
+function keyOf({ kind, tenant = "", name }: ResourceKey): string {
+  return JSON.stringify([kind, tenant, name]);
 }

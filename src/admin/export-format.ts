@@ -27,6 +27,7 @@ const columns = [
   "session",
   "correlation_id",
   "data_class",
+  "tenant",
   "envelope_json",
   "details_json",
 ] as const satisfies readonly (keyof AuditRecord)[];

@@ -19,7 +19,8 @@ import type { Rpc, ServiceFacts } from "./definition.ts";
 import { type Authenticate, authenticateCall, toSignal, writeAll } from "./grpc-call.ts";
 import { statusName, toFault, toStatus } from "./grpc-status.ts";
 import { findPermission, functionName, mayUse, type RpcKind, rolesHolding } from "./permissions.ts";
-import { type RpcRecordDeps, recordDenial, recordUse } from "./rpc-record.ts";
+import { reachOf } from "./reach.ts";
+import { type RpcRecordDeps, recordDenial, recordMiss, recordUse } from "./rpc-record.ts";
 import { findWireProblem } from "./wire-check.ts";
 
 export interface HandleDeps extends RpcRecordDeps {
@@ -113,7 +114,12 @@ async function serve<T>(
       },
     };
     const use = { rpc, kind, operator, request, noted: () => noted };
-    const result = await recordUse(deps, use, () => work(request, caller));
+    const result = await recordUse(deps, use, () => work(request, caller)).catch(
+      async (error: unknown) => {
+        await recordMiss(deps, use, error);
+        throw error;
+      },
+    );
     deps.metrics.count("mcp_gateway_admin_calls_total", { method, status: "OK" });
     return result;
   } catch (error) {
@@ -130,6 +136,7 @@ async function admit(deps: HandleDeps, rpc: Rpc, call: AnyCall): Promise<Admitte
   try {
     operator = authenticateCall(call, deps.authenticate);
     const row = needPermission(rpc, operator);
+    needReach(rpc, operator);
     return { operator, kind: row.kind, request: decodeStrictly(rpc, call.request) };
   } catch (error) {
     const reason = toFault(error)?.reason ?? "refused";
@@ -149,6 +156,15 @@ function needPermission(rpc: Rpc, operator: Operator) {
     "policy-denied",
     `${rpc.method} needs the permission ${row.permission}, which these roles have: ${roles}`,
     { reason: row.permission },
+  );
+}
+
+function needReach(rpc: Rpc, { tenant }: Operator): void {
+  if (tenant === undefined || reachOf(rpc.service, rpc.method) === "tenant") return;
+  throw new GatewayError(
+    "policy-denied",
+    `${rpc.method} is about the whole gateway and needs an operator without a tenant`,
+    { reason: "gateway-wide" },
   );
 }
 

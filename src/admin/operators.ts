@@ -19,6 +19,7 @@ import type { Operator, OperatorRole } from "./caller.ts";
 export interface OperatorEntry {
   readonly name: string;
   readonly roles: readonly OperatorRole[];
+  readonly tenant?: string | undefined;
   /** Hex SHA-256 of the token. Tokens have 256 random bits, so a plain digest cannot be searched. */
   readonly tokenSha256?: string | undefined;
   readonly certificateCommonName?: string | undefined;
@@ -70,7 +71,11 @@ interface PreparedEntry {
 
 function prepareEntry(entry: OperatorEntry): PreparedEntry {
   return {
-    operator: Object.freeze({ name: entry.name, roles: Object.freeze([...entry.roles]) }),
+    operator: Object.freeze({
+      name: entry.name,
+      roles: Object.freeze([...entry.roles]),
+      tenant: entry.tenant,
+    }),
     digest: entry.tokenSha256 === undefined ? undefined : Buffer.from(entry.tokenSha256, "hex"),
     commonName: entry.certificateCommonName === "" ? undefined : entry.certificateCommonName,
   };

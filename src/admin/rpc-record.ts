@@ -53,11 +53,22 @@ export async function recordDenial(
       event: "admin.denied",
       class: isKnown ? "B" : "C",
       timeMs: deps.clock.nowMs(),
-      facts: { method: methodName(rpc), status: "denied", reason },
+      facts: { method: methodName(rpc), status: "denied", reason, tenant: operator?.tenant },
       details: { principal: isKnown ? principalOf(operator) : null },
     },
     isKnown ? "written" : "queued",
   );
+}
+
+/**
+ * An operator of a tenant asked for what is not the tenant's, or is nowhere. Both leave a record before the answer, so
+ * that not even its time tells them apart (AZ-15).
+ */
+export async function recordMiss(deps: RpcRecordDeps, use: RpcUse, error: unknown): Promise<void> {
+  const fault = toFault(error);
+  if (use.operator.tenant === undefined || fault?.name !== "resource-not-found") return;
+  const facts = { status: "denied", reason: fault.reason ?? "not-found" };
+  await deps.audit.append(draft(deps, use, "admin.denied", "A", facts), "synced");
 }
 
 async function recordTwice<T>(
@@ -109,6 +120,7 @@ function draft(
     facts: {
       method: methodName(use.rpc),
       validateOnly: isValidateOnly(use.request) || undefined,
+      tenant: use.operator.tenant ?? findTenant(use.request),
       ...facts,
     },
     details: { principal: principalOf(use.operator), target: findTarget(use.request) ?? null },
@@ -125,6 +137,16 @@ function principalOf(operator: Operator): string {
 
 function isValidateOnly(request: object): boolean {
   return "validate_only" in request && request.validate_only === true;
+}
+
+/** The tenant that the request names, itself or in the object it carries. */
+function findTenant(request: object): string | undefined {
+  for (const part of [request, ...Object.values(request)]) {
+    if (typeof part !== "object" || part === null || Array.isArray(part)) continue;
+    const tenant: unknown = Reflect.get(part, "tenant");
+    if (typeof tenant === "string" && tenant !== "") return tenant.slice(0, targetLengthMax);
+  }
+  return undefined;
 }
 
 /** The id or name the request is about: its own, or that of the object it carries. Never another field. */

@@ -98,12 +98,19 @@ function addLimit(headers: HeaderFields, reply: Reply): void {
   headers.ratelimit = `${name};r=${limit.remaining};t=${limit.resetSeconds}`;
 }
 
+/** What another token, or another login, would mend. */
+const challenged: ReadonlySet<Fault["name"]> = new Set([
+  "unauthenticated",
+  "insufficient-scope",
+  "step-up-required",
+]);
+
 function addFault(headers: HeaderFields, fault: Fault, metadataUrl: string): void {
   if (fault.retryAfterMs !== undefined) {
     headers["retry-after"] = String(Math.max(1, Math.ceil(fault.retryAfterMs / 1000)));
   }
   if (fault.name === "draining") headers.connection = "close";
-  if (fault.name !== "unauthenticated" && fault.name !== "insufficient-scope") return;
+  if (!challenged.has(fault.name)) return;
   const challenge = fault.challenge === undefined ? "" : `, ${fault.challenge}`;
   headers["www-authenticate"] = `Bearer resource_metadata="${metadataUrl}"${challenge}`;
 }

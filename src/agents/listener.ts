@@ -23,6 +23,7 @@ import { createLegacyConversation } from "./legacy/conversation.ts";
 import { createSessionAccess } from "./legacy/session-access.ts";
 import { createSessionStreams } from "./legacy/session-streams.ts";
 import { createSessions, type SessionSummary } from "./legacy/sessions.ts";
+import { createOAuthDocuments, type OAuthDocumentsDeps, publicBaseOf } from "./oauth-documents.ts";
 import type { AgentsOptions } from "./options.ts";
 import { createOriginCheck } from "./origin.ts";
 import { type Endpoint, matchPath, metadataPathOf, readTarget } from "./paths.ts";
@@ -33,7 +34,7 @@ import { createStreams } from "./streams.ts";
 import { createTicketOffice } from "./ticket-office.ts";
 import { createWebSocketBinding } from "./websocket.ts";
 
-export interface AgentsListenerDeps {
+export interface AgentsListenerDeps extends OAuthDocumentsDeps {
   readonly options: AgentsOptions;
   readonly dispatch: Dispatch;
   readonly log: Log;
@@ -41,8 +42,6 @@ export interface AgentsListenerDeps {
   readonly clock: Clock;
   /** Calls back after each swap of the snapshot; returns a stop function. */
   readonly snapshotChanges: (changed: () => void) => () => void;
-  /** The RFC 9728 document for an endpoint's path, where authorization servers are configured. */
-  readonly resourceMetadata?: (resource: string, path: string) => object | undefined;
   readonly version: string;
 }
 
@@ -95,6 +94,8 @@ export function createAgentsListener(deps: AgentsListenerDeps): AgentsListener {
   };
   const originCheck = createOriginCheck(options);
   const peerAddress = createPeerAddress(options.trustedProxies);
+  const documents = createOAuthDocuments(deps);
+  const publicBase = publicBaseOf(options.publicUrl);
   const scheme = options.tls === undefined ? "http" : "https";
   let server: Server | undefined;
   let stopWatching: (() => void) | undefined;
@@ -129,7 +130,12 @@ export function createAgentsListener(deps: AgentsListenerDeps): AgentsListener {
       case "health":
         return health();
       case "resource-metadata":
-        return resourceMetadata(request, endpoint.resourcePath);
+        return (
+          documents.resource(baseUrl(request) + endpoint.resourcePath, endpoint.resourceScope) ??
+          refused(notFound, undefined)
+        );
+      case "authorization-server":
+        return documents.authorizationServer() ?? refused(notFound, undefined);
       default:
         if (endpoint.kind === "sse" && !options.httpSse) return refused(notFound, undefined);
         return arrive(request, running, endpoint, query, origin ?? undefined);
@@ -208,13 +214,8 @@ export function createAgentsListener(deps: AgentsListenerDeps): AgentsListener {
     return documentResponse({ status: isDraining ? "draining" : "ok" }, isDraining ? 503 : 200);
   }
 
-  function resourceMetadata(request: Request, path: string): Response {
-    const document = deps.resourceMetadata?.(baseUrl(request) + path, path);
-    return document === undefined ? refused(notFound, undefined) : documentResponse(document);
-  }
-
   function baseUrl(request: Request): string {
-    return options.publicUrl ?? `${scheme}://${request.headers.get("host")}`;
+    return publicBase ?? `${scheme}://${request.headers.get("host")}`;
   }
 
   function sweep(): void {

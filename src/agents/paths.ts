@@ -8,7 +8,12 @@ export type Endpoint =
       readonly scope: string;
       readonly path: string;
     }
-  | { readonly kind: "resource-metadata"; readonly resourcePath: string }
+  | {
+      readonly kind: "resource-metadata";
+      readonly resourcePath: string;
+      readonly resourceScope: string;
+    }
+  | { readonly kind: "authorization-server" }
   | { readonly kind: "root" }
   | { readonly kind: "health" };
 
@@ -52,7 +57,9 @@ export function matchPath(path: string): Endpoint | undefined {
     case "/health":
       return { kind: "health" };
     case metadataPath:
-      return { kind: "resource-metadata", resourcePath: "/mcp" };
+      return { kind: "resource-metadata", resourcePath: "/mcp", resourceScope: "all" };
+    case "/.well-known/oauth-authorization-server":
+      return { kind: "authorization-server" };
     default:
       return matchScoped(path);
   }
@@ -60,7 +67,8 @@ export function matchPath(path: string): Endpoint | undefined {
 
 /** Path of the RFC 9728 document for an endpoint's path. */
 export function metadataPathOf(resourcePath: string): string {
-  return metadataPath + resourcePath;
+  // A ticket is asked for with the token of the endpoint it opens.
+  return metadataPath + resourcePath.replace(/\/ws-ticket$/, "/ws");
 }
 
 function matchScoped(path: string): Endpoint | undefined {
@@ -70,7 +78,7 @@ function matchScoped(path: string): Endpoint | undefined {
     if (resource === undefined || !("scope" in resource) || resource.kind === "ticket") {
       return undefined;
     }
-    return { kind: "resource-metadata", resourcePath };
+    return { kind: "resource-metadata", resourcePath, resourceScope: resource.scope };
   }
   const slash = path.indexOf("/", 1);
   const kind = suffixes.get(path.slice(slash + 1));

@@ -12,6 +12,7 @@ export interface Rejection {
   readonly peer: string;
   /** The principal, where it is known. */
   readonly principal: string | undefined;
+  readonly tenant?: string | undefined;
 }
 
 export interface Rejections {
@@ -38,7 +39,13 @@ export function createRejections(deps: {
       event: rejection.event,
       class: "C",
       timeMs,
-      facts: { status: "rejected", reason: rejection.reason, binding: rejection.binding, count },
+      facts: {
+        status: "rejected",
+        reason: rejection.reason,
+        binding: rejection.binding,
+        count,
+        tenant: rejection.tenant,
+      },
       details: { source: sourcePrefix(rejection.peer), principal: rejection.principal },
     };
     void deps.audit.append(draft, "queued");
@@ -52,6 +59,7 @@ export function createRejections(deps: {
         rejection.binding,
         source,
         rejection.principal,
+        rejection.tenant,
       ]);
       const tally = tallies.get(key);
       if (tally !== undefined) tally.more += 1;

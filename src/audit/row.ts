@@ -32,6 +32,7 @@ export function toAuditRow(record: RecordFrame): AuditRow | undefined {
     session: toColumn(values.session),
     correlationId: toColumn(facts.correlationId),
     dataClass: toColumn(facts.dataClass),
+    tenant: toColumn(facts.tenant),
   };
 }
 

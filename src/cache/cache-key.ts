@@ -8,6 +8,7 @@ export interface CacheIdentity {
   /** Whose reply it is; undefined = shared between principals, which only an operator may say. */
   readonly principalId: string | undefined;
   readonly tenant: string | undefined;
+  readonly workspace: string | undefined;
   readonly server: string;
   readonly method: string;
   /** The tool, prompt or URI under the server's own name; undefined for lists. */
@@ -28,6 +29,7 @@ export function encodeIdentity(identity: CacheIdentity): Buffer | undefined {
   return encodeTuple([
     identity.principalId,
     identity.tenant,
+    identity.workspace,
     identity.server,
     identity.method,
     identity.target,

@@ -26,6 +26,8 @@ export interface PurgeFilter {
   /** A tool, prompt or URI under its server's own name. */
   readonly target?: string | undefined;
   readonly principalId?: string | undefined;
+  /** Of the principal whose reply it is. */
+  readonly tenant?: string | undefined;
 }
 
 export interface CacheStatistics {
@@ -63,6 +65,7 @@ interface Entry {
   readonly server: string;
   readonly target: string | undefined;
   readonly principalId: string | undefined;
+  readonly tenant: string | undefined;
 }
 
 /** What an entry costs beside its sealed bytes: index, names, bookkeeping. */
@@ -128,11 +131,11 @@ export function createReplyCache(deps: ReplyCacheDeps): ReplyCache {
       const bytes = encodeIdentity(identity);
       if (bytes === undefined) return 0;
       if (epoch.sealer.isSpent()) flush();
-      const { server, target, principalId } = identity;
+      const { server, target, principalId, tenant } = identity;
       const sealed = epoch.sealer.seal(bytes, Buffer.from(replyText, "utf8"));
       const keptMs = Math.min(ttlMs, ttlMsMax);
       const expiresAtMs = clock.monotonicMs() + keptMs;
-      const entry: Entry = { sealed, expiresAtMs, server, target, principalId };
+      const entry: Entry = { sealed, expiresAtMs, server, target, principalId, tenant };
       if (sizeOf(entry) > bytesMax) return 0;
       entries.set(epoch.indexOf(bytes), entry);
       return keptMs;
@@ -156,13 +159,15 @@ function openEpoch(keys: EpochKeys, indexOf = keys.indexOf) {
   return { number: keys.epoch, indexOf, sealer: createSealer(keys.sealKey, keys.epoch) };
 }
 
-function sizeOf({ sealed, server, target, principalId }: Entry): number {
-  const names = server.length + (target?.length ?? 0) + (principalId?.length ?? 0);
-  return sealed.length + names + entryOverheadBytes;
+function sizeOf({ sealed, server, target, principalId, tenant }: Entry): number {
+  const texts = [server, target, principalId, tenant];
+  const chars = texts.reduce((sum, text) => sum + (text?.length ?? 0), 0);
+  return sealed.length + chars + entryOverheadBytes;
 }
 
-function matches(entry: Entry, { server, target, principalId }: PurgeFilter): boolean {
+function matches(entry: Entry, { server, target, principalId, tenant }: PurgeFilter): boolean {
   if (server !== undefined && entry.server !== server) return false;
   if (target !== undefined && entry.target !== target) return false;
+  if (tenant !== undefined && entry.tenant !== tenant) return false;
   return principalId === undefined || entry.principalId === principalId;
 }

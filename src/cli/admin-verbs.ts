@@ -17,6 +17,7 @@ import {
 } from "./command.ts";
 import { listRpcs, type Rpc } from "./descriptor.ts";
 import { renderMessage } from "./render-message.ts";
+import { checkRequest } from "./request-check.ts";
 import { buildRequest, describeFlags, parseJson, type WrittenFlag } from "./request-fields.ts";
 
 const commonFlags = [
@@ -69,6 +70,7 @@ async function runVerb(
 ): Promise<ExitCode> {
   const base = readParams(given.common);
   const request = buildRequest(rpc.requestType, base, withEnabled(rpc, given.flags), given.bare);
+  checkRequest(rpc.requestType, request);
   const client = createAdminClient(readConnection(given.common));
   try {
     if (!rpc.isStream) {

@@ -67,6 +67,10 @@ const entries: Readonly<Record<string, Entry>> = Object.freeze({
     summary: "call one tool, as an agent does",
     load: async () => (await import("./invoke.ts")).invoke,
   },
+  import: {
+    summary: "other gateways' policy and server files, with a report of what was not carried",
+    load: async () => (await import("./import.ts")).importFile,
+  },
   sample: {
     summary: undefined,
     load: async () => (await import("./samples/sample.ts")).sample,

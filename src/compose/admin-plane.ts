@@ -3,8 +3,10 @@
  * lazily by compose, because grpc-js costs start-up time and memory.
  */
 import { readFileSync } from "node:fs";
-import { changeState } from "../admin/change-state.ts";
+import { changeState, type StateWriter } from "../admin/change-state.ts";
+import { createDraftSchedule } from "../admin/draft-schedule.ts";
 import { createOperators } from "../admin/operators.ts";
+import { createPolicyHistory } from "../admin/policy-history.ts";
 import { createAdminServer } from "../admin/server.ts";
 import { createAuditService, type LogVerification } from "../admin/services/audit-service.ts";
 import { createCacheService } from "../admin/services/cache-service.ts";
@@ -13,15 +15,16 @@ import { createPolicyService } from "../admin/services/policy-service.ts";
 import { createRetentionService } from "../admin/services/retention-service.ts";
 import { createServerService } from "../admin/services/server-service.ts";
 import { createSystemService } from "../admin/services/system-service.ts";
+import { createTokenService } from "../admin/services/token-service.ts";
 import type { AgentsListener } from "../agents/listener.ts";
 import { listLogs, type VerifyReport, verifyStore } from "../audit/verify.ts";
 import type { Config } from "../config/config.ts";
 import { GatewayError } from "../errors/fault.ts";
 import { version } from "../lib/version.ts";
-import { compilePolicy } from "../policy/compile.ts";
 import type { ServerStatus } from "../servers/client.ts";
 import { checkTransport } from "../servers/egress.ts";
 import type { Parts } from "./parts.ts";
+import { issuerNames } from "./token-issuers.ts";
 
 export interface AdminPlane {
   /** `host:port` */
@@ -44,6 +47,10 @@ const stopGraceMs = 2_000;
 export async function startAdminPlane(parts: Parts, runtime: Runtime): Promise<AdminPlane> {
   const { config, audit, log, metrics, clock } = parts;
   const operators = createOperators({ dataDir: config.dataDir, operators: config.admin.operators });
+  const state = createStateWriter(parts);
+  const { store, current } = parts;
+  const { twoPerson } = config.policy;
+  const schedule = createDraftSchedule({ state, current, store, audit, clock, log, twoPerson });
   const server = createAdminServer({
     host: config.admin.host,
     port: config.admin.port,
@@ -54,7 +61,7 @@ export async function startAdminPlane(parts: Parts, runtime: Runtime): Promise<A
       requestTimeoutMs: config.admin.deadlineSeconds * 1000,
     },
     reflection: config.admin.reflection ? "operators" : "off",
-    services: createServices(parts, runtime),
+    services: createServices(parts, runtime, state),
     authenticate: operators.authenticate,
     audit,
     log,
@@ -62,12 +69,26 @@ export async function startAdminPlane(parts: Parts, runtime: Runtime): Promise<A
     clock,
   });
   const { address } = await server.start();
-  return { address, adminTokenFile: operators.tokenPath, stop: () => server.stop(stopGraceMs) };
+  schedule.start();
+  return {
+    address,
+    adminTokenFile: operators.tokenPath,
+    async stop() {
+      schedule.stop();
+      await server.stop(stopGraceMs);
+    },
+  };
 }
 
-function createServices(parts: Parts, runtime: Runtime) {
+/** Every change of what operators manage goes through here, with the history and the two-person rule. */
+function createStateWriter({ config, store, current, compile, clock }: Parts): StateWriter {
+  const { twoPerson, revisionsMax } = config.policy;
+  const history = createPolicyHistory({ twoPerson, revisionsMax });
+  return changeState({ store: store.resources, current, compile, clock, history });
+}
+
+function createServices(parts: Parts, runtime: Runtime, state: StateWriter) {
   const { clock, store, audit, current, servers, cache, config } = parts;
-  const state = changeState({ store: store.resources, current, compile: compilePolicy, clock });
   return {
     ClientService: createClientService({
       state,
@@ -77,6 +98,7 @@ function createServices(parts: Parts, runtime: Runtime) {
       listSessions: () => listSessions(runtime),
       endSession: (id) => runtime.sessions.end(id),
     }),
+    TokenService: createTokenService({ state, clock, issuers: issuerNames(config) }),
     ServerService: createServerService({
       state,
       defaults: {
@@ -88,7 +110,14 @@ function createServices(parts: Parts, runtime: Runtime) {
       checkServer: (server, signal) => checkServer(parts, server, signal),
       serverStatus: (server) => servers.status(server),
     }),
-    PolicyService: createPolicyService({ state, current }),
+    PolicyService: createPolicyService({
+      state,
+      current,
+      clock,
+      audit,
+      records: store.audit,
+      twoPerson: config.policy.twoPerson,
+    }),
     RetentionService: createRetentionService({ state, ...retentionDeps(parts) }),
     AuditService: createAuditService({
       store: store.audit,
@@ -100,8 +129,8 @@ function createServices(parts: Parts, runtime: Runtime) {
         const { entriesMax, bytesMax } = config.cache;
         return { ...cache.statistics(), entriesMax, bytesMax };
       },
-      purgeCache: ({ server, tool, principal }) =>
-        cache.purge({ server, target: tool, principalId: principal }),
+      purgeCache: ({ server, tool, principal, tenant }) =>
+        cache.purge({ server, target: tool, principalId: principal, tenant }),
     }),
     SystemService: createSystemService({
       current,
@@ -127,6 +156,7 @@ function listSessions(runtime: Runtime) {
     id: session.id,
     clientId: session.clientId,
     principal: session.principalId,
+    tenant: session.tenant,
     binding: session.binding,
     scope: session.scope,
     openedAtMs: session.startedAtMs,

@@ -4,8 +4,11 @@
 import { type AgentsListener, createAgentsListener } from "../agents/listener.ts";
 import { createRejections } from "../audit/rejections.ts";
 import { createAuthenticator } from "../identity/authenticator.ts";
-import { createJwtVerifier } from "../identity/jwt.ts";
-import { buildResourceMetadata } from "../identity/resource-metadata.ts";
+import { createScopeCheck } from "../identity/required-scopes.ts";
+import {
+  authorizationServerMetadataUrl,
+  buildResourceMetadata,
+} from "../identity/resource-metadata.ts";
 import { version } from "../lib/version.ts";
 import { createConcurrency } from "../limits/concurrency.ts";
 import { createLimiter } from "../limits/limiter.ts";
@@ -13,34 +16,24 @@ import { createSourceLimit } from "../limits/source-limit.ts";
 import { createDispatch } from "../pipeline/dispatch.ts";
 import { createLongNames } from "../pipeline/long-names.ts";
 import { createResourceOwners } from "../pipeline/resource-owners.ts";
-import { createRedactor } from "../sanitize/redact.ts";
+import { createRedactor } from "../sanitize/redactor.ts";
 import { createArgumentCheck } from "../schemas/argument-check.ts";
-import { checkedUrl } from "../servers/egress.ts";
-import { toAgentsOptions, toIssuers, toLimitDefaults } from "./options.ts";
+import { toAgentsOptions, toLimitDefaults } from "./options.ts";
 import type { Parts } from "./parts.ts";
+import { createVerifier } from "./token-issuers.ts";
 
 export type GatewayDispatch = ReturnType<typeof createGatewayDispatch>;
 
 const rejectionKeysMax = 1_000;
 /** Longest one server may take while others wait for it in a merged list. */
 const mergeTimeoutMs = 5_000;
-/** A key withdrawn by its issuer stops working within this time. */
-const jwksFreshMs = 60_000;
 
 export function createGatewayDispatch(parts: Parts) {
   const { config, clock, log, metrics, audit, current, servers, changes, cache } = parts;
   const { limits, identity } = config;
   const defaults = toLimitDefaults(config);
-  const issuers = toIssuers(identity.jwt.issuers);
-  const jwt =
-    issuers.length === 0
-      ? undefined
-      : createJwtVerifier({
-          issuers,
-          allowUrl: (url) => mayFetch(url, config.servers.allowPrivateNetwork),
-          jwksFreshMs,
-          clock,
-        });
+  const jwt = createVerifier(parts);
+  const scopeCheck = createScopeCheck(identity.requiredScopes);
   const rejections = createRejections({ audit, keysMax: rejectionKeysMax });
   const dispatch = createDispatch({
     audit,
@@ -57,6 +50,7 @@ export function createGatewayDispatch(parts: Parts) {
       isEnabled: config.sanitize.enabled,
       extraFields: config.sanitize.extraFields,
       excludedFields: config.sanitize.excludedFields,
+      profiles: config.sanitize.profiles,
     }),
     sourceLimit: createSourceLimit({
       requestsPerMinute: limits.sourceRequestsPerMinute,
@@ -72,6 +66,7 @@ export function createGatewayDispatch(parts: Parts) {
       clock,
       metrics,
     }),
+    scopeCheck,
     limiter: createLimiter({ defaults, clock, metrics }),
     concurrency: createConcurrency({
       perClientMax: limits.maxInFlight,
@@ -100,22 +95,20 @@ export function createGatewayDispatch(parts: Parts) {
     mergeTimeoutMs,
     callTimeoutMs: config.call.timeoutSeconds * 1000,
   });
-  return { ...dispatch, rejections };
-}
-
-/** Keys are fetched only from where servers may be. */
-function mayFetch(url: string, allowPrivateNetwork: boolean): boolean {
-  try {
-    checkedUrl(url, "http", allowPrivateNetwork);
-    return true;
-  } catch {
-    return false;
-  }
+  const issuers = jwt?.issuers ?? [];
+  return {
+    ...dispatch,
+    rejections,
+    resourceMetadata: (resource: string, scope: string) => {
+      const scopes = [...new Set([...scopeCheck.needs(scope), ...identity.scopesSupported])];
+      return buildResourceMetadata({ resource, issuers, scopes });
+    },
+    authorizationServerUrl: authorizationServerMetadataUrl(issuers),
+  };
 }
 
 export function createListener(parts: Parts, dispatch: GatewayDispatch): AgentsListener {
   const { config, log, metrics, clock, current } = parts;
-  const issuers = config.identity.jwt.issuers.map((issuer) => issuer.issuer);
   return createAgentsListener({
     options: toAgentsOptions(config),
     dispatch,
@@ -123,7 +116,8 @@ export function createListener(parts: Parts, dispatch: GatewayDispatch): AgentsL
     metrics,
     clock,
     snapshotChanges: (changed) => current.subscribe(() => changed()),
-    resourceMetadata: (resource) => buildResourceMetadata({ resource, issuers }),
+    resourceMetadata: dispatch.resourceMetadata,
+    authorizationServerUrl: dispatch.authorizationServerUrl,
     version,
   });
 }

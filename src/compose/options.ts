@@ -2,7 +2,8 @@
  * The configuration in the words of the folders it configures. Pure; used by compose alone.
  */
 import { type AgentsOptions, defaultAgentsOptions } from "../agents/options.ts";
-import type { Config, IssuerConfig } from "../config/config.ts";
+import type { Config } from "../config/config.ts";
+import type { IssuerConfig } from "../config/issuer-secrets.ts";
 import type { JwtIssuerConfig } from "../identity/jwt-issuer.ts";
 import type { LimitSettings } from "../limits/limiter.ts";
 import { defaultScanLimits } from "../protocol/scan.ts";
@@ -57,20 +58,35 @@ export function toLimitDefaults({
 }
 
 export function toIssuers(issuers: readonly IssuerConfig[]): readonly JwtIssuerConfig[] {
-  return issuers.map((issuer) => ({
-    issuer: issuer.issuer,
-    audiences: issuer.audiences,
-    algorithms: issuer.algorithms,
-    jwksUrl: issuer.jwksUrl,
-    jwksFile: issuer.jwksFile,
-    secret: issuer.secret?.reveal(),
-    clockSkewSeconds: issuer.clockSkewSeconds,
-    maxAgeMinutes: issuer.maxAgeMinutes,
-    claims: {
-      subject: issuer.subjectClaim,
-      roles: issuer.rolesClaim,
-      groups: issuer.groupsClaim,
-      tenant: issuer.tenantClaim,
-    },
-  }));
+  return issuers.map((issuer) => {
+    const { secret, introspection, apiVersionClaim, allowedApiVersions, ...plain } = issuer;
+    const { requiredClaims } = issuer;
+    const versions = { claim: apiVersionClaim ?? "v", values: allowedApiVersions };
+    return {
+      ...plain,
+      secret: secret?.reveal(),
+      introspection: introspection && {
+        ...introspection,
+        clientSecret: introspection.clientSecret?.reveal(),
+        privateKey: introspection.privateKey?.reveal(),
+      },
+      requiredClaims:
+        allowedApiVersions.length === 0 ? requiredClaims : [...requiredClaims, versions],
+      claims: {
+        subject: issuer.subjectClaim,
+        roles: issuer.rolesClaim,
+        groups: issuer.groupsClaim,
+        tenant: issuer.tenantClaim,
+        workspace: issuer.workspaceClaim,
+        scopes: asList(issuer.scopeClaim),
+        clientId: asList(issuer.clientClaim),
+        expiry: issuer.expClaim,
+        issuedAt: issuer.iatClaim,
+      },
+    };
+  });
+}
+
+function asList(name: string | undefined): readonly string[] | undefined {
+  return name === undefined ? undefined : [name];
 }

@@ -21,13 +21,15 @@ import type { Servers } from "../servers/client.ts";
 import { sealResources, sealStored } from "../servers/credentials/sealed-resources.ts";
 import { createSecretSealer } from "../servers/credentials/sealing.ts";
 import { createServers } from "../servers/pool.ts";
-import { buildSnapshot } from "../state/build.ts";
+import { buildSnapshot, type CompilePolicy } from "../state/build.ts";
+import { compileWithNames } from "../state/configured-names.ts";
 import {
   createCurrentSnapshot,
   followStore,
   type StoreFollower,
   type SwappableSnapshot,
 } from "../state/current.ts";
+import { createFreshness, type Freshness } from "../state/freshness.ts";
 import { openStore } from "../storage/open-store.ts";
 import type { ResourceStore, Store } from "../storage/store.ts";
 import { createLog, type Log } from "../telemetry/log.ts";
@@ -43,8 +45,12 @@ export interface Parts {
   readonly store: Store;
   readonly audit: OpenAuditLog;
   readonly current: SwappableSnapshot;
+  /** Of policy, as this configuration allows it: for everything that makes a snapshot. */
+  readonly compile: CompilePolicy;
   /** Reloads the state when another node wrote. */
   readonly follower: StoreFollower;
+  /** Watches that what is served is still what the database holds. */
+  readonly freshness: Freshness;
   readonly servers: Servers;
   /** What the servers said of themselves. */
   readonly changes: ServerChanges;
@@ -74,7 +80,11 @@ export async function createParts(config: Config): Promise<Parts> {
   await mkdir(config.dataDir, { recursive: true, mode: 0o700 });
   const store = { ...opened, resources: await sealedResources(opened, config, clock, log) };
   const { stateRevision, resources } = await store.resources.load();
-  const current = createCurrentSnapshot(buildSnapshot(stateRevision, resources, compilePolicy));
+  const compile = compileWithNames(compilePolicy, {
+    redactionProfiles: config.sanitize.profiles.map((profile) => profile.name),
+    rateTiers: [],
+  });
+  const current = createCurrentSnapshot(buildSnapshot(stateRevision, resources, compile));
   const tokenKeyPath = config.identity.tokenKeyFile ?? join(config.dataDir, "token.key");
   const tokenKey = await loadKey(tokenKeyPath);
   checkTokenKey(tokenKey, tokenKeyPath, current.get().tokens.values());
@@ -110,7 +120,17 @@ export async function createParts(config: Config): Promise<Parts> {
     },
   });
   current.subscribe((next) => servers.apply(next.servers));
-  const follower = followStore({ store: store.resources, current, compile: compilePolicy, log });
+  const follower = followStore({ store: store.resources, current, compile, log });
+  const freshness = createFreshness({
+    store: store.resources,
+    current,
+    reload: follower.reload,
+    maxStaleMs: config.policy.maxStaleSeconds * 1000,
+    audit,
+    clock,
+    log,
+    metrics,
+  });
   const cache = createReplyCache({
     // Nothing fits into one byte: switched off.
     bytesMax: config.cache.enabled ? config.cache.bytesMax : 1,
@@ -137,7 +157,9 @@ export async function createParts(config: Config): Promise<Parts> {
     store,
     audit,
     current,
+    compile,
     follower,
+    freshness,
     servers,
     changes,
     cache,

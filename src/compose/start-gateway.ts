@@ -53,6 +53,7 @@ export async function startGateway(config: Config): Promise<Gateway> {
   const ops = createOpsServer({ ...config.ops, health, metrics: parts.metrics, version });
   const agents = await listener.start();
   parts.retention.start();
+  parts.freshness.start();
   addGauges(parts, dispatch.inFlight);
   const stopRejections = startRejections(parts, dispatch.rejections);
   await recordLifecycle(parts, "lifecycle.started");
@@ -66,6 +67,7 @@ export async function startGateway(config: Config): Promise<Gateway> {
       await plane.stop();
       await parts.retention.stop();
       stopRejections();
+      parts.freshness.stop();
       parts.follower.stop();
       await parts.servers.close();
       await recordLifecycle(parts, "lifecycle.stopped").catch((cause: unknown) => {

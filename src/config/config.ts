@@ -2,6 +2,7 @@
  * The configuration as the rest of the program sees it: camelCase, complete, deeply frozen, secrets wrapped.
  * `load.ts` makes it; `compose/` hands each part to whoever needs it.
  */
+import { buildIssuer, type IssuerConfig, type IssuerSecretTexts } from "./issuer-secrets.ts";
 import type { PresetName } from "./presets.ts";
 import type { ConfigValues } from "./schema.ts";
 import { createSecret, type Secret } from "./secrets.ts";
@@ -21,18 +22,12 @@ export type Camel<Value> = Value extends readonly (infer Element)[]
       }
     : Value;
 
-type Issuer = ConfigValues["identity"]["jwt"]["issuers"][number];
-
-/** One believed token issuer; its shared secret, wherever it came from, is in `secret`. */
-export type IssuerConfig = Camel<Omit<Issuer, "secret" | "secret_file">> & {
-  readonly secret: Secret | undefined;
-};
+/** One issuer as the file says it. */
+export type ConfigIssuer = ConfigValues["identity"]["jwt"]["issuers"][number];
 
 export type Config = Camel<Omit<ConfigValues, "database" | "identity">> & {
   readonly database: { readonly url: Secret | undefined; readonly deadlineMs: number };
-  readonly identity: {
-    readonly anonymous: boolean;
-    readonly tokenKeyFile: string | undefined;
+  readonly identity: Camel<Omit<ConfigValues["identity"], "jwt">> & {
     readonly jwt: { readonly issuers: readonly IssuerConfig[] };
   };
   readonly preset: PresetName | undefined;
@@ -45,7 +40,7 @@ export type Config = Camel<Omit<ConfigValues, "database" | "identity">> & {
 /** Secrets as text, already read from wherever they were; `issuers` is index for index. */
 export interface SecretTexts {
   readonly databaseUrl: string | undefined;
-  readonly issuers: readonly (string | undefined)[];
+  readonly issuers: readonly IssuerSecretTexts[];
 }
 
 /** Turns checked values into the frozen `Config`. */
@@ -55,17 +50,14 @@ export function buildConfig(
   more: Pick<Config, "preset" | "stdioEnvironment" | "warnings">,
 ): Config {
   const { database, identity, ...plain } = values;
+  const { jwt, ...plainIdentity } = identity;
   return freezeDeep({
     ...toCamel(plain),
     database: { url: wrap(secrets.databaseUrl), deadlineMs: database.deadline_ms },
     identity: {
-      anonymous: identity.anonymous,
-      tokenKeyFile: identity.token_key_file,
+      ...toCamel(plainIdentity),
       jwt: {
-        issuers: identity.jwt.issuers.map(({ secret, secret_file, ...issuer }, index) => ({
-          ...toCamel(issuer),
-          secret: wrap(secrets.issuers[index]),
-        })),
+        issuers: jwt.issuers.map((one, at) => buildIssuer(one, secrets.issuers[at], toCamel)),
       },
     },
     ...more,

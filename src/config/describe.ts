@@ -75,10 +75,20 @@ function renderElement(node: Node, depth: number): readonly string[] {
 }
 
 function renderFields(node: Node, prefix: string): readonly string[] {
-  return listProperties(node).map(([key, field]) => {
+  return listProperties(node).flatMap(([key, field]) => {
     const need = node.required?.includes(key) ? "required" : "optional";
     const otherwise =
       field.default === undefined ? need : `default ${JSON.stringify(field.default)}`;
-    return `${prefix}${key}:  # ${field.description ?? ""} (${otherwise})`;
+    const line = `${prefix}${key}:  # ${field.description ?? ""} (${otherwise})`;
+    return [line, ...renderInner(field, `${prefix}  `)];
   });
+}
+
+/** The fields of a field: of a section, or of a list's elements. */
+function renderInner(field: Node, prefix: string): readonly string[] {
+  if (field.properties !== undefined) return renderFields(field, prefix);
+  const element = field.items;
+  if (typeof element !== "object" || !("properties" in element)) return [];
+  const [first = "", ...more] = renderFields(element, `${prefix}  `);
+  return [first.replace(`${prefix}  `, `${prefix}- `), ...more];
 }

@@ -1,38 +1,21 @@
 /**
- * The `identity` section: whose tokens are believed, and how they are read. Part of `schema.ts`.
+ * The `identity` section: who may call, by which tokens, and the OAuth scopes an endpoint asks for. Part of `schema.ts`.
  */
 import { z } from "zod";
-import { atLeastZero, count, flag, section, text } from "./fields.ts";
+import { flag, names, section, text } from "./fields.ts";
+import { issuer } from "./issuer-section.ts";
 
-export const jwtAlgorithms = [
-  ...["HS256", "HS384", "HS512", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512"],
-  ...["ES256", "ES384", "ES512", "EdDSA"],
-] as const;
-
-const issuer = z
-  .strictObject({
-    issuer: text("Exact value of the `iss` claim."),
-    audiences: z.array(z.string().min(1)).min(1).describe("Accepted values of the `aud` claim."),
-    algorithms: z.array(z.enum(jwtAlgorithms)).min(1).describe("Accepted signature algorithms."),
-    jwks_url: z
-      .url({ protocol: /^https?$/ })
-      .optional()
-      .describe("Where the issuer's keys are."),
-    jwks_file: text("File with the issuer's keys.").optional(),
-    secret_file: text("File with the shared secret, for HS algorithms.").optional(),
-    secret: text("The shared secret. Better in secret_file.").optional(),
-    clock_skew_seconds: atLeastZero(30, "Tolerated difference between the clocks."),
-    max_age_minutes: count(1_440, "Oldest token accepted, by its `iat` claim."),
-    subject_claim: text("Claim that names the caller.").default("sub"),
-    roles_claim: text("Claim that lists roles.").default("roles"),
-    groups_claim: text("Claim that lists groups.").default("groups"),
-    tenant_claim: text("Claim that names the tenant.").optional(),
-  })
-  .refine(
-    (one) =>
-      [one.jwks_url, one.jwks_file, one.secret_file, one.secret].filter(Boolean).length === 1,
-    "give exactly one of jwks_url, jwks_file, secret_file and secret",
-  );
+const requiredScopes = z.strictObject({
+  scope: z
+    .string()
+    .regex(/^(\*|[a-z0-9][a-z0-9-]{0,62})$/, "a scope of the path, such as all, or * for each")
+    .default("*")
+    .describe("The path's first segment; * = every endpoint."),
+  oauth_scopes: z
+    .array(z.string().regex(/^[\x21\x23-\x5b\x5d-\x7e]{1,256}$/, "one OAuth scope, without spaces"))
+    .min(1)
+    .describe("OAuth scopes a token needs there, all of them."),
+});
 
 export const identity = section(
   {
@@ -44,6 +27,13 @@ export const identity = section(
       { issuers: z.array(issuer).default([]).describe("Token issuers that are believed.") },
       "Tokens of other issuers, besides the gateway's own client tokens.",
     ),
+    required_scopes: z
+      .array(requiredScopes)
+      .default([])
+      .describe(
+        "OAuth scopes by endpoint; a token without them is challenged. Client tokens pass.",
+      ),
+    scopes_supported: names("OAuth scopes agents are told of besides the required ones."),
   },
   "Who may call.",
 );

@@ -9,6 +9,8 @@ import type { z } from "zod";
 import { findNearest } from "../lib/nearest.ts";
 import { buildConfig, type Config, type SecretTexts } from "./config.ts";
 import * as envTable from "./environment.ts";
+import { readEnvironmentIssuer } from "./issuer-environment.ts";
+import { readIssuerSecrets } from "./issuer-secrets.ts";
 import { isStrict, type PresetName, presetNames, presets } from "./presets.ts";
 import { ConfigError, type ConfigProblem } from "./problem.ts";
 import { findRisks } from "./risks.ts";
@@ -29,6 +31,7 @@ export interface ConfigRequest {
 interface Layers {
   /** All layers merged, not yet checked. */
   readonly merged: Record<string, unknown>;
+  readonly warnings: readonly string[];
   /** Where the value of a path came from. */
   locate(path: string): string;
 }
@@ -67,9 +70,23 @@ export function loadConfig(
     ...values.i_accept.map((risk) => `the risk "${risk}" is accepted by configuration`),
     ...authorities.map(({ where, message }) => `${where}: ${message}`),
     ...findNameless(values),
+    ...layers.warnings,
+    ...findAlone(values),
   ];
   const stdioEnvironment = envTable.pickStdioEnvironment(environment);
   return buildConfig(values, secrets, { preset, stdioEnvironment, warnings });
+}
+
+/** The rule needs two who may approve, or nobody can change policy once one of them has written a draft. */
+function findAlone({ policy, admin }: ConfigValues): readonly string[] {
+  if (!policy.two_person) return [];
+  const approvers = admin.operators.filter(({ roles }) =>
+    roles.some((role) => role === "admin" || role === "approver"),
+  );
+  if (approvers.length > 0) return [];
+  return [
+    "policy.two_person: admin.operators names nobody who may approve (admin, approver), so what the bootstrap operator drafts can never be approved",
+  ];
 }
 
 /** On every address, yet known by no name: agents elsewhere would all be refused by their Host header. */
@@ -137,6 +154,7 @@ function layer(
     setPath(merged, path, isNumber ? Number(text) : text);
     origins.set(path, name);
   }
+  const warnings = addEnvironmentIssuer(merged, environment, origins);
   for (const [path, { flag, value }] of Object.entries(flags)) {
     setPath(merged, path, value);
     origins.set(path, flag);
@@ -144,8 +162,26 @@ function layer(
   const otherwise = preset === undefined ? "configuration" : `preset ${preset}`;
   return {
     merged,
+    warnings,
     locate: (path) => origins.get(path) ?? fromFile?.locate(path) ?? `${otherwise}: ${path}`,
   };
+}
+
+/** After those of the file; whoever names one issuer in both places is told so when the gateway starts. */
+function addEnvironmentIssuer(
+  merged: Record<string, unknown>,
+  environment: envTable.Environment,
+  origins: Map<string, string>,
+): readonly string[] {
+  const found = readEnvironmentIssuer(environment);
+  if (found.issuer === undefined) return found.warnings;
+  const jwt = isRecord(merged.identity) ? merged.identity.jwt : undefined;
+  const before = isRecord(jwt) && Array.isArray(jwt.issuers) ? jwt.issuers : [];
+  const place = `identity.jwt.issuers[${before.length}]`;
+  setPath(merged, "identity.jwt.issuers", [...before, found.issuer]);
+  origins.set(place, [...found.origins.values()].join(", "));
+  for (const [key, name] of found.origins) origins.set(`${place}.${key}`, name);
+  return found.warnings;
 }
 
 function readFile(path: string): { readonly value: object; locate(path: string): string } {
@@ -247,11 +283,11 @@ function readSecrets(values: ConfigValues, locate: (path: string) => string): Se
   }
   const databaseUrl =
     urlFile === undefined ? url : readSecretFile(urlFile, locate("database.url_file"));
-  const issuers = values.identity.jwt.issuers.map((issuer, index) => {
-    const place = locate(`identity.jwt.issuers[${index}].secret_file`);
-    const file = issuer.secret_file;
-    return file === undefined ? issuer.secret : readSecretFile(file, place);
-  });
+  const issuers = values.identity.jwt.issuers.map((issuer, index) =>
+    readIssuerSecrets(issuer, (path, key) =>
+      readSecretFile(path, locate(`identity.jwt.issuers[${index}].${key}`)),
+    ),
+  );
   return { databaseUrl, issuers };
 }
 

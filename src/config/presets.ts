@@ -24,6 +24,7 @@ const highSecurity: ConfigInput = {
     connections_per_peer_max: 100,
   },
   admin: { reflection: false },
+  policy: { two_person: true, max_stale_seconds: 300 },
   limits: {
     requests_per_minute: 300,
     burst: 600,

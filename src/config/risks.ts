@@ -49,25 +49,50 @@ function findExposures(values: ConfigValues): readonly Risk[] {
     const message = `"*" lets every web page in a user's browser connect; name the origins`;
     risks.push({ name: "any-origin", path: "agents.allowed_origins", message });
   }
-  values.identity.jwt.issuers.forEach((issuer, index) => {
-    const url = issuer.jwks_url === undefined ? undefined : new URL(issuer.jwks_url);
-    if (url?.protocol !== "http:" || isLoopback(url.hostname)) return;
-    const path = `identity.jwt.issuers[${index}].jwks_url`;
-    const message = `keys fetched over plain http can be replaced on the way; use https`;
-    risks.push({ name: "plain-http-keys", path, message });
+  return [...risks, ...findPlainHttp(values)];
+}
+
+/** Whatever an issuer is asked over plain http, somebody on the way may answer. */
+function findPlainHttp(values: ConfigValues): readonly Risk[] {
+  return values.identity.jwt.issuers.flatMap((issuer, index) => {
+    const asked: Readonly<Record<string, string | undefined>> = {
+      jwks_url: issuer.jwks_url,
+      keycloak_url: issuer.keycloak_url,
+      issuer: issuer.issuer?.startsWith("http:") ? issuer.issuer : undefined,
+      "introspection.url": issuer.introspection?.url,
+    };
+    return Object.entries(asked).flatMap(([key, text]) => {
+      const url = URL.parse(text ?? "");
+      if (url?.protocol !== "http:" || isLoopback(url.hostname)) return [];
+      const path = `identity.jwt.issuers[${index}].${key}`;
+      const message = `keys fetched over plain http can be replaced on the way; use https`;
+      return [{ name: "plain-http-keys", path, message }];
+    });
   });
-  return risks;
 }
 
 /** A short shared secret can be guessed offline from one token, so no preset accepts it. */
 function findWeakSecrets(values: ConfigValues, secrets: SecretTexts): readonly Risk[] {
   return values.identity.jwt.issuers.flatMap((issuer, index) => {
-    const bytes = Buffer.byteLength(secrets.issuers[index] ?? "");
-    if (secrets.issuers[index] === undefined || bytes >= secretBytesMin) return [];
+    const secret = secrets.issuers[index]?.secret;
+    if (secret === undefined) return [];
+    const bytes = Buffer.byteLength(secret);
     const path = `identity.jwt.issuers[${index}].${issuer.secret === undefined ? "secret_file" : "secret"}`;
-    const message = `the secret has ${bytes} bytes; at least ${secretBytesMin} random ones are needed`;
+    if (bytes < secretBytesMin) {
+      const message = `the secret has ${bytes} bytes; at least ${secretBytesMin} random ones are needed`;
+      return [{ name: "weak-secret", path, message }];
+    }
+    if (!isPublished(secret)) return [];
+    const message = "the secret is one that stands in documentation; make a random one";
     return [{ name: "weak-secret", path, message }];
   });
+}
+
+/** Words that stand in examples of this and of other programs, padded to any length (AN-22). */
+function isPublished(secret: string): boolean {
+  return /change.?(?:me|this|in.?production)|your.?(?:256.?bit.?|jwt.?|super.?)?secret|(?:default|example|test|dev).?secret|secret.?key.?(?:here|for)/i.test(
+    secret,
+  );
 }
 
 /** Harmless on a developer's machine, and never meant for anywhere else. */

@@ -4,8 +4,10 @@
  */
 import { z } from "zod";
 import { agents } from "./agents-section.ts";
-import { atLeastZero, count, flag, mebibyte, names, port, section, text } from "./fields.ts";
+import { atLeastZero, count, flag, mebibyte, port, section, text } from "./fields.ts";
 import { identity } from "./identity-section.ts";
+import { policySection } from "./policy-section.ts";
+import { sanitize } from "./sanitize-section.ts";
 
 export const adminRoles = ["admin", "operator", "auditor", "approver", "dpo", "viewer"] as const;
 
@@ -39,6 +41,9 @@ const operator = z
       .optional()
       .describe("SHA-256 of the operator's bearer token, in hex."),
     certificate_common_name: text("Common name of the operator's client certificate.").optional(),
+    tenant: text("The only tenant whose resources and records the operator sees; unset = all.")
+      .regex(/^\P{Cc}{1,256}$/u, "1 to 256 characters without control characters")
+      .optional(),
   })
   .refine(
     (one) => one.token_sha256 !== undefined || one.certificate_common_name !== undefined,
@@ -97,15 +102,6 @@ const cache = section(
   "Replies of cacheable requests.",
 );
 
-const sanitize = section(
-  {
-    enabled: flag(true, "Mask values of sensitive field names in results."),
-    extra_fields: names("Field names masked besides the built-in ones."),
-    excluded_fields: names("Field names never masked."),
-  },
-  "What is masked before a result reaches an agent.",
-);
-
 const validation = section(
   { tool_arguments: flag(true, "Refuse calls whose arguments violate the tool's input schema.") },
   "What is checked before a server sees a call.",
@@ -147,6 +143,7 @@ export const configSchema = z.strictObject({
   admin,
   ops,
   identity,
+  policy: policySection,
   limits,
   cache,
   sanitize,

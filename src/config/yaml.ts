@@ -1,7 +1,7 @@
 /**
- * Strict YAML for the configuration file. Bun.YAML gives the values but neither positions nor duplicate keys, so a
- * scan of the text finds the line of every key and refuses what a configuration has no use for: duplicates,
- * anchors, aliases, merges, tags and several documents. Called by `load.ts` alone.
+ * Strict YAML for the configuration file, and for files that are imported. Bun.YAML gives the values but neither
+ * positions nor duplicate keys, so a scan of the text finds the line of every key and refuses what a configuration has
+ * no use for: duplicates, anchors, aliases, merges, tags and several documents. Called by `load.ts` and `cli/import.ts`.
  */
 import type { ConfigProblem } from "./problem.ts";
 import { scanKeys } from "./yaml-keys.ts";

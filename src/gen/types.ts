@@ -33,6 +33,7 @@ export interface RecordFilter {
   readonly data_class: string;
   readonly from_ms?: number | undefined;
   readonly until_ms?: number | undefined;
+  readonly tenant: string;
 }
 
 export interface AuditRecord {
@@ -55,6 +56,7 @@ export interface AuditRecord {
   readonly session: string;
   readonly correlation_id: string;
   readonly data_class: string;
+  readonly tenant: string;
 }
 
 export interface QueryRecordsRequest {
@@ -140,6 +142,7 @@ export interface PurgeRequest {
   readonly tool: string;
   readonly principal: string;
   readonly all: boolean;
+  readonly tenant: string;
 }
 
 export interface PurgeResponse {
@@ -198,6 +201,7 @@ export interface Session {
   readonly scope: string;
   readonly opened_at_ms: number;
   readonly last_used_at_ms: number;
+  readonly tenant: string;
 }
 
 export interface RegisterClientRequest {
@@ -345,6 +349,19 @@ export type PolicyService<Caller> = {
   readonly updateRule: (request: UpdateRuleRequest, caller: Caller) => Promise<UpdateRuleResponse>;
   readonly deleteRule: (request: DeleteRuleRequest, caller: Caller) => Promise<DeleteRuleResponse>;
   readonly explain: (request: ExplainRequest, caller: Caller) => Promise<ExplainResponse>;
+  readonly createDraft: (request: CreateDraftRequest, caller: Caller) => Promise<CreateDraftResponse>;
+  readonly getDraft: (request: GetDraftRequest, caller: Caller) => Promise<GetDraftResponse>;
+  readonly listDrafts: (request: ListDraftsRequest, caller: Caller) => Promise<ListDraftsResponse>;
+  readonly updateDraft: (request: UpdateDraftRequest, caller: Caller) => Promise<UpdateDraftResponse>;
+  readonly deleteDraft: (request: DeleteDraftRequest, caller: Caller) => Promise<DeleteDraftResponse>;
+  readonly proposeDraft: (request: ProposeDraftRequest, caller: Caller) => Promise<ProposeDraftResponse>;
+  readonly approveDraft: (request: ApproveDraftRequest, caller: Caller) => Promise<ApproveDraftResponse>;
+  readonly rejectDraft: (request: RejectDraftRequest, caller: Caller) => Promise<RejectDraftResponse>;
+  readonly activateDraft: (request: ActivateDraftRequest, caller: Caller) => Promise<ActivateDraftResponse>;
+  readonly retireDraft: (request: RetireDraftRequest, caller: Caller) => Promise<RetireDraftResponse>;
+  readonly rollbackPolicy: (request: RollbackPolicyRequest, caller: Caller) => Promise<RollbackPolicyResponse>;
+  readonly listPolicyRevisions: (request: ListPolicyRevisionsRequest, caller: Caller) => Promise<ListPolicyRevisionsResponse>;
+  readonly replay: (request: ReplayRequest, caller: Caller) => AsyncIterable<ReplayResponse>;
 };
 
 export type RuleEffect =
@@ -444,6 +461,7 @@ export interface UpdateRoleResponse {
 
 export interface GetRoleRequest {
   readonly name: string;
+  readonly tenant: string;
 }
 
 export interface GetRoleResponse {
@@ -463,6 +481,7 @@ export interface ListRolesResponse {
 
 export interface DeleteRoleRequest {
   readonly name: string;
+  readonly tenant: string;
   readonly expected_state_revision: number;
   readonly validate_only: boolean;
 }
@@ -495,6 +514,7 @@ export interface UpdateBindingResponse {
 
 export interface GetBindingRequest {
   readonly name: string;
+  readonly tenant: string;
 }
 
 export interface GetBindingResponse {
@@ -514,6 +534,7 @@ export interface ListBindingsResponse {
 
 export interface DeleteBindingRequest {
   readonly name: string;
+  readonly tenant: string;
   readonly expected_state_revision: number;
   readonly validate_only: boolean;
 }
@@ -546,6 +567,7 @@ export interface UpdateRuleResponse {
 
 export interface GetRuleRequest {
   readonly name: string;
+  readonly tenant: string;
 }
 
 export interface GetRuleResponse {
@@ -565,6 +587,7 @@ export interface ListRulesResponse {
 
 export interface DeleteRuleRequest {
   readonly name: string;
+  readonly tenant: string;
   readonly expected_state_revision: number;
   readonly validate_only: boolean;
 }
@@ -581,6 +604,19 @@ export interface ExplainRequest {
   readonly subject: string;
   readonly roles: readonly string[];
   readonly groups: readonly string[];
+  readonly issuer: string;
+  readonly tenant: string;
+  readonly workspace: string;
+  readonly scopes: readonly string[];
+  readonly claims_json: string;
+  readonly acr: string;
+  readonly amr: readonly string[];
+  readonly authenticated_at_ms: number;
+  readonly arguments_json: string;
+  readonly peer: string;
+  readonly time_ms: number;
+  readonly draft: string;
+  readonly scope: string;
 }
 
 export interface ExplainResponse {
@@ -590,7 +626,344 @@ export interface ExplainResponse {
   readonly roles: readonly string[];
   readonly denied_by: readonly string[];
   readonly granted_by: readonly string[];
+  readonly obligations?: DecisionObligations | null | undefined;
+  readonly role_sources: readonly RoleSource[];
+  readonly server: string;
+  readonly target: string;
+  readonly required_by: readonly string[];
+  readonly conditions: readonly ExplainedCondition[];
   readonly state_revision: number;
+}
+
+export interface DecisionObligations {
+  readonly scopes: readonly string[];
+  readonly step_up: readonly StepUp[];
+  readonly approval: boolean;
+  readonly redaction: string;
+  readonly audit_class: string;
+  readonly rate_tier: string;
+  readonly rate_limits: readonly RuleRateLimit[];
+}
+
+export interface RuleRateLimit {
+  readonly rule: string;
+  readonly requests: number;
+  readonly window_seconds: number;
+}
+
+export interface ExplainedCondition {
+  readonly rule: string;
+  readonly effect: RuleEffect;
+  readonly outcome: string;
+}
+
+export interface RoleSource {
+  readonly role: string;
+  readonly source: string;
+  readonly defined: boolean;
+}
+
+export type PolicyObjectKind =
+  | "POLICY_OBJECT_KIND_UNSPECIFIED"
+  | "POLICY_OBJECT_KIND_ROLE"
+  | "POLICY_OBJECT_KIND_BINDING"
+  | "POLICY_OBJECT_KIND_RULE"
+  | "POLICY_OBJECT_KIND_CLIENT_GRANTS"
+  | "POLICY_OBJECT_KIND_SERVER_TOOLS";
+
+export interface PolicyObjectName {
+  readonly kind: PolicyObjectKind;
+  readonly name: string;
+  readonly tenant: string;
+}
+
+export interface ClientGrants {
+  readonly id: string;
+  readonly allowed_tools: readonly string[];
+  readonly allowed_resources: readonly string[];
+  readonly allowed_prompts: readonly string[];
+  readonly roles: readonly string[];
+}
+
+export interface ServerTools {
+  readonly server: string;
+  readonly tools: readonly ToolPolicy[];
+}
+
+export interface ToolPolicy {
+  readonly tool: string;
+  readonly risk_tier: RiskTier;
+  readonly required_roles: readonly string[];
+}
+
+export interface PolicyObject {
+  readonly role?: Role | null | undefined;
+  readonly binding?: Binding | null | undefined;
+  readonly rule?: Rule | null | undefined;
+  readonly client_grants?: ClientGrants | null | undefined;
+  readonly server_tools?: ServerTools | null | undefined;
+}
+
+export interface PolicyChange {
+  readonly put?: PolicyObject | null | undefined;
+  readonly delete?: PolicyObjectName | null | undefined;
+}
+
+export interface PolicyDifference {
+  readonly object?: PolicyObjectName | null | undefined;
+  readonly before?: PolicyObject | null | undefined;
+  readonly after?: PolicyObject | null | undefined;
+}
+
+export type DraftState =
+  | "DRAFT_STATE_UNSPECIFIED"
+  | "DRAFT_STATE_DRAFT"
+  | "DRAFT_STATE_PROPOSED"
+  | "DRAFT_STATE_APPROVED"
+  | "DRAFT_STATE_ACTIVE"
+  | "DRAFT_STATE_RETIRED"
+  | "DRAFT_STATE_REJECTED";
+
+export interface PolicyDraft {
+  readonly name: string;
+  readonly description: string;
+  readonly changes: readonly PolicyChange[];
+  readonly effective_from_ms?: number | undefined;
+  readonly effective_to_ms?: number | undefined;
+  readonly state: DraftState;
+  readonly author: string;
+  readonly editors: readonly string[];
+  readonly approved_by: string;
+  readonly steps: readonly DraftStep[];
+  readonly differences: readonly PolicyDifference[];
+  readonly conflicts: readonly string[];
+  readonly metadata?: ResourceMetadata | null | undefined;
+  readonly tenant: string;
+  readonly undoes: string;
+}
+
+export interface DraftStep {
+  readonly time_ms: number;
+  readonly by: string;
+  readonly state: DraftState;
+  readonly comment: string;
+}
+
+export interface CreateDraftRequest {
+  readonly draft?: PolicyDraft | null | undefined;
+  readonly expected_state_revision: number;
+  readonly validate_only: boolean;
+}
+
+export interface CreateDraftResponse {
+  readonly draft?: PolicyDraft | null | undefined;
+  readonly state_revision: number;
+}
+
+export interface GetDraftRequest {
+  readonly name: string;
+}
+
+export interface GetDraftResponse {
+  readonly draft?: PolicyDraft | null | undefined;
+}
+
+export interface ListDraftsRequest {
+  readonly page_size: number;
+  readonly page_token: string;
+  readonly state: DraftState;
+}
+
+export interface ListDraftsResponse {
+  readonly drafts: readonly PolicyDraft[];
+  readonly next_page_token: string;
+  readonly state_revision: number;
+}
+
+export interface UpdateDraftRequest {
+  readonly draft?: PolicyDraft | null | undefined;
+  readonly expected_state_revision: number;
+  readonly validate_only: boolean;
+}
+
+export interface UpdateDraftResponse {
+  readonly draft?: PolicyDraft | null | undefined;
+  readonly state_revision: number;
+}
+
+export interface DeleteDraftRequest {
+  readonly name: string;
+  readonly expected_state_revision: number;
+  readonly validate_only: boolean;
+}
+
+export interface DeleteDraftResponse {
+  readonly state_revision: number;
+}
+
+export interface ProposeDraftRequest {
+  readonly name: string;
+  readonly comment: string;
+  readonly expected_state_revision: number;
+  readonly validate_only: boolean;
+}
+
+export interface ProposeDraftResponse {
+  readonly draft?: PolicyDraft | null | undefined;
+  readonly state_revision: number;
+}
+
+export interface ApproveDraftRequest {
+  readonly name: string;
+  readonly comment: string;
+  readonly reviewed_revision: number;
+  readonly expected_state_revision: number;
+  readonly validate_only: boolean;
+}
+
+export interface ApproveDraftResponse {
+  readonly draft?: PolicyDraft | null | undefined;
+  readonly state_revision: number;
+}
+
+export interface RejectDraftRequest {
+  readonly name: string;
+  readonly comment: string;
+  readonly expected_state_revision: number;
+  readonly validate_only: boolean;
+}
+
+export interface RejectDraftResponse {
+  readonly draft?: PolicyDraft | null | undefined;
+  readonly state_revision: number;
+}
+
+export interface ActivateDraftRequest {
+  readonly name: string;
+  readonly comment: string;
+  readonly expected_state_revision: number;
+  readonly validate_only: boolean;
+}
+
+export interface ActivateDraftResponse {
+  readonly draft?: PolicyDraft | null | undefined;
+  readonly state_revision: number;
+}
+
+export interface RetireDraftRequest {
+  readonly name: string;
+  readonly comment: string;
+  readonly expected_state_revision: number;
+  readonly validate_only: boolean;
+}
+
+export interface RetireDraftResponse {
+  readonly draft?: PolicyDraft | null | undefined;
+  readonly state_revision: number;
+}
+
+export interface RollbackPolicyRequest {
+  readonly name: string;
+  readonly to_revision: number;
+  readonly undo_draft: string;
+  readonly activate: boolean;
+  readonly expected_state_revision: number;
+  readonly validate_only: boolean;
+}
+
+export interface RollbackPolicyResponse {
+  readonly draft?: PolicyDraft | null | undefined;
+  readonly left_out: readonly PolicyObjectName[];
+  readonly state_revision: number;
+}
+
+export interface PolicyRevision {
+  readonly state_revision: number;
+  readonly time_ms: number;
+  readonly by: string;
+  readonly draft: string;
+  readonly differences: readonly PolicyDifference[];
+}
+
+export interface ListPolicyRevisionsRequest {
+  readonly page_size: number;
+  readonly page_token: string;
+}
+
+export interface ListPolicyRevisionsResponse {
+  readonly revisions: readonly PolicyRevision[];
+  readonly next_page_token: string;
+  readonly state_revision: number;
+}
+
+export interface ReplayRequest {
+  readonly draft: string;
+  readonly from_ms: number;
+  readonly until_ms: number;
+  readonly principal: string;
+  readonly client: string;
+  readonly server: string;
+  readonly tool: string;
+  readonly calls_max: number;
+  readonly examples: number;
+}
+
+export interface ReplayResponse {
+  readonly progress?: ReplayProgress | null | undefined;
+  readonly report?: ReplayReport | null | undefined;
+}
+
+export interface ReplayProgress {
+  readonly calls: number;
+  readonly time_ms: number;
+}
+
+export interface ReplayReport {
+  readonly draft: string;
+  readonly state_revision: number;
+  readonly calls: number;
+  readonly unchanged: number;
+  readonly newly_denied: number;
+  readonly newly_allowed: number;
+  readonly obligations_changed: number;
+  readonly undetermined: number;
+  readonly drifted: number;
+  readonly first_time_ms: number;
+  readonly last_time_ms: number;
+  readonly complete: boolean;
+  readonly lines: readonly ReplayLine[];
+  readonly without_line: number;
+  readonly reasons: readonly ReplayReason[];
+}
+
+export type ReplayChange =
+  | "REPLAY_CHANGE_UNSPECIFIED"
+  | "REPLAY_CHANGE_NEWLY_DENIED"
+  | "REPLAY_CHANGE_NEWLY_ALLOWED"
+  | "REPLAY_CHANGE_OBLIGATIONS"
+  | "REPLAY_CHANGE_UNDETERMINED";
+
+export interface ReplayLine {
+  readonly change: ReplayChange;
+  readonly principal: string;
+  readonly server: string;
+  readonly target: string;
+  readonly calls: number;
+  readonly decided_now: string;
+  readonly decided_then: string;
+  readonly examples: readonly ReplayExample[];
+}
+
+export interface ReplayExample {
+  readonly log_id: string;
+  readonly seq: number;
+  readonly time_ms: number;
+  readonly correlation_id: string;
+}
+
+export interface ReplayReason {
+  readonly reason: string;
+  readonly calls: number;
 }
 
 export type RetentionService<Caller> = {
@@ -624,6 +997,7 @@ export interface RetentionRule {
   readonly priority: number;
   readonly enabled?: boolean | undefined;
   readonly metadata?: ResourceMetadata | null | undefined;
+  readonly tenant: string;
 }
 
 export interface RetentionServiceCreateRuleRequest {
@@ -1027,3 +1401,57 @@ export interface DrainRequest {
 }
 
 export type DrainResponse = Readonly<Record<string, never>>;
+
+export type TokenService<Caller> = {
+  readonly revokeTokens: (request: RevokeTokensRequest, caller: Caller) => Promise<RevokeTokensResponse>;
+  readonly listRevocations: (request: ListRevocationsRequest, caller: Caller) => Promise<ListRevocationsResponse>;
+  readonly deleteRevocation: (request: DeleteRevocationRequest, caller: Caller) => Promise<DeleteRevocationResponse>;
+};
+
+export interface Revocation {
+  readonly id: string;
+  readonly issuer: string;
+  readonly token_id: string;
+  readonly subject: string;
+  readonly issued_until_ms?: number | undefined;
+  readonly expires_at_ms?: number | undefined;
+  readonly reason: string;
+  readonly metadata?: ResourceMetadata | null | undefined;
+}
+
+export interface RevokeTokensRequest {
+  readonly issuer: string;
+  readonly token_ids: readonly string[];
+  readonly subjects: readonly string[];
+  readonly issued_until_ms?: number | undefined;
+  readonly expires_at_ms?: number | undefined;
+  readonly reason: string;
+  readonly expected_state_revision: number;
+  readonly validate_only: boolean;
+}
+
+export interface RevokeTokensResponse {
+  readonly revocations: readonly Revocation[];
+  readonly state_revision: number;
+}
+
+export interface ListRevocationsRequest {
+  readonly page_size: number;
+  readonly page_token: string;
+}
+
+export interface ListRevocationsResponse {
+  readonly revocations: readonly Revocation[];
+  readonly next_page_token: string;
+  readonly state_revision: number;
+}
+
+export interface DeleteRevocationRequest {
+  readonly id: string;
+  readonly expected_state_revision: number;
+  readonly validate_only: boolean;
+}
+
+export interface DeleteRevocationResponse {
+  readonly state_revision: number;
+}

@@ -8,9 +8,11 @@ import { LRUCache } from "lru-cache";
 import { createFault, type Fault } from "../errors/fault.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
+import type { Endpoint } from "./audience.ts";
 import { isClientToken, type TokenHasher } from "./client-token.ts";
 import type { JwtVerifier, VerifiedJwt } from "./jwt.ts";
 import type { Credential, Principal } from "./principal.ts";
+import { isRevoked, type Revocations } from "./revocations.ts";
 import { createSteadyTime } from "./steady-time.ts";
 
 /** The snapshot's clients and tokens, as far as identity cares. */
@@ -18,6 +20,8 @@ export interface Directory {
   /** By hex digest. */
   readonly tokens: ReadonlyMap<string, DirectoryToken>;
   readonly clients: ReadonlyMap<string, DirectoryClient>;
+  /** What operators revoked of other issuers' tokens. */
+  readonly revocations?: Revocations;
 }
 
 export interface DirectoryToken {
@@ -30,6 +34,8 @@ export interface DirectoryClient {
   readonly id: string;
   readonly enabled: boolean;
   readonly roles: readonly string[];
+  /** Its principals are of this tenant; undefined = of none, or of the one that their tokens name. */
+  readonly tenant?: string | undefined;
 }
 
 export interface AuthenticatorDeps {
@@ -47,12 +53,21 @@ export interface AuthenticatorDeps {
 }
 
 export interface Authenticator {
+  /** `endpoint` is where the credential is presented: some tokens are for one endpoint alone. */
   authenticate(
     credential: Credential,
     directory: Directory,
+    endpoint?: Endpoint,
   ): Principal | Fault | Promise<Principal | Fault>;
   /** Whether a principal admitted earlier would still be admitted. */
   stillValid(principal: Principal, directory: Directory): boolean;
+}
+
+/** A token of another issuer on its way to a principal. */
+interface Presented {
+  readonly digest: string;
+  readonly directory: Directory;
+  readonly endpoint: Endpoint | undefined;
 }
 
 const credentialLengthMax = 16 * 1024;
@@ -105,41 +120,50 @@ export function createAuthenticator(deps: AuthenticatorDeps): Authenticator {
     return principals.ofToken(token, client);
   }
 
-  function byVerifiedJwt(verified: VerifiedJwt, digest: string, directory: Directory) {
+  function byVerifiedJwt(verified: VerifiedJwt, { digest, directory, endpoint }: Presented) {
+    if (jwt?.fits(verified, endpoint) !== true) return refuse("jwt-audience");
+    if (isRevoked(directory.revocations, verified.claims)) return refuse("token-revoked");
     const { clientId } = verified.claims;
     const client = clientId === undefined ? undefined : directory.clients.get(clientId);
     if (client?.enabled === false) return refuse("client-disabled");
+    if (!isOfTenant(verified, client)) return refuse("client-tenant");
     const principal = principals.ofJwt(verified, client, digest);
     verifiedOf.set(principal, verified);
     return principal;
   }
 
-  function byJwt(token: string, digest: string, directory: Directory) {
+  function byJwt(token: string, presented: Presented) {
+    const { digest } = presented;
     const known = remembered.get(digest);
-    if (known !== undefined && deps.clock.monotonicMs() - known.atMs < rememberMs) {
+    const isRecent = known !== undefined && deps.clock.monotonicMs() - known.atMs < rememberMs;
+    if (isRecent && known.verified.word?.isFresh() !== false) {
       const refusal = jwt?.recheck(known.verified);
-      if (refusal === undefined) return byVerifiedJwt(known.verified, digest, directory);
+      if (refusal === undefined) return byVerifiedJwt(known.verified, presented);
       remembered.delete(digest);
       return refuse(refusal);
     }
-    return verifyJwt(token, digest, directory);
+    return verifyJwt(token, presented);
   }
 
-  async function verifyJwt(token: string, digest: string, directory: Directory) {
+  async function verifyJwt(token: string, presented: Presented) {
+    const { digest } = presented;
     try {
-      const verified = (await jwt?.verify(token)) ?? "jwt-issuer-unknown";
-      if (typeof verified === "string") return refuse(verified);
+      const verified = (await jwt?.verify(token, digest)) ?? "jwt-issuer-unknown";
+      if (typeof verified === "string") {
+        remembered.delete(digest);
+        return refuse(verified);
+      }
       // A second verification of one token keeps the first result, and with it the principal's identity.
       const same = remembered.get(digest)?.verified;
-      const kept = same !== undefined && same.keyName === verified.keyName ? same : verified;
+      const kept = same !== undefined && isSame(same, verified) ? same : verified;
       remembered.set(digest, { verified: kept, atMs: deps.clock.monotonicMs() });
-      return byVerifiedJwt(kept, digest, directory);
+      return byVerifiedJwt(kept, presented);
     } catch {
       return refuse("verifier-failed");
     }
   }
 
-  function authenticate(credential: Credential, directory: Directory) {
+  function authenticate(credential: Credential, directory: Directory, endpoint?: Endpoint) {
     if (credential.kind === "unusable") return refuse(credential.reason, "credential-unusable");
     if (credential.kind === "none") {
       return deps.allowAnonymous ? anonymous : refuse("no-credential");
@@ -149,7 +173,7 @@ export function createAuthenticator(deps: AuthenticatorDeps): Authenticator {
     const digest = hashToken(token);
     return isClientToken(token)
       ? byClientToken(digest, directory)
-      : byJwt(token, digest, directory);
+      : byJwt(token, { digest, directory, endpoint });
   }
 
   function stillValid(principal: Principal, directory: Directory): boolean {
@@ -159,17 +183,21 @@ export function createAuthenticator(deps: AuthenticatorDeps): Authenticator {
     const client = clientId === undefined ? undefined : directory.clients.get(clientId);
     if (principal.kind === "client") {
       const token = directory.tokens.get(principal.credentialDigest);
-      return token?.clientId === clientId && client?.enabled === true;
+      if (token?.clientId !== clientId || client?.enabled !== true) return false;
+      // What was opened as one tenant's does not go on as another's.
+      return client.tenant === principal.tenant;
     }
     const verified = verifiedOf.get(principal);
     if (verified === undefined || client?.enabled === false) return false;
+    if (tenantOf(verified, client) !== principal.tenant) return false;
+    if (isRevoked(directory.revocations, verified.claims)) return false;
     return jwt?.recheck(verified) === undefined;
   }
 
   return {
-    authenticate(credential, directory) {
+    authenticate(credential, directory, endpoint) {
       try {
-        return authenticate(credential, directory);
+        return authenticate(credential, directory, endpoint);
       } catch {
         return refuse("verifier-failed");
       }
@@ -209,28 +237,52 @@ function createPrincipals() {
         kind: "client",
         id: `client:${client.id}`,
         clientId: client.id,
+        tenant: client.tenant,
         roles: client.roles,
         expiresAtMs: token.expiresAtMs,
         credentialDigest: token.digest,
       })),
     ofJwt: (verified: VerifiedJwt, client: DirectoryClient | undefined, digest: string) =>
       once(verified, client, () => {
-        const { issuer, subject, clientId, tenant, roles, groups, expiresAtMs } = verified.claims;
+        const { issuer, subject, clientId, roles, groups, expiresAtMs } = verified.claims;
+        const { workspace, scopes, acr, amr, authenticatedAtMs, payload } = verified.claims;
         return {
-          ...anonymous,
           kind: "user",
           id: `user:${issuer}#${subject}`,
           clientId,
           subject,
           issuer,
-          tenant,
+          tenant: tenantOf(verified, client),
+          workspace,
           roles: [...new Set([...roles, ...(client?.roles ?? [])])],
           groups,
+          scopes,
+          acr,
+          amr,
+          authenticatedAtMs,
+          claims: payload,
           expiresAtMs,
           credentialDigest: digest,
         };
       }),
   };
+}
+
+/** A token that names another tenant than its client's is no token of that client. */
+function isOfTenant({ claims }: VerifiedJwt, client: DirectoryClient | undefined): boolean {
+  if (claims.tenant === undefined || client?.tenant === undefined) return true;
+  return claims.tenant === client.tenant;
+}
+
+/** Of a client without a tenant, such as an application that tenants share, the token says whose its user is. */
+function tenantOf({ claims }: VerifiedJwt, client: DirectoryClient | undefined) {
+  return client?.tenant ?? claims.tenant;
+}
+
+/** What an issuer is asked about may change in what it says of a token; what is signed may not. */
+function isSame(one: VerifiedJwt, other: VerifiedJwt): boolean {
+  if (one.keyName !== other.keyName) return false;
+  return other.word === undefined || Bun.deepEquals(one.claims.payload, other.claims.payload);
 }
 
 /** The map already found the digest; comparing again in constant time keeps timing out of the answer. */

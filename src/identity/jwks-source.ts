@@ -1,49 +1,87 @@
 /**
- * Fetches the text of a JWKS from a URL or a file, within a time and a size. `jwks.ts` decides when; whether the
- * address may be dialled at all is the injected egress check's word.
+ * Where the text of a JWKS comes from: a URL, a file, or the URL that the issuer's own metadata names. `jwks.ts` decides
+ * when it is asked for.
  */
 import { open } from "node:fs/promises";
+import type { Clock } from "../lib/clock.ts";
+import { type AllowUrl, type FetchLimits, fetchText } from "./fetch-text.ts";
+import { isObject } from "./jwt-format.ts";
 
-export interface JwksSourceLimits {
-  readonly timeoutMs?: number;
-  readonly bytesMax?: number;
+export interface JwksPlace extends FetchLimits {
+  readonly allowUrl: AllowUrl;
+  readonly allowPrivateNetwork?: boolean;
 }
 
-/** The egress check: may the gateway dial this URL? */
-export type AllowUrl = (url: string) => boolean | Promise<boolean>;
+export function fetchJwks(url: string, { allowUrl, ...more }: JwksPlace): Promise<string> {
+  const accept = "application/jwk-set+json, application/json";
+  return fetchText({ url, accept, ...more }, allowUrl);
+}
 
-/** GETs the document: no redirects, 200 only, body bounded while it streams. */
-export async function fetchJwks(
-  url: string,
-  allowUrl: AllowUrl,
-  { timeoutMs = 5_000, bytesMax = 256 * 1024 }: JwksSourceLimits = {},
-): Promise<string> {
-  if (!(await allowUrl(url))) throw new Error("the egress rules do not allow this address");
-  const response = await fetch(url, {
-    redirect: "manual",
-    headers: {
-      accept: "application/jwk-set+json, application/json",
-      "accept-encoding": "identity",
-    },
-    signal: AbortSignal.timeout(timeoutMs),
-  });
-  if (response.status !== 200 || response.body === null) {
-    await response.body?.cancel();
-    throw new Error(`answered with status ${response.status}`);
+/** How long the address of the keys is believed before the metadata is read again. */
+const discoveredMs = 3_600_000;
+
+/**
+ * Loads the keys from where the issuer's metadata says (OpenID Connect Discovery, then RFC 8414). Metadata of another
+ * issuer is not believed, whoever served it.
+ */
+export function createDiscovery(
+  issuer: string,
+  clock: Clock,
+  place: JwksPlace,
+): () => Promise<string> {
+  let known: { readonly url: string; readonly untilMs: number } | undefined;
+
+  async function discover(): Promise<string> {
+    const { allowUrl, ...more } = place;
+    let failure: unknown;
+    for (const url of metadataUrls(issuer)) {
+      try {
+        const text = await fetchText({ url, accept: "application/json", ...more }, allowUrl);
+        return readJwksUrl(text, issuer);
+      } catch (error) {
+        failure = error;
+      }
+    }
+    throw failure;
   }
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  for await (const chunk of response.body) {
-    size += chunk.byteLength;
-    if (size > bytesMax) throw new Error(`answered with more than ${bytesMax} bytes`);
-    chunks.push(chunk);
+
+  return async () => {
+    if (known === undefined || clock.monotonicMs() >= known.untilMs) {
+      known = { url: await discover(), untilMs: clock.monotonicMs() + discoveredMs };
+    }
+    try {
+      return await fetchJwks(known.url, place);
+    } catch (error) {
+      // It may have moved.
+      known = undefined;
+      throw error;
+    }
+  };
+}
+
+function metadataUrls(issuer: string): readonly string[] {
+  const { origin, pathname } = new URL(issuer);
+  const path = pathname.replace(/\/$/, "");
+  return [
+    `${issuer.replace(/\/$/, "")}/.well-known/openid-configuration`,
+    `${origin}/.well-known/oauth-authorization-server${path}`,
+  ];
+}
+
+function readJwksUrl(text: string, issuer: string): string {
+  const document: unknown = JSON.parse(text);
+  if (!isObject(document)) throw new Error("the metadata is no object");
+  if (document.issuer !== issuer) throw new Error("the metadata is of another issuer");
+  const { jwks_uri: url } = document;
+  if (typeof url !== "string" || !URL.canParse(url)) {
+    throw new Error("the metadata names no jwks_uri");
   }
-  return Buffer.concat(chunks).toString("utf8");
+  return url;
 }
 
 export async function readJwksFile(
   path: string,
-  { bytesMax = 256 * 1024 }: JwksSourceLimits = {},
+  { bytesMax = 256 * 1024 }: FetchLimits = {},
 ): Promise<string> {
   const file = await open(path, "r");
   try {

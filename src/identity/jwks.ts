@@ -4,8 +4,8 @@
  */
 import { type CryptoKey, importJWK, type JWK } from "jose";
 import type { Clock } from "../lib/clock.ts";
+import { type JwtAlgorithm, keyTypeOf } from "./jwt-algorithms.ts";
 import { isObject } from "./jwt-format.ts";
-import { type JwtAlgorithm, keyTypeOf } from "./jwt-issuer.ts";
 
 export interface JwksOptions {
   /** The JWKS document's text; rejects where it cannot be had. */
@@ -18,6 +18,8 @@ export interface JwksOptions {
   /** Shortest time between two loads, failed ones included. Default 30 s. */
   readonly cooldownMs?: number;
   readonly keysMax?: number;
+  /** Told why a load failed; at most once in a cooldown. */
+  readonly onFailure?: (why: string) => void;
 }
 
 export interface FoundKey {
@@ -50,8 +52,9 @@ export function createJwks(options: JwksOptions): Jwks {
   async function reload(): Promise<void> {
     try {
       set = parseKeySet(await load(), keysMax, clock.monotonicMs());
-    } catch {
+    } catch (error) {
       // The set in hand stays in use until it is stale; the next load waits for the cooldown.
+      options.onFailure?.(error instanceof Error ? error.message : String(error));
     } finally {
       loading = undefined;
     }

@@ -1,41 +1,60 @@
 /**
- * Judges a verified payload: every claim has its exact type and a bound, and time is checked apart so that a
- * remembered token is judged anew at each use. Pure.
+ * Judges a verified payload, of a JWT or of an introspection answer: every claim has its exact type and a bound, and
+ * time is checked apart so that a remembered token is judged anew at each use. Pure.
  */
-
-import { isObject, type JwtRefusal } from "./jwt-format.ts";
-import type { CheckedIssuer, ClaimPaths } from "./jwt-issuer.ts";
+import { audiencesOf } from "./audience.ts";
+import { claimAt, firstClaimAt, isDate, isName, isNames, readScopes } from "./claim-values.ts";
+import type { JwtRefusal } from "./jwt-format.ts";
+import type { CheckedIssuer } from "./jwt-issuer.ts";
+import type { RequiredClaim } from "./providers/provider.ts";
 
 export interface JwtClaims {
   readonly issuer: string;
   readonly subject: string;
   readonly clientId: string | undefined;
   readonly tenant: string | undefined;
+  readonly workspace: string | undefined;
   readonly roles: readonly string[];
   readonly groups: readonly string[];
+  readonly scopes: readonly string[];
+  readonly acr: string | undefined;
+  readonly amr: readonly string[];
+  readonly authenticatedAtMs: number | undefined;
+  /** `jti`, by which an operator revokes one token. */
+  readonly tokenId: string | undefined;
+  readonly issuedAtMs: number | undefined;
+  /** Resources the token is for, in canonical form; undefined where the issuer's audiences were checked already. */
+  readonly resources: readonly string[] | undefined;
+  readonly payload: Payload;
   /** Valid while `notBeforeMs <= now < expiresAtMs`; the clock skew is already inside both. */
   readonly notBeforeMs: number;
   readonly expiresAtMs: number;
 }
 
 type Payload = Readonly<Record<string, unknown>>;
-
-const nameLengthMax = 256;
-const namesMax = 256;
-const audiencesMax = 32;
-/** Control and bidirectional-formatting characters: they make two subjects look alike in a record. */
-const unprintable = /[\p{Cc}\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/u;
-/** 9999-12-31: beyond it a "date" is a mistake or an attempt. */
-const latestSeconds = 253_402_300_799;
+type Times = Pick<JwtClaims, "notBeforeMs" | "expiresAtMs" | "issuedAtMs" | "authenticatedAtMs">;
+type Names = Pick<JwtClaims, "subject" | "clientId" | "tenant" | "workspace" | "tokenId">;
+type Rights = Pick<JwtClaims, "roles" | "groups" | "scopes" | "acr" | "amr">;
 
 /** Typed claims of a payload whose signature held, or why they are refused. */
 export function readClaims(payload: Payload, issuer: CheckedIssuer): JwtClaims | JwtRefusal {
-  if (!hasAudience(payload.aud, issuer.audiences)) return "jwt-audience";
+  const audience = audiencesOf(firstClaimAt(payload, issuer.claims.audience), issuer.audience);
+  if (audience === undefined) return "jwt-audience";
   const times = readTimes(payload, issuer);
   if (typeof times === "string") return times;
+  if (!issuer.requiredClaims.every((one) => hasRequired(payload, one))) return "jwt-claim-required";
+  if (issuer.groupsAreElsewhere?.(payload) === true) return "jwt-groups-elsewhere";
   const names = readNames(payload, issuer.claims);
-  if (names === undefined) return "jwt-claims";
-  return { issuer: issuer.issuer, ...names, ...times };
+  const rights = readRights(payload, issuer.claims);
+  if (names === undefined || rights === undefined) return "jwt-claims";
+  return {
+    issuer: issuer.issuer,
+    ...names,
+    ...rights,
+    ...times,
+    resources: audience.resources,
+    payload: Object.freeze(payload),
+  };
 }
 
 /** Why the claims do not hold at this moment; undefined while they do. */
@@ -45,21 +64,14 @@ export function judgeTime(claims: JwtClaims, nowMs: number): JwtRefusal | undefi
   return undefined;
 }
 
-function hasAudience(audience: unknown, wanted: ReadonlySet<string>): boolean {
-  if (typeof audience === "string") return wanted.has(audience);
-  if (!Array.isArray(audience) || audience.length > audiencesMax) return false;
-  if (!audience.every((one) => typeof one === "string")) return false;
-  return audience.some((one) => wanted.has(one));
-}
-
-function readTimes(
-  payload: Payload,
-  issuer: CheckedIssuer,
-): Pick<JwtClaims, "notBeforeMs" | "expiresAtMs"> | JwtRefusal {
-  const { exp, nbf, iat } = payload;
+function readTimes(payload: Payload, issuer: CheckedIssuer): Times | JwtRefusal {
+  const { nbf, auth_time: authTime } = payload;
+  const exp = claimAt(payload, issuer.claims.expiry);
+  const iat = claimAt(payload, issuer.claims.issuedAt);
   if (!isDate(exp)) return "jwt-claims";
   if (nbf !== undefined && !isDate(nbf)) return "jwt-claims";
   if (iat !== undefined && !isDate(iat)) return "jwt-claims";
+  if (authTime !== undefined && !isDate(authTime)) return "jwt-claims";
   let latest = exp;
   if (issuer.maxAgeSeconds !== undefined) {
     if (iat === undefined) return "jwt-too-old";
@@ -67,50 +79,53 @@ function readTimes(
   }
   const skew = issuer.clockSkewSeconds;
   const earliest = Math.max(nbf ?? 0, iat ?? 0);
-  return { notBeforeMs: (earliest - skew) * 1000, expiresAtMs: (latest + skew) * 1000 };
+  return {
+    notBeforeMs: (earliest - skew) * 1000,
+    expiresAtMs: (latest + skew) * 1000,
+    issuedAtMs: iat === undefined ? undefined : iat * 1000,
+    authenticatedAtMs: authTime === undefined ? undefined : authTime * 1000,
+  };
 }
 
-function readNames(
-  payload: Payload,
-  paths: ClaimPaths,
-): Pick<JwtClaims, "subject" | "clientId" | "tenant" | "roles" | "groups"> | undefined {
-  const subject = at(payload, paths.subject ?? "sub");
-  const clientId = payload.azp ?? payload.client_id;
-  const tenant = paths.tenant === undefined ? undefined : at(payload, paths.tenant);
-  const roles = at(payload, paths.roles ?? "roles") ?? [];
-  const groups = at(payload, paths.groups ?? "groups") ?? [];
+function readNames(payload: Payload, paths: CheckedIssuer["claims"]): Names | undefined {
+  const subject = claimAt(payload, paths.subject);
+  const clientId = firstClaimAt(payload, paths.clientId);
+  const tenant = paths.tenant === undefined ? undefined : claimAt(payload, paths.tenant);
+  const workspace = paths.workspace === undefined ? undefined : claimAt(payload, paths.workspace);
+  const { jti } = payload;
   if (!isName(subject)) return undefined;
   if (clientId !== undefined && !isName(clientId)) return undefined;
   // A configured tenant claim is a boundary: without it the principal would belong to nobody's tenant.
   if (paths.tenant !== undefined && !isName(tenant)) return undefined;
-  if (!isNames(roles) || !isNames(groups)) return undefined;
-  return { subject, clientId, tenant: isName(tenant) ? tenant : undefined, roles, groups };
+  if (paths.workspace !== undefined && !isName(workspace)) return undefined;
+  if (jti !== undefined && !isName(jti)) return undefined;
+  return {
+    subject,
+    clientId,
+    tenant: isName(tenant) ? tenant : undefined,
+    workspace: isName(workspace) ? workspace : undefined,
+    tokenId: jti,
+  };
 }
 
-/** The claim at a dotted path. A claim whose own name holds the dots (`https://x.example/roles`) is found first. */
-function at(payload: Payload, path: string): unknown {
-  if (Object.hasOwn(payload, path)) return payload[path];
-  let value: unknown = payload;
-  for (const step of path.split(".")) {
-    if (!isObject(value) || !Object.hasOwn(value, step)) return undefined;
-    value = value[step];
+function readRights(payload: Payload, paths: CheckedIssuer["claims"]): Rights | undefined {
+  const roles = claimAt(payload, paths.roles) ?? [];
+  const groups = claimAt(payload, paths.groups) ?? [];
+  const scopes = readScopes(firstClaimAt(payload, paths.scopes));
+  const { acr, amr = [] } = payload;
+  if (!isNames(roles) || !isNames(groups) || !isNames(amr) || scopes === undefined) {
+    return undefined;
   }
-  return value;
+  if (acr !== undefined && !isName(acr)) return undefined;
+  return { roles, groups, scopes, acr, amr };
 }
 
-function isDate(value: unknown): value is number {
-  return Number.isSafeInteger(value) && Number(value) > 0 && Number(value) <= latestSeconds;
-}
-
-function isName(value: unknown): value is string {
-  return (
-    typeof value === "string" &&
-    value !== "" &&
-    value.length <= nameLengthMax &&
-    !unprintable.test(value)
-  );
-}
-
-function isNames(value: unknown): value is readonly string[] {
-  return Array.isArray(value) && value.length <= namesMax && value.every(isName);
+function hasRequired(payload: Payload, { claim, values }: RequiredClaim): boolean {
+  const found = claimAt(payload, claim);
+  const all: readonly unknown[] = Array.isArray(found) ? found : [found];
+  // A version is a number as often as a text.
+  return all.some((one) => {
+    const text = Number.isSafeInteger(one) ? String(one) : one;
+    return typeof text === "string" && values.includes(text);
+  });
 }

@@ -17,7 +17,11 @@ export type JwtRefusal =
   | "jwt-audience"
   | "jwt-expired"
   | "jwt-not-yet-valid"
-  | "jwt-too-old";
+  | "jwt-too-old"
+  | "jwt-claim-required"
+  | "jwt-groups-elsewhere"
+  | "token-inactive"
+  | "introspection-failed";
 
 export interface JwtParts {
   readonly algorithm: string;
@@ -46,10 +50,16 @@ export function parseJwt(token: string): JwtParts | JwtRefusal {
   if (headerText.length > headerLengthMax || !segments.every((one) => segment.test(one))) {
     return "jwt-malformed";
   }
+  // Spare bits in a segment's last character would give one token several texts (RFC 4648 3.5).
+  if (!segments.every(isCanonical)) return "jwt-malformed";
   const header = decodeObject(headerText);
   const payload = decodeObject(payloadText);
   if (header === undefined || payload === undefined) return "jwt-malformed";
   return judgeHeader(header, payload);
+}
+
+function isCanonical(encoded: string): boolean {
+  return Buffer.from(encoded, "base64url").toString("base64url") === encoded;
 }
 
 function judgeHeader(
@@ -69,10 +79,17 @@ function judgeHeader(
   return { algorithm: alg, keyId: kid, payload };
 }
 
-/** One JSON object, no member named twice: the second reading of a duplicate is how parsers are played off. */
 function decodeObject(encoded: string): Readonly<Record<string, unknown>> | undefined {
   try {
-    const text = utf8.decode(Buffer.from(encoded, "base64url"));
+    return decodeJsonObject(utf8.decode(Buffer.from(encoded, "base64url")));
+  } catch {
+    return undefined;
+  }
+}
+
+/** One JSON object, no member named twice: the second reading of a duplicate is how parsers are played off. */
+export function decodeJsonObject(text: string): Readonly<Record<string, unknown>> | undefined {
+  try {
     const value: unknown = JSON.parse(text);
     if (!isObject(value)) return undefined;
     const names = readObject(text).members.map((member) => member.key);

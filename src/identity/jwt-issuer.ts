@@ -3,118 +3,145 @@
  * checked form; nothing a token says can change which algorithms or keys are used.
  */
 import { GatewayError } from "../errors/fault.ts";
-
-/** Minimum secret length in bytes for each shared-secret algorithm (the size of its hash, RFC 7518 3.2). */
-const secretBytesMin = { HS256: 32, HS384: 48, HS512: 64 } as const;
-/** JWK key type behind each public-key algorithm. */
-const keyTypes = {
-  RS256: "RSA",
-  RS384: "RSA",
-  RS512: "RSA",
-  PS256: "RSA",
-  PS384: "RSA",
-  PS512: "RSA",
-  ES256: "EC",
-  ES384: "EC",
-  ES512: "EC",
-  EdDSA: "OKP",
-  Ed25519: "OKP",
-} as const;
-
-export type SharedSecretAlgorithm = keyof typeof secretBytesMin;
-export type PublicKeyAlgorithm = keyof typeof keyTypes;
-export type JwtAlgorithm = SharedSecretAlgorithm | PublicKeyAlgorithm;
-
-/** Where claims are found; dots reach into nested objects (`realm_access.roles`). */
-export interface ClaimPaths {
-  /** Default `sub`. */
-  readonly subject?: string | undefined;
-  /** Default `roles`. */
-  readonly roles?: string | undefined;
-  /** Default `groups`. */
-  readonly groups?: string | undefined;
-  /** Default: no tenant. */
-  readonly tenant?: string | undefined;
-}
+import { type AudienceRule, canonicalBase } from "./audience.ts";
+import type { IntrospectionConfig } from "./introspection-client.ts";
+import {
+  algorithmNames,
+  isAlgorithm,
+  isPublicKey,
+  type JwtAlgorithm,
+  secretBytesMin,
+} from "./jwt-algorithms.ts";
+import { type AppliedIssuer, applyProvider, definedOf } from "./providers/apply.ts";
+import type { ClaimPaths, Provider, RequiredClaim } from "./providers/provider.ts";
 
 export interface JwtIssuerConfig {
-  /** Compared with `iss` exactly. */
-  readonly issuer: string;
-  /** `aud` must hold one of these, exactly. */
-  readonly audiences: readonly string[];
+  /** Compared with `iss` exactly. May be left out where `keycloakUrl` and `realm` say it. */
+  readonly issuer?: string | undefined;
+  /** A name of `providers/table.ts`: its quirks are laid under what else is said here. */
+  readonly provider?: string | undefined;
+  readonly keycloakUrl?: string | undefined;
+  readonly realm?: string | undefined;
+  /** `listed` (the default): `aud` must hold one of `audiences`, exactly. `resource`: the endpoint's own URI. */
+  readonly audience?: "listed" | "resource" | undefined;
+  readonly audiences?: readonly string[] | undefined;
   /** The only algorithms accepted from this issuer. */
-  readonly algorithms: readonly string[];
-  /** Exactly one of the three says where the keys are. */
+  readonly algorithms?: readonly string[] | undefined;
+  /** At most one of the three says where the keys are; without any they are found by the issuer's own metadata. */
   readonly jwksUrl?: string | undefined;
   readonly jwksFile?: string | undefined;
   readonly secret?: string | undefined;
+  /** The issuer is asked about its tokens, besides checking them here or (without `algorithms`) instead of it. */
+  readonly introspection?: IntrospectionConfig | undefined;
+  /** Whether the issuer may be in a private network or on plain http. */
+  readonly allowPrivateNetwork?: boolean | undefined;
   /** Tolerance for `exp`, `nbf` and `iat`; at most 30, which is the default. */
   readonly clockSkewSeconds?: number | undefined;
   readonly claims?: ClaimPaths | undefined;
-  /** Refuse tokens issued longer ago than this, or without `iat`. */
+  readonly requiredClaims?: readonly RequiredClaim[] | undefined;
+  /** What becomes of a token whose groups are too many for it. Default `refuse`: a deny by group could be missed. */
+  readonly groupsOverage?: "refuse" | "ignore" | undefined;
+  /** Refuse tokens issued longer ago than this, or without `iat`; 0 or left out: any age. */
   readonly maxAgeMinutes?: number | undefined;
 }
 
 export type KeyPlace =
   | { readonly kind: "secret"; readonly secret: Uint8Array }
   | { readonly kind: "url"; readonly url: string }
-  | { readonly kind: "file"; readonly path: string };
+  | { readonly kind: "file"; readonly path: string }
+  /** The issuer's metadata document says it. */
+  | { readonly kind: "discovery"; readonly issuer: string }
+  /** Tokens are not checked here at all: the issuer is asked about each. */
+  | { readonly kind: "none" };
 
-export interface CheckedIssuer {
+type CompleteClaims = ClaimPaths & {
+  readonly [Name in Exclude<keyof ClaimPaths, "tenant" | "workspace">]-?: NonNullable<
+    ClaimPaths[Name]
+  >;
+};
+
+export interface CheckedIssuer extends Pick<Provider, "groupsAreElsewhere"> {
   readonly issuer: string;
-  readonly audiences: ReadonlySet<string>;
+  readonly aliases: readonly string[];
+  readonly audience: AudienceRule;
   readonly algorithms: readonly JwtAlgorithm[];
   readonly keys: KeyPlace;
+  readonly introspection: IntrospectionConfig | undefined;
+  readonly allowPrivateNetwork: boolean;
   readonly clockSkewSeconds: number;
-  readonly claims: ClaimPaths;
+  readonly claims: CompleteClaims;
+  readonly requiredClaims: readonly RequiredClaim[];
   readonly maxAgeSeconds: number | undefined;
 }
 
-/** Key type a JWK must have to be used with the algorithm; undefined for the shared-secret ones. */
-export function keyTypeOf(algorithm: JwtAlgorithm): string | undefined {
-  return isPublicKey(algorithm) ? keyTypes[algorithm] : undefined;
-}
+const claimDefaults = {
+  subject: "sub",
+  roles: "roles",
+  groups: "groups",
+  scopes: ["scope", "scp"],
+  clientId: ["azp", "client_id"],
+  audience: ["aud"],
+  expiry: "exp",
+  issuedAt: "iat",
+} as const;
 
-/** The issuer ready for use. Throws invalid-params where it is incomplete, contradictory or weak. */
-export function checkIssuer(config: JwtIssuerConfig): CheckedIssuer {
-  // `#` parts issuer from subject in a principal's id.
-  if (config.issuer === "" || config.issuer.includes("#")) {
-    refuse(config, "issuer must not be empty and must not hold a #");
-  }
-  if (config.audiences.length === 0 || config.audiences.includes("")) {
-    refuse(config, "audiences must name at least one audience, and none may be empty");
-  }
+/** The checked form, or invalid-params with what is wrong; `publicUrl` is where agents reach this gateway. */
+export function checkIssuer(given: JwtIssuerConfig, publicUrl?: string): CheckedIssuer {
+  const config = applyProvider(given);
+  // `#` separates issuer and subject in a principal's id (AZ-17).
+  if (config.issuer.includes("#")) refuse(config, "issuer must not contain #");
   const skew = config.clockSkewSeconds ?? 30;
-  if (!(skew >= 0 && skew <= 30)) refuse(config, "clockSkewSeconds must be between 0 and 30");
-  if (config.maxAgeMinutes !== undefined && !(config.maxAgeMinutes > 0)) {
-    refuse(config, "maxAgeMinutes must be more than 0, or left out");
-  }
+  if (!(skew >= 0 && skew <= 30)) refuse(config, "clock_skew_seconds must be between 0 and 30");
+  const age = config.maxAgeMinutes ?? 0;
+  if (!(age >= 0)) refuse(config, "max_age_minutes must be 0 (any age) or more");
   const algorithms = checkAlgorithms(config);
   return {
     issuer: config.issuer,
-    audiences: new Set(config.audiences),
+    aliases: config.issuerAliases,
+    audience: checkAudience(config, publicUrl),
     algorithms,
     keys: checkKeys(config, algorithms),
+    introspection: config.introspection,
+    allowPrivateNetwork: config.allowPrivateNetwork ?? false,
     clockSkewSeconds: skew,
-    claims: config.claims ?? {},
-    maxAgeSeconds: config.maxAgeMinutes === undefined ? undefined : config.maxAgeMinutes * 60,
+    claims: { ...claimDefaults, ...definedOf(config.claims ?? {}) },
+    requiredClaims: config.requiredClaims ?? [],
+    groupsAreElsewhere: config.groupsAreElsewhere,
+    maxAgeSeconds: age === 0 ? undefined : age * 60,
   };
 }
 
-function checkAlgorithms(config: JwtIssuerConfig): readonly JwtAlgorithm[] {
+function checkAudience(config: AppliedIssuer, publicUrl: string | undefined): AudienceRule {
+  const audiences = config.audiences ?? [];
+  if (config.audience !== "resource") {
+    if (audiences.length === 0 || audiences.includes("")) {
+      refuse(config, "audiences must name at least one audience, and none may be empty");
+    }
+    return { kind: "listed", values: new Set(audiences) };
+  }
+  if (audiences.length > 0) refuse(config, "audience: resource goes without audiences");
+  // The Host header would otherwise say which audience is ours, and the caller writes it.
+  if (publicUrl === undefined) return refuse(config, "audience: resource needs agents.public_url");
+  return { kind: "resource", base: canonicalBase(publicUrl) };
+}
+
+function checkAlgorithms(config: AppliedIssuer): readonly JwtAlgorithm[] {
   const algorithms = config.algorithms.filter(isAlgorithm);
   const unknown = config.algorithms.find((one) => !isAlgorithm(one));
-  if (unknown !== undefined || algorithms.length === 0) {
-    const allowed = [...Object.keys(secretBytesMin), ...Object.keys(keyTypes)].join(", ");
+  const mayBeNone = config.introspection !== undefined;
+  if (unknown !== undefined || (algorithms.length === 0 && !mayBeNone)) {
+    const allowed = algorithmNames.join(", ");
     refuse(config, `algorithms must be a choice of ${allowed}; found ${unknown ?? "none"}`);
   }
   return algorithms;
 }
 
-function checkKeys(config: JwtIssuerConfig, algorithms: readonly JwtAlgorithm[]): KeyPlace {
+function checkKeys(config: AppliedIssuer, algorithms: readonly JwtAlgorithm[]): KeyPlace {
   const { secret, jwksUrl, jwksFile } = config;
-  if ([secret, jwksUrl, jwksFile].filter((one) => one !== undefined).length !== 1) {
-    refuse(config, "exactly one of jwksUrl, jwksFile and secret must be set");
+  const given = [secret, jwksUrl, jwksFile].filter((one) => one !== undefined).length;
+  if (given > 1) refuse(config, "only one of jwks_url, jwks_file and secret may be set");
+  if (algorithms.length === 0) {
+    return given === 0 ? { kind: "none" } : refuse(config, "keys need algorithms");
   }
   if (secret !== undefined) {
     if (algorithms.some(isPublicKey)) refuse(config, "a secret goes with HS algorithms only");
@@ -122,14 +149,18 @@ function checkKeys(config: JwtIssuerConfig, algorithms: readonly JwtAlgorithm[])
   }
   if (!algorithms.every(isPublicKey)) refuse(config, "HS algorithms need a secret, not a JWKS");
   if (jwksUrl !== undefined) {
-    if (!URL.canParse(jwksUrl)) refuse(config, "jwksUrl is not a URL");
+    if (!URL.canParse(jwksUrl)) refuse(config, "jwks_url is not a URL");
     return { kind: "url", url: jwksUrl };
   }
-  return { kind: "file", path: jwksFile ?? "" };
+  if (jwksFile !== undefined) return { kind: "file", path: jwksFile };
+  if (!/^https?:\/\/[^?#]+$/.test(config.issuer)) {
+    refuse(config, "is not a URL to find keys by: set jwks_url or jwks_file");
+  }
+  return { kind: "discovery", issuer: config.issuer };
 }
 
 function checkSecret(
-  config: JwtIssuerConfig,
+  config: AppliedIssuer,
   secret: string,
   algorithms: readonly JwtAlgorithm[],
 ): Uint8Array {
@@ -144,14 +175,6 @@ function checkSecret(
   return bytes;
 }
 
-function isAlgorithm(name: string): name is JwtAlgorithm {
-  return Object.hasOwn(secretBytesMin, name) || Object.hasOwn(keyTypes, name);
-}
-
-function isPublicKey(algorithm: JwtAlgorithm): algorithm is PublicKeyAlgorithm {
-  return Object.hasOwn(keyTypes, algorithm);
-}
-
-function refuse(config: JwtIssuerConfig, what: string): never {
+function refuse(config: AppliedIssuer, what: string): never {
   throw new GatewayError("invalid-params", `JWT issuer "${config.issuer}": ${what}`);
 }

@@ -1,125 +1,157 @@
 /**
- * Verifies JSON Web Tokens of the configured issuers. Order: take apart, choose the issuer by `iss`, require one of
- * its pinned algorithms, find the key, check the signature, then the claims. Called by the authenticator only.
+ * Verifies tokens of the configured issuers. A JWT: take apart, choose the issuer by `iss`, require one of its pinned
+ * algorithms, find the key, check the signature, then the claims; and ask the issuer where it is to be asked. What is no
+ * JWT is asked about alone. Called by the authenticator only.
  */
-import { compactVerify } from "jose";
 import { GatewayError } from "../errors/fault.ts";
-import type { Clock } from "../lib/clock.ts";
-import { createJwks, type Jwks } from "./jwks.ts";
-import { type AllowUrl, fetchJwks, readJwksFile } from "./jwks-source.ts";
+import { type Endpoint, isForEndpoint } from "./audience.ts";
 import { type JwtClaims, judgeTime, readClaims } from "./jwt-claims.ts";
 import { type JwtRefusal, parseJwt } from "./jwt-format.ts";
-import {
-  type CheckedIssuer,
-  checkIssuer,
-  type JwtAlgorithm,
-  type JwtIssuerConfig,
-} from "./jwt-issuer.ts";
+import { checkIssuer, type JwtIssuerConfig } from "./jwt-issuer.ts";
 import { createSteadyTime } from "./steady-time.ts";
+import {
+  checkSignature,
+  createTokenIssuer,
+  type TokenIssuer,
+  type TokenIssuerDeps,
+} from "./token-issuer.ts";
 
-export interface JwtVerifierDeps {
+export interface JwtVerifierDeps extends TokenIssuerDeps {
   readonly issuers: readonly JwtIssuerConfig[];
-  readonly allowUrl: AllowUrl;
-  readonly clock: Clock;
-  /** How long JWKS are used before asking again; files are read again after at most a minute. */
-  readonly jwksFreshMs?: number;
-  readonly jwksStaleMs?: number;
-  readonly jwksCooldownMs?: number;
+  /** Where agents reach this gateway; needed where an issuer's tokens are for one endpoint. */
+  readonly publicUrl?: string | undefined;
 }
 
-/** A token whose signature and claims held. Time must be judged again at each use. */
+/** A token whose signature and claims held. Time, keys and the issuer's word must be judged again at each use. */
 export interface VerifiedJwt {
   readonly claims: JwtClaims;
   /** The key it was checked with; undefined for a shared secret, which changes only with the configuration. */
   readonly keyName: string | undefined;
+  /** The issuer's own word; undefined where it is not to be asked. */
+  readonly word: IssuersWord | undefined;
 }
+
+export interface IssuersWord {
+  /** Whether it was given lately enough to admit somebody on it. */
+  isFresh(): boolean;
+  /** Whether it still stands, as far as is known; asks again in the background. */
+  stands(): boolean;
+}
+
+type Local = Omit<VerifiedJwt, "word">;
 
 export interface JwtVerifier {
   readonly issuers: readonly string[];
-  verify(token: string): Promise<VerifiedJwt | JwtRefusal>;
+  /** `digest` names the token where something is remembered about it. */
+  verify(token: string, digest: string): Promise<VerifiedJwt | JwtRefusal>;
   /** Why a token verified earlier no longer holds; undefined while it does. */
   recheck(verified: VerifiedJwt): JwtRefusal | undefined;
-}
-
-interface Issuer {
-  readonly checked: CheckedIssuer;
-  readonly jwks: Jwks | undefined;
+  /** Whether the token is for this endpoint. */
+  fits(verified: VerifiedJwt, endpoint: Endpoint | undefined): boolean;
 }
 
 /** Throws invalid-params where an issuer's configuration is unusable; does no I/O until a token comes. */
 export function createJwtVerifier(deps: JwtVerifierDeps): JwtVerifier {
-  const issuers = new Map<string, Issuer>();
-  for (const config of deps.issuers) {
-    const checked = checkIssuer(config);
-    if (issuers.has(checked.issuer)) {
-      throw new GatewayError(
-        "invalid-params",
-        `JWT issuer "${checked.issuer}" is configured twice`,
-      );
-    }
-    issuers.set(checked.issuer, { checked, jwks: createIssuerJwks(checked, deps) });
-  }
+  const issuers = createIssuers(deps);
+  const own = new Map([...issuers.values()].map((one) => [one.checked.issuer, one]));
+  const opaque = findOpaque([...own.values()]);
   const nowMs = createSteadyTime(deps.clock);
 
+  async function verifyLocally(
+    token: string,
+    parts: Exclude<ReturnType<typeof parseJwt>, JwtRefusal>,
+    issuer: TokenIssuer,
+  ): Promise<Local | JwtRefusal> {
+    const algorithm = issuer.checked.algorithms.find((one) => one === parts.algorithm);
+    if (algorithm === undefined) return "jwt-algorithm-mismatch";
+    const keyName = await checkSignature(token, issuer, parts.keyId, algorithm);
+    if (typeof keyName === "string") return keyName;
+    // The payload was decoded from the very segment the signature covers, so it is verified now.
+    const claims = readClaims(parts.payload, issuer.checked);
+    if (typeof claims === "string") return claims;
+    return judgeTime(claims, nowMs()) ?? { claims, keyName: keyName.name };
+  }
+
+  /** The issuer's own word; `local` is what was verified here, and then the answer adds nothing but that it stands. */
+  async function askIssuer(
+    token: string,
+    digest: string,
+    { checked, introspection }: TokenIssuer,
+    local: Local | undefined,
+  ): Promise<VerifiedJwt | JwtRefusal> {
+    if (introspection === undefined) {
+      return local === undefined ? "jwt-malformed" : { ...local, word: undefined };
+    }
+    const word: IssuersWord = {
+      isFresh: () => introspection.isFresh(digest),
+      stands: () => introspection.stillActive(token, digest),
+    };
+    const answer = await introspection.ask(token, digest).catch(() => "unknown" as const);
+    if (answer === "unknown") return "introspection-failed";
+    if (answer === undefined) return "token-inactive";
+    if (answer.iss !== undefined && answer.iss !== checked.issuer) return "jwt-issuer-unknown";
+    if (local !== undefined) return { ...local, word };
+    const claims = readClaims(answer, checked);
+    if (typeof claims === "string") return claims;
+    return judgeTime(claims, nowMs()) ?? { claims, keyName: undefined, word };
+  }
+
   return {
-    issuers: [...issuers.keys()],
-    async verify(token) {
+    issuers: [...own.keys()],
+    async verify(token, digest) {
+      if (opaque !== undefined && !isCompact(token)) {
+        return askIssuer(token, digest, opaque, undefined);
+      }
       const parts = parseJwt(token);
       if (typeof parts === "string") return parts;
-      const iss = parts.payload.iss;
+      const { iss } = parts.payload;
       const issuer = typeof iss === "string" ? issuers.get(iss) : undefined;
       if (issuer === undefined) return "jwt-issuer-unknown";
-      const algorithm = issuer.checked.algorithms.find((one) => one === parts.algorithm);
-      if (algorithm === undefined) return "jwt-algorithm-mismatch";
-      const keyName = await checkSignature(token, issuer, parts.keyId, algorithm);
-      if (keyName === "jwt-key-unknown" || keyName === "jwt-signature") return keyName;
-      // The payload was decoded from the very segment the signature covers, so it is verified now.
-      const claims = readClaims(parts.payload, issuer.checked);
-      if (typeof claims === "string") return claims;
-      return judgeTime(claims, nowMs()) ?? { claims, keyName: keyName.name };
+      const isAskedAlone = issuer.checked.keys.kind === "none";
+      const local = isAskedAlone ? undefined : await verifyLocally(token, parts, issuer);
+      return typeof local === "string" ? local : askIssuer(token, digest, issuer, local);
     },
-    recheck({ claims, keyName }) {
+    recheck({ claims, keyName, word }) {
       const late = judgeTime(claims, nowMs());
-      if (late !== undefined || keyName === undefined) return late;
-      return issuers.get(claims.issuer)?.jwks?.holds(keyName) === true
-        ? undefined
-        : "jwt-key-unknown";
+      if (late !== undefined) return late;
+      const jwks = own.get(claims.issuer)?.jwks;
+      if (keyName !== undefined && jwks?.holds(keyName) !== true) return "jwt-key-unknown";
+      return word?.stands() === false ? "token-inactive" : undefined;
+    },
+    fits({ claims }, endpoint) {
+      const rule = own.get(claims.issuer)?.checked.audience;
+      if (rule?.kind !== "resource") return true;
+      return endpoint !== undefined && isForEndpoint(claims.resources ?? [], rule.base, endpoint);
     },
   };
 }
 
-function createIssuerJwks(issuer: CheckedIssuer, deps: JwtVerifierDeps): Jwks | undefined {
-  const place = issuer.keys;
-  if (place.kind === "secret") return undefined;
-  const { clock, jwksFreshMs = 3_600_000, jwksStaleMs = 3_600_000, jwksCooldownMs = 30_000 } = deps;
-  const common = { clock, staleMs: jwksStaleMs, cooldownMs: jwksCooldownMs };
-  if (place.kind === "url") {
-    return createJwks({
-      ...common,
-      freshMs: jwksFreshMs,
-      load: () => fetchJwks(place.url, deps.allowUrl),
-    });
-  }
-  // Reading a file is cheap, and an operator who edits it expects to see the effect.
-  const freshMs = Math.min(jwksFreshMs, 60_000);
-  return createJwks({ ...common, freshMs, load: () => readJwksFile(place.path) });
+/** Three segments are a signed token and five an encrypted one; anything else is opaque. */
+function isCompact(token: string): boolean {
+  const { length } = token.split(".", 6);
+  return length === 3 || length === 5;
 }
 
-async function checkSignature(
-  token: string,
-  { checked, jwks }: Issuer,
-  keyId: string | undefined,
-  algorithm: JwtAlgorithm,
-): Promise<"jwt-key-unknown" | "jwt-signature" | { readonly name: string | undefined }> {
-  const found =
-    checked.keys.kind === "secret"
-      ? { key: checked.keys.secret, name: undefined }
-      : await jwks?.find(keyId, algorithm);
-  if (found === undefined) return "jwt-key-unknown";
-  try {
-    await compactVerify(token, found.key, { algorithms: [algorithm] });
-    return { name: found.name };
-  } catch {
-    return "jwt-signature";
+/** By `iss`, other spellings included. */
+function createIssuers(deps: JwtVerifierDeps): ReadonlyMap<string, TokenIssuer> {
+  const issuers = new Map<string, TokenIssuer>();
+  for (const config of deps.issuers) {
+    const checked = checkIssuer(config, deps.publicUrl);
+    const issuer = createTokenIssuer(checked, deps);
+    for (const name of [checked.issuer, ...checked.aliases]) {
+      if (issuers.has(name)) {
+        throw new GatewayError("invalid-params", `JWT issuer "${name}" is configured twice`);
+      }
+      issuers.set(name, issuer);
+    }
   }
+  return issuers;
+}
+
+/** Nothing in an opaque token says whose it is, so one issuer at most may be asked about them. */
+function findOpaque(issuers: readonly TokenIssuer[]): TokenIssuer | undefined {
+  const found = issuers.filter(({ checked }) => checked.introspection?.opaqueTokens === true);
+  if (found.length < 2) return found[0];
+  const names = found.map(({ checked }) => checked.issuer).join(" and ");
+  throw new GatewayError("invalid-params", `opaque tokens can be of one issuer only, not ${names}`);
 }

@@ -28,3 +28,12 @@ export function buildResourceMetadata(input: ResourceMetadataInput): ResourceMet
     ...(scopes.length === 0 ? {} : { scopes_supported: scopes }),
   };
 }
+
+/**
+ * Where clients of the revision 2025-03-26, which know no resource metadata and ask our own origin, find the
+ * authorization server's: the first issuer that is a URL.
+ */
+export function authorizationServerMetadataUrl(issuers: readonly string[]): string | undefined {
+  const issuer = issuers.find((one) => /^https?:\/\//.test(one));
+  return issuer && `${issuer.replace(/\/$/, "")}/.well-known/openid-configuration`;
+}

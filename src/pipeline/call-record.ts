@@ -5,6 +5,8 @@
 import { hash } from "node:crypto";
 import type { AuditClass, RecordDraft } from "../audit/record.ts";
 import { catalogue } from "../errors/catalogue.ts";
+import type { Principal } from "../identity/principal.ts";
+import type { Obligations } from "../policy/rule.ts";
 import { isInputRequired } from "../protocol/input-required.ts";
 import { memberText, objectText } from "../protocol/json-view.ts";
 import type { Outcome } from "../protocol/messages.ts";
@@ -12,12 +14,20 @@ import type { DataClass } from "../servers/spec.ts";
 import type { CallRecord, Exchange } from "./exchange.ts";
 import { settingOf } from "./stages/cache.ts";
 
+/** As the call's nature has it, or stricter where policy asks for that. */
+export function classOf(x: Exchange): AuditClass {
+  const owed = x.decision?.obligations?.auditClass;
+  const own = natureOf(x);
+  // "A" comes before "B" comes before "C".
+  return owed !== undefined && owed < own ? owed : own;
+}
+
 /**
  * A: tools, and what makes a tool's task go on or stop, unless the operator vouched that they only read harmless data.
  * B: those, calls that never went out for their arguments, resource and prompt reads, and refusals of known principals. C: lists, discovery, listens, answers from
  * memory, notifications.
  */
-export function classOf(x: Exchange): AuditClass {
+function natureOf(x: Exchange): AuditClass {
   const method = x.method?.method;
   if (x.request === undefined || method === undefined || x.cached) return "C";
   const isList = x.method?.listMember !== undefined && x.method.nameMember === undefined;
@@ -48,14 +58,32 @@ function callFacts(x: Exchange): RecordDraft["facts"] {
     binding: x.incoming.binding,
     revision: x.incoming.revision,
     scope: x.incoming.scope,
+    tenant: x.principal?.tenant,
+    workspace: x.principal?.workspace,
     method: x.request?.method.slice(0, 128) ?? x.incoming.message.kind,
     server: x.resolved?.server,
     dataClass: dataClassOf(x),
     tool: x.method?.target === "resource" ? undefined : x.resolved?.name,
     decision: x.decision?.ruleId,
+    owed: owedText(x.decision?.obligations),
     stateRevision: x.snapshot.stateRevision,
     requestBytes: x.incoming.bodyBytes,
   };
+}
+
+/** Which obligations the decision brought, by their short names; what each asks is in the rules of the revision. */
+function owedText(owed: Obligations | undefined): string | undefined {
+  if (owed === undefined) return undefined;
+  const names = [
+    owed.scopes.length > 0 && "scopes",
+    owed.stepUp.length > 0 && "step-up",
+    owed.approval && "approval",
+    owed.redaction !== undefined && `redaction:${owed.redaction}`,
+    owed.auditClass !== undefined && `audit:${owed.auditClass}`,
+    owed.rateTier !== undefined && `tier:${owed.rateTier}`,
+    owed.rateLimits.length > 0 && "rate",
+  ].filter((name) => name !== false);
+  return names.length === 0 ? undefined : names.join(",").slice(0, 256);
 }
 
 function callDetails(x: Exchange): RecordDraft["details"] {
@@ -67,7 +95,40 @@ function callDetails(x: Exchange): RecordDraft["details"] {
     peer: x.incoming.peer.address,
     resource: x.method?.target === "resource" ? x.resolved?.name : undefined,
     argumentsDigest: argumentsText === undefined ? undefined : digest(argumentsText),
+    ...askerDetails(x.principal),
   };
+}
+
+/** Longest list kept, as JSON text: a record has room for more things than groups. */
+const listCharsMax = 2_048;
+
+/**
+ * What policy saw of the principal, so that another policy can be asked the same. Lists are JSON, cut at whole names.
+ * A client's roles are its registration's, so its empty lists say nothing new; a user's are only here.
+ */
+function askerDetails(principal: Principal | undefined): RecordDraft["details"] {
+  if (principal === undefined) return {};
+  const isKept = (names: readonly string[]) => names.length > 0 || principal.kind === "user";
+  const roles = isKept(principal.roles) ? listText(principal.roles) : {};
+  const groups = isKept(principal.groups) ? listText(principal.groups) : {};
+  return {
+    roles: roles.text,
+    groups: groups.text,
+    askerCut: roles.isCut || groups.isCut || undefined,
+  };
+}
+
+function listText(names: readonly string[]): { readonly text?: string; readonly isCut?: boolean } {
+  const whole = JSON.stringify(names);
+  if (whole.length <= listCharsMax) return { text: whole };
+  const kept: string[] = [];
+  let chars = 2;
+  for (const name of names) {
+    chars += JSON.stringify(name).length + 1;
+    if (chars > listCharsMax) break;
+    kept.push(name);
+  }
+  return { text: JSON.stringify(kept), isCut: true };
 }
 
 /** Facts known after it: how it ended. */
@@ -122,6 +183,9 @@ function faultStatus(name: keyof typeof catalogue): string {
       return "unauthenticated";
     case "target-hidden":
     case "policy-denied":
+    case "insufficient-scope":
+    case "step-up-required":
+    case "approval-required":
     case "origin-refused":
     case "scope-unknown":
       return "denied";

@@ -13,7 +13,7 @@ import type { Dispatch, Incoming, Sink } from "./incoming.ts";
 import { createListens } from "./listening/listens.ts";
 import { buildStages, type StageDeps } from "./order.ts";
 import { createPipeline } from "./pipeline.ts";
-import { isFault, isOriginAllowed } from "./stages/authenticate.ts";
+import { isFault, isOriginAllowed, lackingScopes } from "./stages/authenticate.ts";
 import { visibleScope } from "./stages/authorize.ts";
 
 export interface DispatchDeps extends Omit<StageDeps, "relay" | "listens"> {
@@ -55,11 +55,11 @@ export function createDispatch(deps: DispatchDeps): Dispatch & { inFlight(): num
       const { address } = request.peer;
       const flooded = deps.sourceLimit.take(address);
       if (flooded !== undefined) return { fault: flooded };
-      const found = await deps.authenticator.authenticate(request.credential, snapshot);
+      const found = await deps.authenticator.authenticate(request.credential, snapshot, request);
       if (isFault(found)) {
         deps.sourceLimit.noteFailure(address);
         noteRefusedConnection(deps, request.binding, address, found.reason);
-        return { fault: found };
+        return { fault: deps.scopeCheck.challenged(found, request.scope) };
       }
       if (!isOriginAllowed(found, snapshot, request.origin)) {
         return {
@@ -69,7 +69,8 @@ export function createDispatch(deps: DispatchDeps): Dispatch & { inFlight(): num
       if (visibleScope(snapshot, found, request.scope) === undefined) {
         return { fault: createFault("scope-unknown", "Not found") };
       }
-      return { principal: found };
+      const lacking = lackingScopes(deps.scopeCheck, found, snapshot, request.scope);
+      return lacking === undefined ? { principal: found } : { fault: lacking };
     },
     stillValid: (principal) => deps.authenticator.stillValid(principal, deps.current.get()),
     endListens: listens.endAll,

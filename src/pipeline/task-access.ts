@@ -5,7 +5,7 @@
  */
 import { createFault, type Fault } from "../errors/fault.ts";
 import type { Principal } from "../identity/principal.ts";
-import type { Decision } from "../policy/rule.ts";
+import type { CallFacts, Decision } from "../policy/rule.ts";
 import { findMember, memberText, stringMember, withMembers } from "../protocol/json-view.ts";
 import type { McpRequest, Outcome } from "../protocol/messages.ts";
 import { declaresTasks, isTask, tasksUndeclared } from "../protocol/tasks.ts";
@@ -13,6 +13,7 @@ import { exposeName } from "../route/names.ts";
 import type { Scope, Snapshot } from "../state/snapshot.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import { type Exchange, proceed, refuse, type Verdict } from "./exchange.ts";
+import { unmetFault } from "./obligations.ts";
 import type { ServerTask, TaskIds } from "./task-ids.ts";
 
 export interface TaskAccessDeps {
@@ -25,6 +26,8 @@ export interface TaskQuestion {
   readonly scope: Scope;
   readonly principal: Principal;
   readonly snapshot: Snapshot;
+  /** Of the request that asks, not of the call that began the task. */
+  readonly call: CallFacts;
 }
 
 /** Authorize's word on a request about a task. */
@@ -46,12 +49,18 @@ export function authorizeTask(
   x.taskId = task.taskId;
   if (!isInScope(asked, task)) return refuse(taskUnknown("not-in-scope"));
   x.decision = decideTask(asked, task);
-  if (x.decision.allowed) return proceed;
+  if (x.decision.allowed) {
+    const unmet = unmetFault(x.decision.obligations, asked.principal, asked.call.nowMs);
+    return unmet === undefined ? proceed : refuse(unmet);
+  }
   deps.metrics.count("mcp_gateway_policy_denials_total", { server: task.server });
   return refuse(taskUnknown(x.decision.ruleId));
 }
 
-/** The task behind an outward id, where the principal may hear of it here and now. */
+/**
+ * The task behind an outward id, where the principal may hear of it here and now. One whose results must be redacted
+ * by a profile is not told of: its agent asks for it, and is answered by the pipeline's own stages.
+ */
 export function findTask(
   taskIds: TaskIds,
   asked: TaskQuestion,
@@ -59,7 +68,10 @@ export function findTask(
 ): ServerTask | undefined {
   const task = taskIds.open(ownerOf(asked.principal), given);
   if (task === undefined || !isInScope(asked, task)) return undefined;
-  return decideTask(asked, task).allowed ? task : undefined;
+  const { allowed, obligations } = decideTask(asked, task);
+  if (!allowed || obligations?.redaction !== undefined) return undefined;
+  const unmet = unmetFault(obligations, asked.principal, asked.call.nowMs);
+  return unmet === undefined ? task : undefined;
 }
 
 /** What a server says of a task, or of a call that became one, under the id its agent knows. */
@@ -114,6 +126,10 @@ function isInScope({ scope, snapshot }: TaskQuestion, { server, tool }: ServerTa
   return exposeName(scope, "tool", server, tool) !== undefined;
 }
 
+/**
+ * Its arguments were decided when the call began, and are not kept: what follows needs that some call of the tool is
+ * allowed still, and owes what such a call owes.
+ */
 function decideTask({ principal, snapshot }: TaskQuestion, { server, tool }: ServerTask): Decision {
   const question = { server, kind: "tool", target: tool, action: "invoke_tool" } as const;
   return snapshot.policy.decide(principal, question);

@@ -10,6 +10,7 @@ export interface Asker {
   readonly id: string;
   readonly clientId: string | undefined;
   readonly subject: string | undefined;
+  readonly issuer?: string | undefined;
   readonly roles: readonly string[];
   readonly groups: readonly string[];
   readonly tenant?: string | undefined;
@@ -54,11 +55,11 @@ export interface Decision {
 export interface Obligations {
   /** OAuth scopes the token must have; a token that lacks one is challenged with all of them. */
   readonly scopes: readonly string[];
-  /** The user must have proved who they are in one of these ways, and not longer ago than this (RFC 9470). */
-  readonly stepUp: StepUp | undefined;
+  /** How the user must have proved who they are (RFC 9470): each of these must be met. Empty = anyhow. */
+  readonly stepUp: readonly StepUp[];
   /** A person must approve this very call first. */
   readonly approval: boolean;
-  /** Name of a redaction profile of the configuration. */
+  /** Names of redaction profiles of the configuration, sorted and joined with `+`: all of them apply. */
   readonly redaction: string | undefined;
   /** Recorded at least this surely. */
   readonly auditClass: "A" | "B" | undefined;
@@ -68,6 +69,7 @@ export interface Obligations {
   readonly rateLimits: readonly RuleRateLimit[];
 }
 
+/** One way to be met: an accepted `acr`, an accepted `amr`, and not longer ago than the age; all that are set. */
 export interface StepUp {
   /** Accepted values of `acr`; empty = any. */
   readonly acrValues: readonly string[];
@@ -171,7 +173,8 @@ export interface Rule {
     readonly when?: string | undefined;
   };
   /** Of allow and require rules. */
-  readonly obligations?: Partial<Omit<Obligations, "rateLimits">> & {
+  readonly obligations?: Partial<Omit<Obligations, "rateLimits" | "stepUp">> & {
+    readonly stepUp?: StepUp | undefined;
     readonly rateLimit?: Omit<RuleRateLimit, "rule"> | undefined;
   };
   readonly enabled: boolean;

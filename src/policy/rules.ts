@@ -1,31 +1,41 @@
 /**
- * Compiles rules: patterns once, by a matcher whose time is linear in the text, and an order that says which of
- * several matching rules is named. Order never changes what is decided.
+ * Compiles rules, each condition once, and finds those that may concern a holder and a server without looking at the
+ * others. Order only says which of several matching rules is named; it never changes what is decided.
  */
-import { RE2JS } from "re2js";
 import { GatewayError } from "../errors/fault.ts";
 import type { TargetKind } from "../protocol/methods.ts";
-import type { Action, Asker, Rule } from "./rule.ts";
+import { compileExpression, type Expression } from "./expression.ts";
+import { type Holder, indexByTenant, isBare, isNamed, isOfTenant, rolesMeant } from "./holder.ts";
+import type { RuleObligations } from "./obligations.ts";
+import { allowed, denied } from "./reasons.ts";
+import type { Action, Decision, RiskTier, Rule } from "./rule.ts";
+import { compileTargetPattern, type TargetTest } from "./target-pattern.ts";
 
 export interface CompiledRule {
   readonly name: string;
+  /** In naming order. */
+  readonly place: number;
+  readonly source: Rule;
   readonly effect: Rule["effect"];
-  readonly server: string | undefined;
-  /** Whether it speaks about every target, or only about those its pattern matches. */
+  /** What is decided where it is the one that decides. */
+  readonly decision: Decision;
+  readonly obligations: RuleObligations | undefined;
+  /** Whether it speaks about every target of its kinds, as far as its plain conditions say. */
   readonly isBlanket: boolean;
+  readonly when: Expression | undefined;
   coversKind(kind: TargetKind): boolean;
   /** Whether an allow rule lets targets of this kind be used; one for `list_tools` alone does not. */
   grantsKind(kind: TargetKind): boolean;
-  coversAsker(asker: Asker): boolean;
-  coversTarget(target: string): boolean;
+  /** `tier` is that of a tool; other targets have none. */
+  coversTarget(target: string, tier: RiskTier | undefined): boolean;
 }
 
+/** The enabled rules about one holder and server, in naming order. */
 export interface RuleSet {
   readonly denies: readonly CompiledRule[];
   readonly allows: readonly CompiledRule[];
+  readonly requires: readonly CompiledRule[];
 }
-
-const patternBytesMax = 1024;
 
 /** The actions that concern each kind of target. Listing a tool and calling it are one question (P23). */
 export const actionsOf: Readonly<Record<TargetKind, readonly Action[]>> = {
@@ -34,77 +44,121 @@ export const actionsOf: Readonly<Record<TargetKind, readonly Action[]>> = {
   prompt: ["get_prompt"],
 };
 
-/** Enabled rules in naming order, looked up by server. Disabled ones are checked too, so enabling cannot fail. */
-export function compileRules(rules: readonly Rule[]): (server: string) => RuleSet {
-  const sorted = rules.toSorted((a, b) => b.priority - a.priority || (a.name < b.name ? -1 : 1));
-  const compiled = sorted.map((rule) => ({ rule, made: compileRule(rule) }));
-  const enabled = compiled.filter(({ rule }) => rule.enabled).map(({ made }) => made);
-  const anyServer = split(enabled.filter((rule) => rule.server === undefined));
-  const byServer = new Map<string, RuleSet>();
-  for (const { server } of enabled) {
-    if (server === undefined || byServer.has(server)) continue;
-    const about = enabled.filter((rule) => rule.server === undefined || rule.server === server);
-    byServer.set(server, split(about));
+/** Disabled rules are checked too, so that enabling one cannot fail. Throws invalid-params naming the rule at fault. */
+export function compileRules(
+  rules: readonly Rule[],
+): (holder: Holder) => (server: string) => RuleSet {
+  indexByTenant(rules, "rule", ({ name }) => name);
+  const compiled = rules.toSorted(byNaming).map(compileRule);
+  const enabled = compiled.filter(({ source }) => source.enabled);
+  // By the server and the principal they name, so that few are looked at; most rules name one or the other.
+  const index = new Map(
+    [...groupBy(enabled, ({ source }) => source.condition.server)].map(([server, about]) => [
+      server,
+      groupBy(about, ({ source }) => source.condition.principal),
+    ]),
+  );
+
+  return (holder) => {
+    const { id, clientId, subject } = holder.asker;
+    const names = [...new Set([undefined, id, clientId, subject])];
+    const about = (server: string | undefined) => {
+      const byPrincipal = index.get(server);
+      if (byPrincipal === undefined) return [];
+      const named = names.flatMap((name) => byPrincipal.get(name) ?? []);
+      return named.filter(({ source }) => covers(source, holder));
+    };
+    const anywhere = about(undefined);
+    const elsewhere = split(anywhere);
+    const sets = new Map<string, RuleSet>();
+    return (server) => {
+      // At most as many sets as servers that rules name: all others share one.
+      if (!index.has(server)) return elsewhere;
+      const known = sets.get(server);
+      if (known !== undefined) return known;
+      const set = split([...anywhere, ...about(server)]);
+      sets.set(server, set);
+      return set;
+    };
+  };
+}
+
+/** Priority first, then the name; of one name, the common rule before the tenant's. */
+function byNaming(a: Rule, b: Rule): number {
+  if (a.priority !== b.priority) return b.priority - a.priority;
+  if (a.name !== b.name) return a.name < b.name ? -1 : 1;
+  return (a.tenant ?? "") < (b.tenant ?? "") ? -1 : 1;
+}
+
+function covers(rule: Rule, holder: Holder): boolean {
+  const { principal, roles, groups, workspaces } = rule.condition;
+  const { asker } = holder;
+  if (!isOfTenant(rule, asker)) return false;
+  if (principal !== undefined && !isNamed(asker, principal) && !isBare(principal, asker.clientId)) {
+    return false;
   }
-  return (server) => byServer.get(server) ?? anyServer;
+  const meant = rolesMeant(rule, holder);
+  return (
+    isAnyOf(roles, (role) => meant.has(role)) &&
+    isAnyOf(groups, (group) => asker.groups.includes(group)) &&
+    isAnyOf(workspaces, (workspace) => workspace === asker.workspace)
+  );
 }
 
-/** Whether a rule or binding that says this name means this asker: its principal id, or its JWT subject. */
-export function isNamed(asker: Asker, name: string): boolean {
-  return name === asker.id || isBare(name, asker.subject);
-}
-
-/** A subject or client id chosen elsewhere must not pass for a principal id by being spelled like one. */
-function isBare(name: string, value: string | undefined): boolean {
-  return name === value && !/^(?:client:|user:|anonymous$)/.test(name);
+/** No list, or an empty one, asks for nothing. */
+function isAnyOf<T>(list: readonly T[] | undefined, matches: (one: T) => boolean): boolean {
+  return list === undefined || list.length === 0 || list.some(matches);
 }
 
 function split(rules: readonly CompiledRule[]): RuleSet {
-  return {
-    denies: rules.filter((rule) => rule.effect === "deny"),
-    allows: rules.filter((rule) => rule.effect === "allow"),
-  };
+  const sorted = rules.toSorted((a, b) => a.place - b.place);
+  const of = (effect: Rule["effect"]) => sorted.filter((rule) => rule.effect === effect);
+  return { denies: of("deny"), allows: of("allow"), requires: of("require") };
 }
 
-/** A condition that is not understood must not turn its rule into one that matches everything. */
-function refuseUnknown({ name, effect, tenant, condition, obligations }: Rule): void {
-  const { roles, groups, workspaces, riskTiers, when } = condition;
-  const unknown = [tenant, roles, groups, workspaces, riskTiers, when, obligations];
-  if (effect !== "require" && unknown.every((one) => one === undefined)) return;
-  throw new GatewayError("invalid-params", `rule "${name}": not supported yet`);
+function groupBy<K>(rules: readonly CompiledRule[], keyOf: (rule: CompiledRule) => K) {
+  const groups = new Map<K, CompiledRule[]>();
+  for (const rule of rules) {
+    const key = keyOf(rule);
+    const group = groups.get(key);
+    if (group === undefined) groups.set(key, [rule]);
+    else group.push(rule);
+  }
+  return groups;
 }
 
-function compileRule(rule: Rule): CompiledRule {
-  refuseUnknown(rule);
-  const { server, targetPattern, principal, action } = rule.condition;
-  const pattern = targetPattern === undefined ? undefined : compilePattern(rule, targetPattern);
+function compileRule(rule: Rule, place: number): CompiledRule {
+  const { targetPattern, ignoreCase, action, riskTiers, when } = rule.condition;
+  const where = `rule "${rule.name}"`;
+  if (rule.effect === "deny" && rule.obligations !== undefined) {
+    throw new GatewayError("invalid-params", `${where}: a deny rule has no obligations`);
+  }
+  if (rule.effect === "require" && rule.obligations === undefined) {
+    throw new GatewayError("invalid-params", `${where}: a require rule needs obligations`);
+  }
   const anyAction = action === undefined || action === "*";
+  const anyTier = riskTiers === undefined || riskTiers.length === 0;
+  const isTarget: TargetTest | undefined =
+    targetPattern === undefined
+      ? undefined
+      : compileTargetPattern(targetPattern, ignoreCase, `${where}: the target pattern`);
   return {
     name: rule.name,
+    place,
+    source: rule,
     effect: rule.effect,
-    server,
-    isBlanket: pattern === undefined,
+    decision: (rule.effect === "deny" ? denied : allowed)(
+      `rule:${rule.name}`,
+      ` by rule ${rule.name}`,
+    ),
+    obligations: rule.obligations,
+    isBlanket: isTarget === undefined && anyTier,
+    when: when === undefined ? undefined : compileExpression(when, `${where}: when`),
     coversKind: (kind) => anyAction || actionsOf[kind].includes(action),
     grantsKind: (kind) =>
       anyAction || (action !== "list_tools" && actionsOf[kind].includes(action)),
-    coversAsker: (asker) =>
-      principal === undefined || isNamed(asker, principal) || isBare(principal, asker.clientId),
-    coversTarget: (target) => pattern === undefined || pattern.testExact(target),
+    coversTarget: (target, tier) =>
+      (anyTier || (tier !== undefined && riskTiers.includes(tier))) &&
+      (isTarget === undefined || isTarget(target)),
   };
-}
-
-function compilePattern(rule: Rule, pattern: string): RE2JS {
-  const where = `rule "${rule.name}": the target pattern`;
-  if (pattern === "") {
-    throw new GatewayError("invalid-params", `${where} is empty; leave it out to match any target`);
-  }
-  if (Buffer.byteLength(pattern) > patternBytesMax) {
-    throw new GatewayError("invalid-params", `${where} is longer than ${patternBytesMax} bytes`);
-  }
-  const flags = RE2JS.DOTALL | (rule.condition.ignoreCase ? RE2JS.CASE_INSENSITIVE : 0);
-  try {
-    return RE2JS.compile(pattern, flags);
-  } catch (cause) {
-    throw new GatewayError("invalid-params", `${where} is not a valid RE2 expression`, { cause });
-  }
 }

@@ -54,6 +54,7 @@ function toScope(rule: RetentionRuleResource): AuditFilter {
     ...(rule.dataClass === undefined ? {} : { dataClass: rule.dataClass }),
     ...(rule.event === undefined ? {} : { event: rule.event }),
     ...(rule.clientId === undefined ? {} : { client: rule.clientId }),
+    ...(rule.tenant === undefined ? {} : { tenant: rule.tenant }),
   };
 }
 

@@ -96,6 +96,26 @@ export interface SensitiveNames {
   mayOccurIn(text: string): boolean;
   /** Whether the value of a field of this (decoded) name must be masked. */
   includes(name: string): boolean;
+  /** Whether even its yes or no tells too much: so of names that a profile lists. */
+  isListed?(name: string): boolean;
+}
+
+/** Exactly these names, besides those of `base`; compared whole and in any case. */
+export function withListedNames(
+  base: SensitiveNames | undefined,
+  fields: readonly string[],
+): SensitiveNames {
+  const listed = new Set(fields.map((name) => name.toLowerCase()));
+  const isListed = (name: string) => listed.has(name.toLowerCase());
+  return {
+    mayOccurIn: (text) => {
+      if (base?.mayOccurIn(text) || text.includes(escapeMark)) return true;
+      const lower = text.toLowerCase();
+      return [...listed].some((name) => lower.includes(name));
+    },
+    includes: (name) => isListed(name) || base?.includes(name) === true,
+    isListed,
+  };
 }
 
 /** The built-in vocabulary with names added and names excepted, both compared whole and in any case. */

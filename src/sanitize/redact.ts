@@ -6,6 +6,7 @@
  * as clean.
  */
 import { createFault, type Fault } from "../errors/fault.ts";
+import type { LinearPattern } from "../lib/linear-pattern.ts";
 import { isInputRequired } from "../protocol/input-required.ts";
 import {
   decodeString,
@@ -18,7 +19,7 @@ import {
   skipValue,
 } from "../protocol/json-view.ts";
 import { isAskingTask } from "../protocol/tasks.ts";
-import { builtInNames, createSensitiveNames, type SensitiveNames } from "./fields.ts";
+import { builtInNames, type SensitiveNames } from "./fields.ts";
 
 export interface RedactOptions {
   /** Largest result looked at, in characters. Default 16 Mi. */
@@ -29,21 +30,32 @@ export interface RedactOptions {
   readonly embeddingMax?: number;
   /** What is masked. Default: the built-in vocabulary. */
   readonly names?: SensitiveNames;
+  /** What is masked inside texts and numbers, wherever they stand. Default: nothing. */
+  readonly patterns?: readonly LinearPattern[];
 }
 
 export type Redaction =
   | { readonly result: JsonObject; readonly masked: number }
   | { readonly fault: Fault };
 
-const mask = '"[redacted]"';
+const maskText = "[redacted]";
+const mask = JSON.stringify(maskText);
+/** Patterns take their time, so less is searched by them. */
+const searchedCharsMax = 1024 * 1024;
 
 /** Members of a question whose names are the server's own, and which hold no values of anybody. */
 const describing = new Set(["requestState", "requestedSchema", "inputSchema", "outputSchema"]);
+
+/** Members of the protocol's own levels that no pattern searches: they mean something to it, or are bytes and no text. */
+const unsearched = new Set([
+  ...["type", "role", "mimeType", "uri", "resultType", "status", "taskId", "data", "blob"],
+]);
 
 interface Limits {
   readonly depthMax: number;
   readonly embeddingMax: number;
   readonly names: SensitiveNames;
+  readonly patterns: readonly LinearPattern[];
 }
 
 interface Edit {
@@ -70,12 +82,13 @@ class LimitHit extends Error {}
 /** The result with sensitive values masked; the same object where there was nothing to mask. */
 export function redactResult(result: JsonObject, options: RedactOptions = {}): Redaction {
   const { lengthMax = 16 * 1024 * 1024, depthMax = 128, embeddingMax = 4 } = options;
-  const { names = builtInNames } = options;
+  const { names = builtInNames, patterns = [] } = options;
   const text = objectText(result);
-  if (text.length > lengthMax) return withhold("redaction-too-large");
-  if (!names.mayOccurIn(text)) return { result, masked: 0 };
+  const charsMax = patterns.length === 0 ? lengthMax : Math.min(lengthMax, searchedCharsMax);
+  if (text.length > charsMax) return withhold("redaction-too-large");
+  if (patterns.length === 0 && !names.mayOccurIn(text)) return { result, masked: 0 };
   try {
-    const limits = { depthMax, embeddingMax, names };
+    const limits = { depthMax, embeddingMax, names, patterns };
     const { text: cleaned, masked } = redactText(
       text,
       limits,
@@ -88,18 +101,7 @@ export function redactResult(result: JsonObject, options: RedactOptions = {}): R
   }
 }
 
-/** `redactResult` as the configuration wants it; switched off, it returns every result as it is. */
-export function createRedactor(options: {
-  readonly isEnabled: boolean;
-  readonly extraFields: readonly string[];
-  readonly excludedFields: readonly string[];
-}): (result: JsonObject) => Redaction {
-  if (!options.isEnabled) return (result) => ({ result, masked: 0 });
-  const names = createSensitiveNames(options.extraFields, options.excludedFields);
-  return (result) => redactResult(result, { names });
-}
-
-function withhold(reason: string): Redaction {
+export function withhold(reason: string): Redaction {
   const message = "The result was withheld: it could not be checked for sensitive values";
   return { fault: createFault("upstream-invalid", message, { reason }) };
 }
@@ -125,6 +127,7 @@ function walkValue(pass: Pass, at: number, depth: number, isProtocol: boolean): 
   if (first === "[") return walkArray(pass, at, depth, isProtocol);
   const end = skipValue(pass.text, at);
   if (first === '"') walkString(pass, { start: at, end });
+  else if (/[-0-9]/.test(first)) walkNumber(pass, { start: at, end });
   return end;
 }
 
@@ -155,12 +158,20 @@ function walkMember(
   if (pass.isQuestion && depth === 0 && name === "inputRequests") {
     pass.keysUntil = skipValue(pass.text, at);
   }
+  const isText = pass.text.charAt(at) === '"';
+  if (isProtocol && isText && unsearched.has(name) && !pass.limits.names.includes(name)) {
+    const end = skipValue(pass.text, at);
+    walkString(pass, { start: at, end }, false);
+    return end;
+  }
   const isKey = depth === 1 && at < pass.keysUntil;
   if (isKey || !pass.limits.names.includes(name)) {
     return walkValue(pass, at, depth + 1, isProtocol && name !== "structuredContent");
   }
   const end = skipValue(pass.text, at);
-  if (tellsNothing(name, pass.text.slice(at, Math.min(end, at + 5)))) return end;
+  const valueStart = pass.text.slice(at, Math.min(end, at + 5));
+  const isListed = pass.limits.names.isListed?.(name) === true;
+  if (isListed ? valueStart.startsWith("null") : tellsNothing(name, valueStart)) return end;
   pass.edits.push({ span: { start: at, end }, by: mask });
   pass.masked += 1;
   return end;
@@ -183,17 +194,39 @@ function walkArray(pass: Pass, open: number, depth: number, isProtocol: boolean)
 }
 
 /** A string that is itself JSON is masked inside; its own spelling changes only where something was. */
-function walkString(pass: Pass, span: Span): void {
-  if (!pass.limits.names.mayOccurIn(pass.text.slice(span.start, span.end))) return;
+function walkString(pass: Pass, span: Span, isSearched = true): void {
+  const { names, patterns, embeddingMax } = pass.limits;
+  const source = pass.text.slice(span.start, span.end);
+  if (patterns.length === 0 && !names.mayOccurIn(source)) return;
   const inner = decodeString(pass.text, span.start, span.end);
   const first = inner.charAt(skipSpace(inner, 0));
-  if ((first !== "{" && first !== "[" && first !== '"') || !isJson(inner)) return;
+  if ((first !== "{" && first !== "[" && first !== '"') || !isJson(inner)) {
+    if (isSearched) searchText(pass, span, inner);
+    return;
+  }
   const embedding = pass.embedding + 1;
-  if (embedding > pass.limits.embeddingMax) throw new LimitHit();
+  if (embedding > embeddingMax) throw new LimitHit();
   const { text, masked } = redactText(inner, pass.limits, embedding);
   if (masked === 0) return;
   pass.edits.push({ span, by: JSON.stringify(text) });
   pass.masked += masked;
+}
+
+/** Masks what the patterns find, and leaves the words around it. */
+function searchText(pass: Pass, span: Span, inner: string): void {
+  let cleaned = inner;
+  for (const pattern of pass.limits.patterns) cleaned = pattern.replaceIn(cleaned, maskText);
+  if (cleaned === inner) return;
+  pass.edits.push({ span, by: JSON.stringify(cleaned) });
+  pass.masked += 1;
+}
+
+/** Half a number is another number, so it is masked whole. */
+function walkNumber(pass: Pass, span: Span): void {
+  const text = pass.text.slice(span.start, span.end);
+  if (!pass.limits.patterns.some((pattern) => pattern.isIn(text))) return;
+  pass.edits.push({ span, by: mask });
+  pass.masked += 1;
 }
 
 /** Anything but a syntax error means that it could not be judged, which is passed on. */

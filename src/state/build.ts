@@ -5,22 +5,30 @@
  */
 import { GatewayError } from "../errors/fault.ts";
 import type { CompiledPolicy } from "../policy/compile.ts";
-import type { PolicyInput } from "../policy/rule.ts";
+import type { PolicyInput, PolicyServer } from "../policy/rule.ts";
 import type { ServerSpec } from "../servers/spec.ts";
 import type { StoredResource } from "../storage/store.ts";
 import { refuseField, type Shape } from "./body-shape.ts";
+import { policyDraftShape, policyRevisionShape } from "./draft-shapes.ts";
+import { checkReferences } from "./references.ts";
 import * as shapes from "./resource-shapes.ts";
 import {
   type BindingResource,
   type ClientResource,
+  type PolicyDraftResource,
+  type PolicyRevisionResource,
   type ResourceKind,
   type RetentionRuleResource,
+  type RevocationResource,
   type RoleResource,
   type RuleResource,
   resourceKinds,
   type TokenResource,
+  tenantKinds,
   type VirtualServerResource,
 } from "./resources.ts";
+import { revocationShape } from "./revocation-shape.ts";
+import { indexRevocations } from "./revoked.ts";
 import type { Scope, Snapshot } from "./snapshot.ts";
 
 /** `policy/compile`'s function; throws GatewayError invalid-params for a bad pattern. */
@@ -31,10 +39,13 @@ interface Parsed {
   readonly tokens: ReadonlyMap<string, TokenResource>;
   readonly servers: ReadonlyMap<string, ServerSpec>;
   readonly virtualServers: ReadonlyMap<string, VirtualServerResource>;
-  readonly roles: ReadonlyMap<string, RoleResource>;
-  readonly bindings: ReadonlyMap<string, BindingResource>;
-  readonly rules: ReadonlyMap<string, RuleResource>;
-  readonly retentionRules: ReadonlyMap<string, RetentionRuleResource>;
+  readonly roles: readonly RoleResource[];
+  readonly bindings: readonly BindingResource[];
+  readonly rules: readonly RuleResource[];
+  readonly retentionRules: readonly RetentionRuleResource[];
+  readonly revocations: ReadonlyMap<string, RevocationResource>;
+  readonly policyDrafts: readonly PolicyDraftResource[];
+  readonly policyRevisions: readonly PolicyRevisionResource[];
 }
 
 export function buildSnapshot(
@@ -46,9 +57,10 @@ export function buildSnapshot(
   checkReferences(parsed);
   const policyInput: PolicyInput = {
     clients: [...parsed.clients.values()],
-    roles: [...parsed.roles.values()],
-    bindings: [...parsed.bindings.values()],
-    rules: [...parsed.rules.values()],
+    roles: parsed.roles,
+    bindings: parsed.bindings,
+    rules: parsed.rules,
+    servers: [...parsed.servers.values()].map(toPolicyServer),
   };
   return Object.freeze({
     stateRevision,
@@ -58,7 +70,9 @@ export function buildSnapshot(
     scopes: buildScopes(parsed),
     policy: compile(policyInput),
     policyInput,
-    retentionRules: [...parsed.retentionRules.values()],
+    retentionRules: parsed.retentionRules,
+    revocations: indexRevocations(parsed.revocations.values()),
+    policyDrafts: parsed.policyDrafts,
   });
 }
 
@@ -66,15 +80,24 @@ function parseResources(resources: readonly StoredResource[]): Parsed {
   const byKind = groupByKind(resources);
   const read = <T extends object>(kind: ResourceKind, key: keyof T & string, shape: Shape<T>) =>
     readKind(kind, byKind.get(kind) ?? [], key, shape);
+  const readNamed = <T extends object>(
+    kind: ResourceKind,
+    key: keyof T & string,
+    shape: Shape<T>,
+  ): ReadonlyMap<string, T> =>
+    new Map(read(kind, key, shape).map((value) => [String(value[key]), value]));
   return {
-    clients: read("client", "id", shapes.clientShape),
-    tokens: read("token", "id", shapes.tokenShape),
-    servers: read("server", "name", shapes.serverShape),
-    virtualServers: read("virtual-server", "name", shapes.virtualServerShape),
+    clients: readNamed("client", "id", shapes.clientShape),
+    tokens: readNamed("token", "id", shapes.tokenShape),
+    servers: readNamed("server", "name", shapes.serverShape),
+    virtualServers: readNamed("virtual-server", "name", shapes.virtualServerShape),
     roles: read("role", "name", shapes.roleShape),
     bindings: read("binding", "name", shapes.bindingShape),
     rules: read("rule", "name", shapes.ruleShape),
     retentionRules: read("retention-rule", "id", shapes.retentionRuleShape),
+    revocations: readNamed("revocation", "id", revocationShape),
+    policyDrafts: read("policy-draft", "name", policyDraftShape),
+    policyRevisions: read("policy-revision", "name", policyRevisionShape),
   };
 }
 
@@ -95,16 +118,26 @@ function readKind<T extends object>(
   resources: readonly StoredResource[],
   key: keyof T & string,
   shape: Shape<T>,
-): ReadonlyMap<string, T> {
+): readonly T[] {
   const read = new Map<string, T>();
-  for (const { name, body } of resources) {
+  for (const { tenant, name, body } of resources) {
     const path = `${kind} ${JSON.stringify(name.slice(0, 64))}`;
     const value = inResource(path, () => shape(body, ""));
     if (value[key] !== name) refuseField(`${path}: ${key}`, "must be the name it is stored under");
-    if (read.has(name)) refuseField(path, "there are two of this name");
-    read.set(name, value);
+    if (tenant !== keyTenant(kind, value)) {
+      refuseField(`${path}: tenant`, "must be the tenant it is stored under");
+    }
+    // A tuple, not a joined text: tenants hold any characters (AZ-17).
+    const place = JSON.stringify([tenant ?? null, name]);
+    if (read.has(place)) refuseField(path, "there are two of this name");
+    read.set(place, value);
   }
-  return read;
+  return [...read.values()];
+}
+
+/** The tenant in a resource's key: only where names are unique within a tenant, and not in all of them. */
+function keyTenant(kind: ResourceKind, body: object): string | undefined {
+  return tenantKinds.has(kind) && "tenant" in body ? (body.tenant as string) : undefined;
 }
 
 /** Puts the resource's name before the field's in what the operator reads. */
@@ -117,46 +150,17 @@ function inResource<T>(path: string, read: () => T): T {
   }
 }
 
-function checkReferences(parsed: Parsed): void {
-  for (const client of parsed.clients.values()) {
-    needAll(`client "${client.id}": roles`, client.roles, parsed.roles, "role");
-  }
-  for (const token of parsed.tokens.values()) {
-    needAll(`token "${token.id}": clientId`, [token.clientId], parsed.clients, "client");
-  }
-  for (const binding of parsed.bindings.values()) {
-    needAll(`binding "${binding.name}": roles`, binding.roles, parsed.roles, "role");
-  }
-  for (const virtual of parsed.virtualServers.values()) checkVirtualServer(virtual, parsed);
-}
-
-function checkVirtualServer(virtual: VirtualServerResource, parsed: Parsed): void {
-  const path = `virtual-server "${virtual.name}"`;
-  if (parsed.servers.has(virtual.name)) refuseField(path, "a server has this name already");
-  const members = [...virtual.tools, ...virtual.prompts, ...virtual.resources];
-  const names = members.map((member) => member.server);
-  needAll(path, names, parsed.servers, "server");
-  needDistinct(`${path}: tools`, virtual.tools);
-  needDistinct(`${path}: prompts`, virtual.prompts);
-}
-
-function needAll(
-  path: string,
-  names: readonly string[],
-  known: ReadonlyMap<string, unknown>,
-  noun: string,
-): void {
-  const missing = names.find((name) => !known.has(name));
-  if (missing !== undefined) refuseField(path, `there is no ${noun} "${missing}"`);
-}
-
-function needDistinct(path: string, names: VirtualServerResource["tools"]): void {
-  const seen = new Set<string>();
-  for (const one of names) {
-    const exposed = one.exposedName ?? `${one.server}__${one.name}`;
-    if (seen.has(exposed)) refuseField(path, `"${exposed}" would be exposed twice`);
-    seen.add(exposed);
-  }
+/** What operators said of a tool beyond how it is called; of most tools they said nothing. */
+function toPolicyServer({ name, tenant, toolSettings }: ServerSpec): PolicyServer {
+  const spoken = toolSettings.filter(
+    ({ riskTier, requiredRoles = [] }) => riskTier !== undefined || requiredRoles.length > 0,
+  );
+  const tools = spoken.map(({ tool, riskTier = "low", requiredRoles = [] }) => ({
+    tool,
+    riskTier,
+    requiredRoles,
+  }));
+  return { name, tenant, tools };
 }
 
 function byDigest(tokens: ReadonlyMap<string, TokenResource>): ReadonlyMap<string, TokenResource> {

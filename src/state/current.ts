@@ -11,13 +11,20 @@ import type { CurrentSnapshot, Snapshot } from "./snapshot.ts";
 export interface SwappableSnapshot extends CurrentSnapshot {
   /** Serves `next` from now on, unless what is served is as new or newer. Returns whether it swapped. */
   swap(next: Snapshot): boolean;
+  /** Says whether what is served may still decide; see `freshness.ts`. */
+  setFresh(isFresh: boolean): void;
 }
 
 export function createCurrentSnapshot(initial: Snapshot): SwappableSnapshot {
   let current = initial;
+  let isFresh = true;
   const listeners = new Set<(next: Snapshot, previous: Snapshot) => void>();
   return {
     get: () => current,
+    isFresh: () => isFresh,
+    setFresh(now) {
+      isFresh = now;
+    },
     subscribe(changed) {
       // A wrapper, so the same function may subscribe twice and stop each independently.
       const listener = (next: Snapshot, previous: Snapshot) => changed(next, previous);

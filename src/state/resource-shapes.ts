@@ -17,6 +17,8 @@ import {
   text,
   textMap,
 } from "./body-shape.ts";
+import { obligationsShape } from "./obligation-shapes.ts";
+import type { ClientGrantsPart, ServerToolsPart } from "./policy-objects.ts";
 import {
   type BindingResource,
   type ClientLimits,
@@ -50,7 +52,9 @@ export const scopeName: Shape<string> = (value, path) => {
 
 const description = text(4096);
 /** As a token's claim or a client's registration says it; compared whole, never joined to anything. */
-const tenant = optional(text(256, 1));
+const tenant = optional(
+  matching(/^\P{Cc}{1,256}$/u, 256, "1 to 256 characters without control characters"),
+);
 const targetName = text(512, 1);
 /** `server__name`, `server__*` or `*`: a wildcard stands for a whole segment only. */
 const grant = matching(
@@ -91,6 +95,15 @@ export const clientShape = object<ClientResource>({
   roles: list(resourceName, 256),
   allowedOrigins: list(origin, 256),
   limits: clientLimits,
+});
+
+/** What of a client is policy; see `policy-objects.ts`. */
+export const clientGrantsShape = object<ClientGrantsPart>({
+  tenant,
+  allowedTools: list(grant, listMax),
+  allowedResources: list(uriPattern, listMax),
+  allowedPrompts: list(grant, listMax),
+  roles: list(resourceName, 256),
 });
 
 export const tokenShape = object<TokenResource>({
@@ -140,6 +153,18 @@ const toolSetting = object<ToolSetting>({
   riskTier: optional(oneOf(riskTiers)),
   requiredRoles: optional(list(resourceName, 256)),
   cost: optional(integer(1, 1_000_000)),
+});
+
+/** What of a server is policy. */
+export const serverToolsShape = object<ServerToolsPart>({
+  tools: list(
+    object({
+      tool: targetName,
+      riskTier: oneOf(riskTiers),
+      requiredRoles: list(resourceName, 256),
+    }),
+    listMax,
+  ),
 });
 
 const serverFields = object<ServerResource>({
@@ -204,26 +229,6 @@ export const bindingShape = object<BindingResource>({
 });
 
 const anyOf = optional(list(text(512, 1), 256));
-const obligationName = matching(/^[a-z0-9][a-z0-9_-]{0,62}$/, 63, "a name of the configuration");
-
-const obligations = object<NonNullable<RuleResource["obligations"]>>({
-  scopes: optional(list(matching(/^[\x21\x23-\x5b\x5d-\x7e]{1,256}$/, 256, "an OAuth scope"), 64)),
-  stepUp: optional(
-    object({
-      acrValues: list(text(256, 1), 16),
-      amrValues: list(text(64, 1), 16),
-      maxAgeSeconds: optional(integer(1, 365 * 86_400)),
-    }),
-  ),
-  approval: optional(flag),
-  redaction: optional(obligationName),
-  auditClass: optional(oneOf(["A", "B"])),
-  rateTier: optional(obligationName),
-  rateLimit: optional(
-    object({ requests: integer(1, 1_000_000_000), windowSeconds: integer(1, 86_400) }),
-  ),
-});
-
 export const ruleShape = object<RuleResource>({
   name: resourceName,
   tenant,
@@ -241,12 +246,13 @@ export const ruleShape = object<RuleResource>({
     riskTiers: optional(list(oneOf(riskTiers), riskTiers.length)),
     when: optional(text(4096, 1)),
   }),
-  obligations: optional(obligations),
+  obligations: optional(obligationsShape),
   enabled: flag,
 });
 
 export const retentionRuleShape = object<RetentionRuleResource>({
   id: resourceName,
+  tenant,
   description,
   policyType: oneOf(["time_based"]),
   action: oneOf(["delete", "retain"]),

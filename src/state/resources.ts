@@ -4,6 +4,7 @@
  */
 import type { Binding, Role, Rule } from "../policy/rule.ts";
 import type { ServerSpec } from "../servers/spec.ts";
+import type { PolicyDifference } from "./policy-objects.ts";
 
 export const resourceKinds = [
   "client",
@@ -14,8 +15,18 @@ export const resourceKinds = [
   "binding",
   "rule",
   "retention-rule",
+  "revocation",
+  "policy-draft",
+  "policy-revision",
 ] as const;
 export type ResourceKind = (typeof resourceKinds)[number];
+
+/**
+ * Kinds whose names are unique within a tenant: policy, which tenants write side by side. Clients, servers and virtual
+ * servers are named in URLs, in credentials and in principal ids, where no tenant stands beside the name, so theirs are
+ * unique everywhere and the tenant is a field; tokens and retention rules follow them.
+ */
+export const tenantKinds: ReadonlySet<ResourceKind> = new Set(["role", "binding", "rule"]);
 
 export interface ClientLimits {
   readonly requestsPerMinute: number;
@@ -96,6 +107,8 @@ export type RuleResource = Rule;
 
 export interface RetentionRuleResource {
   readonly id: string;
+  /** Undefined = for the records of every tenant, and of none. */
+  readonly tenant?: string | undefined;
   readonly description: string;
   readonly policyType: "time_based";
   readonly action: "delete" | "retain";
@@ -107,4 +120,65 @@ export interface RetentionRuleResource {
   /** Higher first; `retain` beats `delete` whatever the priority. */
   readonly priority: number;
   readonly enabled: boolean;
+}
+
+/** Tokens of another issuer that are no longer accepted: one by its `jti`, or a subject's issued until a moment. */
+export interface RevocationResource {
+  readonly id: string;
+  readonly issuer: string;
+  readonly tokenId: string | undefined;
+  readonly subject: string | undefined;
+  /** With a subject only. */
+  readonly issuedUntilMs: number | undefined;
+  /** When nothing it revokes can be valid any more; undefined = kept. */
+  readonly expiresAtMs: number | undefined;
+  readonly reason: string;
+}
+
+export const draftStates = [
+  "draft",
+  "proposed",
+  "approved",
+  "active",
+  "retired",
+  "rejected",
+] as const;
+export type DraftState = (typeof draftStates)[number];
+
+/** Changes of policy that are looked at as a whole before they are in force. */
+export interface PolicyDraftResource {
+  readonly name: string;
+  /** Of the operator of a tenant who made it; undefined = of no tenant. */
+  readonly tenant?: string | undefined;
+  readonly description: string;
+  readonly state: DraftState;
+  /** Names of operators. Whoever wrote anything of it is an editor, the author too. */
+  readonly author: string;
+  readonly editors: readonly string[];
+  readonly approvedBy: string | undefined;
+  /** The draft that is retired when this one is activated. */
+  readonly undoes: string | undefined;
+  readonly effectiveFromMs: number | undefined;
+  readonly effectiveToMs: number | undefined;
+  /** `before` is what the draft is based on. */
+  readonly changes: readonly PolicyDifference[];
+  readonly steps: readonly DraftStep[];
+}
+
+export interface DraftStep {
+  readonly atMs: number;
+  readonly by: string;
+  /** The state this step led to. */
+  readonly state: DraftState;
+  readonly comment: string;
+}
+
+/** What one write changed of policy. Its name is the state revision in twelve digits, so that names sort. */
+export interface PolicyRevisionResource {
+  readonly name: string;
+  readonly stateRevision: number;
+  readonly atMs: number;
+  readonly by: string;
+  readonly draft: string | undefined;
+  readonly changes: readonly PolicyDifference[];
 }

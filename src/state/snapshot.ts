@@ -7,6 +7,7 @@ import type { PolicyInput } from "../policy/rule.ts";
 import type { ServerSpec } from "../servers/spec.ts";
 import type {
   ClientResource,
+  PolicyDraftResource,
   RetentionRuleResource,
   TokenResource,
   VirtualServerResource,
@@ -17,6 +18,12 @@ export type Scope =
   | { readonly kind: "server"; readonly name: string; readonly server: ServerSpec }
   | { readonly kind: "virtual"; readonly name: string; readonly virtual: VirtualServerResource }
   | { readonly kind: "all"; readonly name: "all" };
+
+/** By `jti`, and by subject with the last moment of issue that is revoked. */
+export interface RevokedTokens {
+  readonly tokenIds: ReadonlySet<string>;
+  readonly subjects: ReadonlyMap<string, number>;
+}
 
 export interface Snapshot {
   readonly stateRevision: number;
@@ -30,11 +37,17 @@ export interface Snapshot {
   /** What the policy was compiled from, to explain its decisions. */
   readonly policyInput: PolicyInput;
   readonly retentionRules: readonly RetentionRuleResource[];
+  /** What is revoked of other issuers' tokens, by issuer. */
+  readonly revocations: ReadonlyMap<string, RevokedTokens>;
+  /** Not in force by being here: for whoever activates and retires them on time. */
+  readonly policyDrafts: readonly PolicyDraftResource[];
 }
 
 /** The one mutable reference, and who wants to know when it moves. */
 export interface CurrentSnapshot {
   get(): Snapshot;
+  /** False once its database has not confirmed it for too long: then nothing is allowed (AZ-04). */
+  isFresh(): boolean;
   /** Calls back after each swap; returns a stop function. */
   subscribe(changed: (next: Snapshot, previous: Snapshot) => void): () => void;
 }

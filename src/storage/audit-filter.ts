@@ -20,6 +20,7 @@ const columns = {
   session: "session",
   correlationId: "correlation_id",
   dataClass: "data_class",
+  tenant: "tenant",
 } as const satisfies Record<
   Exclude<keyof AuditFilter, "fromMs" | "untilMs">,
   keyof AuditRecordsTable

@@ -14,6 +14,7 @@ export const auditIndexes = {
   session: [],
   correlation_id: [],
   data_class: [],
+  tenant: [],
   event: ["call.intent", "call.outcome"],
   status: ["success"],
 } as const satisfies Readonly<Record<string, readonly string[]>>;

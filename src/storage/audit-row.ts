@@ -20,6 +20,7 @@ export const prunedColumns = {
   session: null,
   correlation_id: null,
   data_class: null,
+  tenant: null,
 } as const satisfies Partial<AuditRecordsTable>;
 
 /** Stands for every row where only the shape of a statement matters. */
@@ -43,6 +44,7 @@ export const anyRow: AuditRow = Object.freeze({
   session: "",
   correlationId: "",
   dataClass: "",
+  tenant: "",
 });
 
 /** The members stand in the order of the insert's columns. */
@@ -67,6 +69,7 @@ export function toAuditTable(row: AuditRow, log: number): AuditRecordsTable {
     session: toSearchColumn(row.session),
     correlation_id: toSearchColumn(row.correlationId),
     data_class: toSearchColumn(row.dataClass),
+    tenant: toSearchColumn(row.tenant),
   };
 }
 
@@ -91,6 +94,7 @@ export function fromAuditTable(row: AuditRecordsTable, logId: string): AuditRow 
     session: row.session,
     correlationId: row.correlation_id,
     dataClass: row.data_class,
+    tenant: row.tenant,
   };
 }
 

@@ -3,12 +3,13 @@
  * respect. A database newer than this program is refused, because an older program would misread it (CF-07).
  */
 import { type Kysely, type SqlBool, sql, type Transaction } from "kysely";
-import { auditIndexes, type IndexedColumn, inIndex } from "./audit-index.ts";
+import { type IndexedColumn, inIndex } from "./audit-index.ts";
 import type { SqlDialect } from "./dialect.ts";
+import { addTenants } from "./migration-tenants.ts";
 import type { Tables } from "./schema.ts";
 import { StoreError } from "./store.ts";
 
-type ColumnTypes = Pick<SqlDialect, "textType" | "counterType">;
+export type ColumnTypes = Pick<SqlDialect, "textType" | "counterType">;
 
 interface Migration {
   readonly version: number;
@@ -16,7 +17,10 @@ interface Migration {
   up(db: Transaction<Tables>, types: ColumnTypes): Promise<void>;
 }
 
-const migrations: readonly Migration[] = [{ version: 1, name: "first tables", up: createTables }];
+const migrations: readonly Migration[] = [
+  { version: 1, name: "first tables", up: createTables },
+  { version: 2, name: "tenants", up: addTenants },
+];
 export const schemaVersion = migrations.length;
 
 /** Brings the schema up to `schemaVersion` and returns the version it found. */
@@ -128,9 +132,22 @@ async function createAuditTable(
     .execute();
 }
 
+/** Those of version 1, whatever indexes came later. */
+const firstIndexes: readonly IndexedColumn[] = [
+  "principal",
+  "client",
+  "tool",
+  "server",
+  "session",
+  "correlation_id",
+  "data_class",
+  "event",
+  "status",
+];
+
 /** A filter's column first, then the order of a scan, so one index answers filter, order and position. */
 async function createAuditIndexes(db: Transaction<Tables>): Promise<void> {
-  for (const column of Object.keys(auditIndexes) as IndexedColumn[]) {
+  for (const column of firstIndexes) {
     await db.schema
       .createIndex(`audit_records_by_${column}`)
       .on("audit_records")

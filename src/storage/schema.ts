@@ -12,6 +12,8 @@ export interface StateTable {
 
 export interface ResourcesTable {
   readonly kind: string;
+  /** Empty = of no tenant: a key's column cannot be null. */
+  readonly tenant: string;
   readonly name: string;
   /** JSON text, the same bytes on both databases. */
   readonly body: string;
@@ -48,6 +50,7 @@ export interface AuditRecordsTable {
   readonly session: string | null;
   readonly correlation_id: string | null;
   readonly data_class: string | null;
+  readonly tenant: string | null;
 }
 
 export interface SchemaMigrationsTable {

@@ -10,6 +10,7 @@ import type { ResourcesTable, Tables } from "./schema.ts";
 import type { Guard, SqlStoreLimits } from "./sql-part.ts";
 import {
   type ResourceChange,
+  type ResourceKey,
   type ResourceStore,
   type StoredResource,
   StoreError,
@@ -32,6 +33,14 @@ export function createResourceStore(
       know(stateRevision);
       return { stateRevision, resources: await toResources(rows) };
     },
+    revision: () =>
+      guard(async () => {
+        const found = await dialect.db
+          .selectFrom("state")
+          .select("revision")
+          .executeTakeFirstOrThrow();
+        return found.revision;
+      }),
     async write(changes, expectedRevision, nowMs) {
       const stateRevision = expectedRevision + 1;
       const write = guard(() =>
@@ -72,6 +81,7 @@ async function readAll(dialect: SqlDialect): Promise<{
         .selectAll()
         .orderBy("kind")
         .orderBy("name")
+        .orderBy("tenant")
         .execute();
       return { stateRevision: revision, rows };
     });
@@ -84,6 +94,7 @@ async function toResources(rows: readonly ResourcesTable[]): Promise<readonly St
     await turn();
     resources.push({
       kind: row.kind,
+      tenant: row.tenant === "" ? undefined : row.tenant,
       name: row.name,
       body: parseBody(row),
       createdAtMs: row.created_at_ms,
@@ -124,27 +135,36 @@ async function applyChanges(
 ): Promise<void> {
   // One statement may not touch a row twice; the last change to it is the one that counts.
   const last = new Map(
-    changes.map((change) => [JSON.stringify([change.kind, change.name]), change]),
+    changes.map((change) => {
+      const { kind, tenant = "", name } = change;
+      return [JSON.stringify([kind, tenant, name]), change];
+    }),
   );
-  const deletions: { readonly kind: string; readonly name: string }[] = [];
+  const deletions: ResourceKey[] = [];
   const rows: ResourcesTable[] = [];
   for (const change of last.values()) {
     if ("delete" in change) deletions.push(change);
     else rows.push(toRow(change, write.stateRevision, write.nowMs));
   }
-  for (const { kind, name } of deletions) {
-    await db.deleteFrom("resources").where("kind", "=", kind).where("name", "=", name).execute();
+  for (const { kind, tenant = "", name } of deletions) {
+    await db
+      .deleteFrom("resources")
+      .where("kind", "=", kind)
+      .where("tenant", "=", tenant)
+      .where("name", "=", name)
+      .execute();
   }
   for (const batch of chunksOf(rows, write.limits.rowsPerStatementMax)) await upsert(db, batch);
 }
 
 function toRow(
-  change: { readonly kind: string; readonly name: string; readonly body: unknown },
+  change: ResourceKey & { readonly body: unknown },
   stateRevision: number,
   nowMs: number,
 ): ResourcesTable {
   return {
     kind: change.kind,
+    tenant: change.tenant ?? "",
     name: change.name,
     body: JSON.stringify(change.body) ?? "null",
     created_at_ms: nowMs,
@@ -158,7 +178,7 @@ async function upsert(db: Transaction<Tables>, rows: readonly ResourcesTable[]):
     .insertInto("resources")
     .values(rows)
     .onConflict((conflict) =>
-      conflict.columns(["kind", "name"]).doUpdateSet((eb) => ({
+      conflict.columns(["kind", "tenant", "name"]).doUpdateSet((eb) => ({
         body: eb.ref("excluded.body"),
         updated_at_ms: eb.ref("excluded.updated_at_ms"),
         state_revision: eb.ref("excluded.state_revision"),

@@ -16,6 +16,8 @@ export class StoreError extends Error {
 /** One object an operator manages. `body` is JSON; its shape belongs to `state/resources.ts`. */
 export interface StoredResource {
   readonly kind: string;
+  /** Part of the key where names are unique within a tenant; undefined = of no tenant. */
+  readonly tenant?: string | undefined;
   readonly name: string;
   readonly body: unknown;
   readonly createdAtMs: number;
@@ -24,9 +26,12 @@ export interface StoredResource {
   readonly stateRevision: number;
 }
 
+/** A resource is found by kind, tenant and name: three values compared whole, never joined to one text (AZ-17). */
+export type ResourceKey = Pick<StoredResource, "kind" | "tenant" | "name">;
+
 export type ResourceChange =
-  | { readonly kind: string; readonly name: string; readonly body: unknown }
-  | { readonly kind: string; readonly name: string; readonly delete: true };
+  | (ResourceKey & { readonly body: unknown })
+  | (ResourceKey & { readonly delete: true });
 
 export interface ResourceStore {
   /** Everything, as of one state revision. */
@@ -34,6 +39,8 @@ export interface ResourceStore {
     readonly stateRevision: number;
     readonly resources: readonly StoredResource[];
   }>;
+  /** The newest state revision, without what it holds. */
+  revision(): Promise<number>;
   /**
    * Applies all changes or none and returns the new state revision. Rejects with kind "conflict" where the
    * current revision is not `expectedRevision`.
@@ -71,6 +78,7 @@ export interface AuditRow {
   readonly session: string | null;
   readonly correlationId: string | null;
   readonly dataClass: string | null;
+  readonly tenant: string | null;
 }
 
 export interface AuditFilter {
@@ -85,6 +93,7 @@ export interface AuditFilter {
   readonly session?: string;
   readonly correlationId?: string;
   readonly dataClass?: string;
+  readonly tenant?: string;
   /** Inclusive. */
   readonly fromMs?: number;
   /** Exclusive. */

@@ -75,6 +75,7 @@ const gauges = {
   mcp_gateway_connections: ["Open agent connections, by binding.", ["binding"]],
   mcp_gateway_sessions: ["Legacy sessions open.", []],
   mcp_gateway_listens: ["Listens open.", []],
+  mcp_gateway_policy_stale_seconds: ["Time since the database last said that policy holds.", []],
   mcp_gateway_outbox_bytes: ["Bytes kept for agents that resume an event stream.", []],
   mcp_gateway_in_flight: ["Calls in flight.", []],
   mcp_gateway_parked_calls: ["Calls that wait for their agent's answers.", ["server"]],

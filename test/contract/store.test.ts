@@ -97,6 +97,7 @@ function row(seq: number, columns: Partial<AuditRow> = {}): AuditRow {
     session: null,
     correlationId: null,
     dataClass: null,
+    tenant: null,
     ...columns,
   };
 }
@@ -182,6 +183,29 @@ describe.each([
     await store.close();
   });
 
+  test("resources: one name in several tenants is several resources (AZ-17)", async () => {
+    const store = await (await newDatabase()).open();
+    const tenants = [undefined, "a", "A", "a:b", "a/b", "a\nb", '["a"]', "å", "%", "a "];
+    const write = (tenant: string | undefined) => {
+      return { kind: "role", tenant, name: "b", body: { tenant } };
+    };
+    await store.resources.write(tenants.map(write), 0, 1);
+    await store.resources.write([{ kind: "role", tenant: "a", name: "b", delete: true }], 1, 2);
+    const changed = { kind: "role", tenant: "a:b", name: "b", body: { changed: true } };
+    await store.resources.write([changed], 2, 3);
+    const { resources } = await store.resources.load();
+    const left = tenants.filter((tenant) => tenant !== "a");
+    expect(new Set(resources.map(({ tenant }) => tenant))).toEqual(new Set(left));
+    expect(resources).toHaveLength(left.length);
+    for (const { tenant, body, createdAtMs } of resources) {
+      expect(body).toEqual(
+        tenant === "a:b" ? { changed: true } : JSON.parse(JSON.stringify({ tenant })),
+      );
+      expect(createdAtMs).toBe(1);
+    }
+    await store.close();
+  });
+
   test("resources: a stale revision is a conflict and changes nothing", async () => {
     const store = await (await newDatabase()).open();
     await store.resources.write([{ kind: "role", name: "kept", body: 1 }], 0, 1);
@@ -239,6 +263,7 @@ describe.each([
       session: "id",
       correlationId: "x",
       dataClass: "personal",
+      tenant: "a:b",
       timeMs: 1_764_000_000_123,
     });
     await store.audit.append([full, ...Array.from({ length: 1300 }, (_, index) => row(index + 1))]);
@@ -313,6 +338,7 @@ describe.each([
       "session",
       "correlationId",
       "dataClass",
+      "tenant",
     ] as const;
     await store.audit.append([
       row(0),
@@ -510,7 +536,7 @@ describe("store on sqlite alone", () => {
     for (const migrate of [true, false]) {
       const error = await rejection(openStore({ ...options, migrate }));
       expect(error.kind).toBe("conflict");
-      expect(error.message).toContain("schema version 99, newer than the 1");
+      expect(error.message).toContain("schema version 99, newer than the 2");
     }
   });
 
@@ -558,7 +584,7 @@ describe("store on postgres alone", () => {
       "insert into schema_migrations values (99, 'from the future')",
     );
     const error = await rejection(database.open());
-    expect(error.message).toContain("schema version 99, newer than the 1");
+    expect(error.message).toContain("schema version 99, newer than the 2");
   });
 
   test("an unreachable server rejects; a bad URL does not repeat its password", async () => {

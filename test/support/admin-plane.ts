@@ -16,22 +16,24 @@ import {
   type ServiceError,
 } from "@grpc/grpc-js";
 import type { AdminServices } from "../../src/admin/caller.ts";
-import { changeState } from "../../src/admin/change-state.ts";
+import { changeState, type StateWriter } from "../../src/admin/change-state.ts";
 import { needService } from "../../src/admin/definition.ts";
 import { createOperators, type OperatorEntry } from "../../src/admin/operators.ts";
 import { functionName } from "../../src/admin/permissions.ts";
+import { createPolicyHistory } from "../../src/admin/policy-history.ts";
 import {
   type AdminServer,
   type AdminServerDeps,
   createAdminServer,
 } from "../../src/admin/server.ts";
 import { createAuditService } from "../../src/admin/services/audit-service.ts";
-import { createCacheService } from "../../src/admin/services/cache-service.ts";
-import { createClientService } from "../../src/admin/services/client-service.ts";
+import { createCacheService, type PurgeFilter } from "../../src/admin/services/cache-service.ts";
+import { createClientService, type SessionFacts } from "../../src/admin/services/client-service.ts";
 import { createPolicyService } from "../../src/admin/services/policy-service.ts";
 import { createRetentionService } from "../../src/admin/services/retention-service.ts";
 import { createServerService } from "../../src/admin/services/server-service.ts";
 import { createSystemService } from "../../src/admin/services/system-service.ts";
+import { createTokenService } from "../../src/admin/services/token-service.ts";
 import type { RecordDraft } from "../../src/audit/record.ts";
 import type * as api from "../../src/gen/types.ts";
 import { systemClock } from "../../src/lib/clock.ts";
@@ -39,7 +41,7 @@ import { compilePolicy } from "../../src/policy/compile.ts";
 import { checkTransport } from "../../src/servers/egress.ts";
 import { buildSnapshot } from "../../src/state/build.ts";
 import { createCurrentSnapshot, type SwappableSnapshot } from "../../src/state/current.ts";
-import type { AuditRow } from "../../src/storage/store.ts";
+import type { AuditRow, Store } from "../../src/storage/store.ts";
 import { silentLog } from "../../src/telemetry/log.ts";
 import {
   createMemoryAuditScan,
@@ -59,15 +61,27 @@ export interface AdminPlane extends AsyncDisposable {
   readonly records: RecordDraft[];
   readonly events: string[];
   readonly rows: AuditRow[];
+  /** What was asked of the cache. */
+  readonly purges: PurgeFilter[];
   /** Sends a row to every TailRecords. */
   emit(row: AuditRow): void;
   tails(): number;
   client(token?: string): AdminClient;
+  /** The services' way to write, for what writes besides them. */
+  readonly state: StateWriter;
 }
 
 export interface AdminPlaneOptions {
   readonly rows?: readonly AuditRow[];
   readonly operators?: readonly OperatorEntry[];
+  /** In place of the one in memory. */
+  readonly store?: Store;
+  readonly twoPerson?: boolean;
+  readonly revisionsMax?: number;
+  /** Open sessions; ended ones go. */
+  readonly sessions?: readonly SessionFacts[];
+  /** What servers get that do not say; true where left out. */
+  readonly allowPrivateNetwork?: boolean;
   readonly appendFails?: (draft: RecordDraft) => boolean;
   /** Awaited before GetStatus answers. */
   readonly beforeStatus?: () => Promise<void>;
@@ -80,30 +94,41 @@ export async function startAdminPlane(options: AdminPlaneOptions = {}): Promise<
   const operators = createOperators({ dataDir, operators: options.operators ?? [] });
   const token = readFileSync(operators.tokenPath, "utf8").trim();
   const store = createMemoryResourceStore();
-  const current = createCurrentSnapshot(buildSnapshot(0, [], compilePolicy));
+  const loaded = await (options.store?.resources ?? store).load();
+  const current = createCurrentSnapshot(
+    buildSnapshot(loaded.stateRevision, loaded.resources, compilePolicy),
+  );
   const records: RecordDraft[] = [];
   const events: string[] = [];
   const rows = [...(options.rows ?? [])];
+  const purges: PurgeFilter[] = [];
+  const sessions = new Map((options.sessions ?? [ciSession]).map((one) => [one.id, one]));
   const listeners = new Set<(row: AuditRow) => void>();
-  const state = changeState({ store, current, compile: compilePolicy, clock: systemClock });
+  const { twoPerson = false } = options;
+  const resources = options.store?.resources ?? store;
+  const audit: AdminServerDeps["audit"] = {
+    async append(draft, level) {
+      if (options.appendFails?.(draft)) throw new Error("spool full");
+      records.push(draft);
+      events.push(`${draft.event}:${draft.facts.phase ?? ""}:${level}`);
+      return { logId: "log-1", seq: records.length };
+    },
+  };
+  const state = changeState({
+    store: resources,
+    current,
+    compile: compilePolicy,
+    clock: systemClock,
+    history: createPolicyHistory({ twoPerson, revisionsMax: options.revisionsMax ?? 200 }),
+  });
   const services: AdminServices = {
     ClientService: createClientService({
       state,
       clock: systemClock,
       tokenDigest: digestOfToken,
       tokenKeyId: "0".repeat(16),
-      listSessions: () => [
-        {
-          id: "s1",
-          clientId: "ci",
-          principal: "client:ci",
-          binding: "http",
-          scope: "all",
-          openedAtMs: 1,
-          lastUsedAtMs: 2,
-        },
-      ],
-      endSession: (id) => id === "s1",
+      listSessions: () => [...sessions.values()],
+      endSession: (id) => sessions.delete(id),
     }),
     ServerService: createServerService({
       state,
@@ -113,20 +138,32 @@ export async function startAdminPlane(options: AdminPlaneOptions = {}): Promise<
         responseBytesMax: 8_388_608,
         maxInFlight: 256,
         listTtlMs: 5_000,
-        allowPrivateNetwork: true,
+        allowPrivateNetwork: options.allowPrivateNetwork ?? true,
       },
       checkTransport,
       listTools: async () => new Map([["add", { name: "add", text: '{"name":"add"}' }]]),
       checkServer: async (name) => statusOf(name),
       serverStatus: statusOf,
     }),
-    PolicyService: createPolicyService({ state, current }),
+    PolicyService: createPolicyService({
+      state,
+      current,
+      clock: systemClock,
+      audit,
+      records: options.store?.audit ?? createMemoryAuditScan(rows),
+      twoPerson,
+    }),
     RetentionService: createRetentionService({
       state,
       processRetention: async ({ validateOnly }) => ({
         outcomes: [{ ruleId: "r1", matched: 3, deleted: validateOnly ? 0 : 3 }],
       }),
       retentionStatistics: () => ({ lastRunAtMs: undefined, runs: 0, deleted: 0, failures: 0 }),
+    }),
+    TokenService: createTokenService({
+      state,
+      clock: systemClock,
+      issuers: ["https://issuer.example"],
     }),
     AuditService: createAuditService({
       store: createMemoryAuditScan(rows),
@@ -150,7 +187,10 @@ export async function startAdminPlane(options: AdminPlaneOptions = {}): Promise<
         misses: 6,
         bindingFailures: 0,
       }),
-      purgeCache: () => 7,
+      purgeCache: (filter) => {
+        purges.push(filter);
+        return 7;
+      },
     }),
     SystemService: createSystemService({
       current,
@@ -184,14 +224,7 @@ export async function startAdminPlane(options: AdminPlaneOptions = {}): Promise<
     port: 0,
     services,
     authenticate: operators.authenticate,
-    audit: {
-      async append(draft, level) {
-        if (options.appendFails?.(draft)) throw new Error("spool full");
-        records.push(draft);
-        events.push(`${draft.event}:${draft.facts.phase ?? ""}:${level}`);
-        return { logId: "log-1", seq: records.length };
-      },
-    },
+    audit,
     clock: systemClock,
     log: silentLog,
     metrics: { count: () => {} },
@@ -208,10 +241,12 @@ export async function startAdminPlane(options: AdminPlaneOptions = {}): Promise<
     records,
     events,
     rows,
+    purges,
     emit: (row) => {
       for (const listener of listeners) listener(row);
     },
     tails: () => listeners.size,
+    state,
     client(chosen = token) {
       const client = createAdminClient(
         address,
@@ -254,6 +289,7 @@ export interface AdminClient {
   callRaw(service: ServiceName, method: string, bytes: Buffer): Promise<object>;
   exportRecords(request: Loose<api.ExportRecordsRequest>): StreamOf<api.ExportRecordsResponse>;
   tailRecords(request: Loose<api.TailRecordsRequest>): StreamOf<api.TailRecordsResponse>;
+  replay(request: Loose<api.ReplayRequest>): StreamOf<api.ReplayResponse>;
   close(): void;
 }
 
@@ -324,9 +360,21 @@ export function createAdminClient(
     callRaw: (service, method, bytes) => unary(service, method, () => bytes, {}, {}),
     exportRecords: (request) => stream("AuditService", "exportRecords", request),
     tailRecords: (request) => stream("AuditService", "tailRecords", request),
+    replay: (request) => stream("PolicyService", "replay", request),
     close: () => client.close(),
   };
 }
+
+const ciSession: SessionFacts = {
+  id: "s1",
+  clientId: "ci",
+  principal: "client:ci",
+  tenant: undefined,
+  binding: "http",
+  scope: "all",
+  openedAtMs: 1,
+  lastUsedAtMs: 2,
+};
 
 function statusOf(name: string) {
   return {

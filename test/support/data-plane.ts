@@ -7,6 +7,7 @@ import { createRejections } from "../../src/audit/rejections.ts";
 import { createReplyCache } from "../../src/cache/reply-cache.ts";
 import { GatewayError } from "../../src/errors/fault.ts";
 import { createAuthenticator } from "../../src/identity/authenticator.ts";
+import { createScopeCheck } from "../../src/identity/required-scopes.ts";
 import { systemClock } from "../../src/lib/clock.ts";
 import { createConcurrency } from "../../src/limits/concurrency.ts";
 import { createLimiter } from "../../src/limits/limiter.ts";
@@ -26,11 +27,11 @@ import { readParamHeaders } from "../../src/protocol/param-headers.ts";
 import { parseMessage } from "../../src/protocol/parse-message.ts";
 import type { Era } from "../../src/protocol/revisions.ts";
 import { defaultScanLimits } from "../../src/protocol/scan.ts";
-import { redactResult } from "../../src/sanitize/redact.ts";
+import { createRedactor } from "../../src/sanitize/redactor.ts";
 import { createArgumentCheck } from "../../src/schemas/argument-check.ts";
 import type { ServerChange, ServerClient, Servers } from "../../src/servers/client.ts";
 import type { ServerSpec, ToolSetting } from "../../src/servers/spec.ts";
-import { buildSnapshot } from "../../src/state/build.ts";
+import { buildSnapshot, type CompilePolicy } from "../../src/state/build.ts";
 import { createCurrentSnapshot } from "../../src/state/current.ts";
 import type { CurrentSnapshot } from "../../src/state/snapshot.ts";
 import type { StoredResource } from "../../src/storage/store.ts";
@@ -181,7 +182,10 @@ export function createDataPlane(
   fakes: readonly FakeServer[],
   state: readonly StoredResource[],
   real?: Servers,
-  more: Partial<Pick<DispatchDeps, "argumentCheck">> = {},
+  more: Partial<Pick<DispatchDeps, "argumentCheck" | "redact">> & {
+    /** In place of the real one. */
+    readonly compile?: CompilePolicy;
+  } = {},
 ): DataPlane {
   const clock = systemClock;
   const metrics = createMetrics();
@@ -190,7 +194,7 @@ export function createDataPlane(
   const failing = new Set<string>();
   const specs = fakes.map((fake) => resource("server", fake.name, specOf(fake)));
   const snapshotOf = (revision: number, own: readonly StoredResource[]) =>
-    buildSnapshot(revision, [...specs, ...own], compilePolicy);
+    buildSnapshot(revision, [...specs, ...own], more.compile ?? compilePolicy);
   const current = createCurrentSnapshot(snapshotOf(1, state));
   const following = new Set<FakeListen>();
   const servers = real ?? createFakeServers(fakes, seen, following);
@@ -215,7 +219,7 @@ export function createDataPlane(
     servers,
     cache: createReplyCache({ bytesMax: 1_000_000, entriesMax: 1_000, clock, metrics }),
     changes,
-    redact: redactResult,
+    redact: createRedactor({ isEnabled: true, extraFields: [], excludedFields: [] }),
     sourceLimit: createSourceLimit({
       requestsPerMinute: 1_000_000,
       burst: 1_000_000,
@@ -229,6 +233,7 @@ export function createDataPlane(
       clock,
       metrics,
     }),
+    scopeCheck: createScopeCheck([]),
     limiter: createLimiter({ defaults, clock, metrics }),
     concurrency: createConcurrency({ perClientMax: 1_000, totalMax: 1_000, metrics }),
     baggageKeys: [],

@@ -27,6 +27,7 @@ export function createMemoryResourceStore(): MemoryResourceStore {
       for (const watcher of watchers) watcher(stateRevision);
     },
     load: async () => ({ stateRevision, resources: [...resources.values()] }),
+    revision: async () => stateRevision,
     async write(changes, expectedRevision, nowMs) {
       const before = store.beforeWrite;
       store.beforeWrite = undefined;
@@ -34,7 +35,7 @@ export function createMemoryResourceStore(): MemoryResourceStore {
       if (expectedRevision !== stateRevision) throw new StoreError("conflict", "moved on");
       stateRevision += 1;
       for (const change of changes) {
-        const key = `${change.kind}/${change.name}`;
+        const key = JSON.stringify([change.kind, change.tenant, change.name]);
         if ("delete" in change) resources.delete(key);
         else {
           const createdAtMs = resources.get(key)?.createdAtMs ?? nowMs;
@@ -89,6 +90,7 @@ export function auditRow(seq: number, more: Partial<AuditRow> = {}): AuditRow {
     session: null,
     correlationId: null,
     dataClass: null,
+    tenant: null,
     ...more,
   };
 }

@@ -20,6 +20,7 @@ export function toAuditFilter(message: RecordFilter | null | undefined): AuditFi
     session: orUndefined(message.session),
     correlationId: orUndefined(message.correlation_id),
     dataClass: orUndefined(message.data_class),
+    tenant: orUndefined(message.tenant),
     fromMs: message.from_ms,
     untilMs: message.until_ms,
   };
@@ -47,6 +48,7 @@ export function fromAuditRow(row: AuditRow): AuditRecord {
     session: row.session ?? "",
     correlation_id: row.correlationId ?? "",
     data_class: row.dataClass ?? "",
+    tenant: row.tenant ?? "",
   };
 }
 

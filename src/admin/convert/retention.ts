@@ -20,6 +20,7 @@ export function toRetentionRuleResource(message: RetentionRule): RetentionRuleRe
   }
   return {
     id: message.id,
+    tenant: orUndefined(message.tenant),
     description: message.description,
     policyType: "time_based",
     action: retentionActions[message.action],
@@ -36,6 +37,7 @@ export function fromRetentionRule(stored: StoredResource): RetentionRule {
   const rule = retentionRuleShape(stored.body, "retention-rule");
   return {
     id: rule.id,
+    tenant: rule.tenant ?? "",
     description: rule.description,
     policy_type: "RETENTION_POLICY_TYPE_TIME_BASED",
     action: keyFor(retentionActions, rule.action),

@@ -16,6 +16,7 @@ import type { Caller } from "../caller.ts";
 import { fromAuditRow, matchesFilter, toAuditFilter } from "../convert/records.ts";
 import { csv, type ExportFormat, jsonLines } from "../export-format.ts";
 import { decodePageToken, encodePageToken, readPageSize } from "../page-token.ts";
+import { needTenant } from "../tenants.ts";
 
 export interface LogVerification {
   readonly logId: string;
@@ -40,11 +41,12 @@ const chunkBytesMin = 64 * 1024;
 
 export function createAuditService(deps: AuditServiceDeps): AuditService<Caller> {
   return {
-    async queryRecords(request) {
-      const question = questionOf(request);
+    async queryRecords(request, caller) {
+      const filter = toOwnFilter(request.filter, caller);
+      const question = ["records", filter, request.order, request.include_pruned];
       const after = decodePageToken(question, request.page_token, ["string", "number"]);
       const page = await deps.store.scan({
-        filter: toAuditFilter(request.filter),
+        filter,
         limit: readPageSize(request.page_size),
         order: request.order === "RECORD_ORDER_OLDEST_FIRST" ? "ascending" : "descending",
         includePruned: request.include_pruned,
@@ -58,7 +60,7 @@ export function createAuditService(deps: AuditServiceDeps): AuditService<Caller>
     tailRecords: (request, caller) =>
       tailRecords(
         deps,
-        toAuditFilter(request.filter),
+        toOwnFilter(request.filter, caller),
         AbortSignal.any([caller.signal, caller.draining]),
       ),
     async verifyLog(_request, caller) {
@@ -77,8 +79,10 @@ export function createAuditService(deps: AuditServiceDeps): AuditService<Caller>
   };
 }
 
-function questionOf({ filter, order, include_pruned }: QueryRecordsRequest): unknown {
-  return ["records", toAuditFilter(filter), order, include_pruned];
+/** An operator of a tenant finds the tenant's records, whatever else the filter says; records of no tenant are not. */
+function toOwnFilter(filter: QueryRecordsRequest["filter"], caller: Caller): AuditFilter {
+  const tenant = needTenant(caller, filter?.tenant ?? "");
+  return { ...toAuditFilter(filter), ...(tenant === undefined ? {} : { tenant }) };
 }
 
 function nextToken(question: unknown, { next }: AuditPage): string {
@@ -101,7 +105,7 @@ async function* exportRecords(
     text = "";
     return { chunk };
   };
-  for await (const row of scanAll(deps.store, request, caller.signal)) {
+  for await (const row of scanAll(deps.store, request, caller)) {
     count += 1;
     widen(ranges, row);
     text += format.line(fromAuditRow(row));
@@ -116,10 +120,10 @@ async function* exportRecords(
 async function* scanAll(
   store: AuditServiceDeps["store"],
   request: ExportRecordsRequest,
-  signal: AbortSignal,
+  caller: Caller,
 ): AsyncGenerator<AuditRow> {
   const query = {
-    filter: toAuditFilter(request.filter),
+    filter: toOwnFilter(request.filter, caller),
     limit: exportPageSize,
     order: "ascending",
     includePruned: request.include_pruned,
@@ -127,7 +131,7 @@ async function* scanAll(
   let page = await store.scan(query);
   while (true) {
     yield* page.rows;
-    if (page.next === undefined || signal.aborted) return;
+    if (page.next === undefined || caller.signal.aborted) return;
     page = await store.scan({ ...query, after: page.next });
   }
 }

@@ -5,6 +5,7 @@ import { GatewayError } from "../../errors/fault.ts";
 import type { CacheService } from "../../gen/types.ts";
 import type { Caller } from "../caller.ts";
 import { orUndefined } from "../convert/common.ts";
+import { needTenant } from "../tenants.ts";
 
 export interface CacheStatistics {
   readonly entries: number;
@@ -16,11 +17,12 @@ export interface CacheStatistics {
   readonly bindingFailures: number;
 }
 
-/** All members given must match; none given means everything. */
+/** All members given must match; none given means everything. A tenant's entries are its principals'. */
 export interface PurgeFilter {
   readonly server: string | undefined;
   readonly tool: string | undefined;
   readonly principal: string | undefined;
+  readonly tenant: string | undefined;
 }
 
 export interface CacheServiceDeps {
@@ -46,6 +48,7 @@ export function createCacheService(deps: CacheServiceDeps): CacheService<Caller>
         tool: orUndefined(request.tool),
         principal: orUndefined(request.principal),
       };
+      const tenant = needTenant(caller, request.tenant);
       const isNarrowed = Object.values(filter).some((value) => value !== undefined);
       // An empty request must not mean everything by accident.
       if (isNarrowed === request.all) {
@@ -54,8 +57,8 @@ export function createCacheService(deps: CacheServiceDeps): CacheService<Caller>
           "set either all, or one or more of server, tool and principal",
         );
       }
-      const purged = await deps.purgeCache(filter);
-      caller.note({ purged });
+      const purged = await deps.purgeCache({ ...filter, tenant });
+      caller.note(tenant === undefined ? { purged } : { purged, tenant });
       return { purged };
     },
   };

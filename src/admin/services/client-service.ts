@@ -15,11 +15,14 @@ import { fromClient, fromToken, toClientResource } from "../convert/clients.ts";
 import { needMessage } from "../convert/common.ts";
 import { paginate } from "../page-token.ts";
 import { createResourceCrud, needResource, writeAs } from "../resource-crud.ts";
+import { isOwn } from "../tenants.ts";
 
 export interface SessionFacts {
   readonly id: string;
   readonly clientId: string | undefined;
   readonly principal: string;
+  /** The principal's. */
+  readonly tenant: string | undefined;
   readonly binding: string;
   readonly scope: string;
   readonly openedAtMs: number;
@@ -62,9 +65,9 @@ export function createClientService(deps: ClientServiceDeps): ClientService<Call
       ]);
       return { client: message, state_revision, ...show(issued, request.validate_only) };
     },
-    getClient: async ({ id }) => ({ client: await clients.get(id) }),
-    async listClients(request) {
-      const { messages, ...page } = await clients.list(request);
+    getClient: async ({ id }, caller) => ({ client: await clients.get(id, caller) }),
+    async listClients(request, caller) {
+      const { messages, ...page } = await clients.list(request, caller);
       return { clients: messages, ...page };
     },
     async updateClient(request, caller) {
@@ -99,31 +102,43 @@ export function createClientService(deps: ClientServiceDeps): ClientService<Call
       const { stateRevision } = await writeAs(state, mutate, request, caller);
       return { state_revision: stateRevision };
     },
-    async listTokens(request) {
-      const view = await state.read();
+    async listTokens(request, caller) {
+      const view = await state.read(caller);
       const found = view
         .list("token")
         .map(fromToken)
         .filter((token) => request.client_id === "" || token.client_id === request.client_id);
-      const question = ["tokens", request.client_id];
+      const question = ["tokens", request.client_id, caller.tenant ?? null];
       const { page, nextPageToken } = paginate(found, (token) => token.id, question, request);
       return { tokens: page, next_page_token: nextPageToken, state_revision: view.stateRevision };
     },
 
-    async listSessions(request) {
-      const found = [...(await deps.listSessions())]
+    async listSessions(request, caller) {
+      const found = (await ownSessions(deps, caller))
         .filter((one) => request.client_id === "" || one.clientId === request.client_id)
         .map(fromSession)
         .sort((a, b) => (a.id < b.id ? -1 : 1));
-      const question = ["sessions", request.client_id];
+      const question = ["sessions", request.client_id, caller.tenant ?? null];
       const { page, nextPageToken } = paginate(found, (one) => one.id, question, request);
       return { sessions: page, next_page_token: nextPageToken };
     },
-    async endSession({ id }) {
-      if (await deps.endSession(id)) return {};
-      throw new GatewayError("resource-not-found", "There is no such session");
+    async endSession({ id }, caller) {
+      const own = (await ownSessions(deps, caller)).find((one) => one.id === id);
+      if (own !== undefined && (await deps.endSession(id))) {
+        if (own.tenant !== undefined) caller.note({ tenant: own.tenant });
+        return {};
+      }
+      const message = "There is no such session";
+      throw new GatewayError("resource-not-found", message, { reason: "not-found" });
     },
   };
+}
+
+async function ownSessions(
+  { listSessions }: ClientServiceDeps,
+  caller: Caller,
+): Promise<readonly SessionFacts[]> {
+  return (await listSessions()).filter(({ tenant }) => isOwn(caller, tenant));
 }
 
 interface IssuedToken {
@@ -191,6 +206,7 @@ function fromSession(session: SessionFacts): Session {
     id: session.id,
     client_id: session.clientId ?? "",
     principal: session.principal,
+    tenant: session.tenant ?? "",
     binding: session.binding,
     scope: session.scope,
     opened_at_ms: session.openedAtMs,

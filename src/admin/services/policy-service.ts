@@ -1,15 +1,12 @@
 /**
- * PolicyService: roles, bindings and rules, and why a call would be allowed or not. Explain asks the very policy that
- * is being served, so its answer is the decision and not a second opinion.
+ * PolicyService: roles, bindings and rules. What is more than reading and writing one of them has a file of its own:
+ * drafts, history, Explain, Replay.
  */
-import { GatewayError } from "../../errors/fault.ts";
-import type { ExplainRequest, PolicyService } from "../../gen/types.ts";
-import { explain } from "../../policy/explain.ts";
-import type { Asker, Question } from "../../policy/rule.ts";
-import type { CurrentSnapshot, Snapshot } from "../../state/snapshot.ts";
+import type { PolicyService } from "../../gen/types.ts";
+import type { AuditStore } from "../../storage/store.ts";
 import type { Caller } from "../caller.ts";
 import type { StateWriter } from "../change-state.ts";
-import { needMessage, toAction } from "../convert/common.ts";
+import { needMessage } from "../convert/common.ts";
 import {
   fromBinding,
   fromRole,
@@ -19,10 +16,13 @@ import {
   toRuleResource,
 } from "../convert/policy.ts";
 import { createResourceCrud } from "../resource-crud.ts";
+import { createDraftRpcs, type PolicyDraftsDeps } from "./policy-drafts-service.ts";
+import { createExplainRpc, type PolicyExplainDeps } from "./policy-explain.ts";
+import { createHistoryRpcs } from "./policy-history-service.ts";
+import { createReplayRpc } from "./policy-replay.ts";
 
-export interface PolicyServiceDeps {
-  readonly state: StateWriter;
-  readonly current: CurrentSnapshot;
+export interface PolicyServiceDeps extends PolicyExplainDeps, PolicyDraftsDeps {
+  readonly records: Pick<AuditStore, "scan">;
 }
 
 /** The five RPCs of one noun. */
@@ -32,38 +32,16 @@ type Rpcs<Noun extends string> = Pick<
 > &
   Pick<PolicyService<Caller>, `list${Noun}s` & keyof PolicyService<Caller>>;
 
-const clientPrincipal = "client:";
-const targetKinds = {
-  list_tools: "tool",
-  invoke_tool: "tool",
-  read_resource: "resource",
-  get_prompt: "prompt",
-} as const;
-
-export function createPolicyService({ state, current }: PolicyServiceDeps): PolicyService<Caller> {
+export function createPolicyService(deps: PolicyServiceDeps): PolicyService<Caller> {
+  const { state } = deps;
   return {
     ...roleRpcs(state),
     ...bindingRpcs(state),
     ...ruleRpcs(state),
-    async explain(request) {
-      const snapshot = current.get();
-      const question = toQuestion(request);
-      const asker = toAsker(request, snapshot);
-      const { decision, roles, deniedBy, grantedBy } = explain(
-        snapshot.policyInput,
-        asker,
-        question,
-      );
-      return {
-        allowed: decision.allowed,
-        reason: decision.reason,
-        decided_by: decision.ruleId,
-        roles,
-        denied_by: deniedBy,
-        granted_by: grantedBy,
-        state_revision: snapshot.stateRevision,
-      };
-    },
+    ...createExplainRpc(deps),
+    ...createDraftRpcs(deps),
+    ...createHistoryRpcs(deps),
+    ...createReplayRpc({ ...deps, store: deps.records }),
   };
 }
 
@@ -82,9 +60,11 @@ function roleRpcs(state: StateWriter): Rpcs<"Role"> {
       const { message, state_revision } = await roles.create(role, request, caller);
       return { role: message, state_revision };
     },
-    getRole: async ({ name }) => ({ role: await roles.get(name) }),
-    async listRoles(request) {
-      const { messages, ...page } = await roles.list(request);
+    getRole: async ({ name, tenant }, caller) => ({
+      role: await roles.get(name, caller, tenant),
+    }),
+    async listRoles(request, caller) {
+      const { messages, ...page } = await roles.list(request, caller);
       return { roles: messages, ...page };
     },
     async updateRole(request, caller) {
@@ -92,7 +72,7 @@ function roleRpcs(state: StateWriter): Rpcs<"Role"> {
       const { message, state_revision } = await roles.update(role, request, caller);
       return { role: message, state_revision };
     },
-    deleteRole: (request, caller) => roles.delete(request.name, request, caller),
+    deleteRole: (request, caller) => roles.delete(request.name, request, caller, request.tenant),
   };
 }
 
@@ -111,9 +91,11 @@ function bindingRpcs(state: StateWriter): Rpcs<"Binding"> {
       const { message, state_revision } = await bindings.create(binding, request, caller);
       return { binding: message, state_revision };
     },
-    getBinding: async ({ name }) => ({ binding: await bindings.get(name) }),
-    async listBindings(request) {
-      const { messages, ...page } = await bindings.list(request);
+    getBinding: async ({ name, tenant }, caller) => ({
+      binding: await bindings.get(name, caller, tenant),
+    }),
+    async listBindings(request, caller) {
+      const { messages, ...page } = await bindings.list(request, caller);
       return { bindings: messages, ...page };
     },
     async updateBinding(request, caller) {
@@ -121,7 +103,8 @@ function bindingRpcs(state: StateWriter): Rpcs<"Binding"> {
       const { message, state_revision } = await bindings.update(binding, request, caller);
       return { binding: message, state_revision };
     },
-    deleteBinding: (request, caller) => bindings.delete(request.name, request, caller),
+    deleteBinding: (request, caller) =>
+      bindings.delete(request.name, request, caller, request.tenant),
   };
 }
 
@@ -140,9 +123,11 @@ function ruleRpcs(state: StateWriter): Rpcs<"Rule"> {
       const { message, state_revision } = await rules.create(rule, request, caller);
       return { rule: message, state_revision };
     },
-    getRule: async ({ name }) => ({ rule: await rules.get(name) }),
-    async listRules(request) {
-      const { messages, ...page } = await rules.list(request);
+    getRule: async ({ name, tenant }, caller) => ({
+      rule: await rules.get(name, caller, tenant),
+    }),
+    async listRules(request, caller) {
+      const { messages, ...page } = await rules.list(request, caller);
       return { rules: messages, ...page };
     },
     async updateRule(request, caller) {
@@ -150,36 +135,6 @@ function ruleRpcs(state: StateWriter): Rpcs<"Rule"> {
       const { message, state_revision } = await rules.update(rule, request, caller);
       return { rule: message, state_revision };
     },
-    deleteRule: (request, caller) => rules.delete(request.name, request, caller),
-  };
-}
-
-function toQuestion({ server, target, action }: ExplainRequest): Question {
-  const asked = toAction(action, "action");
-  if (asked === "*") {
-    throw new GatewayError("invalid-params", "action: ask for one action, not for any");
-  }
-  if (server === "") throw new GatewayError("invalid-params", "server: must be set");
-  return { server, target, action: asked, kind: targetKinds[asked] };
-}
-
-/** A registered client brings its own roles, as it would when it calls. */
-function toAsker(request: ExplainRequest, snapshot: Snapshot): Asker {
-  const { principal, subject, roles, groups } = request;
-  if (principal === "") throw new GatewayError("invalid-params", "principal: must be set");
-  if (!principal.startsWith(clientPrincipal)) {
-    return { id: principal, clientId: undefined, subject: subject || undefined, roles, groups };
-  }
-  const clientId = principal.slice(clientPrincipal.length);
-  const client = snapshot.clients.get(clientId);
-  if (client === undefined) {
-    throw new GatewayError("resource-not-found", `There is no client "${clientId.slice(0, 64)}"`);
-  }
-  return {
-    id: principal,
-    clientId,
-    subject: subject || undefined,
-    roles: [...client.roles, ...roles],
-    groups,
+    deleteRule: (request, caller) => rules.delete(request.name, request, caller, request.tenant),
   };
 }

@@ -48,9 +48,9 @@ export function createRetentionService(deps: RetentionServiceDeps): RetentionSer
       const { message, state_revision } = await rules.create(rule, request, caller);
       return { rule: message, state_revision };
     },
-    getRule: async ({ id }) => ({ rule: await rules.get(id) }),
-    async listRules(request) {
-      const { messages, ...page } = await rules.list(request);
+    getRule: async ({ id }, caller) => ({ rule: await rules.get(id, caller) }),
+    async listRules(request, caller) {
+      const { messages, ...page } = await rules.list(request, caller);
       return { rules: messages, ...page };
     },
     async updateRule(request, caller) {
@@ -71,9 +71,9 @@ export function createRetentionService(deps: RetentionServiceDeps): RetentionSer
         deleted,
       };
     },
-    async getStatistics() {
+    async getStatistics(_request, caller) {
       const { lastRunAtMs, ...counts } = deps.retentionStatistics();
-      const stored = (await deps.state.read()).list("retention-rule").map(fromRetentionRule);
+      const stored = (await deps.state.read(caller)).list("retention-rule").map(fromRetentionRule);
       return {
         last_run_at_ms: lastRunAtMs,
         ...counts,

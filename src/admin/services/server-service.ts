@@ -2,6 +2,7 @@
  * ServerService: registers MCP servers and virtual servers, and looks at the live ones. Registration needs no
  * reachable server; `CheckServer` says whether it is.
  */
+import { GatewayError } from "../../errors/fault.ts";
 import type { ServerService, Tool } from "../../gen/types.ts";
 import type { CatalogueTool, ServerStatus } from "../../servers/client.ts";
 import type { ServerSpec } from "../../servers/spec.ts";
@@ -39,16 +40,18 @@ export function createServerService(deps: ServerServiceDeps): ServerService<Call
     kind: "server",
     noun: "server",
     nameOf: (server) => server.name,
-    toResource: (message, previous) => {
+    toResource: (message, previous, caller) => {
       const server = toServerResource(message, previous, deps.defaults);
+      needOwnReach(server, caller, deps.defaults);
       deps.checkTransport(server);
       return server;
     },
     fromStored: fromServer,
+    sharesNamesWith: "virtual-server",
   });
-  const tools = async (server: string, refresh: boolean, signal: AbortSignal) => {
-    await servers.get(server);
-    return toTools(await deps.listTools(server, { refresh, signal }));
+  const tools = async (server: string, refresh: boolean, caller: Caller) => {
+    await servers.get(server, caller);
+    return toTools(await deps.listTools(server, { refresh, signal: caller.signal }));
   };
   return {
     async registerServer(request, caller) {
@@ -56,13 +59,13 @@ export function createServerService(deps: ServerServiceDeps): ServerService<Call
       const { message, state_revision } = await servers.create(server, request, caller);
       return { server: message, state_revision };
     },
-    async getServer({ name }) {
-      const server = await servers.get(name);
+    async getServer({ name }, caller) {
+      const server = await servers.get(name, caller);
       const status = deps.serverStatus(name);
       return { server, status: status && fromStatus(status) };
     },
-    async listServers(request) {
-      const { messages, ...page } = await servers.list(request);
+    async listServers(request, caller) {
+      const { messages, ...page } = await servers.list(request, caller);
       return { servers: messages, ...page };
     },
     async updateServer(request, caller) {
@@ -72,11 +75,11 @@ export function createServerService(deps: ServerServiceDeps): ServerService<Call
     },
     deleteServer: (request, caller) => servers.delete(request.name, request, caller),
 
-    listTools: async ({ server }, { signal }) => ({ tools: await tools(server, false, signal) }),
-    refreshServer: async ({ name }, { signal }) => ({ tools: await tools(name, true, signal) }),
-    async checkServer({ name }, { signal }) {
-      await servers.get(name);
-      return { status: fromStatus(await deps.checkServer(name, signal)) };
+    listTools: async ({ server }, caller) => ({ tools: await tools(server, false, caller) }),
+    refreshServer: async ({ name }, caller) => ({ tools: await tools(name, true, caller) }),
+    async checkServer({ name }, caller) {
+      await servers.get(name, caller);
+      return { status: fromStatus(await deps.checkServer(name, caller.signal)) };
     },
     ...virtualServers(deps.state),
   };
@@ -92,6 +95,7 @@ function virtualServers(
     nameOf: (virtual) => virtual.name,
     toResource: toVirtualServerResource,
     fromStored: fromVirtualServer,
+    sharesNamesWith: "server",
   });
   return {
     async createVirtualServer(request, caller) {
@@ -99,9 +103,11 @@ function virtualServers(
       const { message, state_revision } = await bundles.create(virtual, request, caller);
       return { virtual_server: message, state_revision };
     },
-    getVirtualServer: async ({ name }) => ({ virtual_server: await bundles.get(name) }),
-    async listVirtualServers(request) {
-      const { messages, ...page } = await bundles.list(request);
+    getVirtualServer: async ({ name }, caller) => ({
+      virtual_server: await bundles.get(name, caller),
+    }),
+    async listVirtualServers(request, caller) {
+      const { messages, ...page } = await bundles.list(request, caller);
       return { virtual_servers: messages, ...page };
     },
     async updateVirtualServer(request, caller) {
@@ -111,6 +117,22 @@ function virtualServers(
     },
     deleteVirtualServer: (request, caller) => bundles.delete(request.name, request, caller),
   };
+}
+
+/**
+ * A command runs with the gateway's own rights and could read every tenant's data, and a private address is the
+ * gateway's network and not the tenant's: both are for the operators of the whole gateway to give.
+ */
+function needOwnReach(server: ServerSpec, caller: Caller, defaults: ServerDefaults): void {
+  if (caller.tenant === undefined) return;
+  const refuse = (field: string): never => {
+    const message = `${field}: needs an operator without a tenant`;
+    throw new GatewayError("policy-denied", message, { reason: "gateway-wide" });
+  };
+  if (server.transport.kind === "stdio") refuse("server.stdio");
+  if (server.allowPrivateNetwork && !defaults.allowPrivateNetwork) {
+    refuse("server.allow_private_network");
+  }
 }
 
 function toTools(catalogue: ReadonlyMap<string, CatalogueTool>): readonly Tool[] {

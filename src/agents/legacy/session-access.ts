@@ -1,6 +1,6 @@
 /**
  * Whether this caller may use the session it names. A session id proves nothing: the caller must be the principal
- * that opened it. Unknown, ended and foreign sessions get one and the same answer (AZ-05, AZ-08).
+ * that opened it, of the same tenant and workspace. Unknown, ended and foreign sessions get one and the same answer (AZ-05, AZ-08).
  */
 import { hash } from "node:crypto";
 import { createFault, type Fault } from "../../errors/fault.ts";
@@ -56,5 +56,6 @@ export function digestOf(credential: Credential): string {
 }
 
 function isOwner(session: LegacySession, principal: Principal): boolean {
-  return session.principal.id === principal.id;
+  const { id, tenant, workspace } = session.principal;
+  return id === principal.id && tenant === principal.tenant && workspace === principal.workspace;
 }

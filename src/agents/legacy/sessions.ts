@@ -80,6 +80,7 @@ export interface SessionSummary {
   readonly id: string;
   readonly principalId: string;
   readonly clientId: string | undefined;
+  readonly tenant: string | undefined;
   readonly binding: BindingName;
   readonly scope: string;
   readonly revision: string;
@@ -218,6 +219,7 @@ function summarize(session: LegacySession, clock: Clock): SessionSummary {
     id: session.publicId,
     principalId: session.principal.id,
     clientId: session.principal.clientId,
+    tenant: session.principal.tenant,
     binding: session.binding,
     scope: session.scope,
     revision: session.revision,

@@ -3,10 +3,12 @@
  * server it may read it from. Made when a listen begins, and again whenever the operators' state changed.
  */
 import type { Principal } from "../../identity/principal.ts";
+import type { CallFacts } from "../../policy/rule.ts";
 import { emptyFilter, isEmptyFilter, type ListenFilter } from "../../protocol/listen-filter.ts";
 import { includesUri } from "../../route/merge.ts";
 import { serversOf } from "../../route/names.ts";
 import type { Scope, Snapshot } from "../../state/snapshot.ts";
+import { unmetFault } from "../obligations.ts";
 import type { ResourceOwners } from "../resource-owners.ts";
 import type { TaskIds } from "../task-ids.ts";
 import { ownTasks } from "./listened-tasks.ts";
@@ -24,6 +26,8 @@ export interface ListenQuestion {
   readonly scope: Scope;
   readonly principal: Principal;
   readonly snapshot: Snapshot;
+  /** Where the listener is, and now. */
+  readonly call: CallFacts;
 }
 
 /** URIs beyond this number are not honoured: each may cost a look at what a server has. */
@@ -52,15 +56,16 @@ export async function planListen(
   return plan;
 }
 
-/** Whether the principal may read this URI from this server, and the scope shows it. */
+/** Whether the principal may read this URI from this server here and now, owing nothing, and the scope shows it. */
 export function mayHear(
-  { scope, principal, snapshot }: Omit<ListenQuestion, "filter">,
+  { scope, principal, snapshot, call }: Omit<ListenQuestion, "filter">,
   server: string,
   uri: string,
 ): boolean {
   if (!includesUri(scope, server, uri)) return false;
-  const question = { server, kind: "resource", target: uri, action: "read_resource" } as const;
-  return snapshot.policy.decide(principal, question).allowed;
+  const asked = { server, kind: "resource", target: uri, action: "read_resource", call } as const;
+  const { allowed, obligations } = snapshot.policy.decide(principal, asked);
+  return allowed && unmetFault(obligations, principal, call.nowMs) === undefined;
 }
 
 /** The URIs by their owners; one that may not be read, or that nobody has, is nowhere. */

@@ -45,7 +45,11 @@ export function createListens(deps: ListensDeps): Listens {
   function add(one: OpenListen): void {
     open.add(one);
     timer ??= setInterval(() => {
-      for (const listening of open) listening.recheck();
+      const isFresh = deps.current.isFresh();
+      for (const listening of open) {
+        if (isFresh) listening.recheck();
+        else listening.end();
+      }
     }, recheckMs);
     timer.unref();
   }

@@ -4,6 +4,8 @@
  * new plan when told that the operators' state changed.
  */
 import type { Authenticator } from "../../identity/authenticator.ts";
+import type { Clock } from "../../lib/clock.ts";
+import type { CallFacts } from "../../policy/rule.ts";
 import type { JsonObject } from "../../protocol/json-view.ts";
 import { isEmptyFilter } from "../../protocol/listen-filter.ts";
 import type { RelayedMessage } from "../../protocol/messages.ts";
@@ -35,6 +37,7 @@ export interface OpenListenDeps extends PlanDeps {
   readonly servers: Pick<Servers, "get">;
   readonly authenticator: Authenticator;
   readonly current: Pick<CurrentSnapshot, "get">;
+  readonly clock: Clock;
 }
 
 /** A listen that was authorised: who listens where, for what, and how it hears. */
@@ -44,7 +47,10 @@ export interface Listen extends ListenQuestion {
   /** Source text of what the listener declared. */
   readonly capabilitiesText: string;
   readonly plan: ListenPlan;
-  readonly incoming: Pick<Exchange["incoming"], "credential" | "origin" | "scope">;
+  readonly incoming: Pick<
+    Exchange["incoming"],
+    "binding" | "credential" | "origin" | "scope" | "peer"
+  >;
   readonly relay: (message: RelayedMessage) => void;
 }
 
@@ -81,6 +87,11 @@ export function openListen(deps: OpenListenDeps, listen: Listen): OpenListen {
   let timer: ReturnType<typeof setTimeout> | undefined;
   let plans = 0;
 
+  function callNow(): CallFacts {
+    const { address: peer } = incoming.peer;
+    return { argumentsText: undefined, peer, nowMs: deps.clock.nowMs() };
+  }
+
   function follow(plan: ListenPlan): void {
     for (const [server, filter] of plan) {
       const client = deps.servers.get(server);
@@ -112,7 +123,7 @@ export function openListen(deps: OpenListenDeps, listen: Listen): OpenListen {
       case "resource": {
         if (!followed.get(server)?.filter.resourceSubscriptions.length) return;
         // It may be a part of what was subscribed to, so it is decided on its own.
-        const asked = { scope, principal, snapshot: deps.current.get() };
+        const asked = { scope, principal, snapshot: deps.current.get(), call: callNow() };
         if (!mayHear(asked, server, change.uri)) return;
         tell(change.uri, resourceUpdated(idText, change.params));
         return;
@@ -126,7 +137,7 @@ export function openListen(deps: OpenListenDeps, listen: Listen): OpenListen {
   function hearTask(server: string, taskId: string, params: JsonObject): void {
     const outwardId = tasks.get(server)?.get(taskId);
     if (outwardId === undefined) return;
-    const asked = { scope, principal, snapshot: deps.current.get() };
+    const asked = { scope, principal, snapshot: deps.current.get(), call: callNow() };
     if (findTask(deps.taskIds, asked, outwardId) === undefined) return;
     const told = taskAsTold({ scope, capabilitiesText }, server, outwardId, params);
     tell(outwardId, taskChanged(idText, told));
@@ -171,7 +182,7 @@ export function openListen(deps: OpenListenDeps, listen: Listen): OpenListen {
     plans += 1;
     const own = plans;
     // Anew, because the roles a principal has from its registration are those of the state it was made in.
-    const found = await deps.authenticator.authenticate(incoming.credential, snapshot);
+    const found = await deps.authenticator.authenticate(incoming.credential, snapshot, incoming);
     if (isEnded || own !== plans) return;
     const isWelcome = !isFault(found) && isOriginAllowed(found, snapshot, incoming.origin);
     const now = isWelcome ? visibleScope(snapshot, found, incoming.scope) : undefined;
@@ -181,7 +192,8 @@ export function openListen(deps: OpenListenDeps, listen: Listen): OpenListen {
     }
     principal = found;
     scope = now;
-    const plan = await planListen(deps, { filter: wanted, scope, principal, snapshot });
+    const asked = { filter: wanted, scope, principal, snapshot, call: callNow() };
+    const plan = await planListen(deps, asked);
     if (!isEnded && own === plans) follow(plan);
   }
 

@@ -103,6 +103,7 @@ function noteRejection(deps: AuditDeps, x: Exchange, fault: Fault): void {
     binding: x.incoming.binding,
     peer: x.incoming.peer.address,
     principal: x.principal?.id,
+    tenant: x.principal?.tenant,
   } as const;
   deps.rejections.note(rejection, deps.clock.nowMs());
 }

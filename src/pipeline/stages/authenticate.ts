@@ -6,21 +6,25 @@
 import { createFault, type Fault } from "../../errors/fault.ts";
 import type { Authenticator } from "../../identity/authenticator.ts";
 import type { Principal } from "../../identity/principal.ts";
+import type { ScopeCheck } from "../../identity/required-scopes.ts";
 import type { SourceLimit } from "../../limits/source-limit.ts";
 import type { Snapshot } from "../../state/snapshot.ts";
 import { type Exchange, proceed, refuse, type Verdict } from "../exchange.ts";
 import type { Stage } from "../stage.ts";
+import { visibleScope } from "./authorize.ts";
 
 export interface AuthenticateDeps {
   readonly authenticator: Authenticator;
   readonly sourceLimit: SourceLimit;
+  /** OAuth scopes that endpoints ask of a token. */
+  readonly scopeCheck: ScopeCheck;
 }
 
 export function createAuthenticateStage(deps: AuthenticateDeps): Stage {
   return {
     name: "authenticate",
     enter(x: Exchange): Verdict | Promise<Verdict> {
-      const found = deps.authenticator.authenticate(x.incoming.credential, x.snapshot);
+      const found = deps.authenticator.authenticate(x.incoming.credential, x.snapshot, x.incoming);
       if (found instanceof Promise) return found.then((one) => settle(deps, x, one));
       return settle(deps, x, found);
     },
@@ -30,13 +34,27 @@ export function createAuthenticateStage(deps: AuthenticateDeps): Stage {
 function settle(deps: AuthenticateDeps, x: Exchange, found: Principal | Fault): Verdict {
   if (isFault(found)) {
     deps.sourceLimit.noteFailure(x.incoming.peer.address);
-    return refuse(found);
+    return refuse(deps.scopeCheck.challenged(found, x.incoming.scope));
   }
   if (!isOriginAllowed(found, x.snapshot, x.incoming.origin)) {
     return refuse(createFault("origin-refused", "This client may not be used from this origin"));
   }
+  const lacking = lackingScopes(deps.scopeCheck, found, x.snapshot, x.incoming.scope);
+  if (lacking !== undefined) return refuse(lacking);
   x.principal = found;
   return proceed;
+}
+
+/** What is missing, told only to who may see the endpoint: to others it does not exist, as authorize will say. */
+export function lackingScopes(
+  scopeCheck: ScopeCheck,
+  principal: Principal,
+  snapshot: Snapshot,
+  scope: string,
+): Fault | undefined {
+  const lacking = scopeCheck.check(principal, scope);
+  if (lacking === undefined || principal.kind === "anonymous") return lacking;
+  return visibleScope(snapshot, principal, scope) === undefined ? undefined : lacking;
 }
 
 /** Tells a refusal from a principal. */

@@ -1,49 +1,36 @@
 /**
  * May this principal do this? Resolves the scope and the target's own name, asks the policy, and refuses so that
  * a hidden target and one that does not exist read the same (I-09). On the way out it filters lists by the same
- * questions, so that what is listed can be called and the reverse (P23). Malformed messages and unknown methods end
+ * questions, so that what is listed can be called and the reverse (P23). What an allowed call still owes is demanded
+ * here too. Malformed messages and unknown methods end
  * here: by now their sender is known and has paid for them.
  */
 import { createFault, type Fault } from "../../errors/fault.ts";
 import type { Principal } from "../../identity/principal.ts";
-import type { Action, Decision } from "../../policy/rule.ts";
-import {
-  findMember,
-  type JsonObject,
-  objectMember,
-  readObject,
-  stringMember,
-} from "../../protocol/json-view.ts";
+import type { Question } from "../../policy/rule.ts";
+import { findMember, type JsonObject, readObject, stringMember } from "../../protocol/json-view.ts";
 import { readListenFilter } from "../../protocol/listen-filter.ts";
 import type { McpRequest } from "../../protocol/messages.ts";
-import {
-  type ListMember,
-  lists,
-  type MethodFacts,
-  type TargetKind,
-} from "../../protocol/methods.ts";
+import { type ListMember, lists, type TargetKind } from "../../protocol/methods.ts";
 import { declaresTasks, tasksUndeclared } from "../../protocol/tasks.ts";
 import { asPrivate } from "../../route/hints.ts";
 import { filterList, nextCursorOf } from "../../route/merge.ts";
 import { looksShortened, type ResolvedName, resolveName, serversOf } from "../../route/names.ts";
-import type { Scope, Snapshot } from "../../state/snapshot.ts";
+import type { CurrentSnapshot, Scope, Snapshot } from "../../state/snapshot.ts";
 import { answerWith, type Exchange, proceed, refuse, type Verdict } from "../exchange.ts";
 import { planListen } from "../listening/listen-plan.ts";
 import type { LongNameMemory } from "../long-names.ts";
+import { actions, callFacts, type NamedTarget, namedTarget } from "../named-target.ts";
+import { unmetFault } from "../obligations.ts";
 import type { ResourceOwners } from "../resource-owners.ts";
 import type { Stage } from "../stage.ts";
 import { authorizeTask, type TaskAccessDeps } from "../task-access.ts";
+import { isScopeInSight, isServerInSight } from "../tenant-sight.ts";
 
 export interface AuthorizeDeps extends TaskAccessDeps {
+  readonly current: Pick<CurrentSnapshot, "isFresh">;
   readonly owners: ResourceOwners;
   readonly longNames: LongNameMemory;
-}
-
-interface NamedTarget {
-  readonly kind: TargetKind;
-  /** The name or URI as the agent wrote it. */
-  readonly given: string;
-  readonly action: Action;
 }
 
 const emptyResult = readObject("{}");
@@ -56,6 +43,7 @@ export function createAuthorizeStage(deps: AuthorizeDeps): Stage {
       if (message.kind === "malformed") return refuse(message.fault);
       const { principal } = x;
       if (principal === undefined) return refuse(createFault("internal", "Internal error"));
+      if (!deps.current.isFresh()) return refuse(policyUnavailable);
       x.scope = visibleScope(x.snapshot, principal, x.incoming.scope);
       if (x.scope === undefined) return refuse(scopeUnknown);
       if (message.kind === "notification") return answerWith(emptyResult);
@@ -64,7 +52,8 @@ export function createAuthorizeStage(deps: AuthorizeDeps): Stage {
         return refuse(createFault("method-not-found", "Method not found"));
       }
       if (x.method.isAboutTask) {
-        return authorizeTask(deps, x, { scope: x.scope, principal, snapshot: x.snapshot }, message);
+        const asked = { scope: x.scope, principal, snapshot: x.snapshot, call: callFacts(x) };
+        return authorizeTask(deps, x, asked, message);
       }
       if (x.method.lasts) return authorizeListen(deps, x, x.scope, principal, message);
       const named = namedTarget(x.method, message);
@@ -102,6 +91,10 @@ function isShareable(x: Exchange, scope: Scope, principal: Principal, result: Js
   );
 }
 
+/** Nobody knows any more what policy says; nothing is hidden by it, so agents keep what they know of tools (AZ-04). */
+const policyUnavailable = createFault("policy-denied", "Denied by policy", {
+  reason: "policy_unavailable",
+});
 const scopeUnknown = createFault("scope-unknown", "Not found", { reason: "scope-unknown" });
 
 /** The scope, where it exists and the principal may see anything in it. */
@@ -112,6 +105,7 @@ export function visibleScope(
 ): Scope | undefined {
   const scope = snapshot.scopes.get(name);
   if (scope === undefined || scope.kind === "all") return scope;
+  if (!isScopeInSight(scope, principal)) return undefined;
   const sees = serversOf(scope, snapshot.servers).some((server) =>
     snapshot.policy.seesServer(principal, server),
   );
@@ -134,45 +128,10 @@ async function authorizeListen(
   if (filter.taskIds.length > 0 && !declaresTasks(request.envelope.clientCapabilitiesText)) {
     return refuse(tasksUndeclared);
   }
-  const plan = await planListen(deps, { filter, scope, principal, snapshot: x.snapshot });
+  const asked = { filter, scope, principal, snapshot: x.snapshot, call: callFacts(x) };
+  const plan = await planListen(deps, asked);
   x.listened = { filter, plan };
   return proceed;
-}
-
-/** What a request acts on, for the methods that name a target. */
-function namedTarget(
-  method: MethodFacts,
-  request: McpRequest,
-): NamedTarget | { fault: Fault } | undefined {
-  if (method.method === "completion/complete") return completionTarget(request);
-  if (method.nameMember === undefined || method.target === undefined) return undefined;
-  const given = request.params && stringMember(request.params, method.nameMember);
-  if (given === undefined) {
-    const message = `Invalid params: ${method.method} needs the string ${method.nameMember}`;
-    return { fault: createFault("invalid-params", message) };
-  }
-  return { kind: method.target, given, action: actions[method.target] };
-}
-
-const actions: Readonly<Record<TargetKind, Action>> = {
-  tool: "invoke_tool",
-  prompt: "get_prompt",
-  resource: "read_resource",
-};
-
-/** A completion reveals values of its prompt or resource, so it needs the same right (AZ-10). */
-function completionTarget(request: McpRequest): NamedTarget | { fault: Fault } {
-  const ref = request.params && objectMember(request.params, "ref");
-  const type = ref && stringMember(ref, "type");
-  const prompt = ref && stringMember(ref, "name");
-  if (type === "ref/prompt" && prompt !== undefined)
-    return { kind: "prompt", given: prompt, action: "get_prompt" };
-  const uri = ref && stringMember(ref, "uri");
-  if (type === "ref/resource" && uri !== undefined)
-    return { kind: "resource", given: uri, action: "read_resource" };
-  const message =
-    "Invalid params: ref must be a ref/prompt with a name or a ref/resource with a uri";
-  return { fault: createFault("invalid-params", message) };
 }
 
 function authorizeTarget(
@@ -196,6 +155,7 @@ function authorizeTarget(
     const asked = { kind, exposed: given, servers: visible, clientCapabilitiesText };
     return deps.longNames.lookUp(asked).then(decideNamed);
   }
+  // Whose a resource is does not depend on the hour or the peer: visible ones are candidates, the owner's is decided.
   const may = (server: string) =>
     x.snapshot.policy.decide(principal, question(server, named, named.given)).allowed;
   const owner = deps.owners.find({
@@ -218,20 +178,26 @@ function decide(
   named: NamedTarget,
   resolved: ResolvedName | undefined,
 ): Verdict {
-  if (resolved === undefined)
+  if (resolved === undefined || !isServerInSight(x.snapshot, principal, resolved.server))
     return refuse(targetHidden(named.kind, named.given, "no-such-target"));
-  const decision: Decision = x.snapshot.policy.decide(
-    principal,
-    question(resolved.server, named, resolved.name),
-  );
+  const asked = question(resolved.server, named, resolved.name);
+  const call = callFacts(x, named.argumentsText);
+  const decision = x.snapshot.policy.decide(principal, { ...asked, call });
   x.decision = decision;
   x.resolved = resolved;
-  if (decision.allowed) return proceed;
+  if (decision.allowed) {
+    const unmet = unmetFault(decision.obligations, principal, call.nowMs);
+    return unmet === undefined ? proceed : refuse(unmet);
+  }
   deps.metrics.count("mcp_gateway_policy_denials_total", { server: resolved.server });
-  return refuse(targetHidden(named.kind, named.given, decision.ruleId));
+  // What some other call may do is listed, so there is nothing to hide (AZ-02): this call may not.
+  return x.snapshot.policy.decide(principal, asked).allowed
+    ? refuse(createFault("policy-denied", "Denied by policy", { reason: decision.ruleId }))
+    : refuse(targetHidden(named.kind, named.given, decision.ruleId));
 }
 
-function question(server: string, named: NamedTarget, target: string) {
+/** Whether any call of the target could be allowed; with the call's facts, whether this one is. */
+function question(server: string, named: NamedTarget, target: string): Question {
   return { server, kind: named.kind, target, action: named.action };
 }
 

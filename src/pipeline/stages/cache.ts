@@ -170,6 +170,7 @@ function identityOf(
   const own = (name: string) => (params === undefined ? undefined : memberText(params, name));
   return {
     tenant: x.principal?.tenant,
+    workspace: x.principal?.workspace,
     principalId: isPublic ? undefined : x.principal?.id,
     server: x.resolved?.server ?? "",
     method: request.method,
@@ -184,6 +185,8 @@ function identityOf(
       request.envelope.clientCapabilitiesText,
       own("cursor") ?? "",
       String(version),
+      // Kept as it was masked: by this profile, for whoever must be shown it so.
+      x.decision?.obligations?.redaction ?? "",
     ],
     argumentsText: own("arguments"),
   };

@@ -23,6 +23,7 @@ import {
   type Verdict,
 } from "../exchange.ts";
 import type { Listens } from "../listening/listens.ts";
+import { callFacts } from "../named-target.ts";
 import { listRequest } from "../server-lists.ts";
 import type { Stage } from "../stage.ts";
 import { type TracedCall, traceCall } from "../trace-context.ts";
@@ -163,6 +164,7 @@ async function listen(deps: ForwardDeps, x: Exchange, listened: Listened): Promi
     snapshot,
     incoming,
     relay,
+    call: callFacts(x),
   };
   return answer(await deps.listens.run(asked, x.signal));
 }

@@ -23,7 +23,7 @@ beforeAll(() => {
 afterAll(() => server.stop(true));
 
 const get = (path: string, allow = true) =>
-  fetchJwks(new URL(path, server.url).href, () => allow, { timeoutMs: 200 });
+  fetchJwks(new URL(path, server.url).href, { allowUrl: () => allow, timeoutMs: 200 });
 
 test("a document is returned as it is", async () => {
   expect(await get("/good")).toBe('{"keys":[]}');

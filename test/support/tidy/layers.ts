@@ -81,7 +81,7 @@ export const homes: Readonly<Record<string, readonly string[]>> = {
   kysely: ["src/storage/"],
   "lru-cache": ["src/cache/", "src/identity/", "src/limits/", "src/policy/", "src/schemas/"],
   pg: ["src/storage/"],
-  re2js: ["src/policy/", "src/schemas/"],
+  re2js: ["src/lib/linear-pattern.ts", "src/policy/", "src/schemas/"],
   "structured-headers": ["src/identity/"],
   ws: ["src/servers/"],
   zod: ["src/config/"],

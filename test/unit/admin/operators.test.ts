@@ -26,6 +26,17 @@ describe("createOperators", () => {
     expect(second.authenticate(ask(token))).toEqual({ name: "bootstrap", roles: ["admin"] });
   });
 
+  test("P17: who is of a tenant is of it however they come; the bootstrap administrator is of none", () => {
+    const one = { name: "ann", roles: ["admin"] as const, tenant: "a:b" };
+    const entry = { ...one, tokenSha256: sha256("ann-token"), certificateCommonName: "ann" };
+    const operators = createOperators({ dataDir, operators: [entry] });
+    for (const credential of [ask("ann-token"), ask(undefined, "ann")]) {
+      expect(operators.authenticate(credential)).toEqual(one);
+    }
+    const token = readFileSync(operators.tokenPath, "utf8").trim();
+    expect(operators.authenticate(ask(token))?.tenant).toBeUndefined();
+  });
+
   test("an emptied token file is an error, not an open door", () => {
     writeFileSync(join(dataDir, "admin.token"), "\n");
     expect(() => createOperators({ dataDir, operators: [] })).toThrow("no usable token");

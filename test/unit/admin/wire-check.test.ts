@@ -1,6 +1,7 @@
 /** Bytes that protobufjs would decode without a word. */
 import { describe, expect, test } from "bun:test";
 import { findWireProblem } from "../../../src/admin/wire-check.ts";
+import wire from "../../../src/gen/wire.json";
 
 const type = (name: string) => `mcp_gateway.admin.v1.${name}`;
 const limits = { depthMax: 32, fieldsMax: 1000 };
@@ -80,4 +81,32 @@ describe("AD-07 findWireProblem", () => {
     const many = Uint8Array.from(Array.from({ length: 11 }, () => text(4, "a")).flat());
     expect(findWireProblem(type("Client"), many, shallow)).toContain("too many fields");
   });
+});
+
+test("AZ-18: no message of any request takes a field it does not have", () => {
+  const messages: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>> =
+    wire.messages;
+  const roots = Object.values(wire.requests).filter((name) => name.startsWith(type("")));
+  const met = new Set<string>();
+  const tryOut = (name: string, wrap: (bytes: readonly number[]) => readonly number[]) => {
+    met.add(name);
+    // Field 2047 with the text "1": what an invented `is_admin` would look like on the wire.
+    const invented = wrap([0xfa, 0x7f, 0x01, 0x31]);
+    const root = roots.at(at) ?? "";
+    expect(findWireProblem(root, Buffer.from(invented), limits)).toContain("unknown field 2047");
+    for (const [id, [, kind = "", rule]] of Object.entries(messages[name] ?? {})) {
+      const inner = kind.startsWith("message:") ? kind.slice("message:".length) : "";
+      if (inner === "" || rule === "map" || Number(id) > 15) continue;
+      if (!met.has(`${root} ${inner}`)) {
+        met.add(`${root} ${inner}`);
+        tryOut(inner, (bytes) => wrap(delimited(Number(id), bytes)));
+      }
+    }
+  };
+  let at = 0;
+  for (; at < roots.length; at += 1) tryOut(roots[at] ?? "", (bytes) => bytes);
+  expect(roots.length).toBeGreaterThan(50);
+  for (const nested of ["Role", "Permission", "Client", "ClientLimits", "RecordFilter"]) {
+    expect(met).toContain(type(nested));
+  }
 });

@@ -15,10 +15,14 @@ test("TH-12: the table of paths, exact or nothing", () => {
     ["/.well-known/oauth-protected-resource/notes/ws-ticket", undefined],
     ["/", { kind: "root" }],
     ["/health", { kind: "health" }],
-    ["/.well-known/oauth-protected-resource", { kind: "resource-metadata", resourcePath: "/mcp" }],
+    [
+      "/.well-known/oauth-protected-resource",
+      { kind: "resource-metadata", resourcePath: "/mcp", resourceScope: "all" },
+    ],
+    ["/.well-known/oauth-authorization-server", { kind: "authorization-server" }],
     [
       "/.well-known/oauth-protected-resource/notes/sse",
-      { kind: "resource-metadata", resourcePath: "/notes/sse" },
+      { kind: "resource-metadata", resourcePath: "/notes/sse", resourceScope: "notes" },
     ],
     ["/.well-known/oauth-protected-resource/", undefined],
     ["/.well-known/oauth-protected-resource/nothing", undefined],

@@ -42,6 +42,14 @@ describe("rejections", () => {
     expect(drafts.at(-1)?.facts.reason).toBe("other");
   });
 
+  test("P17: one name in two tenants is counted twice, each under its tenant", () => {
+    const { drafts, rejections } = collect(10);
+    for (const tenant of ["a", "a:b", undefined, "a"]) {
+      rejections.note({ ...noise("10.0.0.1"), principal: "user:i#s", tenant }, 1);
+    }
+    expect(drafts.map(({ facts }) => facts.tenant)).toEqual(["a", "a:b", undefined]);
+  });
+
   test.each([
     ["127.0.0.1", "127.0.0.0/24"],
     ["::ffff:192.168.7.9", "192.168.7.0/24"],

@@ -32,6 +32,7 @@ describe("CA-01 CA-03 tuples", () => {
   const base: CacheIdentity = {
     principalId: "client:ci",
     tenant: undefined,
+    workspace: undefined,
     server: "s",
     method: "tools/call",
     target: "t",
@@ -45,6 +46,9 @@ describe("CA-01 CA-03 tuples", () => {
     { principalId: "client:c" },
     { tenant: "" },
     { tenant: "x" },
+    { tenant: "x:y" },
+    { workspace: "x" },
+    { tenant: "x", workspace: "y" },
     { server: "" },
     { server: "st", target: "" },
     { target: undefined },

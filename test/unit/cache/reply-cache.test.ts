@@ -6,6 +6,7 @@ import { createReplyCache, type ReplyCacheDeps } from "../../../src/cache/reply-
 const base: CacheIdentity = {
   principalId: "client:a",
   tenant: undefined,
+  workspace: undefined,
   server: "s",
   method: "tools/call",
   target: "t",
@@ -153,6 +154,18 @@ describe("CA-10 purge", () => {
     };
     const isDue = Object.entries(filter).every(([name, value]) => probe[name] === value);
     expect(cache.get({ ...base, ...probe })?.text).toBe(isDue ? undefined : "x");
+  });
+
+  test("P17: one tenant's entries go, its shared ones too, and nobody else's", () => {
+    const { cache } = setUp();
+    const owners = ["a", "a:b", undefined].flatMap((tenant) =>
+      [undefined, "client:x"].map((principalId) => ({ ...base, tenant, principalId })),
+    );
+    for (const identity of owners) cache.put(identity, "x", 1000);
+    expect(cache.purge({ tenant: "a", server: "elsewhere" })).toBe(0);
+    expect(cache.purge({ tenant: "a" })).toBe(2);
+    const left = owners.filter((identity) => cache.get(identity) !== undefined);
+    expect(left.map(({ tenant }) => tenant)).toEqual(["a:b", "a:b", undefined, undefined]);
   });
 
   test("forgetting all moves to new keys", () => {

@@ -73,10 +73,41 @@ describe("CF-01: refused, with place and advice", () => {
       "admin:\n  operators:\n    - name: x\n      roles: [admin]\n      token_sha255: y\n",
       "yaml:5:7: unknown key admin.operators[0].token_sha255; did you mean token_sha256?",
     ],
+    // None of these may come to mean "of all tenants" (AZ-15).
+    ...['""', "", "[]", '"a\\u0000"'].map((tenant): [string, string, string] => [
+      `an operator of the tenant ${tenant || "nothing"}`,
+      `admin:\n  operators:\n    - name: x\n      roles: [admin]\n      tenant: ${tenant}\n`,
+      "admin.operators[0].tenant: ",
+    ]),
     [
       "two sources of keys",
-      "identity: {jwt: {issuers: [{issuer: i, audiences: [a], algorithms: [RS256]}]}}\n",
-      "give exactly one of jwks_url",
+      "identity: {jwt: {issuers: [{issuer: i, audiences: [a], algorithms: [RS256], jwks_file: a, jwks_url: 'https://a'}]}}\n",
+      "give only one of jwks_url",
+    ],
+    [
+      "J05 an issuer without audience",
+      "identity: {jwt: {issuers: [{issuer: i, algorithms: [RS256]}]}}\n",
+      "give audiences, or audience: resource",
+    ],
+    [
+      "J04 an issuer without algorithms",
+      "identity: {jwt: {issuers: [{issuer: i, audiences: [a]}]}}\n",
+      "give algorithms, or a provider",
+    ],
+    [
+      "J07 a skew beyond 30 seconds",
+      "identity: {jwt: {issuers: [{issuer: i, audiences: [a], algorithms: [RS256], clock_skew_seconds: 60}]}}\n",
+      "clock_skew_seconds: Too big",
+    ],
+    [
+      "A13 a Keycloak without its realm",
+      "identity: {jwt: {issuers: [{keycloak_url: 'https://k', audiences: [a]}]}}\n",
+      "keycloak_url and realm go together",
+    ],
+    [
+      "J13 introspection that believes an answer for an hour",
+      "identity: {jwt: {issuers: [{issuer: i, audiences: [a], introspection: {url: 'https://i', client_id: c, client_secret: s, remember_seconds: 3600}}]}}\n",
+      "remember_seconds: Too big",
     ],
   ];
   for (const [name, text, expected] of table) {

@@ -6,6 +6,7 @@ import type { Fault } from "../../../src/errors/fault.ts";
 import {
   type AuthenticatorDeps,
   createAuthenticator,
+  type DirectoryClient,
 } from "../../../src/identity/authenticator.ts";
 import {
   createClientToken,
@@ -13,12 +14,13 @@ import {
   isClientToken,
 } from "../../../src/identity/client-token.ts";
 import { createJwtVerifier } from "../../../src/identity/jwt.ts";
+import { silentLog } from "../../../src/telemetry/log.ts";
 
 const hashToken = createTokenHasher(randomBytes(32));
 const secret = "correct-horse-battery-staple-0123456789";
 const startMs = 1_800_000_000_000;
 
-function setUp(more: Partial<AuthenticatorDeps> = {}) {
+function setUp(more: Partial<AuthenticatorDeps> & { readonly tenantClaim?: string } = {}) {
   const time = { ms: 0, setBackMs: 0 };
   const clock = { nowMs: () => startMs + time.ms - time.setBackMs, monotonicMs: () => time.ms };
   const counted: string[] = [];
@@ -28,9 +30,17 @@ function setUp(more: Partial<AuthenticatorDeps> = {}) {
   };
   const jwt = createJwtVerifier({
     issuers: [
-      { issuer: "i", audiences: ["gw"], algorithms: ["HS256"], secret, clockSkewSeconds: 0 },
+      {
+        issuer: "i",
+        audiences: ["gw"],
+        algorithms: ["HS256"],
+        secret,
+        clockSkewSeconds: 0,
+        claims: { tenant: more.tenantClaim },
+      },
     ],
     allowUrl: () => false,
+    log: silentLog,
     clock,
   });
   const authenticator = createAuthenticator({
@@ -46,7 +56,9 @@ function setUp(more: Partial<AuthenticatorDeps> = {}) {
   const tokens = new Map([
     [digest, { clientId: "ci", digest, expiresAtMs: undefined as number | undefined }],
   ]);
-  const clients = new Map([["ci", { id: "ci", enabled: true, roles: ["reader"] }]]);
+  const clients = new Map<string, DirectoryClient>([
+    ["ci", { id: "ci", enabled: true, roles: ["reader"] }],
+  ]);
   return { authenticator, time, counted, token, digest, directory: { tokens, clients } };
 }
 
@@ -153,7 +165,7 @@ describe("refusals", () => {
     expect(hashing.authenticator.authenticate(bearer("x"), hashing.directory)).toEqual(
       unauthenticated("verifier-failed"),
     );
-    const jwt = { issuers: [], verify: async () => boom(), recheck: boom };
+    const jwt = { issuers: [], verify: async () => boom(), recheck: boom, fits: boom };
     const verifying = setUp({ jwt, allowAnonymous: true });
     expect(await verifying.authenticator.authenticate(bearer("x"), verifying.directory)).toEqual(
       unauthenticated("verifier-failed"),
@@ -241,4 +253,61 @@ describe("A02 AN-14 AN-15 still valid?", () => {
     time.ms = 600_000;
     expect(authenticator.stillValid(principal, directory)).toBe(false);
   });
+});
+
+describe("P17, J11: whose principals they are", () => {
+  const ciOf = (tenant: string | undefined): DirectoryClient => ({
+    id: "ci",
+    enabled: true,
+    roles: [],
+    tenant,
+  });
+
+  test("a client token's is its client's tenant, and what it opened ends when that changes", () => {
+    const { authenticator, token, directory } = setUp();
+    directory.clients.set("ci", ciOf("a"));
+    const principal = authenticator.authenticate(bearer(token), directory);
+    if (!("kind" in principal)) throw new Error("should have been let in");
+    expect(principal).toMatchObject({ kind: "client", tenant: "a" });
+    expect(authenticator.stillValid(principal, directory)).toBe(true);
+    for (const other of ["A", "a:b", undefined]) {
+      directory.clients.set("ci", ciOf(other));
+      expect(authenticator.stillValid(principal, directory)).toBe(false);
+      const next = authenticator.authenticate(bearer(token), directory);
+      expect(next).toMatchObject({ kind: "client", tenant: other });
+    }
+  });
+
+  test.each<[string, string | undefined, string | undefined, string | undefined]>([
+    ["the token's, of a client without one", "a", undefined, "a"],
+    ["the client's, where the token names none", undefined, "a", "a"],
+    ["both's, where they agree", "a", "a", "a"],
+    ["none", undefined, undefined, undefined],
+  ])("a JWT's: %s", async (_name, claimed, registered, tenant) => {
+    const { authenticator, directory } = setUp(claimed === undefined ? {} : { tenantClaim: "org" });
+    directory.clients.set("ci", ciOf(registered));
+    const token = await mint({ azp: "ci", org: claimed });
+    const principal = await authenticator.authenticate(bearer(token), directory);
+    if (!("kind" in principal)) throw new Error("should have been let in");
+    expect(principal.tenant).toBe(tenant);
+    expect(authenticator.stillValid(principal, directory)).toBe(true);
+    directory.clients.set("ci", ciOf("elsewhere"));
+    expect(authenticator.stillValid(principal, directory)).toBe(false);
+  });
+
+  test.each(["a:b", "A", "a "])(
+    "AZ-15: a JWT of %j by a client of a is refused, remembered or not",
+    async (org) => {
+      const { authenticator, directory } = setUp({ tenantClaim: "org" });
+      const token = await mint({ azp: "ci", org });
+      directory.clients.set("ci", ciOf("a"));
+      const refused = unauthenticated("client-tenant");
+      expect(await authenticator.authenticate(bearer(token), directory)).toEqual(refused);
+      expect(await authenticator.authenticate(bearer(token), directory)).toEqual(refused);
+      directory.clients.set("ci", ciOf(org));
+      expect(await authenticator.authenticate(bearer(token), directory)).toMatchObject({
+        tenant: org,
+      });
+    },
+  );
 });

@@ -3,6 +3,7 @@
  * anew each time, in the same words whatever is wrong (AZ-07).
  */
 import { describe, expect, test } from "bun:test";
+import type { Obligations } from "../../../src/policy/rule.ts";
 import { readObject, stringMember } from "../../../src/protocol/json-view.ts";
 import type { McpRequest, Outcome } from "../../../src/protocol/messages.ts";
 import {
@@ -14,6 +15,7 @@ import {
   ruleOf,
   virtualOf,
 } from "../../support/data-plane.ts";
+import { until } from "../../support/deadline.ts";
 
 const tasks = "io.modelcontextprotocol/tasks";
 const extension = { extensions: { [tasks]: {} } };
@@ -267,3 +269,54 @@ test("looking at a task is recorded as a read, acting on it like its tool", asyn
 function virtualOfTools() {
   return [virtualOf("few", { tools: [{ server: "files", name: "drop" }] })];
 }
+
+describe("AZ-10: what follows a task is decided like the call that began it", () => {
+  const nothing = {
+    scopes: [],
+    stepUp: [],
+    approval: false,
+    redaction: undefined,
+    auditClass: undefined,
+    rateTier: undefined,
+    rateLimits: [],
+  };
+
+  test.each([
+    [
+      "a login",
+      { stepUp: [{ acrValues: ["gold"], amrValues: [], maxAgeSeconds: undefined }] },
+      "step-up-required",
+    ],
+    ["an approval", { approval: true }, "approval-required"],
+  ])("%s that is owed since is owed by every request about it", async (_name, owed, want) => {
+    let obligations: Obligations = nothing;
+    const decide = () => ({ allowed: true, reason: "", ruleId: "role:x", obligations });
+    const compile = () => ({ decide, seesServer: () => true });
+    const files = server("files");
+    const plane = createDataPlane([files], state, undefined, { compile });
+    const taskId = await begin(plane);
+    const before = files.got.length;
+    obligations = { ...nothing, ...owed };
+    for (const method of ["tasks/get", "tasks/update", "tasks/cancel"]) {
+      const { outcome } = await plane.ask("ann", method, { taskId }, "all", extension);
+      expect(outcome).toMatchObject({ kind: "fault", fault: { name: want } });
+    }
+    expect(files.got.length).toBe(before);
+  });
+
+  test("a task whose results a profile masks is asked for, not told of", async () => {
+    const obligations: Obligations = { ...nothing, redaction: "pii" };
+    const decide = () => ({ allowed: true, reason: "", ruleId: "role:x", obligations });
+    const compile = () => ({ decide, seesServer: () => true });
+    const plane = createDataPlane([server("files")], state, undefined, {
+      compile,
+      redact: (object) => ({ result: object, masked: 0 }),
+    });
+    const taskId = await begin(plane);
+    const listen = plane.listen("ann", { taskIds: [taskId] }, { capabilities: extension });
+    await until("the acknowledgement", () => listen.messages.length === 1);
+    expect(JSON.stringify(listen.told())).not.toContain(taskId);
+    listen.cancel();
+    await listen.reply;
+  });
+});

@@ -65,10 +65,64 @@ test("P15 every matching rule, list and role is named", () => {
     roles: ["ghost", "reader"],
     deniedBy: ["rule:no"],
     grantedBy: ["rule:yes", "client:ci", "role:reader"],
+    requiredBy: [],
+    conditions: [],
   });
   expect(explain(input, asker, { ...question, target: "x" })).toMatchObject({
     decision: { allowed: true, ruleId: "role:reader" },
     deniedBy: [],
     grantedBy: ["role:reader"],
   });
+});
+
+test("P15 for one call: how each condition turned out, what is required, what is owed", () => {
+  const when = (name: string, effect: "allow" | "deny", text: string): RuleResource => ({
+    ...rule(name, effect),
+    condition: { ...rule(name, effect).condition, when: text },
+  });
+  const input: PolicyInput = {
+    clients: [client],
+    roles: [],
+    bindings: [],
+    rules: [
+      when("far", "deny", 'arguments.path == "/etc"'),
+      when("late", "deny", 'time > timestamp("2030-01-01T00:00:00Z")'),
+      when("near", "allow", 'peer.inNetwork("10.0.0.0/8")'),
+      { ...rule("ask", "allow"), effect: "require", obligations: { approval: true } },
+    ],
+    servers: [{ name: "s", tools: [{ tool: "t", riskTier: "high", requiredRoles: ["boss"] }] }],
+  };
+  const asker = {
+    id: "client:ci",
+    clientId: "ci",
+    subject: undefined,
+    roles: ["boss"],
+    groups: [],
+  };
+  const question = { server: "s", kind: "tool", target: "t", action: "invoke_tool" } as const;
+  const call = { argumentsText: '{"path":["/etc"]}', peer: "10.0.0.1", nowMs: 1_760_000_000_000 };
+  expect(explain(input, asker, { ...question, call })).toEqual({
+    decision: { allowed: false, reason: "denied by rule far", ruleId: "rule:far" },
+    roles: ["boss"],
+    deniedBy: ["rule:far"],
+    grantedBy: ["rule:near", "client:ci"],
+    requiredBy: ["rule:ask"],
+    conditions: [
+      { rule: "far", effect: "deny", outcome: "failed" },
+      { rule: "late", effect: "deny", outcome: "false" },
+      { rule: "near", effect: "allow", outcome: "true" },
+    ],
+  });
+  expect(explain(input, asker, question)).toMatchObject({
+    decision: { allowed: true, obligations: { approval: true } },
+    conditions: [{ outcome: "unknown" }, { outcome: "unknown" }, { outcome: "unknown" }],
+  });
+  expect(explain(input, { ...asker, roles: [] }, question)).toMatchObject({
+    decision: { ruleId: "tool:s__t" },
+    deniedBy: ["tool:s__t"],
+  });
+  for (const argumentsText of ["[1]", "{", "1"]) {
+    const asked = { ...question, call: { ...call, argumentsText } };
+    expect(() => explain(input, asker, asked)).toThrow("must be a JSON object");
+  }
 });

@@ -68,3 +68,19 @@ test("disabled rules do nothing; the others run by priority, then by id", () => 
   ];
   expect(buildPlan(rules, nowMs).map((one) => one.ruleId)).toEqual(["first", "a", "b"]);
 });
+
+test("P17: a tenant's rule lets go of the tenant's records alone, and holds nobody else's", () => {
+  const plan = buildPlan(
+    [
+      rule({ id: "common" }),
+      rule({ id: "own", tenant: "a" }),
+      rule({ id: "hold", tenant: "a:b", action: "retain", retentionDays: 90 }),
+    ],
+    nowMs,
+  );
+  const held = { tenant: "a:b", fromMs: nowMs - 90 * dayMs };
+  expect(plan.map(({ ruleId, filter, exclude }) => [ruleId, filter.tenant, exclude[0]])).toEqual([
+    ["common", undefined, held],
+    ["own", "a", held],
+  ]);
+});

@@ -26,7 +26,7 @@ const rule: RetentionRuleResource = {
 function row(seq: number, timeMs: number, event = "call.outcome"): AuditRow {
   const none = { principal: null, client: null, tool: null, server: null, scope: null };
   const also = { method: null, status: null, decision: null, session: null };
-  const rest = { correlationId: null, dataClass: null, durability: "B" };
+  const rest = { correlationId: null, dataClass: null, tenant: null, durability: "B" };
   const bytes = { leaf: `leaf${seq}`, envelope: "{}", details: "{}" };
   return { logId: "log-1", seq, timeMs, event, ...bytes, ...none, ...also, ...rest };
 }

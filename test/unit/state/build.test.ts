@@ -52,6 +52,18 @@ const server = (more: object = {}, name = "calc") =>
 const token = (id: string, digest: string, clientId = "ci") =>
   stored("token", id, { id, clientId, digest, keyId: "0".repeat(16), createdAtMs: 0 });
 const role = stored("role", "analyst", { name: "analyst", description: "", permissions: [] });
+const policyOf = (
+  kind: "role" | "binding" | "rule",
+  tenant: string | undefined,
+  more: object = {},
+) => {
+  const shapes = {
+    role: { description: "", permissions: [] },
+    binding: { roles: [], users: [], groups: [] },
+    rule: { effect: "deny", priority: 0, condition: { ignoreCase: false }, enabled: true },
+  };
+  return { ...stored(kind, "n", { name: "n", tenant, ...shapes[kind], ...more }), tenant };
+};
 const virtual = (more: object = {}, name = "bundle") =>
   stored("virtual-server", name, {
     name,
@@ -140,6 +152,73 @@ describe("buildSnapshot", () => {
     ],
   ])("refuses %s", (_name, resources, why) => {
     expect(refusal(resources)).toContain(why);
+  });
+
+  test("AZ-17: one name in several tenants is several roles, bindings and rules", () => {
+    const tenants = [undefined, "a", "A", "a:b", "a/b", "null", '["a"]'];
+    const kinds = ["role", "binding", "rule"] as const;
+    const { policyInput } = buildSnapshot(
+      1,
+      kinds.flatMap((kind) => tenants.map((tenant) => policyOf(kind, tenant))),
+      () => policy,
+    );
+    for (const list of [policyInput.roles, policyInput.bindings, policyInput.rules]) {
+      expect(list.map(({ tenant }) => tenant)).toEqual(tenants);
+    }
+    expect(refusal([policyOf("role", "a"), policyOf("role", "a")])).toContain("two of this name");
+  });
+
+  test.each<[string, readonly StoredResource[], string]>([
+    ["under another tenant", [{ ...policyOf("role", "a"), tenant: "b" }], "tenant it is stored"],
+    ["under no tenant", [{ ...policyOf("rule", "a"), tenant: undefined }], "tenant it is stored"],
+    ["a client under one", [{ ...client({ tenant: "a" }), tenant: "a" }], "tenant it is stored"],
+    ["of an unprintable one", [client({ tenant: "a\u0000" })], "without control characters"],
+    ["of an empty one", [client({ tenant: "" })], "tenant: must be 1 to 256"],
+  ])("AZ-17: refuses what lies %s", (_name, resources, why) => {
+    expect(refusal(resources)).toContain(why);
+  });
+
+  const calc = (tenant: string | undefined) => server({ tenant });
+  const bundle = (tenant: string | undefined) => virtual({ tenant });
+  const holder = (tenant: string | undefined) => client({ tenant, roles: ["n"] });
+  const binding = (tenant: string | undefined) => policyOf("binding", tenant, { roles: ["n"] });
+  const roleOf = (tenant: string | undefined) => policyOf("role", tenant);
+  type Of = (tenant: string | undefined) => StoredResource;
+
+  test.each<[string, Of, Of]>([
+    ["a client's role", holder, roleOf],
+    ["a binding's role", binding, roleOf],
+    ["a bundle's server", bundle, calc],
+  ])("P17: %s is the tenant's own or common, and never another tenant's", (_name, from, to) => {
+    const tenants = [undefined, "a", "a:b"] as const;
+    for (const own of tenants) {
+      for (const other of tenants) {
+        const resources = [from(own), to(other)];
+        if (other === undefined || other === own) buildSnapshot(1, resources, () => policy);
+        else expect(refusal(resources)).toBe(refusal([from(own)]));
+      }
+    }
+  });
+
+  test("P17: the policy is told whose servers are, and what was said of their tools", () => {
+    const setting = { tool: "t", readOnly: false, cacheTtlMs: 0, cachePublic: false };
+    const toolSettings = [
+      { ...setting, riskTier: "high" },
+      { ...setting, tool: "u", requiredRoles: ["r"] },
+      { ...setting, tool: "v" },
+    ];
+    const resources = [server({ tenant: "a", toolSettings, enabled: false }), server({}, "other")];
+    expect(buildSnapshot(1, resources, () => policy).policyInput.servers).toEqual([
+      {
+        name: "calc",
+        tenant: "a",
+        tools: [
+          { tool: "t", riskTier: "high", requiredRoles: [] },
+          { tool: "u", riskTier: "low", requiredRoles: ["r"] },
+        ],
+      },
+      { name: "other", tenant: undefined, tools: [] },
+    ]);
   });
 
   test("P04 refuses an unknown condition instead of matching everything", () => {

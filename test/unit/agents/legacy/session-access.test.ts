@@ -19,6 +19,45 @@ function callerWith(token: string, scope = "notes"): Caller {
   };
 }
 
+test("AZ-05: the same principal in another tenant or workspace is nobody the session knows", async () => {
+  const fake = createFakeDispatch({ first: "alice", second: "alice" });
+  let more: Partial<Principal> = { tenant: "a", workspace: "w" };
+  const dispatch = {
+    async admit(caller: Caller) {
+      const admitted = await fake.admit(caller);
+      return "fault" in admitted ? admitted : { principal: { ...admitted.principal, ...more } };
+    },
+  };
+  const limits = { sessionsMax: 1, sessionsPerPrincipalMax: 1, sessionIdleMs: 1_000 };
+  const sessions = createSessions({ clock, ...limits });
+  const conversation = { isValid: () => true };
+  const access = createSessionAccess({ dispatch, sessions, conversation });
+  const admitted = await dispatch.admit(callerWith("first"));
+  if ("fault" in admitted) throw new Error("alice was not admitted");
+  const session = sessions.open({
+    binding: "http",
+    scope: "notes",
+    revision: "2025-11-25",
+    clientInfoText: undefined,
+    capabilitiesText: "{}",
+    principal: admitted.principal,
+    tokenDigest: digestOf({ kind: "bearer", token: "first" }),
+  })!;
+  expect(sessions.list()).toMatchObject([{ tenant: "a" }]);
+  for (const other of [
+    { tenant: "a:b" },
+    { tenant: "A" },
+    { tenant: undefined },
+    { workspace: "v" },
+  ]) {
+    more = { tenant: "a", workspace: "w", ...other };
+    const found = await access.find(callerWith("second"), session.id);
+    expect(found).toMatchObject({ fault: { name: "session-unknown" }, isRecorded: false });
+  }
+  more = { tenant: "a", workspace: "w" };
+  expect(await access.find(callerWith("second"), session.id)).toEqual({ session });
+});
+
 test("AZ-05: the owner by the same token, the owner by a new token, and nobody else", async () => {
   const dispatch = createFakeDispatch({ old: "alice", renewed: "alice", other: "bob" });
   const sessions = createSessions({

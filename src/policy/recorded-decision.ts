@@ -1,0 +1,150 @@
+/**
+ * Decides a call of which only a record is left, by the very parts that decide calls. What the record does not hold
+ * (arguments, what else was in the token) is unknown, never guessed: a rule whose condition hangs on it may match or
+ * not, and the decision is known only where that makes no difference. Asked by `comparison.ts`.
+ */
+import { compileParts, type PolicyParts } from "./compile.ts";
+import { ask, type Candidate, decide, describeCall, findCandidates, weigh } from "./decide.ts";
+import type { Facts } from "./expression.ts";
+import { isFailed, isFalse, isTrue, unknown } from "./expression-values.ts";
+import type { Holder } from "./holder.ts";
+import { denied } from "./reasons.ts";
+import type { Asker, Decision, PolicyInput, Question } from "./rule.ts";
+import type { CompiledRule, RuleSet } from "./rules.ts";
+
+/** What a record tells of a call besides who and what. */
+export interface RecordedFacts {
+  readonly timeMs: number;
+  readonly peer: string | undefined;
+}
+
+export interface RecordedDecision {
+  /** How the call is decided: by `denies` whether the open denies match, by `grants` the open allows and requires. */
+  corner(open: { readonly denies: boolean; readonly grants: boolean }): Decision;
+  /** What the call owes where it is allowed at all, without and with what the open rules ask for. */
+  owed(withOpen: boolean): string;
+  /** The rules whose conditions are open, as texts that are equal where the rules are. */
+  readonly openRules: readonly { readonly name: string; readonly text: string }[];
+  /** What conditions see of the policy itself: two decisions with different views have no open rule in common. */
+  readonly viewKey: string;
+}
+
+export type DecideRecorded = (
+  asker: Asker,
+  question: Question,
+  facts: RecordedFacts,
+) => RecordedDecision;
+
+/** Members of a principal that records do not keep; and `principal` used as a whole. */
+const unrecorded = /\b(?:claims|scopes|acr|amr)\b|\bprincipal\b(?!\.)/;
+const anyOutcome = isTrue | isFalse | isFailed;
+/** A call that something grants and nothing denies, to see what it owes. */
+const granting = {
+  denies: [],
+  lacksRole: undefined,
+  grants: [{ allowed: true, reason: "", ruleId: "default" }],
+};
+const noRules: RuleSet = { denies: [], allows: [], requires: [] };
+
+export function createRecordedDecider(input: PolicyInput): DecideRecorded {
+  const parts = compileParts(input);
+  const views = new WeakMap<Asker, ReturnType<PolicyParts["viewOf"]>>();
+  const texts = new Map<CompiledRule, string>();
+  const textOf = (rule: CompiledRule) => {
+    const text = texts.get(rule) ?? JSON.stringify(rule.source);
+    texts.set(rule, text);
+    return text;
+  };
+  return (asker, question, recorded) => {
+    const view = views.get(asker) ?? parts.viewOf(asker);
+    views.set(asker, view);
+    const { holder } = view;
+    const asked = ask(question, holder, parts.tools);
+    if (asked.refusal !== undefined) {
+      const refused = denied("default", `: ${asked.refusal}`);
+      return { corner: () => refused, owed: () => "", openRules: [], viewKey: "" };
+    }
+    const { target } = asked;
+    const { server, kind } = question;
+    const tier = parts.tools.tierOf(server, kind, target);
+    const base = findCandidates(holder, question, target, noRules, parts.tools);
+    const facts: Facts = {
+      ...describeCall(base.call, undefined),
+      time: new Date(recorded.timeMs),
+      peer: recorded.peer ?? unknown,
+    };
+    const rules = view.rulesOf(server);
+    const sort = (list: readonly CompiledRule[]) =>
+      sortByOutcome(
+        list.filter((rule) => rule.coversKind(kind) && rule.coversTarget(target, tier)),
+        (rule) => outcomesOf(rule, holder, facts),
+      );
+    const denies = sort(rules.denies);
+    const allows = sort(rules.allows.filter((rule) => rule.grantsKind(kind)));
+    const requires = sort(rules.requires);
+    const open = [...denies.open, ...allows.open, ...requires.open];
+    return {
+      corner: (matching) =>
+        decide(
+          {
+            ...base,
+            denies: chosen(denies, matching.denies),
+            allows: chosen(allows, matching.grants),
+            requires: chosen(requires, matching.grants),
+          },
+          holder,
+          undefined,
+        ),
+      owed(withOpen) {
+        const [allowed, required] = [chosen(allows, withOpen), chosen(requires, withOpen)];
+        const granted = { ...base, ...granting, allows: allowed, requires: required };
+        return JSON.stringify(decide(granted, holder, undefined).obligations ?? null);
+      },
+      openRules: open.map((rule) => ({ name: rule.name, text: textOf(rule) })),
+      viewKey: JSON.stringify([[...holder.roles].sort(), [...holder.commonRoles].sort(), tier]),
+    };
+  };
+}
+
+interface Sorted {
+  readonly matching: readonly CompiledRule[];
+  readonly open: readonly CompiledRule[];
+}
+
+function sortByOutcome(
+  rules: readonly CompiledRule[],
+  outcomes: (rule: CompiledRule) => number,
+): Sorted {
+  const matching: CompiledRule[] = [];
+  const open: CompiledRule[] = [];
+  for (const rule of rules) {
+    const matches = doesMatch(rule, outcomes(rule));
+    if (matches === undefined) open.push(rule);
+    else if (matches) matching.push(rule);
+  }
+  return { matching, open };
+}
+
+/** As `decide.ts` reads outcomes: a failure grants nothing, and denies and obliges. Undefined = may be or not. */
+function doesMatch({ effect }: CompiledRule, outcomes: number): boolean | undefined {
+  if (effect === "allow") {
+    if (outcomes === isTrue) return true;
+    return (outcomes & isTrue) === 0 ? false : undefined;
+  }
+  if (outcomes === isFalse) return false;
+  return (outcomes & isFalse) === 0 ? true : undefined;
+}
+
+function outcomesOf(rule: CompiledRule, holder: Holder, facts: Facts): number {
+  const { when } = rule.source.condition;
+  if (when !== undefined && unrecorded.test(when)) return anyOutcome;
+  return weigh(rule, holder, facts);
+}
+
+/** In naming order, as settled candidates. */
+function chosen({ matching, open }: Sorted, isOpenToo: boolean): readonly Candidate[] {
+  const rules = isOpenToo ? [...matching, ...open] : matching;
+  return rules
+    .toSorted((a, b) => a.place - b.place)
+    .map((rule) => ({ rule, outcomes: isTrue, isSure: true }));
+}
