@@ -22,6 +22,7 @@ export function sealResources(store: ResourceStore, sealer: SecretSealer): Resou
         expectedRevision,
         nowMs,
       ),
+    revision: store.revision,
     watch: store.watch,
   };
 }

@@ -1,6 +1,7 @@
 /** Fetching a JWKS from a real server: no redirects, bounded in size and time, gated by egress (fault AN-12). */
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { fetchJwks } from "../../../src/identity/jwks-source.ts";
+import { createEgressFetch } from "../../../src/servers/egress-fetch.ts";
 
 let server: Bun.Server<undefined>;
 const seen: string[] = [];
@@ -23,7 +24,7 @@ beforeAll(() => {
 afterAll(() => server.stop(true));
 
 const get = (path: string, allow = true) =>
-  fetchJwks(new URL(path, server.url).href, { allowUrl: () => allow, timeoutMs: 200 });
+  fetchJwks(new URL(path, server.url).href, { dial: createEgressFetch(allow), timeoutMs: 200 });
 
 test("a document is returned as it is", async () => {
   expect(await get("/good")).toBe('{"keys":[]}');

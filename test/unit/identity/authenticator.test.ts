@@ -39,7 +39,7 @@ function setUp(more: Partial<AuthenticatorDeps> & { readonly tenantClaim?: strin
         claims: { tenant: more.tenantClaim },
       },
     ],
-    allowUrl: () => false,
+    dial: () => Promise.reject(new Error("nothing is dialled")),
     log: silentLog,
     clock,
   });
