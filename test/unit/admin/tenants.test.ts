@@ -1,10 +1,12 @@
 /** What an operator of a tenant sees, and that nothing goes past it, whatever a service does. */
+
 import { describe, expect, test } from "bun:test";
 import {
   changeState,
   type StateChange,
   type WriteOptions,
 } from "../../../src/admin/change-state.ts";
+import { createPolicyHistory } from "../../../src/admin/policy-history.ts";
 import { needTenant, withOwnTenant } from "../../../src/admin/tenants.ts";
 import { GatewayError } from "../../../src/errors/fault.ts";
 import { systemClock } from "../../../src/lib/clock.ts";
@@ -37,7 +39,8 @@ function client(id: string, tenant: string | undefined) {
 async function setUp() {
   const store = createMemoryResourceStore();
   const current = createCurrentSnapshot(buildSnapshot(0, [], compile));
-  const state = changeState({ store, current, compile, clock: systemClock });
+  const history = createPolicyHistory({ twoPerson: false, revisionsMax: 200 });
+  const state = changeState({ store, current, compile, clock: systemClock, history });
   const write = (by: typeof everyones, changes: readonly StateChange[]) =>
     state.write(() => changes, { by, expectedRevision: 0, validateOnly: false });
   await write(everyones, [
