@@ -14,6 +14,8 @@ export interface TokenPlace {
   readonly issuer: string | undefined;
   /** `token_endpoint_auth_methods_supported`. */
   readonly methods: readonly string[];
+  /** `token_endpoint_auth_signing_alg_values_supported`; undefined = it does not say. */
+  readonly algorithms: readonly string[] | undefined;
   readonly resource: string;
   /** What the server says one may need; undefined where it says nothing. */
   readonly scopes: readonly string[] | undefined;
@@ -38,6 +40,7 @@ export async function findTokenPlace(
       tokenUrl: client.tokenUrl,
       issuer: undefined,
       methods: [],
+      algorithms: undefined,
       resource: client.resource ?? resourceOf(options.serverUrl),
       scopes: undefined,
     };
@@ -107,7 +110,7 @@ function isOwnResource(resource: string, serverUrl: string): boolean {
 async function findIssuer(
   options: DiscoveryOptions,
   issuer: string,
-): Promise<Pick<TokenPlace, "tokenUrl" | "issuer" | "methods">> {
+): Promise<Pick<TokenPlace, "tokenUrl" | "issuer" | "methods" | "algorithms">> {
   const { server } = options;
   for (const url of metadataUrls(issuer)) {
     const document = await fetchDocument(options, url);
@@ -118,7 +121,8 @@ async function findIssuer(
     if (typeof tokenUrl !== "string") throw refusedBy(server, "oauth-no-token-endpoint");
     checkedUrl(tokenUrl, "http", options.allowPrivateNetwork);
     const methods = textsOf(document.token_endpoint_auth_methods_supported);
-    return { tokenUrl, issuer, methods: methods ?? ["client_secret_basic"] };
+    const algorithms = textsOf(document.token_endpoint_auth_signing_alg_values_supported);
+    return { tokenUrl, issuer, methods: methods ?? ["client_secret_basic"], algorithms };
   }
   throw refusedBy(server, "oauth-no-metadata");
 }

@@ -124,6 +124,7 @@ async function signAssertion(
 ): Promise<string> {
   const issuedAt = Math.floor(clock.nowMs() / 1_000);
   for (const algorithm of assertionAlgorithms) {
+    if (place.algorithms?.includes(algorithm) === false) continue;
     const key = await importPKCS8(pem, algorithm).catch(() => undefined);
     if (key === undefined) continue;
     return await new SignJWT()
@@ -143,5 +144,5 @@ async function signAssertion(
   throw refusedBy(server, "oauth-private-key");
 }
 
-/** The first that fits the key: an EC key's curve and an RSA key each have their own. */
-const assertionAlgorithms = ["ES256", "ES384", "ES512", "EdDSA", "PS256", "RS256"] as const;
+/** The first that fits the key, of those the authorization server takes. */
+const assertionAlgorithms = ["ES256", "ES384", "ES512", "EdDSA", "RS256", "PS256"] as const;
