@@ -9,9 +9,10 @@ import { createReplyCache, type ReplyCache } from "../cache/reply-cache.ts";
 import type { Config } from "../config/config.ts";
 import { createTokenHasher, type TokenHasher } from "../identity/client-token.ts";
 import { type DevIssuer, openDevIssuer } from "../identity/dev-issuer.ts";
+import { loadKey } from "../identity/key-file.ts";
 import { createLastUse, type LastUse } from "../identity/last-use.ts";
 import { createSigningSecret, type SigningSecret } from "../identity/proof/signing-key.ts";
-import { checkTokenKey, loadTokenKey, tokenKeyId } from "../identity/token-key.ts";
+import { checkTokenKey, tokenKeyId } from "../identity/token-key.ts";
 import { type Clock, systemClock } from "../lib/clock.ts";
 import { version } from "../lib/version.ts";
 import { createRequestStates, type RequestStates } from "../pipeline/request-state.ts";
@@ -20,6 +21,8 @@ import { createTaskIds, type TaskIds } from "../pipeline/task-ids.ts";
 import { compilePolicy } from "../policy/compile.ts";
 import { createRetention, type Retention } from "../retention/run.ts";
 import type { Servers } from "../servers/client.ts";
+import { sealResources, sealStored } from "../servers/credentials/sealed-resources.ts";
+import { createSecretSealer } from "../servers/credentials/sealing.ts";
 import { createServers } from "../servers/pool.ts";
 import { buildSnapshot, type CompilePolicy } from "../state/build.ts";
 import { compileWithNames } from "../state/configured-names.ts";
@@ -31,7 +34,7 @@ import {
 } from "../state/current.ts";
 import { createFreshness, type Freshness } from "../state/freshness.ts";
 import { openStore } from "../storage/open-store.ts";
-import type { Store } from "../storage/store.ts";
+import type { ResourceStore, Store } from "../storage/store.ts";
 import { createLog, type Log } from "../telemetry/log.ts";
 import { createMetrics, type Metrics } from "../telemetry/metrics.ts";
 import { startCopyThread } from "./copy-thread.ts";
@@ -80,7 +83,9 @@ export async function createParts(config: Config): Promise<Parts> {
     dataDir: config.dataDir,
     deadlineMs: config.database.deadlineMs,
   };
-  const store = await openStore({ ...database, log, migrate: true, waitMs: databaseWaitMs });
+  const opened = await openStore({ ...database, log, migrate: true, waitMs: databaseWaitMs });
+  await mkdir(config.dataDir, { recursive: true, mode: 0o700 });
+  const store = { ...opened, resources: await sealedResources(opened, config, clock, log) };
   const { stateRevision, resources } = await store.resources.load();
   const compile = compileWithNames(compilePolicy, {
     redactionProfiles: config.sanitize.profiles.map((profile) => profile.name),
@@ -88,8 +93,7 @@ export async function createParts(config: Config): Promise<Parts> {
   });
   const current = createCurrentSnapshot(buildSnapshot(stateRevision, resources, compile));
   const tokenKeyPath = config.identity.tokenKeyFile ?? join(config.dataDir, "token.key");
-  await mkdir(config.dataDir, { recursive: true, mode: 0o700 });
-  const tokenKey = await loadTokenKey(tokenKeyPath);
+  const tokenKey = await loadKey(tokenKeyPath);
   checkTokenKey(tokenKey, tokenKeyPath, current.get().tokens.values());
   const audit = await openAuditLog({
     dataDir: config.dataDir,
@@ -182,4 +186,18 @@ export async function createParts(config: Config): Promise<Parts> {
     }),
     startedAtMs,
   };
+}
+
+/** The stored resources behind the key that seals their secrets; what lies there plainly is sealed first. */
+async function sealedResources(
+  { resources }: Store,
+  config: Config,
+  clock: Clock,
+  log: Log,
+): Promise<ResourceStore> {
+  const keyPath = config.servers.secretsKeyFile ?? join(config.dataDir, "secrets.key");
+  const sealer = createSecretSealer(await loadKey(keyPath), keyPath);
+  const sealed = await sealStored(resources, sealer, clock.nowMs());
+  if (sealed > 0) log.info("secrets.sealed", { servers: sealed });
+  return sealResources(resources, sealer);
 }

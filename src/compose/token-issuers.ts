@@ -1,20 +1,22 @@
 /**
- * What the data plane needs of the configured issuers: a verifier, which of them agents are told of, and whether their
- * addresses may be dialled.
+ * What the data plane needs of the configured issuers: a verifier, which of them agents are told of, and how they are
+ * dialled.
  */
-import { lookup } from "node:dns/promises";
-import { isIP } from "node:net";
 import type { Config } from "../config/config.ts";
 import { ConfigError } from "../config/problem.ts";
 import { GatewayError } from "../errors/fault.ts";
 import { createJwtVerifier, type JwtVerifier } from "../identity/jwt.ts";
 import { checkIssuer } from "../identity/jwt-issuer.ts";
-import { bareHost, checkedUrl, refusedAddress } from "../servers/egress.ts";
+import { createEgressFetch } from "../servers/egress-fetch.ts";
 import { toIssuers } from "./options.ts";
 import type { Parts } from "./parts.ts";
 
 /** A key withdrawn by its issuer stops working within a minute (AN-14): this, a beat, and the time of one fetch. */
 const jwksFreshMs = 45_000;
+
+/** Issuers are asked only where servers may be. */
+const fetchPublic = createEgressFetch(false);
+const fetchAnywhere = createEgressFetch(true);
 
 /** Undefined where no issuer is configured. Throws ConfigError where one of them makes no sense. */
 export function createVerifier(
@@ -26,8 +28,10 @@ export function createVerifier(
   try {
     return createJwtVerifier({
       issuers,
-      allowUrl: (url, isPrivateAllowed) =>
-        mayFetch(url, isPrivateAllowed || config.servers.allowPrivateNetwork),
+      dial: (url, request, isPrivateAllowed) =>
+        isPrivateAllowed || config.servers.allowPrivateNetwork
+          ? fetchAnywhere(url, request)
+          : fetchPublic(url, request),
       publicUrl: config.agents.publicUrl,
       jwksFreshMs,
       clock,
@@ -42,16 +46,4 @@ export function createVerifier(
 /** As their tokens say it in `iss`. */
 export function issuerNames({ identity, agents }: Config): readonly string[] {
   return toIssuers(identity.jwt.issuers).map((one) => checkIssuer(one, agents.publicUrl).issuer);
-}
-
-/** Issuers are asked only where servers may be. A name is resolved here, and again by whoever dials it. */
-async function mayFetch(url: string, allowPrivateNetwork: boolean): Promise<boolean> {
-  try {
-    const host = bareHost(checkedUrl(url, "http", allowPrivateNetwork));
-    if (allowPrivateNetwork || isIP(host) !== 0) return true;
-    const addresses = await lookup(host, { all: true });
-    return addresses.every(({ address }) => refusedAddress(address) === undefined);
-  } catch {
-    return false;
-  }
 }

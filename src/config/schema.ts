@@ -148,6 +148,9 @@ export const configSchema = z.strictObject({
       response_bytes_max: count(8 * mebibyte, "Largest answer accepted from a server."),
       max_in_flight: count(256, "Calls running at once on one server."),
       allow_private_network: flag(false, "Let servers be in private ranges, or on plain http."),
+      secrets_key_file: text(
+        "File with the key that seals servers' secrets in the database; nodes that share a database share it. Left out: secrets.key in data_dir; no override.",
+      ).optional(),
       parked_calls_max: count(1_000, "Calls waiting for agents' answers at once; no override."),
       parked_calls_per_principal_max: count(32, "The same, for one principal; no override."),
       parked_seconds: count(600, "Longest a call waits for its agent's answers; no override."),

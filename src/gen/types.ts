@@ -1245,6 +1245,36 @@ export interface RemoteTransport {
   readonly headers: Readonly<Record<string, string>>;
 }
 
+export type OAuthGrant =
+  | "OAUTH_GRANT_UNSPECIFIED"
+  | "OAUTH_GRANT_CLIENT_CREDENTIALS"
+  | "OAUTH_GRANT_TOKEN_EXCHANGE";
+
+export type SecretPlace =
+  | "SECRET_PLACE_UNSPECIFIED"
+  | "SECRET_PLACE_HEADER"
+  | "SECRET_PLACE_BODY";
+
+export interface OAuthClient {
+  readonly grant: OAuthGrant;
+  readonly client_id: string;
+  readonly client_secret: string;
+  readonly private_key_pem: string;
+  readonly key_id: string;
+  readonly issuer: string;
+  readonly token_url: string;
+  readonly secret_in: SecretPlace;
+  readonly scopes: readonly string[];
+  readonly resource: string;
+  readonly audience: string;
+}
+
+export interface ServerAuth {
+  readonly gateway_secret: string;
+  readonly tells_user: boolean;
+  readonly oauth?: OAuthClient | null | undefined;
+}
+
 export type DataClass =
   | "DATA_CLASS_UNSPECIFIED"
   | "DATA_CLASS_PUBLIC"
@@ -1282,6 +1312,7 @@ export interface Server {
   readonly metadata?: ResourceMetadata | null | undefined;
   readonly data_class: DataClass;
   readonly tenant: string;
+  readonly auth?: ServerAuth | null | undefined;
 }
 
 export interface ServerStatus {

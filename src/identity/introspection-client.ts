@@ -7,7 +7,7 @@ import { SignJWT } from "jose";
 import { GatewayError } from "../errors/fault.ts";
 import type { Clock } from "../lib/clock.ts";
 import { newId } from "../lib/id.ts";
-import { type AllowUrl, fetchText } from "./fetch-text.ts";
+import { type Dial, fetchText } from "./fetch-text.ts";
 import { decodeJsonObject } from "./jwt-format.ts";
 
 export interface IntrospectionConfig {
@@ -39,12 +39,12 @@ const assertionSeconds = 60;
 export function createIntrospectionClient(deps: {
   readonly config: IntrospectionConfig;
   readonly issuer: string;
-  readonly allowUrl: AllowUrl;
+  readonly dial: Dial;
   readonly allowPrivateNetwork: boolean;
   readonly clock: Clock;
   readonly timeoutMs?: number;
 }): IntrospectionClient {
-  const { config, allowUrl, allowPrivateNetwork } = deps;
+  const { config, dial, allowPrivateNetwork } = deps;
   const authenticate = createClientAuthentication(config, deps.issuer, deps.clock);
   return {
     async ask(token) {
@@ -59,7 +59,7 @@ export function createIntrospectionClient(deps: {
           bytesMax,
           timeoutMs: deps.timeoutMs ?? 5_000,
         },
-        allowUrl,
+        dial,
       );
       const answer = decodeJsonObject(text);
       if (typeof answer?.active !== "boolean") throw new Error("answered with no introspection");

@@ -4,17 +4,17 @@
  */
 import { open } from "node:fs/promises";
 import type { Clock } from "../lib/clock.ts";
-import { type AllowUrl, type FetchLimits, fetchText } from "./fetch-text.ts";
+import { type Dial, type FetchLimits, fetchText } from "./fetch-text.ts";
 import { isObject } from "./jwt-format.ts";
 
 export interface JwksPlace extends FetchLimits {
-  readonly allowUrl: AllowUrl;
+  readonly dial: Dial;
   readonly allowPrivateNetwork?: boolean;
 }
 
-export function fetchJwks(url: string, { allowUrl, ...more }: JwksPlace): Promise<string> {
+export function fetchJwks(url: string, { dial, ...more }: JwksPlace): Promise<string> {
   const accept = "application/jwk-set+json, application/json";
-  return fetchText({ url, accept, ...more }, allowUrl);
+  return fetchText({ url, accept, ...more }, dial);
 }
 
 /** How long the address of the keys is believed before the metadata is read again. */
@@ -32,11 +32,11 @@ export function createDiscovery(
   let known: { readonly url: string; readonly untilMs: number } | undefined;
 
   async function discover(): Promise<string> {
-    const { allowUrl, ...more } = place;
+    const { dial, ...more } = place;
     let failure: unknown;
     for (const url of metadataUrls(issuer)) {
       try {
-        const text = await fetchText({ url, accept: "application/json", ...more }, allowUrl);
+        const text = await fetchText({ url, accept: "application/json", ...more }, dial);
         return readJwksUrl(text, issuer);
       } catch (error) {
         failure = error;

@@ -5,7 +5,7 @@
 import { compactVerify } from "jose";
 import type { Clock } from "../lib/clock.ts";
 import type { Log } from "../telemetry/log.ts";
-import type { AllowUrl } from "./fetch-text.ts";
+import type { Dial } from "./fetch-text.ts";
 import { createIntrospection, type Introspection } from "./introspection.ts";
 import { createIntrospectionClient } from "./introspection-client.ts";
 import { createJwks, type Jwks } from "./jwks.ts";
@@ -14,7 +14,7 @@ import type { JwtAlgorithm } from "./jwt-algorithms.ts";
 import type { CheckedIssuer } from "./jwt-issuer.ts";
 
 export interface TokenIssuerDeps {
-  readonly allowUrl: AllowUrl;
+  readonly dial: Dial;
   readonly clock: Clock;
   readonly log: Pick<Log, "warn">;
   /** How long JWKS are used before asking again; files are read again after at most a minute. */
@@ -67,7 +67,7 @@ function createIssuerJwks(issuer: CheckedIssuer, deps: TokenIssuerDeps): Jwks | 
     onFailure: (why: string) =>
       deps.log.warn("jwks.fetch_failed", { issuer: issuer.issuer, cause: why }),
   };
-  const from = { allowUrl: deps.allowUrl, allowPrivateNetwork: issuer.allowPrivateNetwork };
+  const from = { dial: deps.dial, allowPrivateNetwork: issuer.allowPrivateNetwork };
   switch (place.kind) {
     case "secret":
     case "none":
@@ -98,11 +98,11 @@ function createIssuerIntrospection(
 ): Introspection | undefined {
   const { introspection: config, allowPrivateNetwork } = issuer;
   if (config === undefined) return undefined;
-  const { allowUrl, clock, log } = deps;
+  const { dial, clock, log } = deps;
   const client = createIntrospectionClient({
     config,
     issuer: issuer.issuer,
-    allowUrl,
+    dial,
     allowPrivateNetwork,
     clock,
   });

@@ -19,6 +19,13 @@ export interface CallContext {
   readonly headers: Readonly<Record<string, string>>;
   /** Who calls: what waits for an answer of theirs is counted by it. Left out where the gateway itself asks. */
   readonly principalId?: string;
+  /** The user's own verified token, for a server that takes tokens made from it; never sent to the server itself. */
+  readonly subject?: {
+    /** Who calls with which rights: two tokens of one key may stand for each other. */
+    readonly key: string;
+    readonly token: string;
+    readonly expiresAtMs: number | undefined;
+  };
 }
 
 /** What a server says of itself, in modern form whatever its era. */

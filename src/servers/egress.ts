@@ -1,54 +1,31 @@
 /**
- * The one decision about dialling out (UP-01 to UP-06): which URLs, and which addresses after name resolution. The
- * connection goes to the very address that was checked, so a name cannot change its answer in between. Stateless;
- * the HTTP and WebSocket bindings and registration call it.
+ * The one decision about dialling out (UP-01 to UP-06): which URLs, and which addresses after name resolution
+ * (`egress-address.ts`). The connection goes to the very address that was checked, so a name cannot change its answer
+ * in between. Stateless; the HTTP and WebSocket bindings, `egress-fetch.ts` and registration call it.
  */
 import { lookup as resolveName } from "node:dns";
-import { BlockList, isIP, type LookupFunction } from "node:net";
+import { isIP, type LookupFunction } from "node:net";
 import { GatewayError } from "../errors/fault.ts";
+import { refusedAddress } from "./egress-address.ts";
 import type { ServerSpec } from "./spec.ts";
 
-const refusedV4: readonly (readonly [string, number, string])[] = [
-  ["0.0.0.0", 8, "unspecified"],
-  ["10.0.0.0", 8, "private"],
-  ["100.64.0.0", 10, "carrier-grade NAT"],
-  ["127.0.0.0", 8, "loopback"],
-  ["169.254.0.0", 16, "link-local"],
-  ["172.16.0.0", 12, "private"],
-  ["192.0.0.0", 24, "reserved"],
-  ["192.0.2.0", 24, "documentation"],
-  ["192.88.99.0", 24, "6to4 relay"],
-  ["192.168.0.0", 16, "private"],
-  ["198.18.0.0", 15, "benchmarking"],
-  ["198.51.100.0", 24, "documentation"],
-  ["203.0.113.0", 24, "documentation"],
-  ["224.0.0.0", 4, "multicast"],
-  ["240.0.0.0", 4, "reserved"],
-];
+/** Ports of other protocols, which an HTTP request could be made to speak to (the fetch standard's "bad ports"). */
+const refusedPorts = new Set(
+  `0 1 7 9 11 13 15 17 19 20 21 22 23 25 37 42 43 53 69 77 79 87 95 101 102 103 104 109 110 111 113 115 117 119 123
+  135 137 139 143 161 179 389 427 465 512 513 514 515 526 530 531 532 540 548 554 556 563 587 601 636 989 990 993 995
+  1719 1720 1723 2049 3659 4045 4190 5060 5061 6000 6379 6566 6665 6666 6667 6668 6669 6679 6697 10080 11211`
+    .split(/\s+/)
+    .map(Number),
+);
 
-/** Only global unicast is dialled at all; these are the parts of it that lead back inside or nowhere. */
-const refusedV6: readonly (readonly [string, number, string])[] = [
-  ["2001::", 23, "Teredo or reserved"],
-  ["2001:db8::", 32, "documentation"],
-  ["2002::", 16, "6to4"],
-  ["3fff::", 20, "documentation"],
-];
+/** Names that are never a public server's; what other names stand for is decided by their addresses alone. */
+const privateName = /(?:^|\.)(?:localhost|localdomain|local|internal|intranet|lan|home\.arpa)$/;
 
-const namedV4 = refusedV4.map(([net, prefix, what]) => blockOf(net, prefix, "ipv4", what));
-const namedV6 = refusedV6.map(([net, prefix, what]) => blockOf(net, prefix, "ipv6", what));
-const globalUnicast = blockOf("2000::", 3, "ipv6", "global unicast");
-const mappedV4 = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i;
-
-/** Why this address may not be dialled, or undefined where it may. Anything that is no IP address is refused. */
-export function refusedAddress(address: string): string | undefined {
-  const mapped = mappedV4.exec(canonical(address))?.[1];
-  const plain = mapped ?? canonical(address);
-  const family = isIP(plain);
-  if (family === 4) return namedV4.find(({ list }) => list.check(plain, "ipv4"))?.what;
-  if (family !== 6 || plain.includes("%")) return "not an address";
-  if (!globalUnicast.list.check(plain, "ipv6")) return "not a global address";
-  return namedV6.find(({ list }) => list.check(plain, "ipv6"))?.what;
-}
+/** An authority that both we and every URL parser read alike: no user, no escape, nothing to be trimmed or folded. */
+const plainAuthority =
+  /^[a-z]+:\/\/(\[[0-9a-fA-F:.]+\]|[^\s\\@%:/?#[\]]+)(?::[0-9]{1,5})?(?:[/?#]|$)/i;
+// biome-ignore lint/suspicious/noControlCharactersInRegex: these are what a URL parser silently drops.
+const dropped = /[\x00-\x20\x7f\\]/;
 
 /**
  * The URL, once it is one we may dial: https or wss, or plain http or ws where private networks are allowed; no
@@ -71,18 +48,55 @@ export function checkedUrl(
   if (url.username !== "" || url.password !== "") {
     throw refusal("a server's URL must not hold a user name or password", "egress-userinfo");
   }
-  const host = bareHost(url);
-  const why = allowPrivateNetwork || isIP(host) === 0 ? undefined : refusedAddress(host);
-  if (why !== undefined)
-    throw refusal(`a server's address must be public; this one is ${why}`, "egress-address");
+  const written = dropped.test(text) ? undefined : plainAuthority.exec(text)?.[1];
+  if (written === undefined) {
+    throw refusal(
+      `a server's URL must be plain: ${secure}//host[:port]/path, without blanks, escapes or user`,
+      "egress-spelling",
+    );
+  }
+  checkHost(bareHost(url), written, allowPrivateNetwork);
+  if (!allowPrivateNetwork && url.port !== "" && refusedPorts.has(Number(url.port))) {
+    throw refusal(`port ${url.port} belongs to another protocol`, "egress-port");
+  }
   return url;
 }
 
+function checkHost(host: string, written: string, allowPrivateNetwork: boolean): void {
+  if (isIP(host) === 0) {
+    if (host.endsWith(".")) {
+      throw refusal("a server's name must not end in a dot", "egress-spelling");
+    }
+    if (!allowPrivateNetwork && privateName.test(host)) {
+      throw refusal(
+        "a server's name must be public, unless allow_private_network is set",
+        "egress-address",
+      );
+    }
+    return;
+  }
+  // 127.1, 0x7f.0.0.1, 2130706433, 0177.0.0.1 and digits of other scripts all stand for one address.
+  if (isIP(host) === 4 && written !== host) {
+    throw refusal(`write the address in its usual form: ${host}`, "egress-spelling");
+  }
+  const why = refusedAddress(host, allowPrivateNetwork);
+  if (why === undefined) return;
+  throw refusal(
+    allowPrivateNetwork
+      ? `this address is never dialled: it is ${why}`
+      : `a server's address must be public; this one is ${why}`,
+    "egress-address",
+  );
+}
+
 /** Refuses a registration that could never be dialled (UP-01). Throws `invalid-params`. */
-export function checkTransport({ transport, allowPrivateNetwork }: ServerSpec): void {
+export function checkTransport({ transport, auth, allowPrivateNetwork }: ServerSpec): void {
   if (transport.kind === "stdio") return;
   const schemes = transport.kind === "websocket" ? "websocket" : "http";
   checkedUrl(transport.url, schemes, allowPrivateNetwork);
+  for (const url of [auth?.oauth?.issuer, auth?.oauth?.tokenUrl]) {
+    if (url !== undefined) checkedUrl(url, "http", allowPrivateNetwork);
+  }
 }
 
 /** The URL's host without the brackets of an IPv6 literal. */
@@ -103,8 +117,9 @@ export function createEgressLookup(
       if (error !== null) return callback(error, "", 0);
       const dialled = addresses.slice(0, addressesMax);
       const first = dialled[0];
-      const isRefused =
-        !allowPrivateNetwork && addresses.some(({ address }) => refusedAddress(address));
+      const isRefused = addresses.some(
+        ({ address }) => refusedAddress(address, allowPrivateNetwork) !== undefined,
+      );
       if (first === undefined || isRefused) {
         return callback(Object.assign(new Error("refused"), { code: "EGRESS_REFUSED" }), "", 0);
       }
@@ -112,23 +127,6 @@ export function createEgressLookup(
       else callback(null, first.address, first.family);
     });
   };
-}
-
-function blockOf(net: string, prefix: number, family: "ipv4" | "ipv6", what: string) {
-  const list = new BlockList();
-  list.addSubnet(net, prefix, family);
-  return { list, what };
-}
-
-/** The one spelling of an IPv6 address, with an embedded IPv4 address in dots. */
-function canonical(address: string): string {
-  if (isIP(address) !== 6 || address.includes("%")) return address;
-  const host = URL.parse(`http://[${address}]/`)?.hostname.slice(1, -1) ?? address;
-  const hex = /^::ffff:([0-9a-f]{1,4}):([0-9a-f]{1,4})$/.exec(host);
-  if (hex === null) return host;
-  const high = Number.parseInt(hex[1] ?? "", 16);
-  const low = Number.parseInt(hex[2] ?? "", 16);
-  return `::ffff:${high >> 8}.${high & 255}.${low >> 8}.${low & 255}`;
 }
 
 function refusal(what: string, reason: string): GatewayError {

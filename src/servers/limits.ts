@@ -34,6 +34,8 @@ export interface ServersLimits {
   /** Tasks of legacy servers that agents ask for, until they are over. */
   readonly tasksMax: number;
   readonly tasksPerPrincipalMax: number;
+  /** Users with a client of their own to one server that takes a token of each. */
+  readonly usersMax: number;
 }
 
 export const defaultServersLimits: ServersLimits = Object.freeze({
@@ -57,4 +59,5 @@ export const defaultServersLimits: ServersLimits = Object.freeze({
   parkedPerPrincipalMax: 32,
   tasksMax: 1_000,
   tasksPerPrincipalMax: 64,
+  usersMax: 1_000,
 });

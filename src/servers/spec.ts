@@ -17,6 +17,43 @@ export type ServerTransport =
       readonly headers: Readonly<Record<string, string>>;
     };
 
+/** How the gateway gets tokens for a server; `credentials/` does it. */
+export interface OAuthClient {
+  /**
+   * `client-credentials`: one token of the gateway's own for every call. `token-exchange`: for each user a token made
+   * from the one they came with (RFC 8693), and the gateway's own for what it asks by itself.
+   */
+  readonly grant: "client-credentials" | "token-exchange";
+  readonly clientId: string;
+  /** One of these two proves the client. */
+  readonly clientSecret?: string | undefined;
+  /** PKCS #8 PEM; the assertion's algorithm goes by the key. */
+  readonly privateKey?: string | undefined;
+  /** `kid` of the assertion, where the authorization server wants one. */
+  readonly keyId?: string | undefined;
+  /** The one authorization server that may see the client's secret. */
+  readonly issuer?: string | undefined;
+  /** Given instead of found by the issuer's metadata. */
+  readonly tokenUrl?: string | undefined;
+  /** How the secret is shown; undefined = as the metadata says. */
+  readonly secretIn?: "header" | "body" | undefined;
+  /** Undefined = what the server asks for. */
+  readonly scopes?: readonly string[] | undefined;
+  /** RFC 8707; undefined = what the server calls itself, else its URL. */
+  readonly resource?: string | undefined;
+  /** `audience` of a token exchange, where the authorization server wants one. */
+  readonly audience?: string | undefined;
+}
+
+/** How the gateway proves itself to a server, besides the headers of its transport. */
+export interface ServerAuth {
+  /** Sent as `X-Gateway-Auth` with every request. */
+  readonly gatewaySecret?: string | undefined;
+  /** Who calls is told in `X-User-ID`; only where something proves that the gateway says so. */
+  readonly tellsUser: boolean;
+  readonly oauth?: OAuthClient | undefined;
+}
+
 /** How sensitive what a server handles is, from harmless to worst; records carry it, retention goes by it. */
 export const dataClasses = [
   "PUBLIC",
@@ -72,4 +109,5 @@ export interface ServerSpec {
   readonly dataClass: DataClass;
   /** Addresses in private ranges and plain http are refused unless set. Loopback development needs it. */
   readonly allowPrivateNetwork: boolean;
+  readonly auth?: ServerAuth | undefined;
 }

@@ -2,6 +2,7 @@
  * Writes an agent's request for one link: the message in the era's words, the headers of HTTP-like bindings, how it is
  * taken back, and what it may be answered with. Pure but for the number the wire gives it.
  */
+import { encodeHeaderValue } from "../protocol/headers.ts";
 import { stringMember } from "../protocol/json-view.ts";
 import type { McpRequest } from "../protocol/messages.ts";
 import { type ParamHeader, paramHeaders } from "../protocol/param-headers.ts";
@@ -23,18 +24,19 @@ export type WrittenCall = Omit<WireRequest, "signal" | "timeoutMs" | "onNotifica
 export type WriteCall = (
   link: Link,
   request: McpRequest,
-  context: Pick<CallContext, "headers">,
+  context: Pick<CallContext, "headers" | "principalId">,
   /** Source text of what makes a legacy server's call a task. */
   taskText: string | undefined,
 ) => WrittenCall;
 
 export function createCallWriter(options: {
-  readonly spec: Pick<ServerSpec, "transport">;
+  readonly spec: Pick<ServerSpec, "transport" | "auth">;
   readonly ownInfoText: string;
   /** The arguments a tool mirrors into headers. */
   readonly paramHeaders: (tool: string) => readonly ParamHeader[];
 }): WriteCall {
   const { kind } = options.spec.transport;
+  const tellsUser = options.spec.auth?.tellsUser === true;
   const isHttp = kind === "streamable-http";
   const hasHeaders = isHttp || kind === "http-sse";
 
@@ -52,6 +54,9 @@ export function createCallWriter(options: {
     const headers: Record<string, string> = {};
     if (hasHeaders) {
       addCallHeaders(headers, context.headers);
+      if (tellsUser && context.principalId !== undefined) {
+        headers["x-user-id"] = encodeHeaderValue(context.principalId);
+      }
       Object.assign(headers, isModern ? modernHeaders(request) : legacyHeaders(facts.revision));
       if (isModern && request.method === "tools/call") Object.assign(headers, mirrored(request));
     }

@@ -32,6 +32,7 @@ import {
   type TokenResource,
   type VirtualServerResource,
 } from "./resources.ts";
+import { checkAuth, serverAuthShape } from "./server-auth-shape.ts";
 
 const listMax = 10_000;
 const patternLengthMax = 1024;
@@ -182,7 +183,7 @@ export const serverToolsShape = object<ServerToolsPart>({
   ),
 });
 
-export const serverShape = object<ServerResource>({
+const serverFields = object<ServerResource>({
   name: scopeName,
   tenant,
   description,
@@ -198,7 +199,14 @@ export const serverShape = object<ServerResource>({
   toolSettings: list(toolSetting, listMax),
   dataClass: oneOf(dataClasses),
   allowPrivateNetwork: flag,
+  auth: optional(serverAuthShape),
 });
+
+export const serverShape: Shape<ServerResource> = (value, path) => {
+  const server = serverFields(value, path);
+  checkAuth(server);
+  return server;
+};
 
 const bundledName = object<VirtualServerResource["tools"][number]>({
   server: resourceName,

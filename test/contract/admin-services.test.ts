@@ -136,6 +136,57 @@ describe("ServerService", () => {
     expect(refused.details).not.toContain("hunter2");
   });
 
+  test("R13 AD-14 secrets of auth go in and never come out, and stay with who they were given for", async () => {
+    const oauth = {
+      grant: "OAUTH_GRANT_CLIENT_CREDENTIALS" as const,
+      client_id: "gateway",
+      client_secret: "hunter3-secret",
+      issuer: "https://as.example",
+    };
+    const auth = { gateway_secret: "hunter4-0123456789-abcdefghijkl", tells_user: true, oauth };
+    const named = server({ name: "guarded", auth });
+    await admin.call("ServerService", "registerServer", { server: named });
+    const got = await admin.call("ServerService", "getServer", { name: "guarded" });
+    const shown = { ...oauth, client_secret: "[redacted]" };
+    expect(got.server?.auth).toMatchObject({
+      gateway_secret: "[redacted]",
+      tells_user: true,
+      oauth: shown,
+    });
+    expect(JSON.stringify(plane.records)).not.toMatch(/hunter[34]/);
+    const keep = { gateway_secret: "[redacted]", tells_user: false, oauth: shown };
+    await admin.call("ServerService", "updateServer", {
+      server: server({ name: "guarded", auth: keep }),
+    });
+    expect(plane.current.get().servers.get("guarded")?.auth).toMatchObject({
+      gatewaySecret: auth.gateway_secret,
+      tellsUser: false,
+      oauth: { clientSecret: "hunter3-secret" },
+    });
+    const elsewhere = [
+      server({
+        name: "guarded",
+        auth: { ...keep, oauth: { ...shown, issuer: "https://b.example" } },
+      }),
+      server({ name: "guarded", auth: { ...keep, oauth: { ...shown, client_id: "other" } } }),
+      server({
+        name: "guarded",
+        auth: keep,
+        remote: { ...server().remote, url: "https://evil.example/mcp" },
+      }),
+    ];
+    for (const moved of elsewhere) {
+      const refused = await failure(admin.call("ServerService", "updateServer", { server: moved }));
+      expect(refused.code).toBe(status.INVALID_ARGUMENT);
+      expect(refused.details).toContain("there is none");
+    }
+    const inside = { ...oauth, issuer: undefined, token_url: "https://169.254.169.254/token" };
+    const bad = server({ name: "inside", auth: { oauth: inside } });
+    const refused = await failure(admin.call("ServerService", "registerServer", { server: bad }));
+    expect(refused.details).toContain("never dialled");
+    await admin.call("ServerService", "deleteServer", { name: "guarded" });
+  });
+
   test("AD-14 a refused secret is not quoted", async () => {
     const bad = server({
       name: "bad",

@@ -93,6 +93,7 @@ export function callTool(
     timeoutMs: options.timeoutMs ?? 10_000,
     headers: {},
     principalId: options.principalId ?? "alice",
+    ...(options.subject && { subject: options.subject }),
   };
   return client.call(request, context, (message) => options.relayed?.push(message));
 }

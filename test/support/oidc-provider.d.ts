@@ -15,12 +15,25 @@ declare module "oidc-provider" {
     save(): Promise<string>;
   }
 
+  interface ClientCredentials {
+    resourceServer: object;
+    scope: string;
+    save(): Promise<string>;
+  }
+
   export class Provider {
     constructor(issuer: string, configuration: object);
     readonly Grant: new (facts: {
       accountId: string;
       clientId: string;
     }) => Grant;
+    readonly ClientCredentials: new (
+      fields: object,
+    ) => ClientCredentials;
+    readonly ResourceServer: new (
+      id: string,
+      info: object,
+    ) => object;
     callback(): (request: IncomingMessage, response: ServerResponse) => Promise<void>;
     interactionDetails(request: IncomingMessage, response: ServerResponse): Promise<Interaction>;
     interactionFinished(
@@ -28,6 +41,11 @@ declare module "oidc-provider" {
       response: ServerResponse,
       result: object,
     ): Promise<void>;
+    registerGrantType(
+      name: string,
+      handle: (context: never, next: () => Promise<void>) => Promise<void>,
+      parameters: readonly string[],
+    ): void;
     on(event: string, heard: (...facts: unknown[]) => void): void;
   }
 }

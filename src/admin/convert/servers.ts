@@ -27,6 +27,7 @@ import {
   riskTierNames,
   toMetadata,
 } from "./common.ts";
+import { fromAuth, toAuth } from "./server-auth.ts";
 
 const eras = {
   SERVER_ERA_AUTO: "auto",
@@ -74,12 +75,14 @@ export function toServerResource(
   previous: StoredResource | undefined,
   defaults: ServerDefaults,
 ): ServerResource {
-  const before = previous && serverShape(previous.body, "server").transport;
+  const stored = previous && serverShape(previous.body, "server");
+  const before = stored?.transport;
+  const transport = toTransport(message, before);
   return {
     name: message.name,
     tenant: orUndefined(message.tenant),
     description: message.description,
-    transport: toTransport(message, before),
+    transport,
     era: message.era === "SERVER_ERA_UNSPECIFIED" ? "auto" : eras[message.era],
     enabled: message.enabled ?? true,
     connectTimeoutMs: orDefault(message.connect_timeout_ms, defaults.connectTimeoutMs),
@@ -105,6 +108,7 @@ export function toServerResource(
         ? "INTERNAL"
         : dataClassNames[message.data_class],
     allowPrivateNetwork: message.allow_private_network ?? defaults.allowPrivateNetwork,
+    auth: toAuth(message.auth, isSamePlace(before, transport) ? stored?.auth : undefined),
   };
 }
 
@@ -137,6 +141,7 @@ export function fromServer(stored: StoredResource): Server {
     })),
     data_class: keyFor(dataClassNames, server.dataClass),
     allow_private_network: server.allowPrivateNetwork,
+    auth: fromAuth(server.auth),
     metadata: toMetadata(stored),
   };
 }
@@ -204,14 +209,23 @@ function toTransport(message: Server, before: ServerTransport | undefined): Serv
     const allowed = Object.keys(remoteKinds).join(", ");
     throw new GatewayError("invalid-params", `server.remote.kind: must be one of ${allowed}`);
   }
-  // Secrets belong to the address they were given for: a new address does not inherit them.
-  const isSame =
-    before !== undefined && before.kind !== "stdio" && sameOrigin(before.url, remote.url);
+  const transport = { kind: remoteKinds[remote.kind], url: remote.url, headers: {} };
+  const secrets = isSamePlace(before, transport) ? before.headers : {};
   return {
-    kind: remoteKinds[remote.kind],
-    url: remote.url,
-    headers: keepSecrets(remote.headers, isSame ? before.headers : {}, "server.remote.headers"),
+    ...transport,
+    headers: keepSecrets(remote.headers, secrets, "server.remote.headers"),
   };
+}
+
+type RemoteTransport = Exclude<ServerTransport, { kind: "stdio" }>;
+
+/** Secrets belong to the address they were given for: a new address does not inherit them. */
+function isSamePlace(
+  before: ServerTransport | undefined,
+  now: ServerTransport,
+): before is RemoteTransport {
+  if (before === undefined || before.kind === "stdio" || now.kind === "stdio") return false;
+  return sameOrigin(before.url, now.url);
 }
 
 function fromTransport(transport: ServerTransport): Pick<Server, "stdio" | "remote"> {

@@ -11,6 +11,7 @@ import type { McpRequest, Outcome, RelayedMessage } from "../../protocol/message
 import { mergeDiscovery, type ServerSelf } from "../../route/discovery.ts";
 import { concatPages, nextCursorOf } from "../../route/merge.ts";
 import type { CallContext, Servers } from "../../servers/client.ts";
+import type { ServerSpec } from "../../servers/spec.ts";
 import {
   type Answer,
   answer,
@@ -102,7 +103,8 @@ async function callOne(
   if (client === undefined) return notThere;
   const timeoutMs = Math.max(1, deadlineMs - deps.clock.monotonicMs());
   const traced = traceCall(x.incoming, request, deps.baggageKeys);
-  return client.call(traced.request, contextOf(x, timeoutMs, traced.headers), relay);
+  const context = { ...contextOf(x, timeoutMs, traced.headers), ...subjectOf(x, client.spec) };
+  return client.call(traced.request, context, relay);
 }
 
 /** A merged list is one page for the agent, so every page of each server is fetched, up to a bound. */
@@ -186,6 +188,19 @@ async function askSelf(
   } catch {
     return undefined;
   }
+}
+
+/** The user's own token, for the one kind of server that takes tokens made from it; it goes nowhere else. */
+function subjectOf(
+  { principal, incoming }: Exchange,
+  { auth }: ServerSpec,
+): Pick<CallContext, "subject"> {
+  const { credential } = incoming;
+  if (auth?.oauth?.grant !== "token-exchange" || credential.kind !== "bearer") return {};
+  if (principal?.kind !== "user") return {};
+  const { id, clientId, tenant, workspace, scopes, acr, expiresAtMs } = principal;
+  const key = JSON.stringify([id, clientId, tenant, workspace, scopes, acr]);
+  return { subject: { key, token: credential.token, expiresAtMs } };
 }
 
 function contextOf(x: Exchange, timeoutMs: number, trace: TracedCall["headers"]): CallContext {

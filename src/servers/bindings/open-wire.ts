@@ -5,6 +5,9 @@
 import type { CancelSignal } from "../../lib/cancellation.ts";
 import type { ScanLimits } from "../../protocol/scan.ts";
 import type { Log } from "../../telemetry/log.ts";
+import { authorisedClient, authorisedPool } from "../credentials/authorised-http.ts";
+import type { Credentials } from "../credentials/credentials.ts";
+import { withHandshake } from "../credentials/handshake.ts";
 import type { ServerSpec } from "../spec.ts";
 import type { Channel, ChannelEvents, OpenWire } from "../wire.ts";
 import { openDuplex } from "./duplex.ts";
@@ -17,6 +20,8 @@ import { openWebSocketChannel } from "./websocket.ts";
 
 export interface BindingOptions {
   readonly spec: ServerSpec;
+  /** Undefined = the server's headers alone. */
+  readonly credentials: Credentials | undefined;
   readonly inheritedEnvironment: Readonly<Record<string, string | undefined>>;
   readonly scanLimits: ScanLimits;
   readonly stderrLineBytesMax: number;
@@ -33,8 +38,9 @@ export interface Binding {
 }
 
 export function createBinding(options: BindingOptions): Binding {
-  const { spec } = options;
+  const { spec, credentials } = options;
   const { transport } = spec;
+  const headers = headersOf(spec);
   // A base64 blob is one long string: the answer's own byte limit bounds it.
   const scanLimits = { ...options.scanLimits, stringCharsMax: spec.responseBytesMax };
   const shared = { ...options, server: spec.name, scanLimits };
@@ -51,16 +57,22 @@ export function createBinding(options: BindingOptions): Binding {
       };
     }
     case "websocket": {
-      const { url, headers } = transport;
-      const socket = { ...options, url, headers, closeTimeoutMs: options.stopStepMs };
+      const { url } = transport;
+      const socket = { ...options, url, closeTimeoutMs: options.stopStepMs };
       return {
-        open: overChannel((events, signal) => openWebSocketChannel(socket, events, signal)),
+        open: overChannel((events, signal) =>
+          withHandshake(credentials, headers, events, (all, own) =>
+            openWebSocketChannel({ ...socket, headers: all }, own, signal),
+          ),
+        ),
         closePool: () => {},
       };
     }
     case "http-sse": {
-      const { headers } = transport;
-      const pool = lazy(() => createHttpPool(spec, transport.url));
+      const pool = lazy(() => {
+        const plain = createHttpPool(spec, transport.url);
+        return credentials === undefined ? plain : authorisedPool(plain, credentials);
+      });
       return {
         open: overChannel((events, signal) =>
           openHttpSseChannel({ spec, headers, pool: pool.get() }, events, signal),
@@ -69,8 +81,10 @@ export function createBinding(options: BindingOptions): Binding {
       };
     }
     case "streamable-http": {
-      const { headers } = transport;
-      const client = lazy(() => createHttpClient(spec, transport.url));
+      const client = lazy(() => {
+        const plain = createHttpClient(spec, transport.url);
+        return credentials === undefined ? plain : authorisedClient(plain, credentials);
+      });
       return {
         open: async (events) =>
           openStreamableHttp({ ...shared, headers, events, http: client.get() }),
@@ -78,6 +92,15 @@ export function createBinding(options: BindingOptions): Binding {
       };
     }
   }
+}
+
+/** What the operator set, and what proves that it is this gateway that asks (R13). */
+function headersOf({ transport, auth }: ServerSpec): Readonly<Record<string, string>> {
+  if (transport.kind === "stdio") return {};
+  const secret = auth?.gatewaySecret;
+  return secret === undefined
+    ? transport.headers
+    : { ...transport.headers, "x-gateway-auth": secret };
 }
 
 /** Made at the first use, so that a URL that may not be dialled fails the call and not the gateway's start. */

@@ -2,12 +2,14 @@
 import { afterAll, beforeEach, describe, expect, test } from "bun:test";
 import { generateKeyPairSync } from "node:crypto";
 import { jwtVerify } from "jose";
+import type { Dial } from "../../../src/identity/fetch-text.ts";
 import {
   createIntrospectionClient,
   type IntrospectionConfig,
 } from "../../../src/identity/introspection-client.ts";
 import { createJwtVerifier } from "../../../src/identity/jwt.ts";
 import { systemClock } from "../../../src/lib/clock.ts";
+import { createEgressFetch } from "../../../src/servers/egress-fetch.ts";
 import { silentLog } from "../../../src/telemetry/log.ts";
 
 const issuer = "https://as.example";
@@ -28,12 +30,16 @@ beforeEach(() => {
   answer = () => Response.json({ active: true, sub: "ann" });
 });
 
+/** As compose connects it: through the egress check of servers. */
+const dial: Dial = (url, asked, allowPrivateNetwork) =>
+  createEgressFetch(allowPrivateNetwork)(url, asked);
+
 function clientWith(config: Partial<IntrospectionConfig>, isAllowed = true) {
   return createIntrospectionClient({
     config: { url: new URL("/introspect", server.url).href, clientId: "gw client", ...config },
     issuer,
-    allowUrl: () => isAllowed,
-    allowPrivateNetwork: true,
+    dial,
+    allowPrivateNetwork: isAllowed,
     clock: systemClock,
     timeoutMs: 500,
   });
@@ -120,6 +126,7 @@ describe("opaque tokens", () => {
     issuers: [
       {
         issuer,
+        allowPrivateNetwork: true,
         audiences: ["gw"],
         introspection: {
           url: new URL("/introspect", server.url).href,
@@ -129,7 +136,7 @@ describe("opaque tokens", () => {
         },
       },
     ],
-    allowUrl: () => true,
+    dial,
     clock: systemClock,
     log: silentLog,
   });
@@ -173,8 +180,7 @@ describe("opaque tokens", () => {
       { ...one, issuer: "https://a" },
       { ...one, issuer: "https://b" },
     ];
-    const make = () =>
-      createJwtVerifier({ issuers, allowUrl: () => true, clock: systemClock, log: silentLog });
+    const make = () => createJwtVerifier({ issuers, dial, clock: systemClock, log: silentLog });
     expect(make).toThrow("one issuer only");
   });
 });

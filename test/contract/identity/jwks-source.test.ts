@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import { createDiscovery, fetchJwks } from "../../../src/identity/jwks-source.ts";
 import { systemClock } from "../../../src/lib/clock.ts";
+import { createEgressFetch } from "../../../src/servers/egress-fetch.ts";
 
 let server: Bun.Server<undefined>;
 const seen: string[] = [];
@@ -24,7 +25,7 @@ beforeAll(() => {
 afterAll(() => server.stop(true));
 
 const get = (path: string, allow = true) =>
-  fetchJwks(new URL(path, server.url).href, { allowUrl: () => allow, timeoutMs: 200 });
+  fetchJwks(new URL(path, server.url).href, { dial: createEgressFetch(allow), timeoutMs: 200 });
 
 test("a document is returned as it is", async () => {
   expect(await get("/good")).toBe('{"keys":[]}');
@@ -63,7 +64,7 @@ describe("keys found by the issuer's metadata", () => {
   afterAll(() => idp.stop(true));
   const at = (path: string) => new URL(path, idp.url).href;
   const issuer = at("/tenant");
-  const load = () => createDiscovery(issuer, systemClock, { allowUrl: () => true })();
+  const load = () => createDiscovery(issuer, systemClock, { dial: createEgressFetch(true) })();
   const failureOf = (work: Promise<unknown>) => work.catch((error: Error) => error.message);
   beforeEach(() => {
     documents.clear();
@@ -98,7 +99,7 @@ describe("keys found by the issuer's metadata", () => {
   test("the metadata is read once, and again after the keys could not be had", async () => {
     const place = "/tenant/.well-known/openid-configuration";
     documents.set(place, { issuer, jwks_uri: at("/keys") });
-    const again = createDiscovery(issuer, systemClock, { allowUrl: () => true });
+    const again = createDiscovery(issuer, systemClock, { dial: createEgressFetch(true) });
     await again();
     await again();
     expect(asked).toEqual([place, "/keys", "/keys"]);

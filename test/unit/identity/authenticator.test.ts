@@ -40,7 +40,7 @@ function setUp(more: Partial<AuthenticatorDeps> & { readonly tenantClaim?: strin
         claims: { tenant: more.tenantClaim },
       },
     ],
-    allowUrl: () => false,
+    dial: () => Promise.reject(new Error("nothing is dialled")),
     log: silentLog,
     clock,
   });
@@ -351,7 +351,7 @@ test("AN-08 a token for one endpoint is refused at another, also from memory", a
     jwt: createJwtVerifier({
       issuers: [{ issuer: "i", audience: "resource", algorithms: ["HS256"], secret }],
       publicUrl: "https://GW.example/",
-      allowUrl: () => false,
+      dial: () => Promise.reject(new Error("nothing is dialled")),
       clock: { nowMs: () => startMs, monotonicMs: () => 0 },
       log: silentLog,
     }),

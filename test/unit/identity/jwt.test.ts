@@ -81,7 +81,7 @@ beforeAll(async () => {
         jwksFile: join(directory, "other.json"),
       },
     ],
-    allowUrl: () => false,
+    dial: () => Promise.reject(new Error("nothing is dialled")),
     log: silentLog,
     clock,
   });
@@ -291,13 +291,23 @@ describe("J04 configuration refused at creation", () => {
   ])("%s", (_name, change) => {
     const issuers = [{ ...hs, ...change }];
     expect(() =>
-      createJwtVerifier({ issuers, allowUrl: () => true, clock, log: silentLog }),
+      createJwtVerifier({
+        issuers,
+        dial: () => Promise.reject(new Error("nothing is dialled")),
+        clock,
+        log: silentLog,
+      }),
     ).toThrow();
   });
 
   test("one issuer twice", () => {
     expect(() =>
-      createJwtVerifier({ issuers: [hs, hs], allowUrl: () => true, clock, log: silentLog }),
+      createJwtVerifier({
+        issuers: [hs, hs],
+        dial: () => Promise.reject(new Error("nothing is dialled")),
+        clock,
+        log: silentLog,
+      }),
     ).toThrow();
   });
 });

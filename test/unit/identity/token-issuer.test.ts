@@ -150,7 +150,7 @@ beforeAll(async () => {
         jwksFile: path,
       },
     ],
-    allowUrl: () => false,
+    dial: () => Promise.reject(new Error("nothing is dialled")),
     clock,
     log: silentLog,
   });

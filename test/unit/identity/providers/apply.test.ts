@@ -2,7 +2,7 @@
  * Identity providers' quirks, each against documents of that provider's shape (`test/support/provider-documents.ts`):
  * discovery, keys, an access token, and another token that must not do.
  */
-import { afterAll, describe, expect, spyOn, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { createJwtVerifier } from "../../../../src/identity/jwt.ts";
 import type { JwtIssuerConfig } from "../../../../src/identity/jwt-issuer.ts";
 import { applyProvider } from "../../../../src/identity/providers/apply.ts";
@@ -15,8 +15,6 @@ import {
 } from "../../../support/provider-documents.ts";
 
 const clock = { nowMs: () => nowSeconds * 1000, monotonicMs: () => 0 };
-const spy = spyOn(globalThis, "fetch");
-afterAll(() => spy.mockRestore());
 
 interface Case {
   readonly provider: string;
@@ -122,14 +120,12 @@ const cases: readonly Case[] = [
 /** A verifier before a network that has the provider's key set, and what was asked there. */
 function verifierFor(provider: string, config: JwtIssuerConfig) {
   const asked: string[] = [];
-  const answer = async (url: unknown) => {
-    asked.push(String(url));
-    return Response.json(documentsOf(provider).jwks);
-  };
-  spy.mockImplementation(Object.assign(answer, { preconnect: () => {} }));
   const verifier = createJwtVerifier({
     issuers: [config],
-    allowUrl: () => true,
+    dial: async (url) => {
+      asked.push(url);
+      return { status: 200, text: JSON.stringify(documentsOf(provider).jwks) };
+    },
     clock,
     log: silentLog,
   });
