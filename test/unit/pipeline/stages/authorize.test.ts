@@ -129,6 +129,7 @@ describe("AZ-10 AZ-12 every way to an object asks with its arguments", () => {
       completion({ type: "ref/resource", uri: "file:///a" }),
       { ...resource, argumentsText: '{"who":"An"}' },
     ],
+    ["skills/get", "skills/get", { uri: "file:///a" }, { ...resource, argumentsText: undefined }],
     [
       "resources/read",
       "resources/read",
