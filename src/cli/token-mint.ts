@@ -18,7 +18,7 @@ identity.dev_issuer.enabled; production, high_security and gdpr_focused refuse i
 
   --user NAME            the token's subject
   --role NAME            a role; may be repeated
-  --workspace NAME       its workspace
+  --workspace NAME       its workspace [default]
   --api-version NAME     its api_version
   --seconds N            how long it lives, at most ${secondsMax} [30 minutes]
   --config FILE          the gateway's configuration
