@@ -11,14 +11,14 @@ import { toConfigRequest } from "./serve-flags.ts";
 
 const secondsMax = 86_400;
 
-export const tokenMint: Command = {
-  usage: "--user NAME [--role NAME…] [FLAG…]",
+export const token: Command = {
+  usage: "mint --user NAME [--role NAME…] [FLAG…]",
   help: `Prints a token for trying things out, signed by the development issuer. The configuration must have
 identity.dev_issuer.enabled; production, high_security and gdpr_focused refuse it.
 
   --user NAME            the token's subject
   --role NAME            a role; may be repeated
-  --workspace NAME       its workspace
+  --workspace NAME       its workspace [default]
   --api-version NAME     its api_version
   --seconds N            how long it lives, at most ${secondsMax} [30 minutes]
   --config FILE          the gateway's configuration
@@ -37,7 +37,8 @@ identity.dev_issuer.enabled; production, high_security and gdpr_focused refuse i
       "data-dir": { type: "string" },
       json: { type: "boolean" },
     });
-    needPositionals(positionals, []);
+    const [verb] = needPositionals(positionals, ["the verb mint"]);
+    if (verb !== "mint") throw new UsageError(`there is no verb "${verb}"; there is mint`);
     if (!values.user) throw new UsageError("missing --user NAME");
     const seconds = parseWholeNumber("--seconds", values.seconds, 1);
     if (seconds !== undefined && seconds > secondsMax) {

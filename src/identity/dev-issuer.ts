@@ -22,6 +22,7 @@ import { randomSecret } from "../lib/id.ts";
 export interface DevTokenRequest {
   readonly userId: string;
   readonly roles: readonly string[];
+  /** Undefined = `default`. */
   readonly workspace: string | undefined;
   readonly apiVersion: string | undefined;
   /** Undefined = as long as configured. */
@@ -75,7 +76,8 @@ export async function openDevIssuer(settings: DevIssuerSettings): Promise<DevIss
         exp: nowSeconds + expiresInSeconds,
         jti: randomSecret(16),
         roles: request.roles,
-        ...(request.workspace === undefined ? {} : { workspace: request.workspace }),
+        // The claim is read, and a claim that is read must be there.
+        workspace: request.workspace ?? "default",
         ...(request.apiVersion === undefined ? {} : { api_version: request.apiVersion }),
       };
       const header = { alg: algorithm, kid: publicJwk.kid ?? "", typ: "JWT" };
