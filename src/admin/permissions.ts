@@ -76,7 +76,7 @@ export const rpcPermissions: RpcTable = {
     listSessions: read("sessions.read"),
     endSession: write("sessions.end"),
   },
-  TokenService: {
+  RevocationService: {
     revokeTokens: write("tokens.revoke"),
     listRevocations: read("tokens.read"),
     deleteRevocation: write("tokens.revoke"),

@@ -25,6 +25,7 @@ export const adminNouns: Readonly<Record<string, string>> = {
   server: "the MCP servers behind the gateway, and virtual servers",
   policy: "roles, bindings and rules; explain a decision",
   retention: "how long records are kept",
+  revocation: "tokens of other issuers that are no longer accepted",
   audit: "search, export, follow and verify the record of every call",
   cache: "statistics of the reply cache; purge it",
   system: "effective configuration and status; drain",

@@ -65,6 +65,7 @@ export function createGatewayDispatch(parts: Parts) {
       allowAnonymous: identity.anonymous,
       clock,
       metrics,
+      onClockJump: (behindMs) => log.warn("clock.jump", { behindMs }),
     }),
     scopeCheck,
     limiter: createLimiter({ defaults, clock, metrics }),

@@ -11,6 +11,7 @@ import { buildConfig, type Config, type SecretTexts } from "./config.ts";
 import * as envTable from "./environment.ts";
 import { readEnvironmentIssuer } from "./issuer-environment.ts";
 import { readIssuerSecrets } from "./issuer-secrets.ts";
+import { isRecord, mergeInto, setPath } from "./merge.ts";
 import { findOddities } from "./oddities.ts";
 import { isStrict, type PresetName, presetNames, presets } from "./presets.ts";
 import { ConfigError, type ConfigProblem } from "./problem.ts";
@@ -140,7 +141,12 @@ function layer(
   return {
     merged,
     warnings,
-    locate: (path) => origins.get(path) ?? fromFile?.locate(path) ?? `${otherwise}: ${path}`,
+    // A variable that lists several is named for each of them.
+    locate: (path) =>
+      origins.get(path.replace(/(?<=\w)\[\d+\]$/, "")) ??
+      origins.get(path) ??
+      fromFile?.locate(path) ??
+      `${otherwise}: ${path}`,
   };
 }
 
@@ -181,31 +187,6 @@ function readFile(path: string): { readonly value: object; locate(path: string):
     throw new ConfigError([{ where: `${basename(path)}:1`, message }]);
   }
   return { value, locate: parsing.parsed.locate };
-}
-
-/** Sections merge key by key; lists and plain values replace. */
-function mergeInto(target: Record<string, unknown>, source: object): void {
-  for (const [key, value] of Object.entries(source)) {
-    const present = target[key];
-    if (isRecord(value) && isRecord(present)) mergeInto(present, value);
-    else target[key] = isRecord(value) ? structuredClone(value) : value;
-  }
-}
-
-function setPath(target: Record<string, unknown>, path: string, value: unknown): void {
-  const [head = "", ...rest] = path.split(".");
-  if (rest.length === 0) {
-    target[head] = value;
-    return;
-  }
-  const inner = target[head];
-  const section = isRecord(inner) ? inner : {};
-  target[head] = section;
-  setPath(section, rest.join("."), value);
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function check(layers: Layers): ConfigValues {

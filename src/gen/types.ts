@@ -1076,6 +1076,60 @@ export interface RetentionServiceGetStatisticsResponse {
   readonly rules_enabled: number;
 }
 
+export type RevocationService<Caller> = {
+  readonly revokeTokens: (request: RevokeTokensRequest, caller: Caller) => Promise<RevokeTokensResponse>;
+  readonly listRevocations: (request: ListRevocationsRequest, caller: Caller) => Promise<ListRevocationsResponse>;
+  readonly deleteRevocation: (request: DeleteRevocationRequest, caller: Caller) => Promise<DeleteRevocationResponse>;
+};
+
+export interface Revocation {
+  readonly id: string;
+  readonly issuer: string;
+  readonly token_id: string;
+  readonly subject: string;
+  readonly issued_until_ms?: number | undefined;
+  readonly expires_at_ms?: number | undefined;
+  readonly reason: string;
+  readonly metadata?: ResourceMetadata | null | undefined;
+}
+
+export interface RevokeTokensRequest {
+  readonly issuer: string;
+  readonly token_ids: readonly string[];
+  readonly subjects: readonly string[];
+  readonly issued_until_ms?: number | undefined;
+  readonly expires_at_ms?: number | undefined;
+  readonly reason: string;
+  readonly expected_state_revision: number;
+  readonly validate_only: boolean;
+}
+
+export interface RevokeTokensResponse {
+  readonly revocations: readonly Revocation[];
+  readonly state_revision: number;
+}
+
+export interface ListRevocationsRequest {
+  readonly page_size: number;
+  readonly page_token: string;
+}
+
+export interface ListRevocationsResponse {
+  readonly revocations: readonly Revocation[];
+  readonly next_page_token: string;
+  readonly state_revision: number;
+}
+
+export interface DeleteRevocationRequest {
+  readonly id: string;
+  readonly expected_state_revision: number;
+  readonly validate_only: boolean;
+}
+
+export interface DeleteRevocationResponse {
+  readonly state_revision: number;
+}
+
 export type ServerService<Caller> = {
   readonly registerServer: (request: RegisterServerRequest, caller: Caller) => Promise<RegisterServerResponse>;
   readonly getServer: (request: GetServerRequest, caller: Caller) => Promise<GetServerResponse>;
@@ -1370,57 +1424,3 @@ export interface DrainRequest {
 }
 
 export type DrainResponse = Readonly<Record<string, never>>;
-
-export type TokenService<Caller> = {
-  readonly revokeTokens: (request: RevokeTokensRequest, caller: Caller) => Promise<RevokeTokensResponse>;
-  readonly listRevocations: (request: ListRevocationsRequest, caller: Caller) => Promise<ListRevocationsResponse>;
-  readonly deleteRevocation: (request: DeleteRevocationRequest, caller: Caller) => Promise<DeleteRevocationResponse>;
-};
-
-export interface Revocation {
-  readonly id: string;
-  readonly issuer: string;
-  readonly token_id: string;
-  readonly subject: string;
-  readonly issued_until_ms?: number | undefined;
-  readonly expires_at_ms?: number | undefined;
-  readonly reason: string;
-  readonly metadata?: ResourceMetadata | null | undefined;
-}
-
-export interface RevokeTokensRequest {
-  readonly issuer: string;
-  readonly token_ids: readonly string[];
-  readonly subjects: readonly string[];
-  readonly issued_until_ms?: number | undefined;
-  readonly expires_at_ms?: number | undefined;
-  readonly reason: string;
-  readonly expected_state_revision: number;
-  readonly validate_only: boolean;
-}
-
-export interface RevokeTokensResponse {
-  readonly revocations: readonly Revocation[];
-  readonly state_revision: number;
-}
-
-export interface ListRevocationsRequest {
-  readonly page_size: number;
-  readonly page_token: string;
-}
-
-export interface ListRevocationsResponse {
-  readonly revocations: readonly Revocation[];
-  readonly next_page_token: string;
-  readonly state_revision: number;
-}
-
-export interface DeleteRevocationRequest {
-  readonly id: string;
-  readonly expected_state_revision: number;
-  readonly validate_only: boolean;
-}
-
-export interface DeleteRevocationResponse {
-  readonly state_revision: number;
-}

@@ -145,7 +145,7 @@ const rows: { readonly [S in keyof AdminServices]: Readonly<Record<keyof AdminSe
       tailRecords: records,
       verifyLog: gateway,
     },
-    TokenService: {
+    RevocationService: {
       revokeTokens: gateway,
       listRevocations: gateway,
       deleteRevocation: gateway,

@@ -80,6 +80,8 @@ export type Row = InputRow | ScenarioRow;
 
 export interface SuiteOptions {
   readonly config?: Readonly<Record<string, unknown>>;
+  /** Of the command line, besides the usual ones. */
+  readonly args?: readonly string[];
   readonly scripts?: Readonly<Record<string, Script>>;
   /** Input schemas of scripted tools, by name. */
   readonly schemas?: Readonly<Record<string, object>>;
@@ -135,7 +137,7 @@ export function runRows(title: string, rows: readonly Row[], options: SuiteOptio
 async function setStage(options: SuiteOptions, cleanup: AsyncDisposableStack): Promise<Stage> {
   const upstream = cleanup.use(startScriptedServer(options.scripts, options.schemas));
   const config = { limits: unhurried, ...options.config };
-  const gateway = cleanup.use(await startGateway({ config }));
+  const gateway = cleanup.use(await startGateway({ config, args: options.args ?? [] }));
   const admin = cleanup.use(createAdminClient(gateway));
   await registerHttpServer(admin, scope, upstream.url);
   const names = ["echo", "slow", ...Object.keys(options.scripts ?? {})];

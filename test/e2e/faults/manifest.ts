@@ -92,6 +92,8 @@ export const covered: Readonly<Record<string, readonly Transport[]>> = {
   "AN-09": every,
   "AN-10": every,
   "AN-11": every,
+  "AN-12": every,
+  "AN-13": every,
   "AN-14": every,
   "AN-15": every,
   "AN-16": every,
@@ -118,8 +120,6 @@ export const covered: Readonly<Record<string, readonly Transport[]>> = {
 export const uncovered: Readonly<Record<string, string>> = {
   "TH-07": "Bun takes 12 s to cut a slow header; contract/agents-front-door has our own bounds",
   "TH-15": "policies have no conditions on headers yet",
-  "AN-12": "contract/identity/jwks-source and unit/identity/jwks",
-  "AN-13": "unit/identity/jwks, with an injected clock",
   "AN-21": "bound tokens (mTLS, DPoP) come with a later issue",
   "AZ-03": "unit/policy/compile",
   "AZ-04": "not tested yet: needs a store that fails",

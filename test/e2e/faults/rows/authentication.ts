@@ -27,7 +27,12 @@ const record = { event: "authn.failed", reason: "unauthenticated" };
 const empty = () => new Uint8Array();
 
 /** Nobody comes in, whatever the token, and the answer says no more than that. */
-async function nobody(stage: Stage, transport: Transport, token: string | undefined, what: string) {
+export async function nobody(
+  stage: Stage,
+  transport: Transport,
+  token: string | undefined,
+  what: string,
+) {
   const answer = await refusalOf(stage, transport, token);
   expect(answer.status, `${what}: ${answer.text}`).toBe(401);
   expect(answer.code, what).toBe(40101);
@@ -413,7 +418,11 @@ export function authenticationRows(issuers: TokenIssuers): readonly Row[] {
 }
 
 /** 401 over HTTP; on a socket the same error, if a call came first, and then the close. */
-async function isCutOff(answer: WireAnswer, wire: Wire, transport: Transport): Promise<void> {
+export async function isCutOff(
+  answer: WireAnswer,
+  wire: Wire,
+  transport: Transport,
+): Promise<void> {
   if (!transport.startsWith("ws")) {
     expect(answer.status).toBe(401);
     return;
