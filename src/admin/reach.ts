@@ -20,6 +20,7 @@ export const rpcReach: ReachTable = {
     updateClient: "tenant",
     deleteClient: "tenant",
     rotateToken: "tenant",
+    issueSigningSecret: "tenant",
     revokeToken: "tenant",
     listTokens: "tenant",
     listSessions: "tenant",
@@ -88,6 +89,11 @@ export const rpcReach: ReachTable = {
     tailRecords: "tenant",
     // A chain is of all tenants' records: it holds as a whole or not at all.
     verifyLog: "gateway",
+  },
+  LimitService: {
+    // Sources are nobody's, and callers of every tenant are in one box.
+    listPenalties: "gateway",
+    clearPenalty: "gateway",
   },
   // An issuer's tokens are nobody's in particular: what revokes one of another tenant's users is the gateway's.
   RevocationService: {

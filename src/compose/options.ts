@@ -1,11 +1,12 @@
 /**
- * The configuration in the words of the folders it configures. Pure; used by compose alone.
+ * The configuration in the words of the folders it configures; certificates are read from their files. Used by
+ * compose alone.
  */
+import { readFileSync } from "node:fs";
 import { type AgentsOptions, defaultAgentsOptions } from "../agents/options.ts";
 import type { Config } from "../config/config.ts";
 import type { IssuerConfig } from "../config/issuer-secrets.ts";
 import type { JwtIssuerConfig } from "../identity/jwt-issuer.ts";
-import type { LimitSettings } from "../limits/limiter.ts";
 import { defaultScanLimits } from "../protocol/scan.ts";
 
 export function toAgentsOptions({ agents }: Config): AgentsOptions {
@@ -17,6 +18,10 @@ export function toAgentsOptions({ agents }: Config): AgentsOptions {
     allowedHosts: agents.allowedHosts,
     allowedOrigins: agents.allowedOrigins,
     trustedProxies: agents.trustedProxies,
+    allowedNetworks: agents.allowedNetworks,
+    deniedNetworks: agents.deniedNetworks,
+    clientCertHeader: agents.clientCertHeader,
+    tls: agents.tls === undefined ? undefined : readTls(agents.tls),
     scan: {
       ...defaultScanLimits,
       depthMax: agents.jsonDepthMax,
@@ -30,6 +35,7 @@ export function toAgentsOptions({ agents }: Config): AgentsOptions {
     sessionsMax: agents.sessionsMax,
     sessionsPerPrincipalMax: agents.sessionsPerPrincipalMax,
     sessionIdleMs: agents.sessionIdleSeconds * 1000,
+    sessionMaxMs: agents.sessionMaxSeconds * 1000,
     sseAfterMs: agents.sseAfterMs,
     keepAliveMs: agents.keepAliveSeconds * 1000,
     writeQueueBytesMax: agents.writeQueueBytesMax,
@@ -43,17 +49,12 @@ export function toAgentsOptions({ agents }: Config): AgentsOptions {
   };
 }
 
-export function toLimitDefaults({
-  limits,
-  agents,
-}: Config): LimitSettings & { readonly maxInFlight: number; readonly requestBytesMax: number } {
+/** Read when the listener is made: a file that cannot be read stops the start, with its name. */
+function readTls(tls: NonNullable<Config["agents"]["tls"]>): AgentsOptions["tls"] {
   return {
-    requestsPerMinute: limits.requestsPerMinute,
-    burst: limits.burst,
-    toolRequestsPerMinute: limits.toolRequestsPerMinute,
-    toolBurst: limits.toolBurst,
-    maxInFlight: limits.maxInFlight,
-    requestBytesMax: agents.bodyBytesMax,
+    cert: readFileSync(tls.certificateFile, "utf8"),
+    key: readFileSync(tls.keyFile, "utf8"),
+    clientCa: tls.clientCaFile === undefined ? undefined : readFileSync(tls.clientCaFile, "utf8"),
   };
 }
 

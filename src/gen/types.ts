@@ -156,6 +156,7 @@ export type ClientService<Caller> = {
   readonly updateClient: (request: UpdateClientRequest, caller: Caller) => Promise<UpdateClientResponse>;
   readonly deleteClient: (request: DeleteClientRequest, caller: Caller) => Promise<DeleteClientResponse>;
   readonly rotateToken: (request: RotateTokenRequest, caller: Caller) => Promise<RotateTokenResponse>;
+  readonly issueSigningSecret: (request: IssueSigningSecretRequest, caller: Caller) => Promise<IssueSigningSecretResponse>;
   readonly revokeToken: (request: RevokeTokenRequest, caller: Caller) => Promise<RevokeTokenResponse>;
   readonly listTokens: (request: ListTokensRequest, caller: Caller) => Promise<ListTokensResponse>;
   readonly listSessions: (request: ListSessionsRequest, caller: Caller) => Promise<ListSessionsResponse>;
@@ -174,6 +175,19 @@ export interface Client {
   readonly limits?: ClientLimits | null | undefined;
   readonly metadata?: ResourceMetadata | null | undefined;
   readonly tenant: string;
+  readonly allowed_networks: readonly string[];
+  readonly denied_networks: readonly string[];
+  readonly certificates: readonly string[];
+  readonly signing_keys: readonly SigningKey[];
+  readonly require_signatures: boolean;
+  readonly last_used_at_ms?: number | undefined;
+}
+
+export interface SigningKey {
+  readonly key_id: string;
+  readonly algorithm: string;
+  readonly public_key: string;
+  readonly salt: string;
 }
 
 export interface ClientLimits {
@@ -183,6 +197,12 @@ export interface ClientLimits {
   readonly tool_burst?: number | undefined;
   readonly max_in_flight?: number | undefined;
   readonly request_bytes_max?: number | undefined;
+  readonly tier: string;
+  readonly server_requests_per_minute?: number | undefined;
+  readonly server_burst?: number | undefined;
+  readonly requests_per_10_seconds?: number | undefined;
+  readonly requests_per_hour?: number | undefined;
+  readonly requests_per_day?: number | undefined;
 }
 
 export interface Token {
@@ -191,6 +211,7 @@ export interface Token {
   readonly created_at_ms: number;
   readonly expires_at_ms?: number | undefined;
   readonly fingerprint: string;
+  readonly last_used_at_ms?: number | undefined;
 }
 
 export interface Session {
@@ -272,6 +293,18 @@ export interface RotateTokenResponse {
   readonly state_revision: number;
 }
 
+export interface IssueSigningSecretRequest {
+  readonly client_id: string;
+  readonly key_id: string;
+  readonly expected_state_revision: number;
+  readonly validate_only: boolean;
+}
+
+export interface IssueSigningSecretResponse {
+  readonly secret: string;
+  readonly state_revision: number;
+}
+
 export interface RevokeTokenRequest {
   readonly token_id: string;
   readonly expected_state_revision: number;
@@ -331,6 +364,39 @@ export type PolicyAction =
   | "POLICY_ACTION_INVOKE_TOOL"
   | "POLICY_ACTION_READ_RESOURCE"
   | "POLICY_ACTION_GET_PROMPT";
+
+export type LimitService<Caller> = {
+  readonly listPenalties: (request: ListPenaltiesRequest, caller: Caller) => Promise<ListPenaltiesResponse>;
+  readonly clearPenalty: (request: ClearPenaltyRequest, caller: Caller) => Promise<ClearPenaltyResponse>;
+};
+
+export type PenaltyKind =
+  | "PENALTY_KIND_UNSPECIFIED"
+  | "PENALTY_KIND_PRINCIPAL"
+  | "PENALTY_KIND_SOURCE";
+
+export interface Penalty {
+  readonly kind: PenaltyKind;
+  readonly key: string;
+  readonly started_at_ms: number;
+  readonly ends_at_ms: number;
+  readonly refusals: number;
+}
+
+export interface ListPenaltiesRequest {
+  readonly kind: PenaltyKind;
+}
+
+export interface ListPenaltiesResponse {
+  readonly penalties: readonly Penalty[];
+}
+
+export interface ClearPenaltyRequest {
+  readonly kind: PenaltyKind;
+  readonly key: string;
+}
+
+export type ClearPenaltyResponse = Readonly<Record<string, never>>;
 
 export type PolicyService<Caller> = {
   readonly createRole: (request: CreateRoleRequest, caller: Caller) => Promise<CreateRoleResponse>;

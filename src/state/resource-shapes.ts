@@ -19,6 +19,7 @@ import {
 } from "./body-shape.ts";
 import { obligationsShape } from "./obligation-shapes.ts";
 import type { ClientGrantsPart, ServerToolsPart } from "./policy-objects.ts";
+import { checkProofs, proofMembers } from "./proof-shapes.ts";
 import {
   type BindingResource,
   type ClientLimits,
@@ -74,16 +75,25 @@ const resourcePattern = matching(
 );
 
 const limit = optional(integer(1, 1_000_000_000));
+const limitOrNone = optional(integer(0, 1_000_000_000));
+/** A tier of limits or a redaction profile: spelt as in the configuration. */
+const configuredName = matching(/^[a-z0-9][a-z0-9_-]{0,62}$/, 63, "a name of the configuration");
 const clientLimits = object<Partial<ClientLimits>>({
+  tier: optional(configuredName),
   requestsPerMinute: limit,
   burst: limit,
   toolRequestsPerMinute: limit,
   toolBurst: limit,
+  serverRequestsPerMinute: limitOrNone,
+  serverBurst: limitOrNone,
+  requestsPer10Seconds: limitOrNone,
+  requestsPerHour: limitOrNone,
+  requestsPerDay: limitOrNone,
   maxInFlight: limit,
   requestBytesMax: limit,
 });
 
-export const clientShape = object<ClientResource>({
+const clientMembers = object<ClientResource>({
   id: resourceName,
   tenant,
   displayName: text(256),
@@ -93,9 +103,15 @@ export const clientShape = object<ClientResource>({
   allowedPrompts: list(grant, listMax),
   roles: list(resourceName, 256),
   allowedOrigins: list(origin, 256),
+  ...proofMembers,
   limits: clientLimits,
 });
 
+export const clientShape: Shape<ClientResource> = (value, path) => {
+  const client = clientMembers(value, path);
+  checkProofs(client, path);
+  return client;
+};
 /** What of a client is policy; see `policy-objects.ts`. */
 export const clientGrantsShape = object<ClientGrantsPart>({
   tenant,

@@ -1,9 +1,9 @@
 /**
  * Clients and their tokens between protobuf and resources. A token's digest never leaves; its fingerprint does.
  */
-import type { Client, ClientLimits as LimitsMessage, Token } from "../../gen/types.ts";
+import type { Client, ClientLimits as LimitsMessage, SigningKey, Token } from "../../gen/types.ts";
 import { clientShape, tokenShape } from "../../state/resource-shapes.ts";
-import type { ClientResource } from "../../state/resources.ts";
+import type { ClientResource, SigningKeyResource } from "../../state/resources.ts";
 import type { StoredResource } from "../../storage/store.ts";
 import { orUndefined, toMetadata } from "./common.ts";
 
@@ -18,7 +18,12 @@ export function toClientResource(message: Client): ClientResource {
     allowedPrompts: message.allowed_prompts,
     roles: message.roles,
     allowedOrigins: message.allowed_origins,
-    limits: toLimits(message.limits ?? {}),
+    allowedNetworks: message.allowed_networks,
+    deniedNetworks: message.denied_networks,
+    certificates: message.certificates,
+    signingKeys: (message.signing_keys ?? []).map(toSigningKey),
+    requireSignatures: message.require_signatures,
+    limits: message.limits ? toLimits(message.limits) : {},
   };
 }
 
@@ -34,6 +39,16 @@ export function fromClient(stored: StoredResource): Client {
     allowed_prompts: client.allowedPrompts,
     roles: client.roles,
     allowed_origins: client.allowedOrigins,
+    allowed_networks: client.allowedNetworks ?? [],
+    denied_networks: client.deniedNetworks ?? [],
+    certificates: client.certificates ?? [],
+    signing_keys: (client.signingKeys ?? []).map((key) => ({
+      key_id: key.keyId,
+      algorithm: key.algorithm,
+      public_key: key.publicKey ?? "",
+      salt: key.salt ?? "",
+    })),
+    require_signatures: client.requireSignatures ?? false,
     limits: fromLimits(client.limits),
     metadata: toMetadata(stored),
   };
@@ -50,6 +65,16 @@ export function fromToken(stored: StoredResource): Token {
   };
 }
 
+/** An algorithm that is none is refused with the rest of the client, by name. */
+function toSigningKey(message: SigningKey): SigningKeyResource {
+  return {
+    keyId: message.key_id,
+    algorithm: message.algorithm as SigningKeyResource["algorithm"],
+    publicKey: orUndefined(message.public_key),
+    salt: orUndefined(message.salt),
+  };
+}
+
 function toLimits(message: LimitsMessage): ClientResource["limits"] {
   return {
     requestsPerMinute: message.requests_per_minute,
@@ -58,6 +83,12 @@ function toLimits(message: LimitsMessage): ClientResource["limits"] {
     toolBurst: message.tool_burst,
     maxInFlight: message.max_in_flight,
     requestBytesMax: message.request_bytes_max,
+    tier: orUndefined(message.tier),
+    serverRequestsPerMinute: message.server_requests_per_minute,
+    serverBurst: message.server_burst,
+    requestsPer10Seconds: message.requests_per_10_seconds,
+    requestsPerHour: message.requests_per_hour,
+    requestsPerDay: message.requests_per_day,
   };
 }
 
@@ -69,5 +100,11 @@ function fromLimits(limits: ClientResource["limits"]): LimitsMessage {
     tool_burst: limits.toolBurst,
     max_in_flight: limits.maxInFlight,
     request_bytes_max: limits.requestBytesMax,
+    tier: limits.tier ?? "",
+    server_requests_per_minute: limits.serverRequestsPerMinute,
+    server_burst: limits.serverBurst,
+    requests_per_10_seconds: limits.requestsPer10Seconds,
+    requests_per_hour: limits.requestsPerHour,
+    requests_per_day: limits.requestsPerDay,
   };
 }
