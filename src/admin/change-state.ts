@@ -210,7 +210,7 @@ function createView(
         .sort((a, b) => (a.position < b.position ? -1 : 1))
         .map(({ one }) => one),
     preview(changes) {
-      const stateRevision = loaded.stateRevision + 1;
+      const { stateRevision } = loaded;
       const next = applyChanges(loaded.resources, changes, stateRevision, clock.nowMs());
       return buildSnapshot(stateRevision, next, compile);
     },

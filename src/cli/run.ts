@@ -23,7 +23,7 @@ interface Entry {
 export const adminNouns: Readonly<Record<string, string>> = {
   client: "the agents that may call: register, rotate and revoke tokens, end sessions",
   server: "the MCP servers behind the gateway, and virtual servers",
-  policy: "roles, bindings and rules; explain a decision",
+  policy: "roles, bindings, rules and drafts; explain a decision, replay calls",
   retention: "how long records are kept",
   revocation: "tokens of other issuers that are no longer accepted",
   audit: "search, export, follow and verify the record of every call",

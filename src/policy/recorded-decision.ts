@@ -3,8 +3,17 @@
  * (arguments, what else was in the token) is unknown, never guessed: a rule whose condition hangs on it may match or
  * not, and the decision is known only where that makes no difference. Asked by `comparison.ts`.
  */
-import { compileParts, type PolicyParts } from "./compile.ts";
-import { ask, type Candidate, decide, describeCall, findCandidates, weigh } from "./decide.ts";
+import { LRUCache } from "lru-cache";
+import { compileParts, type PolicyParts, type View } from "./compile.ts";
+import {
+  ask,
+  type Candidate,
+  type Candidates,
+  decide,
+  describeCall,
+  findCandidates,
+  weigh,
+} from "./decide.ts";
 import type { Facts } from "./expression.ts";
 import { isFailed, isFalse, isTrue, unknown } from "./expression-values.ts";
 import type { Holder } from "./holder.ts";
@@ -46,41 +55,63 @@ const granting = {
 };
 const noRules: RuleSet = { denies: [], allows: [], requires: [] };
 
+/** Who asks about what, as far as it is the same for each of their calls. */
+interface Speaking {
+  readonly holder: Holder;
+  readonly base: Candidates;
+  /** The rules about the target, whatever their conditions say. */
+  readonly rules: RuleSet;
+  readonly viewKey: string;
+}
+
+const spokenMax = 20_000;
+
 export function createRecordedDecider(input: PolicyInput): DecideRecorded {
   const parts = compileParts(input);
-  const views = new WeakMap<Asker, ReturnType<PolicyParts["viewOf"]>>();
+  const views = new WeakMap<Asker, View & { readonly number: number }>();
+  const spoken = new LRUCache<string, Speaking | RecordedDecision>({ max: spokenMax });
   const texts = new Map<CompiledRule, string>();
-  const textOf = (rule: CompiledRule) => {
+  let viewCount = 0;
+
+  function textOf(rule: CompiledRule): string {
     const text = texts.get(rule) ?? JSON.stringify(rule.source);
     texts.set(rule, text);
     return text;
-  };
-  return (asker, question, recorded) => {
-    const view = views.get(asker) ?? parts.viewOf(asker);
+  }
+
+  function viewOf(asker: Asker) {
+    const known = views.get(asker);
+    if (known !== undefined) return known;
+    viewCount += 1;
+    const view = { ...parts.viewOf(asker), number: viewCount };
     views.set(asker, view);
-    const { holder } = view;
-    const asked = ask(question, holder, parts.tools);
-    if (asked.refusal !== undefined) {
-      const refused = denied("default", `: ${asked.refusal}`);
-      return { corner: () => refused, owed: () => "", openRules: [], viewKey: "" };
-    }
-    const { target } = asked;
-    const { server, kind } = question;
-    const tier = parts.tools.tierOf(server, kind, target);
-    const base = findCandidates(holder, question, target, noRules, parts.tools);
+    return view;
+  }
+
+  function speakingOf(asker: Asker, question: Question): Speaking | RecordedDecision {
+    const view = viewOf(asker);
+    const { server, kind, action } = question;
+    const key = JSON.stringify([view.number, kind, action, server, question.target]);
+    const known = spoken.get(key);
+    if (known !== undefined) return known;
+    const found = findSpeaking(parts, view, question);
+    spoken.set(key, found);
+    return found;
+  }
+
+  return (asker, question, recorded) => {
+    const speaking = speakingOf(asker, question);
+    if ("corner" in speaking) return speaking;
+    const { holder, base, rules, viewKey } = speaking;
     const facts: Facts = {
       ...describeCall(base.call, undefined),
       time: new Date(recorded.timeMs),
       peer: recorded.peer ?? unknown,
     };
-    const rules = view.rulesOf(server);
     const sort = (list: readonly CompiledRule[]) =>
-      sortByOutcome(
-        list.filter((rule) => rule.coversKind(kind) && rule.coversTarget(target, tier)),
-        (rule) => outcomesOf(rule, holder, facts),
-      );
+      sortByOutcome(list, (rule) => outcomesOf(rule, holder, facts));
     const denies = sort(rules.denies);
-    const allows = sort(rules.allows.filter((rule) => rule.grantsKind(kind)));
+    const allows = sort(rules.allows);
     const requires = sort(rules.requires);
     const open = [...denies.open, ...allows.open, ...requires.open];
     return {
@@ -101,8 +132,36 @@ export function createRecordedDecider(input: PolicyInput): DecideRecorded {
         return JSON.stringify(decide(granted, holder, undefined).obligations ?? null);
       },
       openRules: open.map((rule) => ({ name: rule.name, text: textOf(rule) })),
-      viewKey: JSON.stringify([[...holder.roles].sort(), [...holder.commonRoles].sort(), tier]),
+      viewKey,
     };
+  };
+}
+
+function findSpeaking(
+  parts: PolicyParts,
+  { holder, rulesOf }: View,
+  question: Question,
+): Speaking | RecordedDecision {
+  const asked = ask(question, holder, parts.tools);
+  if (asked.refusal !== undefined) {
+    const refused = denied("default", `: ${asked.refusal}`);
+    return { corner: () => refused, owed: () => "", openRules: [], viewKey: "" };
+  }
+  const { target } = asked;
+  const { server, kind } = question;
+  const tier = parts.tools.tierOf(server, kind, target);
+  const about = (list: readonly CompiledRule[]) =>
+    list.filter((rule) => rule.coversKind(kind) && rule.coversTarget(target, tier));
+  const { denies, allows, requires } = rulesOf(server);
+  return {
+    holder,
+    base: findCandidates(holder, question, target, noRules, parts.tools),
+    rules: {
+      denies: about(denies),
+      allows: about(allows).filter((rule) => rule.grantsKind(kind)),
+      requires: about(requires),
+    },
+    viewKey: JSON.stringify([[...holder.roles].sort(), [...holder.commonRoles].sort(), tier]),
   };
 }
 

@@ -37,6 +37,8 @@ const compare = (now: PolicyInput, drafted: PolicyInput) =>
   createComparison(now, drafted)({ now: asker, drafted: asker }, question, facts);
 
 const big = "has(arguments.size) && arguments.size > 10";
+const isBoss = '"boss" in principal.roles';
+const byRole = `(${isBoss} && has(arguments.a)) || (!(${isBoss}) && has(arguments.b))`;
 const redacted = { ...rule("mask", "require"), obligations: { redaction: "cards" } };
 
 describe("P16: what a draft would have made of a call", () => {
@@ -74,6 +76,15 @@ describe("P16: what a draft would have made of a call", () => {
       policy([rule("big", "deny", { when: big })]),
       policy([rule("big", "deny", { when: big }), rule("other", "deny", { server: "t" })]),
       { change: "unchanged" },
+    ],
+    [
+      "the same condition, which the draft's roles turn to another argument",
+      policy([rule("boss", "deny", { when: byRole })]),
+      {
+        ...policy([rule("boss", "deny", { when: byRole })]),
+        bindings: [{ name: "b", roles: ["boss"], users: ["ann"], groups: [] }],
+      },
+      { change: "undetermined" },
     ],
     [
       "an open grant in place of a sure one",
@@ -120,7 +131,7 @@ const conditions = [
 ];
 const argumentTexts = [undefined, "{}", '{"a":1}', '{"a":2}', '{"b":true}', '{"a":1,"b":true}'];
 const acrs = [undefined, "high", "low"];
-const casesMax = Number(process.env.REPLAY_CASES ?? 500);
+const casesMax = Number(process.env.REPLAY_CASES ?? 200);
 
 test("P16: over random policies nothing is said of a call that its arguments could have made false", () => {
   const random = createRandom(20_260);
@@ -163,7 +174,7 @@ test("P16: over random policies nothing is said of a call that its arguments cou
     "unchanged",
     "undetermined",
   ]);
-});
+}, 60_000);
 
 function changeOf(now: Decision, drafted: Decision): Comparison["change"] {
   if (now.allowed !== drafted.allowed) return drafted.allowed ? "newly-allowed" : "newly-denied";
