@@ -9,6 +9,7 @@ import { createHealth, type Health } from "../telemetry/health.ts";
 import { createOpsServer } from "../telemetry/ops-server.ts";
 import { createGatewayDispatch, createListener } from "./data-plane.ts";
 import { createParts, type Parts } from "./parts.ts";
+import { checkIssuers } from "./token-issuers.ts";
 
 export interface Gateway {
   /** Real addresses: `http://host:port` for agents and ops, `host:port` for the admin plane. */
@@ -26,6 +27,7 @@ export interface Gateway {
 const rejectionPeriodMs = 60_000;
 
 export async function startGateway(config: Config): Promise<Gateway> {
+  checkIssuers(config);
   const parts = await createParts(config);
   const dispatch = createGatewayDispatch(parts);
   const listener = createListener(parts, dispatch);
