@@ -17,6 +17,7 @@ import {
 } from "./command.ts";
 import { listRpcs, type Rpc } from "./descriptor.ts";
 import { renderMessage } from "./render-message.ts";
+import { renderReplayProgress, renderReplayReport } from "./replay-report.ts";
 import { checkRequest } from "./request-check.ts";
 import { buildRequest, describeFlags, parseJson, type WrittenFlag } from "./request-fields.ts";
 
@@ -79,7 +80,9 @@ async function runVerb(
       else renderMessage(response, output);
       return exitCodes.done;
     }
-    await printStream(client, rpc, request, { output, stop });
+    if (rpc.name === "Replay" && !given.isJson) {
+      await printReplay(client, rpc, request, { output, stop });
+    } else await printStream(client, rpc, request, { output, stop });
     return exitCodes.done;
   } finally {
     client.close();
@@ -107,6 +110,23 @@ async function printStream(
     for (const line of lines) output.line(line);
   }
   if (pending !== "") output.line(pending);
+}
+
+/** Progress beside the result; the report as a person reads it. */
+async function printReplay(
+  client: AdminClient,
+  rpc: Rpc,
+  request: object,
+  { output, stop }: CommandContext,
+): Promise<void> {
+  for await (const { progress, report } of client.stream(rpc.service, rpc.name, request, stop)) {
+    if (isMessage(progress)) renderReplayProgress(progress, output);
+    if (isMessage(report)) renderReplayReport(report, output);
+  }
+}
+
+function isMessage(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null;
 }
 
 function parseVerbArguments(args: readonly string[]): VerbArguments {

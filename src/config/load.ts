@@ -12,6 +12,7 @@ import * as envTable from "./environment.ts";
 import { readEnvironmentIssuer } from "./issuer-environment.ts";
 import { readIssuerSecrets } from "./issuer-secrets.ts";
 import { isRecord, mergeInto, setPath } from "./merge.ts";
+import { findOddities } from "./oddities.ts";
 import { isStrict, type PresetName, presetNames, presets } from "./presets.ts";
 import { ConfigError, type ConfigProblem } from "./problem.ts";
 import { findRisks } from "./risks.ts";
@@ -70,35 +71,11 @@ export function loadConfig(
   const warnings = [
     ...values.i_accept.map((risk) => `the risk "${risk}" is accepted by configuration`),
     ...authorities.map(({ where, message }) => `${where}: ${message}`),
-    ...findNameless(values),
     ...layers.warnings,
-    ...findAlone(values),
+    ...findOddities(values),
   ];
   const stdioEnvironment = envTable.pickStdioEnvironment(environment);
   return buildConfig(values, secrets, { preset, stdioEnvironment, warnings });
-}
-
-/** The rule needs two who may approve, or nobody can change policy once one of them has written a draft. */
-function findAlone({ policy, admin }: ConfigValues): readonly string[] {
-  if (!policy.two_person) return [];
-  const approvers = admin.operators.filter(({ roles }) =>
-    roles.some((role) => role === "admin" || role === "approver"),
-  );
-  if (approvers.length > 0) return [];
-  return [
-    "policy.two_person: admin.operators names nobody who may approve (admin, approver), so what the bootstrap operator drafts can never be approved",
-  ];
-}
-
-/** On every address, yet known by no name: agents elsewhere would all be refused by their Host header. */
-function findNameless({ agents }: ConfigValues): readonly string[] {
-  const isEverywhere = agents.host === "0.0.0.0" || agents.host === "::";
-  if (!isEverywhere || agents.public_url !== undefined || agents.allowed_hosts.length > 0)
-    return [];
-  return [
-    `agents.host is ${agents.host} and neither agents.public_url nor agents.allowed_hosts names this gateway: ` +
-      "only requests for loopback names will be answered",
-  ];
 }
 
 /** For `demo` and `dev`: the environment gives nothing but what stdio servers inherit. */

@@ -32,8 +32,7 @@ import { createArgumentCheck } from "../../src/schemas/argument-check.ts";
 import type { ServerChange, ServerClient, Servers } from "../../src/servers/client.ts";
 import type { ServerSpec, ToolSetting } from "../../src/servers/spec.ts";
 import { buildSnapshot, type CompilePolicy } from "../../src/state/build.ts";
-import { createCurrentSnapshot } from "../../src/state/current.ts";
-import type { CurrentSnapshot } from "../../src/state/snapshot.ts";
+import { createCurrentSnapshot, type SwappableSnapshot } from "../../src/state/current.ts";
 import type { StoredResource } from "../../src/storage/store.ts";
 import { silentLog } from "../../src/telemetry/log.ts";
 import { createMetrics } from "../../src/telemetry/metrics.ts";
@@ -91,7 +90,7 @@ export interface ListenOptions {
 
 export interface DataPlane {
   readonly dispatch: Dispatch;
-  readonly current: CurrentSnapshot;
+  readonly current: SwappableSnapshot;
   readonly changes: ServerChanges;
   /** What is followed at the servers right now. */
   readonly following: ReadonlySet<FakeListen>;
