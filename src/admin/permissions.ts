@@ -71,6 +71,7 @@ export const rpcPermissions: RpcTable = {
     updateClient: write("clients.write"),
     deleteClient: write("clients.write"),
     rotateToken: write("clients.write"),
+    issueSigningSecret: write("clients.write"),
     revokeToken: write("clients.write"),
     listTokens: read("clients.read"),
     listSessions: read("sessions.read"),

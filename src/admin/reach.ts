@@ -20,6 +20,7 @@ export const rpcReach: ReachTable = {
     updateClient: "tenant",
     deleteClient: "tenant",
     rotateToken: "tenant",
+    issueSigningSecret: "tenant",
     revokeToken: "tenant",
     listTokens: "tenant",
     listSessions: "tenant",

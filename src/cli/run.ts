@@ -22,6 +22,7 @@ interface Entry {
 
 export const adminNouns: Readonly<Record<string, string>> = {
   client: "the agents that may call: register, rotate and revoke tokens, end sessions",
+  token: "revoke tokens of other issuers; mint one of the development issuer",
   server: "the MCP servers behind the gateway, and virtual servers",
   policy: "roles, bindings and rules; explain a decision",
   retention: "how long records are kept",

@@ -95,6 +95,8 @@ function createServices(parts: Parts, runtime: Runtime, state: StateWriter) {
       clock,
       tokenDigest: parts.tokenDigest,
       tokenKeyId: parts.tokenKeyId,
+      signingSecret: parts.signingSecret,
+      lastUses: parts.lastUse.read,
       listSessions: () => listSessions(runtime),
       endSession: (id) => runtime.sessions.end(id),
     }),

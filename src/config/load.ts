@@ -8,6 +8,7 @@ import { basename } from "node:path";
 import type { z } from "zod";
 import { findNearest } from "../lib/nearest.ts";
 import { buildConfig, type Config, type SecretTexts } from "./config.ts";
+import { findDevIssuer, withDevIssuer } from "./dev-issuer.ts";
 import * as envTable from "./environment.ts";
 import { readEnvironmentIssuer } from "./issuer-environment.ts";
 import { readIssuerSecrets } from "./issuer-secrets.ts";
@@ -47,7 +48,7 @@ export function loadConfig(
   const preset = parsePreset(request.preset ?? (environment.MCP_GATEWAY_PRESET || undefined));
   const file = request.file ?? (environment.MCP_GATEWAY_CONFIG || undefined);
   const layers = layer(preset, file, environment, request.flags ?? {});
-  const values = check(layers);
+  const values = withDevIssuer(check(layers));
   const secrets = readSecrets(values, layers.locate);
   const risks = findRisks(values, secrets, isStrict(preset));
   refuse(
@@ -69,6 +70,7 @@ export function loadConfig(
     );
   }
   const warnings = [
+    ...findDevIssuer(values),
     ...values.i_accept.map((risk) => `the risk "${risk}" is accepted by configuration`),
     ...authorities.map(({ where, message }) => `${where}: ${message}`),
     ...layers.warnings,

@@ -156,6 +156,7 @@ export type ClientService<Caller> = {
   readonly updateClient: (request: UpdateClientRequest, caller: Caller) => Promise<UpdateClientResponse>;
   readonly deleteClient: (request: DeleteClientRequest, caller: Caller) => Promise<DeleteClientResponse>;
   readonly rotateToken: (request: RotateTokenRequest, caller: Caller) => Promise<RotateTokenResponse>;
+  readonly issueSigningSecret: (request: IssueSigningSecretRequest, caller: Caller) => Promise<IssueSigningSecretResponse>;
   readonly revokeToken: (request: RevokeTokenRequest, caller: Caller) => Promise<RevokeTokenResponse>;
   readonly listTokens: (request: ListTokensRequest, caller: Caller) => Promise<ListTokensResponse>;
   readonly listSessions: (request: ListSessionsRequest, caller: Caller) => Promise<ListSessionsResponse>;
@@ -174,6 +175,19 @@ export interface Client {
   readonly limits?: ClientLimits | null | undefined;
   readonly metadata?: ResourceMetadata | null | undefined;
   readonly tenant: string;
+  readonly allowed_networks: readonly string[];
+  readonly denied_networks: readonly string[];
+  readonly certificates: readonly string[];
+  readonly signing_keys: readonly SigningKey[];
+  readonly require_signatures: boolean;
+  readonly last_used_at_ms?: number | undefined;
+}
+
+export interface SigningKey {
+  readonly key_id: string;
+  readonly algorithm: string;
+  readonly public_key: string;
+  readonly salt: string;
 }
 
 export interface ClientLimits {
@@ -191,6 +205,7 @@ export interface Token {
   readonly created_at_ms: number;
   readonly expires_at_ms?: number | undefined;
   readonly fingerprint: string;
+  readonly last_used_at_ms?: number | undefined;
 }
 
 export interface Session {
@@ -269,6 +284,18 @@ export interface RotateTokenRequest {
 export interface RotateTokenResponse {
   readonly token: string;
   readonly token_id: string;
+  readonly state_revision: number;
+}
+
+export interface IssueSigningSecretRequest {
+  readonly client_id: string;
+  readonly key_id: string;
+  readonly expected_state_revision: number;
+  readonly validate_only: boolean;
+}
+
+export interface IssueSigningSecretResponse {
+  readonly secret: string;
   readonly state_revision: number;
 }
 

@@ -170,6 +170,8 @@ export function createAuthenticator(deps: AuthenticatorDeps): Authenticator {
     if (credential.kind === "none") {
       return deps.allowAnonymous ? anonymous : refuse("no-credential");
     }
+    // A certificate is not ours to judge: whoever asks here brought no token.
+    if (credential.kind === "certificate") return refuse("credential-unusable");
     const { token } = credential;
     if (token === "" || token.length > credentialLengthMax) return refuse("token-malformed");
     const digest = hashToken(token);

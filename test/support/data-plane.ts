@@ -7,6 +7,8 @@ import { createRejections } from "../../src/audit/rejections.ts";
 import { createReplyCache } from "../../src/cache/reply-cache.ts";
 import { GatewayError } from "../../src/errors/fault.ts";
 import { createAuthenticator } from "../../src/identity/authenticator.ts";
+import { createCallerCheck } from "../../src/identity/proof/caller-check.ts";
+import { createSigningSecret } from "../../src/identity/proof/signing-key.ts";
 import { createScopeCheck } from "../../src/identity/required-scopes.ts";
 import { systemClock } from "../../src/lib/clock.ts";
 import { createConcurrency } from "../../src/limits/concurrency.ts";
@@ -232,6 +234,15 @@ export function createDataPlane(
       clock,
       metrics,
     }),
+    callerCheck: createCallerCheck({
+      clock,
+      metrics,
+      secretOf: createSigningSecret(Buffer.alloc(32, 7)),
+      proofWindowSeconds: 120,
+      proofsRememberedMax: 1_000,
+      dpopNonce: false,
+    }),
+    lastUse: { note: () => {} },
     scopeCheck: createScopeCheck([]),
     limiter: createLimiter({ defaults, clock, metrics }),
     concurrency: createConcurrency({ perClientMax: 1_000, totalMax: 1_000, metrics }),

@@ -17,6 +17,7 @@ import {
   type Transport,
   type Wire,
   type WireAnswer,
+  type WireOptions,
 } from "./wires.ts";
 
 export interface Stage {
@@ -241,13 +242,14 @@ export async function refusalOf(
   stage: Stage,
   transport: Transport,
   token: string | undefined,
-  more: { readonly scope?: string; readonly headers?: Readonly<Record<string, string>> } = {},
+  more: Partial<Pick<WireOptions, "scope" | "headers" | "prove">> = {},
 ): Promise<WireAnswer> {
   const opening = await openWire(transport, {
     base: stage.gateway.agents,
     scope: more.scope ?? scope,
     token,
     ...(more.headers === undefined ? {} : { headers: more.headers }),
+    ...(more.prove === undefined ? {} : { prove: more.prove }),
   });
   if ("refusal" in opening) return opening.refusal;
   await using wire = opening.wire;

@@ -7,6 +7,7 @@ import { temporaryFolder } from "../../support/temporary-folder.ts";
 import { createTokenIssuers } from "../../support/token-issuers.ts";
 import { authenticationRows } from "./rows/authentication.ts";
 import { issuerRows } from "./rows/issuers.ts";
+import { proofRows } from "./rows/proofs.ts";
 
 const folder = temporaryFolder("issuers");
 afterAll(() => folder[Symbol.asyncDispose]());
@@ -23,6 +24,7 @@ runRows(
   rows.filter((row) => !isGuessing(row.id)),
   { config },
 );
+runRows("AN, proofs", proofRows(issuers), { config });
 runRows(
   "AN, guessing",
   rows.filter((row) => isGuessing(row.id)),

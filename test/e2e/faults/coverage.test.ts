@@ -10,6 +10,7 @@ import { endingSocketRows, endingStreamRows } from "./rows/endings.ts";
 import { httpRows } from "./rows/http.ts";
 import { issuerRows } from "./rows/issuers.ts";
 import { listenRows, resumptionRows, subscriptionRows } from "./rows/listens.ts";
+import { proofRows } from "./rows/proofs.ts";
 import { protocolRows } from "./rows/protocol.ts";
 import { protocolWayRows } from "./rows/protocol-ways.ts";
 import { schemaRows } from "./rows/schemas.ts";
@@ -39,6 +40,7 @@ const rows = [
   ...endingSocketRows,
   ...authenticationRows(createTokenIssuers(folder.path)),
   ...issuerRows(remote),
+  ...proofRows(createTokenIssuers(folder.path)),
   ...authorizationRows,
   ...taskRows,
 ];

@@ -101,6 +101,7 @@ export const covered: Readonly<Record<string, readonly Transport[]>> = {
   "AN-18": every,
   "AN-19": every,
   "AN-20": every,
+  "AN-21": every,
   "AN-22": every,
   "AN-23": modern,
   "AN-24": every,
@@ -120,7 +121,6 @@ export const covered: Readonly<Record<string, readonly Transport[]>> = {
 export const uncovered: Readonly<Record<string, string>> = {
   "TH-07": "Bun takes 12 s to cut a slow header; contract/agents-front-door has our own bounds",
   "TH-15": "policies have no conditions on headers yet",
-  "AN-21": "bound tokens (mTLS, DPoP) come with a later issue",
   "AZ-03": "unit/policy/compile",
   "AZ-04": "not tested yet: needs a store that fails",
   "AZ-12": "rules on arguments come with a later issue",
