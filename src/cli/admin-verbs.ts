@@ -1,6 +1,6 @@
 /**
  * `client|server|policy|…  VERB`: the admin plane from the shell. Verbs, flags and help come from the descriptor, so
- * every RPC has a verb. `audit verify` and `token mint` work offline and are handled before the descriptor is asked.
+ * every RPC has a verb. `audit verify` alone works offline and is handled before the descriptor is asked.
  */
 import { readFileSync } from "node:fs";
 import { readClientEnvironment } from "../config/load.ts";
@@ -34,26 +34,6 @@ interface VerbArguments {
   readonly bare: string | undefined;
 }
 
-/** A verb without an RPC: it must work where no gateway runs. */
-interface OfflineVerb {
-  readonly verb: string;
-  readonly about: string;
-  load(): Promise<Command>;
-}
-
-const offlineVerbs: Readonly<Record<string, OfflineVerb>> = {
-  audit: {
-    verb: "verify",
-    about: "offline, from the spool's files",
-    load: async () => (await import("./audit-verify.ts")).auditVerify,
-  },
-  token: {
-    verb: "mint",
-    about: "offline, with the development issuer's key",
-    load: async () => (await import("./token-mint.ts")).tokenMint,
-  },
-};
-
 /** The command of one noun. */
 export function createAdminCommand(noun: string): Command {
   const rpcs = listRpcs(noun);
@@ -62,10 +42,7 @@ export function createAdminCommand(noun: string): Command {
     help: describeNoun(noun, rpcs),
     run: async (args, context) => {
       const [verb = "", ...rest] = args;
-      const offline = offlineVerbs[noun];
-      if (offline !== undefined && verb === offline.verb) {
-        return await runOffline(noun, offline, rest, context);
-      }
+      if (noun === "audit" && verb === "verify") return await runOffline(rest, context);
       const rpc = rpcs.find((one) => one.verb === verb || one.longVerb === verb);
       if (rpc === undefined) throw new UsageError(adviseVerb(noun, verb, rpcs));
       if (rest.includes("--help") || rest.includes("-h")) {
@@ -77,20 +54,13 @@ export function createAdminCommand(noun: string): Command {
   };
 }
 
-function offlineVerbsOf(noun: string): readonly string[] {
-  const offline = offlineVerbs[noun];
-  return offline === undefined ? [] : [offline.verb];
-}
-
-async function runOffline(
-  noun: string,
-  { verb, load }: OfflineVerb,
-  args: readonly string[],
-  context: CommandContext,
-): Promise<ExitCode> {
-  const command = await load();
-  if (!args.includes("--help")) return await command.run(args, context);
-  context.output.line(`Usage: mcp-gateway ${noun} ${verb} ${command.usage}\n\n${command.help}`);
+/** The one verb without an RPC: it must work where no gateway runs. */
+async function runOffline(args: readonly string[], context: CommandContext): Promise<ExitCode> {
+  const { auditVerify } = await import("./audit-verify.ts");
+  if (!args.includes("--help")) return await auditVerify.run(args, context);
+  context.output.line(
+    `Usage: mcp-gateway audit verify ${auditVerify.usage}\n\n${auditVerify.help}`,
+  );
   return exitCodes.done;
 }
 
@@ -234,7 +204,7 @@ function readText(flag: string, path: string): string {
 }
 
 function adviseVerb(noun: string, verb: string, rpcs: readonly Rpc[]): string {
-  const verbs = [...rpcs.map((rpc) => rpc.verb), ...offlineVerbsOf(noun)];
+  const verbs = [...rpcs.map((rpc) => rpc.verb), ...(noun === "audit" ? ["verify"] : [])];
   if (verb === "") return `name a verb: ${verbs.join(", ")}`;
   const nearest = findNearest(verb, verbs);
   const hint = nearest === undefined ? `there are ${verbs.join(", ")}` : `did you mean ${nearest}?`;
@@ -254,8 +224,7 @@ const commonHelp = `
 function describeNoun(noun: string, rpcs: readonly Rpc[]): string {
   const width = Math.max(0, ...rpcs.map((rpc) => rpc.verb.length));
   const verbs = rpcs.map((rpc) => `  ${rpc.verb.padEnd(width)}  ${rpc.name}`);
-  const offline = offlineVerbs[noun];
-  if (offline !== undefined) verbs.push(`  ${offline.verb.padEnd(width)}  ${offline.about}`);
+  if (noun === "audit") verbs.push(`  ${"verify".padEnd(width)}  offline, from the spool's files`);
   return `Verbs, and the RPC each calls; VERB --help tells its flags:\n${verbs.join("\n")}\n${commonHelp}
 (mcp-gateway ${noun} answers with exit code 1 where the gateway refuses, 3 where nobody answers)`;
 }

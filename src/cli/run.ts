@@ -22,7 +22,6 @@ interface Entry {
 
 export const adminNouns: Readonly<Record<string, string>> = {
   client: "the agents that may call: register, rotate and revoke tokens, end sessions",
-  token: "revoke tokens of other issuers; mint one of the development issuer",
   server: "the MCP servers behind the gateway, and virtual servers",
   policy: "roles, bindings and rules; explain a decision",
   retention: "how long records are kept",
@@ -53,6 +52,10 @@ const entries: Readonly<Record<string, Entry>> = Object.freeze({
   migrate: {
     summary: "bring the database schema up to date",
     load: async () => (await import("./migrate.ts")).migrate,
+  },
+  token: {
+    summary: "mint a token of the development issuer",
+    load: async () => (await import("./token-mint.ts")).token,
   },
   bridge: {
     summary: "stdio on this side, the gateway on the other, for desktop clients",

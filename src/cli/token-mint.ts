@@ -11,8 +11,8 @@ import { toConfigRequest } from "./serve-flags.ts";
 
 const secondsMax = 86_400;
 
-export const tokenMint: Command = {
-  usage: "--user NAME [--role NAME…] [FLAG…]",
+export const token: Command = {
+  usage: "mint --user NAME [--role NAME…] [FLAG…]",
   help: `Prints a token for trying things out, signed by the development issuer. The configuration must have
 identity.dev_issuer.enabled; production, high_security and gdpr_focused refuse it.
 
@@ -37,7 +37,8 @@ identity.dev_issuer.enabled; production, high_security and gdpr_focused refuse i
       "data-dir": { type: "string" },
       json: { type: "boolean" },
     });
-    needPositionals(positionals, []);
+    const [verb] = needPositionals(positionals, ["the verb mint"]);
+    if (verb !== "mint") throw new UsageError(`there is no verb "${verb}"; there is mint`);
     if (!values.user) throw new UsageError("missing --user NAME");
     const seconds = parseWholeNumber("--seconds", values.seconds, 1);
     if (seconds !== undefined && seconds > secondsMax) {

@@ -13,6 +13,8 @@ export function withDevIssuer(values: ConfigValues): ConfigValues {
     issuer: own.issuer,
     audiences: [own.audience],
     algorithms: ["ES256"],
+    workspace_claim: "workspace",
+    api_version_claim: "api_version",
     jwks_file: join(values.data_dir, "dev-issuer.jwks.json"),
   });
   const issuers = [...jwt.issuers, believed];

@@ -39,8 +39,8 @@ const rows = [
   ...slowSocketRows,
   ...endingSocketRows,
   ...authenticationRows(createTokenIssuers(folder.path)),
-  ...issuerRows(remote),
   ...proofRows(createTokenIssuers(folder.path)),
+  ...issuerRows(remote),
   ...authorizationRows,
   ...taskRows,
 ];
