@@ -2,10 +2,8 @@
  * `check-config`: the same loading path as `serve`, and then the settings that differ from the defaults. Refusals come
  * out of `loadConfig` with their lines.
  */
-import { createVerifier } from "../compose/token-issuers.ts";
+import { checkIssuers } from "../compose/token-issuers.ts";
 import { loadConfig } from "../config/load.ts";
-import { systemClock } from "../lib/clock.ts";
-import { silentLog } from "../telemetry/log.ts";
 import { type Command, exitCodes } from "./command.ts";
 import { needPositionals, parseFlags } from "./flags.ts";
 import { clean } from "./output.ts";
@@ -32,7 +30,7 @@ ${configFlagsHelp}
     }
     const config = loadConfig(toConfigRequest(values));
     // What only the verifier knows to be wrong with an issuer; it asks nobody yet.
-    createVerifier({ config, clock: systemClock, log: silentLog });
+    checkIssuers(config);
     const { stdioEnvironment, warnings, ...settings } = config;
     if (values.json) {
       output.json({ ...settings, warnings });

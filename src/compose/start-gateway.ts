@@ -11,6 +11,7 @@ import { createOpsServer } from "../telemetry/ops-server.ts";
 import { createGatewayDispatch, createListener } from "./data-plane.ts";
 import { createLimits } from "./limits.ts";
 import { createParts, type Parts } from "./parts.ts";
+import { checkIssuers } from "./token-issuers.ts";
 
 export interface Gateway {
   /** Real addresses: `http://host:port` for agents and ops, `host:port` for the admin plane. */
@@ -30,6 +31,7 @@ const rejectionPeriodMs = 60_000;
 const lastUsePeriodMs = 60_000;
 
 export async function startGateway(config: Config): Promise<Gateway> {
+  checkIssuers(config);
   const parts = await createParts(config);
   const limits = createLimits(parts);
   const dispatch = createGatewayDispatch(parts, limits);

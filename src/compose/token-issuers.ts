@@ -7,7 +7,9 @@ import { ConfigError } from "../config/problem.ts";
 import { GatewayError } from "../errors/fault.ts";
 import { createJwtVerifier, type JwtVerifier } from "../identity/jwt.ts";
 import { checkIssuer } from "../identity/jwt-issuer.ts";
+import { systemClock } from "../lib/clock.ts";
 import { createEgressFetch } from "../servers/egress-fetch.ts";
+import { silentLog } from "../telemetry/log.ts";
 import { toIssuers } from "./options.ts";
 import type { Parts } from "./parts.ts";
 
@@ -41,6 +43,11 @@ export function createVerifier(
     if (!(error instanceof GatewayError)) throw error;
     throw new ConfigError([{ where: "identity.jwt.issuers", message: error.fault.message }]);
   }
+}
+
+/** Refuses, as `createVerifier` would, before anything is made or asked. */
+export function checkIssuers(config: Config): void {
+  createVerifier({ config, clock: systemClock, log: silentLog });
 }
 
 /** As their tokens say it in `iss`. */

@@ -86,6 +86,21 @@ describe("CF-01: the configuration is read strictly", () => {
     expect(existsSync(join(folder.path, "data"))).toBe(false);
   });
 
+  test("J04: an issuer that makes no sense is refused before anything is made, by serve too", async () => {
+    const issuer = { issuer: "https://accounts.google.com", provider: "google", audiences: ["a"] };
+    const text = JSON.stringify({ identity: { jwt: { issuers: [issuer] } } });
+    const { exitCode, stderr } = await check(text);
+    expect(exitCode).toBe(1);
+    expect(stderr).toContain('required_claims must restrict "hd"');
+    await using folder = temporaryFolder("config");
+    await Bun.write(join(folder.path, "g.yaml"), text);
+    const serve = ["serve", "--config", "g.yaml", "--data-dir", "data"];
+    const served = await runGateway(serve, { cwd: folder.path });
+    expect(served.exitCode).toBe(1);
+    expect(served.stderr).toContain('required_claims must restrict "hd"');
+    expect(existsSync(join(folder.path, "data"))).toBe(false);
+  });
+
   test("a good file: exit code 0, and what it changes", async () => {
     const { exitCode, stdout } = await check("agents: {port: 8123}\n");
     expect([exitCode, stdout]).toEqual([0, "agents.port = 8123\n"]);
