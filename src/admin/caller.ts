@@ -30,7 +30,7 @@ export type AdminServices = {
   readonly ServerService: api.ServerService<Caller>;
   readonly PolicyService: api.PolicyService<Caller>;
   readonly RetentionService: api.RetentionService<Caller>;
-  readonly TokenService: api.TokenService<Caller>;
+  readonly RevocationService: api.RevocationService<Caller>;
   readonly AuditService: api.AuditService<Caller>;
   readonly CacheService: api.CacheService<Caller>;
   readonly SystemService: api.SystemService<Caller>;

@@ -109,8 +109,8 @@ export function conflictsOf(
     if (samePart(kind, found, parts[expected])) return [];
     const object = `${nouns[kind]} "${name}"${tenant === undefined ? "" : ` of tenant "${tenant}"`}`;
     if (found === undefined) return [`${object} is gone`];
-    const how = parts[expected] === undefined ? "is there by now" : "is another";
-    return [`${object} ${how}, since revision ${stored?.stateRevision}`];
+    const how = parts[expected] === undefined ? "is there by now, since" : "changed at";
+    return [`${object} ${how} revision ${stored?.stateRevision}`];
   });
 }
 

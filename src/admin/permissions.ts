@@ -71,12 +71,13 @@ export const rpcPermissions: RpcTable = {
     updateClient: write("clients.write"),
     deleteClient: write("clients.write"),
     rotateToken: write("clients.write"),
+    issueSigningSecret: write("clients.write"),
     revokeToken: write("clients.write"),
     listTokens: read("clients.read"),
     listSessions: read("sessions.read"),
     endSession: write("sessions.end"),
   },
-  TokenService: {
+  RevocationService: {
     revokeTokens: write("tokens.revoke"),
     listRevocations: read("tokens.read"),
     deleteRevocation: write("tokens.revoke"),

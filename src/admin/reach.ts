@@ -20,6 +20,7 @@ export const rpcReach: ReachTable = {
     updateClient: "tenant",
     deleteClient: "tenant",
     rotateToken: "tenant",
+    issueSigningSecret: "tenant",
     revokeToken: "tenant",
     listTokens: "tenant",
     listSessions: "tenant",
@@ -90,7 +91,7 @@ export const rpcReach: ReachTable = {
     verifyLog: "gateway",
   },
   // An issuer's tokens are nobody's in particular: what revokes one of another tenant's users is the gateway's.
-  TokenService: {
+  RevocationService: {
     revokeTokens: "gateway",
     listRevocations: "gateway",
     deleteRevocation: "gateway",

@@ -5,11 +5,11 @@
  */
 
 import { createFault, type Fault } from "../errors/fault.ts";
-import type { Credential, Principal } from "../identity/principal.ts";
+import type { Credential, Evidence, Principal } from "../identity/principal.ts";
 import { Cancellation, type CancelSignal } from "../lib/cancellation.ts";
 import type { Clock } from "../lib/clock.ts";
 import { newId } from "../lib/id.ts";
-import type { BindingName, Dispatch, Incoming, Peer, Reply } from "../pipeline/incoming.ts";
+import type { BindingName, Dispatch, From, Incoming, Peer, Reply } from "../pipeline/incoming.ts";
 import type { HeaderSource } from "../protocol/classify.ts";
 import { isInputRequired } from "../protocol/input-required.ts";
 import { type JsonObject, memberText } from "../protocol/json-view.ts";
@@ -27,6 +27,7 @@ export interface Caller {
   readonly binding: BindingName;
   readonly scope: string;
   readonly credential: Credential;
+  readonly evidence?: Evidence | undefined;
   readonly peer: Peer;
   readonly origin: string | undefined;
   readonly requestId: string | undefined;
@@ -96,8 +97,8 @@ export interface Conversation {
   /** Answers with a fault, through dispatch: the caller is authenticated first and the refusal recorded. */
   refuse(asking: Omit<Asking<MalformedMessage>, "relay">): Promise<Spoken>;
   render(asked: Asked, reply: Reply): Spoken;
-  /** True while new calls may use what this principal opened. */
-  isValid(principal: Principal): boolean;
+  /** True while new calls may use what this principal opened from there. */
+  isValid(principal: Principal, from: From): boolean;
 }
 
 export const accepted: Spoken = Object.freeze({ kind: "accepted" });
@@ -134,6 +135,7 @@ export function createConversation(deps: {
           revision: message.kind === "request" ? message.envelope.revision : defaultRevision,
           scope: caller.scope,
           credential: caller.credential,
+          evidence: caller.evidence,
           peer: caller.peer,
           origin: caller.origin,
           requestId: caller.requestId,
@@ -234,10 +236,10 @@ export function createConversation(deps: {
     run,
     refuse,
     render,
-    isValid(principal) {
+    isValid(principal, from) {
       const { expiresAtMs } = principal;
       if (expiresAtMs !== undefined && expiresAtMs <= clock.nowMs()) return false;
-      return dispatch.stillValid(principal);
+      return dispatch.stillValid(principal, from);
     },
   };
 }

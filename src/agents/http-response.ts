@@ -14,10 +14,10 @@ export const securityHeaders = Object.freeze({
 });
 
 const exposedHeaders =
-  "WWW-Authenticate, Mcp-Session-Id, Retry-After, RateLimit, RateLimit-Policy, X-Request-ID";
+  "WWW-Authenticate, Mcp-Session-Id, Retry-After, RateLimit, RateLimit-Policy, X-Request-ID, DPoP-Nonce";
 const allowedHeaders =
   "Authorization, Content-Type, Accept, Mcp-Session-Id, MCP-Protocol-Version, Mcp-Method, Mcp-Name, " +
-  "Last-Event-ID, X-Request-ID, traceparent";
+  "Last-Event-ID, X-Request-ID, traceparent, DPoP, Signature, Signature-Input, Content-Digest";
 
 export type HeaderFields = Record<string, string>;
 
@@ -110,7 +110,9 @@ function addFault(headers: HeaderFields, fault: Fault, metadataUrl: string): voi
     headers["retry-after"] = String(Math.max(1, Math.ceil(fault.retryAfterMs / 1000)));
   }
   if (fault.name === "draining") headers.connection = "close";
+  if (fault.fields !== undefined) Object.assign(headers, fault.fields);
   if (!challenged.has(fault.name)) return;
   const challenge = fault.challenge === undefined ? "" : `, ${fault.challenge}`;
-  headers["www-authenticate"] = `Bearer resource_metadata="${metadataUrl}"${challenge}`;
+  const scheme = fault.scheme ?? "Bearer";
+  headers["www-authenticate"] = `${scheme} resource_metadata="${metadataUrl}"${challenge}`;
 }

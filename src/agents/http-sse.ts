@@ -15,10 +15,11 @@ import {
 import type { Arrival } from "./arrival.ts";
 import { checkBodyHeaders, readAccept, readBody } from "./body.ts";
 import { type Caller, malformed, type RelayText, type Spoken } from "./conversation.ts";
+import { noteBody } from "./evidence.ts";
 import { answerCall, toResponse } from "./http-call.ts";
 import { methodNotAllowed, sessionsExhausted } from "./http-refusals.ts";
 import { emptyResponse, faultResponse, streamResponse } from "./http-response.ts";
-import { digestOf } from "./legacy/session-access.ts";
+import { keptFrom } from "./legacy/session-access.ts";
 import type { LegacySession } from "./legacy/sessions.ts";
 import type { HttpBinding, HttpBindingDeps } from "./streamable-http.ts";
 
@@ -40,7 +41,7 @@ export function createHttpSse(deps: HttpBindingDeps): HttpBinding {
       clientInfoText: undefined,
       capabilitiesText: "{}",
       principal: admitted.principal,
-      tokenDigest: digestOf(caller.credential),
+      from: keptFrom(caller),
     });
     if (session === undefined) return faultResponse(sessionsExhausted(options), metadataUrl);
     const channel = streams.open(arrival, () => {
@@ -59,6 +60,7 @@ export function createHttpSse(deps: HttpBindingDeps): HttpBinding {
     if (refusal !== undefined) return refuse(arrival, refusal, 0);
     const body = await readBody(arrival.request, options.bodyBytesMax);
     if ("fault" in body) return refuse(arrival, body.fault, body.size);
+    noteBody(arrival.caller, body.bytes);
     const text = decodeUtf8(body.bytes);
     const message = text === undefined ? undecodableMessage : parseMessage(text, options.scan);
     const bytes = body.bytes.byteLength;

@@ -14,10 +14,10 @@ import type { Arrival } from "./arrival.ts";
 import { createBeat } from "./beat.ts";
 import { createConversation } from "./conversation.ts";
 import { readCorrelation } from "./correlation.ts";
-import { readCredential } from "./credential.ts";
 import { createDepartures } from "./departures.ts";
+import { createDocuments } from "./documents.ts";
 import { checkFraming } from "./framing.ts";
-import { addCors, documentResponse, faultResponse, preflightResponse } from "./http-response.ts";
+import { addCors, faultResponse, preflightResponse } from "./http-response.ts";
 import { createHttpSse } from "./http-sse.ts";
 import { createLegacyConversation } from "./legacy/conversation.ts";
 import { createSessionAccess } from "./legacy/session-access.ts";
@@ -27,7 +27,8 @@ import { createOAuthDocuments, type OAuthDocumentsDeps, publicBaseOf } from "./o
 import type { AgentsOptions } from "./options.ts";
 import { createOriginCheck } from "./origin.ts";
 import { type Endpoint, matchPath, metadataPathOf, readTarget } from "./paths.ts";
-import { createPeerAddress } from "./peer-address.ts";
+import { createPlace } from "./place.ts";
+import { createPresenting, type Visitor } from "./presenting.ts";
 import type { SocketState } from "./socket-state.ts";
 import { createStreamableHttp, type HttpBinding } from "./streamable-http.ts";
 import { createStreams } from "./streams.ts";
@@ -93,7 +94,9 @@ export function createAgentsListener(deps: AgentsListenerDeps): AgentsListener {
     ticket: ticketOffice,
   };
   const originCheck = createOriginCheck(options);
-  const peerAddress = createPeerAddress(options.trustedProxies);
+  const place = createPlace(options);
+  const presenting = createPresenting(options, place.front);
+  const own = createDocuments({ admission, version: deps.version });
   const documents = createOAuthDocuments(deps);
   const publicBase = publicBaseOf(options.publicUrl);
   const scheme = options.tls === undefined ? "http" : "https";
@@ -105,9 +108,11 @@ export function createAgentsListener(deps: AgentsListenerDeps): AgentsListener {
     const origin = headers.get("origin");
     const target = readTarget(request.url);
     const endpoint = matchPath(target.path);
+    const visitor = presenting.visitor(request, running);
+    if (visitor.refusal !== undefined) return turnedAway(visitor, visitor.refusal, endpoint);
     const refusal = originCheck.check(headers.get("host"), origin) ?? checkFraming(request);
     if (refusal !== undefined) return refused(refusal, endpoint);
-    const answering = route(request, running, endpoint, target.query, origin);
+    const answering = route(request, running, visitor, endpoint, target.query, origin);
     // Only what goes to an allowed browser carries CORS headers; everybody else pays nothing for them.
     if (origin === null) return answering;
     return Promise.resolve(answering).then((answer) => answer && addCors(answer, origin));
@@ -116,6 +121,7 @@ export function createAgentsListener(deps: AgentsListenerDeps): AgentsListener {
   function route(
     request: Request,
     running: Server,
+    visitor: Visitor,
     endpoint: Endpoint | undefined,
     query: string,
     origin: string | null,
@@ -124,11 +130,9 @@ export function createAgentsListener(deps: AgentsListenerDeps): AgentsListener {
     if (request.method === "OPTIONS" && origin !== null) return preflightResponse();
     switch (endpoint.kind) {
       case "root":
-        return request.method === "GET"
-          ? documentResponse(rootDocument)
-          : refused(getOnly, endpoint);
+        return request.method === "GET" ? own.root() : refused(getOnly, endpoint);
       case "health":
-        return health();
+        return own.health();
       case "resource-metadata":
         return (
           documents.resource(baseUrl(request) + endpoint.resourcePath, endpoint.resourceScope) ??
@@ -138,26 +142,27 @@ export function createAgentsListener(deps: AgentsListenerDeps): AgentsListener {
         return documents.authorizationServer() ?? refused(notFound, undefined);
       default:
         if (endpoint.kind === "sse" && !options.httpSse) return refused(notFound, undefined);
-        return arrive(request, running, endpoint, query, origin ?? undefined);
+        return arrive(request, running, visitor, endpoint, query, origin ?? undefined);
     }
   }
 
   function arrive(
     request: Request,
     running: Server,
+    visitor: Visitor,
     endpoint: ScopedEndpoint,
     query: string,
     origin: string | undefined,
   ): Response | Promise<Response | undefined> {
     const { headers } = request;
-    const presented = readCredential(headers.get("authorization"), query);
-    const credential =
+    const url = () => baseUrl(request) + endpoint.path + (query === "" ? "" : `?${query}`);
+    const presented = presenting.present(request, visitor, url, query);
+    if ("name" in presented) return refused(presented, endpoint);
+    const { credential, evidence } =
       endpoint.kind === "websocket"
         ? ticketOffice.exchange(presented, endpoint.scope, query, origin)
         : presented;
-    if ("name" in credential) return refused(credential, endpoint);
-    const connectionAddress = running.requestIP(request)?.address ?? "";
-    const address = peerAddress(connectionAddress, headers.get("x-forwarded-for"));
+    const { address } = visitor;
     const full = admission.enter(address);
     if (full !== undefined) return refused(full, endpoint);
     const arrival: Arrival = {
@@ -166,6 +171,7 @@ export function createAgentsListener(deps: AgentsListenerDeps): AgentsListener {
         binding: bindingNames[endpoint.kind],
         scope: endpoint.scope,
         credential,
+        evidence,
         peer: { address },
         origin,
         ...readCorrelation(headers),
@@ -209,9 +215,11 @@ export function createAgentsListener(deps: AgentsListenerDeps): AgentsListener {
     return faultResponse(fault, "");
   }
 
-  function health(): Response {
-    const isDraining = admission.isDraining();
-    return documentResponse({ status: isDraining ? "draining" : "ok" }, isDraining ? 503 : 200);
+  /** Counted and recorded, since nobody is going to be asked who they are. */
+  function turnedAway(peer: Visitor, fault: Fault, endpoint: Endpoint | undefined): Response {
+    const binding = endpoint && "scope" in endpoint ? bindingNames[endpoint.kind] : "http";
+    dispatch.turnedAway({ binding, peer }, `${fault.name}:${fault.reason}`);
+    return refused(fault, endpoint);
   }
 
   function baseUrl(request: Request): string {
@@ -223,21 +231,13 @@ export function createAgentsListener(deps: AgentsListenerDeps): AgentsListener {
     websocket.sweep();
   }
 
-  const rootDocument = {
-    name: "mcp-gateway",
-    version: deps.version,
-    endpoints: ["/mcp", "/{scope}/mcp", "/{scope}/sse", "/ws", "/{scope}/ws", "/{scope}/ws-ticket"],
-  };
-
   return {
     async start() {
       server = Bun.serve<SocketState>({
-        hostname: options.host,
-        port: options.port,
+        ...place.serving,
         idleTimeout: Math.min(options.idleSeconds, idleTimeoutSecondsMax),
         // Bodies are bounded where they are read, with an answer that says so; this is the last resort.
         maxRequestBodySize: options.bodyBytesMax * 16,
-        ...(options.tls === undefined ? {} : { tls: options.tls }),
         fetch: serve,
         error(cause) {
           log.error("agents.unexpected", { cause: String(cause) });
@@ -252,8 +252,7 @@ export function createAgentsListener(deps: AgentsListenerDeps): AgentsListener {
         { labels: { binding: "websocket" }, value: websocket.size() },
         { labels: { binding: "http" }, value: admission.open() - websocket.size() },
       ]);
-      const port = server.port ?? options.port;
-      return { url: options.publicUrl ?? `${scheme}://${urlHost(options.host)}:${port}`, port };
+      return place.open(server.port ?? options.port);
     },
     async drain(graceMs) {
       const drained = admission.drain();
@@ -278,6 +277,7 @@ export function createAgentsListener(deps: AgentsListenerDeps): AgentsListener {
       dispatch.endListens();
       sessions.endAll("draining");
       websocket.leaveAll();
+      await place.close();
       await server?.stop(true);
       server = undefined;
     },
@@ -288,7 +288,3 @@ export function createAgentsListener(deps: AgentsListenerDeps): AgentsListener {
 
 const notFound = createFault("scope-unknown", "Not found");
 const getOnly = createFault("method-not-allowed", "Method not allowed: GET is, here");
-
-function urlHost(host: string): string {
-  return host.includes(":") ? `[${host}]` : host;
-}

@@ -16,7 +16,15 @@ export interface AgentsOptions {
   readonly allowedOrigins: readonly string[];
   /** Addresses whose `X-Forwarded-For` is believed: an address, or a prefix in CIDR form. */
   readonly trustedProxies: readonly string[];
-  readonly tls: { readonly cert: string; readonly key: string } | undefined;
+  /** PEM. With `clientCa`, agents may show a certificate of that authority, and no other. */
+  readonly tls:
+    | { readonly cert: string; readonly key: string; readonly clientCa: string | undefined }
+    | undefined;
+  /** Believe a certificate in `Client-Cert` (RFC 9440) from trusted proxies. */
+  readonly clientCertHeader: boolean;
+  /** Addresses and ranges served; empty = all. The denied ones are not, whatever the others say. */
+  readonly allowedNetworks: readonly string[];
+  readonly deniedNetworks: readonly string[];
   /** Serve HTTP+SSE, the transport of 2024-11-05; off, its paths do not exist. */
   readonly httpSse: boolean;
   readonly scan: ScanLimits;
@@ -30,6 +38,8 @@ export interface AgentsOptions {
   readonly sessionsMax: number;
   readonly sessionsPerPrincipalMax: number;
   readonly sessionIdleMs: number;
+  /** Longest a session or a WebSocket lives, used or not. */
+  readonly sessionMaxMs: number;
   /** Requests in flight of one legacy session or one WebSocket. */
   readonly callsPerConnectionMax: number;
   /** Questions of servers that one legacy client may have open, and how long it may take over one. */
@@ -65,6 +75,9 @@ export const defaultAgentsOptions: AgentsOptions = Object.freeze({
   allowedOrigins: [],
   trustedProxies: [],
   tls: undefined,
+  clientCertHeader: false,
+  allowedNetworks: [],
+  deniedNetworks: [],
   httpSse: true,
   scan: defaultScanLimits,
   bodyBytesMax: 4 * 1024 * 1024,
@@ -75,6 +88,7 @@ export const defaultAgentsOptions: AgentsOptions = Object.freeze({
   sessionsMax: 10_000,
   sessionsPerPrincipalMax: 1_000,
   sessionIdleMs: 30 * 60 * 1000,
+  sessionMaxMs: 24 * 60 * 60 * 1000,
   callsPerConnectionMax: 128,
   questionsPerSessionMax: 64,
   answerTimeoutMs: 10 * 60 * 1000,

@@ -1,38 +1,33 @@
 /**
  * Whose address counts: the connection's, or, behind a trusted proxy, the rightmost address in `X-Forwarded-For`
- * that is not itself a trusted proxy's. Everything an untrusted peer says about addresses is ignored (TH-13).
+ * that is not itself a trusted proxy's. Everything an untrusted peer says about addresses is ignored (TH-13), and so
+ * is what it says about certificates (AN-22): `isTrusted` tells whose word counts.
  */
-import { BlockList, isIP } from "node:net";
+import { isIP } from "node:net";
+import { createNetworks, plainAddress } from "../lib/networks.ts";
 
-/** Returns a function from connection address and header to the address that counts. */
-export function createPeerAddress(
-  trustedProxies: readonly string[],
-): (connectionAddress: string, forwardedFor: string | null) => string {
-  if (trustedProxies.length === 0) return (connectionAddress) => plainAddress(connectionAddress);
-  const trusted = new BlockList();
-  for (const entry of trustedProxies) {
-    const [address = "", bits] = entry.split("/");
-    const family = isIP(address) === 6 ? "ipv6" : "ipv4";
-    if (bits === undefined) trusted.addAddress(address, family);
-    else trusted.addSubnet(address, Number(bits), family);
-  }
-  const isTrusted = (address: string) =>
-    trusted.check(address, isIP(address) === 6 ? "ipv6" : "ipv4");
-
-  return (connectionAddress, forwardedFor) => {
-    let address = plainAddress(connectionAddress);
-    if (forwardedFor === null) return address;
-    const hops = forwardedFor.split(",").map((hop) => hop.trim());
-    while (isTrusted(address)) {
-      const next = hops.pop();
-      if (next === undefined || isIP(next) === 0) break;
-      address = next;
-    }
-    return address;
-  };
+export interface PeerAddress {
+  /** The address that counts. */
+  of(connectionAddress: string, forwardedFor: string | null): string;
+  /** Whether the connection comes from a proxy whose headers are believed. */
+  isTrusted(connectionAddress: string): boolean;
 }
 
-/** IPv4 in an IPv6 socket reads as IPv4, so that one client has one address. */
-function plainAddress(address: string): string {
-  return address.startsWith("::ffff:") && address.includes(".") ? address.slice(7) : address;
+export function createPeerAddress(trustedProxies: readonly string[]): PeerAddress {
+  const trusted = createNetworks(trustedProxies);
+  const isTrusted = (address: string) => !trusted.isEmpty && trusted.has(address);
+  return {
+    isTrusted,
+    of(connectionAddress, forwardedFor) {
+      let address = plainAddress(connectionAddress);
+      if (forwardedFor === null || !isTrusted(address)) return address;
+      const hops = forwardedFor.split(",").map((hop) => hop.trim());
+      while (isTrusted(address)) {
+        const next = hops.pop();
+        if (next === undefined || isIP(next) === 0) break;
+        address = plainAddress(next);
+      }
+      return address;
+    },
+  };
 }

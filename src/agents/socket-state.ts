@@ -11,6 +11,8 @@ import type { SendQueue } from "./send-queue.ts";
 export interface SocketState {
   readonly caller: Caller;
   readonly principal: Principal;
+  /** By the monotonic clock. */
+  readonly openedAtMs: number;
   readonly calls: Calls;
   readonly inbox: string[];
   readonly yieldNow: () => Promise<void> | undefined;
@@ -22,10 +24,15 @@ export interface SocketState {
   pings: number;
 }
 
-export function createSocketState(caller: Caller, principal: Principal): SocketState {
+export function createSocketState(
+  caller: Caller,
+  principal: Principal,
+  openedAtMs: number,
+): SocketState {
   return {
     caller,
     principal,
+    openedAtMs,
     calls: new Map(),
     inbox: [],
     yieldNow: createYielder(),

@@ -21,6 +21,7 @@ import type { Arrival } from "./arrival.ts";
 import { type Accepts, checkBodyHeaders, notAcceptable, readAccept, readBody } from "./body.ts";
 import { type Conversation, malformed, type Spoken } from "./conversation.ts";
 import type { Departures } from "./departures.ts";
+import { noteBody } from "./evidence.ts";
 import { answerCall, toResponse } from "./http-call.ts";
 import {
   checkVersion,
@@ -30,7 +31,7 @@ import {
 } from "./http-refusals.ts";
 import { emptyResponse, faultResponse } from "./http-response.ts";
 import type { LegacyConversation } from "./legacy/conversation.ts";
-import { digestOf, type SessionAccess } from "./legacy/session-access.ts";
+import { keptFrom, type SessionAccess } from "./legacy/session-access.ts";
 import type { SessionStreams } from "./legacy/session-streams.ts";
 import type { LegacySession, Sessions } from "./legacy/sessions.ts";
 import type { AgentsOptions } from "./options.ts";
@@ -66,6 +67,7 @@ export function createStreamableHttp(
     if (refusal !== undefined) return refuse(arrival, refusal, 0);
     const body = await readBody(request, options.bodyBytesMax);
     if ("fault" in body) return refuse(arrival, body.fault, body.size);
+    noteBody(arrival.caller, body.bytes);
     const text = decodeUtf8(body.bytes);
     const bytes = body.bytes.byteLength;
     if (text !== undefined && isArrayText(text)) return postBatch(arrival, text, bytes, accepts);
@@ -148,7 +150,7 @@ export function createStreamableHttp(
       binding: caller.binding,
       scope: caller.scope,
       principal: admitted.principal,
-      tokenDigest: digestOf(caller.credential),
+      from: keptFrom(caller),
     });
     if (session === undefined) return refuse(arrival, sessionsExhausted(options), bytes, request);
     sessionStreams.adopt(session);

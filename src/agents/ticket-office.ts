@@ -2,27 +2,29 @@
  * The HTTP side of WebSocket tickets: POST to a scope's `ws-ticket` gives one to whoever may use the scope, and the
  * upgrade exchanges it for the credential it stands for. What a ticket is, is in `tickets.ts`.
  */
-import { createFault, type Fault } from "../errors/fault.ts";
-import type { Credential } from "../identity/principal.ts";
+import { createFault } from "../errors/fault.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Dispatch } from "../pipeline/incoming.ts";
 import type { Arrival } from "./arrival.ts";
 import { methodNotAllowed } from "./http-refusals.ts";
 import { documentResponse, faultResponse } from "./http-response.ts";
 import type { HttpBinding } from "./streamable-http.ts";
-import { createTickets, ticketLifetimeMs } from "./tickets.ts";
+import { createTickets, type Presented, ticketLifetimeMs } from "./tickets.ts";
 
 export interface TicketOffice extends HttpBinding {
-  /** The credential an upgrade speaks with: what it presented, or what its ticket stands for. */
+  /** What an upgrade speaks with: what it presented, or what its ticket stands for. */
   exchange(
-    presented: Credential | Fault,
+    presented: Presented,
     scope: string,
     query: string,
     origin: string | undefined,
-  ): Credential | Fault;
+  ): Presented;
 }
 
-const unusable: Credential = Object.freeze({ kind: "unusable", reason: "ticket" });
+const unusable: Presented = Object.freeze({
+  credential: Object.freeze({ kind: "unusable", reason: "ticket" } as const),
+  evidence: undefined,
+});
 const tooManyTickets = createFault("overloaded", "Overloaded: too many tickets are out", {
   retryAfterMs: ticketLifetimeMs,
 });
@@ -46,9 +48,10 @@ export function createTicketOffice(deps: {
     exchange(presented, scope, query, origin) {
       if (!query.includes("ticket=")) return presented;
       const ticket = new URLSearchParams(query).get("ticket");
-      if (ticket === null || "name" in presented) return presented;
-      // Two credentials are one too many, whatever each is worth.
-      if (presented.kind !== "none") return unusable;
+      if (ticket === null) return presented;
+      const { kind } = presented.credential;
+      // Two credentials are one too many, whatever each is worth; a connection's certificate comes by itself.
+      if (kind !== "none" && kind !== "certificate") return unusable;
       return tickets.redeem(ticket, scope, origin) ?? unusable;
     },
   };

@@ -4,23 +4,31 @@
  * origin, for half a minute, on the node that gave it. Kept in memory, by digest.
  */
 import { hash } from "node:crypto";
-import type { Credential } from "../identity/principal.ts";
+import type { Credential, Evidence } from "../identity/principal.ts";
 import type { Clock } from "../lib/clock.ts";
 import { randomSecret } from "../lib/id.ts";
 
 /** What a ticket stands for. */
 export interface TicketHolder {
   readonly credential: Credential;
+  /** What its holder proved when it was given. */
+  readonly evidence?: Evidence | undefined;
   readonly scope: string;
   /** The browser page that asked for it; only it may use it. */
   readonly origin: string | undefined;
 }
 
+/** A credential and what proves it. */
+export interface Presented {
+  readonly credential: Credential;
+  readonly evidence: Evidence | undefined;
+}
+
 export interface Tickets {
   /** A new ticket; undefined while too many are out. */
   issue(holder: TicketHolder): string | undefined;
-  /** The credential behind a ticket, which is used up by asking; undefined where it is not good here. */
-  redeem(ticket: string, scope: string, origin: string | undefined): Credential | undefined;
+  /** Who is behind a ticket, which is used up by asking; undefined where it is not good here. */
+  redeem(ticket: string, scope: string, origin: string | undefined): Presented | undefined;
 }
 
 export const ticketLifetimeMs = 30_000;
@@ -43,7 +51,8 @@ export function createTickets(clock: Clock): Tickets {
       if (outstanding.size >= ticketsMax) return undefined;
       const ticket = randomSecret();
       const untilMs = clock.monotonicMs() + ticketLifetimeMs;
-      outstanding.set(digestOf(ticket), { ...holder, untilMs });
+      const { credential, evidence, scope, origin } = holder;
+      outstanding.set(digestOf(ticket), { credential, evidence, scope, origin, untilMs });
       return ticket;
     },
     redeem(ticket, scope, origin) {
@@ -52,7 +61,7 @@ export function createTickets(clock: Clock): Tickets {
       const holder = outstanding.get(digest);
       outstanding.delete(digest);
       if (holder?.scope !== scope || holder.origin !== origin) return undefined;
-      return holder.credential;
+      return { credential: holder.credential, evidence: holder.evidence };
     },
   };
 }

@@ -26,7 +26,7 @@ import { checkUpgrade } from "./framing.ts";
 import { sessionsExhausted } from "./http-refusals.ts";
 import { emptyResponse, faultResponse } from "./http-response.ts";
 import { answerHere, type LegacyConversation } from "./legacy/conversation.ts";
-import { digestOf } from "./legacy/session-access.ts";
+import { keptFrom } from "./legacy/session-access.ts";
 import type { SessionEnd, Sessions } from "./legacy/sessions.ts";
 import type { AgentsOptions } from "./options.ts";
 import { createSendQueue, type SendQueueOptions } from "./send-queue.ts";
@@ -39,7 +39,7 @@ export interface WebSocketBinding {
   /** The refusal, or undefined where the connection is a WebSocket from now on. */
   upgrade(arrival: Arrival, server: Bun.Server<SocketState>): Promise<Response | undefined>;
   readonly bunOptions: Bun.WebSocketHandler<SocketState>;
-  /** Closes sockets whose credential no longer holds. */
+  /** Closes sockets whose credential no longer holds, and those that were open long enough. */
   sweep(): void;
   /** Closes sockets because the gateway goes away; with `onlyIdle`, those that wait for no answer. */
   leaveAll(onlyIdle?: boolean): void;
@@ -49,6 +49,7 @@ export interface WebSocketBinding {
 const closeCodes: Readonly<Record<SessionEnd, number | undefined>> = {
   deleted: 1000,
   idle: 1000,
+  expired: catalogue["session-unknown"].close,
   revoked: catalogue.unauthenticated.close,
   "ended-by-operator": catalogue["session-unknown"].close,
   draining: catalogue.draining.close,
@@ -101,7 +102,7 @@ export function createWebSocketBinding(deps: {
     if ("fault" in admitted) return faultResponse(admitted.fault, metadataUrl);
     const offersProtocol = request.headers.has("sec-websocket-protocol");
     const isUpgraded = server.upgrade(request, {
-      data: createSocketState(caller, admitted.principal),
+      data: createSocketState(caller, admitted.principal, deps.clock.monotonicMs()),
       ...(offersProtocol ? { headers: { "sec-websocket-protocol": "mcp" } } : {}),
     });
     if (!isUpgraded) return emptyResponse(400);
@@ -238,7 +239,7 @@ export function createWebSocketBinding(deps: {
       binding: "websocket",
       scope: state.caller.scope,
       principal: state.principal,
-      tokenDigest: digestOf(state.caller.credential),
+      from: keptFrom(state.caller),
       calls: state.calls,
     });
     if (session === undefined) {
@@ -271,7 +272,12 @@ export function createWebSocketBinding(deps: {
     },
     sweep() {
       for (const socket of sockets) {
-        if (conversation.isValid(socket.data.principal)) continue;
+        const ageMs = deps.clock.monotonicMs() - socket.data.openedAtMs;
+        if (ageMs >= options.sessionMaxMs) {
+          socket.close(closeCodes.expired, "open for too long: connect again");
+          continue;
+        }
+        if (conversation.isValid(socket.data.principal, socket.data.caller)) continue;
         socket.close(closeCodes.revoked, "credential no longer valid");
       }
     },

@@ -1,6 +1,6 @@
 /**
  * `client|server|policy|…  VERB`: the admin plane from the shell. Verbs, flags and help come from the descriptor, so
- * every RPC has a verb. `audit verify` alone works offline and is handled before the descriptor is asked.
+ * every RPC has a verb. `audit verify` and `token mint` work offline and are handled before the descriptor is asked.
  */
 import { readFileSync } from "node:fs";
 import { readClientEnvironment } from "../config/load.ts";
@@ -17,6 +17,7 @@ import {
 } from "./command.ts";
 import { listRpcs, type Rpc } from "./descriptor.ts";
 import { renderMessage } from "./render-message.ts";
+import { renderReplayProgress, renderReplayReport } from "./replay-report.ts";
 import { checkRequest } from "./request-check.ts";
 import { buildRequest, describeFlags, parseJson, type WrittenFlag } from "./request-fields.ts";
 
@@ -33,6 +34,26 @@ interface VerbArguments {
   readonly bare: string | undefined;
 }
 
+/** A verb without an RPC: it must work where no gateway runs. */
+interface OfflineVerb {
+  readonly verb: string;
+  readonly about: string;
+  load(): Promise<Command>;
+}
+
+const offlineVerbs: Readonly<Record<string, OfflineVerb>> = {
+  audit: {
+    verb: "verify",
+    about: "offline, from the spool's files",
+    load: async () => (await import("./audit-verify.ts")).auditVerify,
+  },
+  token: {
+    verb: "mint",
+    about: "offline, with the development issuer's key",
+    load: async () => (await import("./token-mint.ts")).tokenMint,
+  },
+};
+
 /** The command of one noun. */
 export function createAdminCommand(noun: string): Command {
   const rpcs = listRpcs(noun);
@@ -41,7 +62,10 @@ export function createAdminCommand(noun: string): Command {
     help: describeNoun(noun, rpcs),
     run: async (args, context) => {
       const [verb = "", ...rest] = args;
-      if (noun === "audit" && verb === "verify") return await runOffline(rest, context);
+      const offline = offlineVerbs[noun];
+      if (offline !== undefined && verb === offline.verb) {
+        return await runOffline(noun, offline, rest, context);
+      }
       const rpc = rpcs.find((one) => one.verb === verb || one.longVerb === verb);
       if (rpc === undefined) throw new UsageError(adviseVerb(noun, verb, rpcs));
       if (rest.includes("--help") || rest.includes("-h")) {
@@ -53,13 +77,20 @@ export function createAdminCommand(noun: string): Command {
   };
 }
 
-/** The one verb without an RPC: it must work where no gateway runs. */
-async function runOffline(args: readonly string[], context: CommandContext): Promise<ExitCode> {
-  const { auditVerify } = await import("./audit-verify.ts");
-  if (!args.includes("--help")) return await auditVerify.run(args, context);
-  context.output.line(
-    `Usage: mcp-gateway audit verify ${auditVerify.usage}\n\n${auditVerify.help}`,
-  );
+function offlineVerbsOf(noun: string): readonly string[] {
+  const offline = offlineVerbs[noun];
+  return offline === undefined ? [] : [offline.verb];
+}
+
+async function runOffline(
+  noun: string,
+  { verb, load }: OfflineVerb,
+  args: readonly string[],
+  context: CommandContext,
+): Promise<ExitCode> {
+  const command = await load();
+  if (!args.includes("--help")) return await command.run(args, context);
+  context.output.line(`Usage: mcp-gateway ${noun} ${verb} ${command.usage}\n\n${command.help}`);
   return exitCodes.done;
 }
 
@@ -79,7 +110,9 @@ async function runVerb(
       else renderMessage(response, output);
       return exitCodes.done;
     }
-    await printStream(client, rpc, request, { output, stop });
+    if (rpc.name === "Replay" && !given.isJson) {
+      await printReplay(client, rpc, request, { output, stop });
+    } else await printStream(client, rpc, request, { output, stop });
     return exitCodes.done;
   } finally {
     client.close();
@@ -107,6 +140,23 @@ async function printStream(
     for (const line of lines) output.line(line);
   }
   if (pending !== "") output.line(pending);
+}
+
+/** Progress beside the result; the report as a person reads it. */
+async function printReplay(
+  client: AdminClient,
+  rpc: Rpc,
+  request: object,
+  { output, stop }: CommandContext,
+): Promise<void> {
+  for await (const { progress, report } of client.stream(rpc.service, rpc.name, request, stop)) {
+    if (isMessage(progress)) renderReplayProgress(progress, output);
+    if (isMessage(report)) renderReplayReport(report, output);
+  }
+}
+
+function isMessage(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null;
 }
 
 function parseVerbArguments(args: readonly string[]): VerbArguments {
@@ -184,7 +234,7 @@ function readText(flag: string, path: string): string {
 }
 
 function adviseVerb(noun: string, verb: string, rpcs: readonly Rpc[]): string {
-  const verbs = [...rpcs.map((rpc) => rpc.verb), ...(noun === "audit" ? ["verify"] : [])];
+  const verbs = [...rpcs.map((rpc) => rpc.verb), ...offlineVerbsOf(noun)];
   if (verb === "") return `name a verb: ${verbs.join(", ")}`;
   const nearest = findNearest(verb, verbs);
   const hint = nearest === undefined ? `there are ${verbs.join(", ")}` : `did you mean ${nearest}?`;
@@ -204,7 +254,8 @@ const commonHelp = `
 function describeNoun(noun: string, rpcs: readonly Rpc[]): string {
   const width = Math.max(0, ...rpcs.map((rpc) => rpc.verb.length));
   const verbs = rpcs.map((rpc) => `  ${rpc.verb.padEnd(width)}  ${rpc.name}`);
-  if (noun === "audit") verbs.push(`  ${"verify".padEnd(width)}  offline, from the spool's files`);
+  const offline = offlineVerbs[noun];
+  if (offline !== undefined) verbs.push(`  ${offline.verb.padEnd(width)}  ${offline.about}`);
   return `Verbs, and the RPC each calls; VERB --help tells its flags:\n${verbs.join("\n")}\n${commonHelp}
 (mcp-gateway ${noun} answers with exit code 1 where the gateway refuses, 3 where nobody answers)`;
 }

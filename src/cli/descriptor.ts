@@ -51,6 +51,7 @@ const impliedWords: Readonly<Record<string, readonly string[]>> = {
   client: ["client", "clients"],
   server: ["server", "servers"],
   retention: ["rule", "rules", "retention"],
+  revocation: ["tokens", "revocation", "revocations"],
   audit: ["record", "records"],
 };
 

@@ -13,9 +13,9 @@ import { createCacheService } from "../admin/services/cache-service.ts";
 import { createClientService } from "../admin/services/client-service.ts";
 import { createPolicyService } from "../admin/services/policy-service.ts";
 import { createRetentionService } from "../admin/services/retention-service.ts";
+import { createRevocationService } from "../admin/services/revocation-service.ts";
 import { createServerService } from "../admin/services/server-service.ts";
 import { createSystemService } from "../admin/services/system-service.ts";
-import { createTokenService } from "../admin/services/token-service.ts";
 import type { AgentsListener } from "../agents/listener.ts";
 import { listLogs, type VerifyReport, verifyStore } from "../audit/verify.ts";
 import type { Config } from "../config/config.ts";
@@ -95,10 +95,12 @@ function createServices(parts: Parts, runtime: Runtime, state: StateWriter) {
       clock,
       tokenDigest: parts.tokenDigest,
       tokenKeyId: parts.tokenKeyId,
+      signingSecret: parts.signingSecret,
+      lastUses: parts.lastUse.read,
       listSessions: () => listSessions(runtime),
       endSession: (id) => runtime.sessions.end(id),
     }),
-    TokenService: createTokenService({ state, clock, issuers: issuerNames(config) }),
+    RevocationService: createRevocationService({ state, clock, issuers: issuerNames(config) }),
     ServerService: createServerService({
       state,
       defaults: {

@@ -4,6 +4,7 @@
 import { type AgentsListener, createAgentsListener } from "../agents/listener.ts";
 import { createRejections } from "../audit/rejections.ts";
 import { createAuthenticator } from "../identity/authenticator.ts";
+import { createCallerCheck } from "../identity/proof/caller-check.ts";
 import { createScopeCheck } from "../identity/required-scopes.ts";
 import {
   authorizationServerMetadataUrl,
@@ -65,7 +66,17 @@ export function createGatewayDispatch(parts: Parts) {
       allowAnonymous: identity.anonymous,
       clock,
       metrics,
+      onClockJump: (behindMs) => log.warn("clock.jump", { behindMs }),
     }),
+    callerCheck: createCallerCheck({
+      clock,
+      metrics,
+      secretOf: parts.signingSecret,
+      proofWindowSeconds: identity.proofs.windowSeconds,
+      proofsRememberedMax: identity.proofs.rememberedMax,
+      dpopNonce: identity.proofs.dpopNonce,
+    }),
+    lastUse: parts.lastUse,
     scopeCheck,
     limiter: createLimiter({ defaults, clock, metrics }),
     concurrency: createConcurrency({

@@ -1,6 +1,8 @@
 /**
- * The configuration in the words of the folders it configures. Pure; used by compose alone.
+ * The configuration in the words of the folders it configures; certificates are read from their files. Used by
+ * compose alone.
  */
+import { readFileSync } from "node:fs";
 import { type AgentsOptions, defaultAgentsOptions } from "../agents/options.ts";
 import type { Config } from "../config/config.ts";
 import type { IssuerConfig } from "../config/issuer-secrets.ts";
@@ -17,6 +19,10 @@ export function toAgentsOptions({ agents }: Config): AgentsOptions {
     allowedHosts: agents.allowedHosts,
     allowedOrigins: agents.allowedOrigins,
     trustedProxies: agents.trustedProxies,
+    allowedNetworks: agents.allowedNetworks,
+    deniedNetworks: agents.deniedNetworks,
+    clientCertHeader: agents.clientCertHeader,
+    tls: agents.tls === undefined ? undefined : readTls(agents.tls),
     scan: {
       ...defaultScanLimits,
       depthMax: agents.jsonDepthMax,
@@ -30,6 +36,7 @@ export function toAgentsOptions({ agents }: Config): AgentsOptions {
     sessionsMax: agents.sessionsMax,
     sessionsPerPrincipalMax: agents.sessionsPerPrincipalMax,
     sessionIdleMs: agents.sessionIdleSeconds * 1000,
+    sessionMaxMs: agents.sessionMaxSeconds * 1000,
     sseAfterMs: agents.sseAfterMs,
     keepAliveMs: agents.keepAliveSeconds * 1000,
     writeQueueBytesMax: agents.writeQueueBytesMax,
@@ -40,6 +47,15 @@ export function toAgentsOptions({ agents }: Config): AgentsOptions {
     resumeTotalBytesMax: agents.resumeTotalBytesMax,
     resumeMs: agents.resumeSeconds * 1000,
     wsIdleSeconds: agents.idleTimeoutSeconds,
+  };
+}
+
+/** Read when the listener is made: a file that cannot be read stops the start, with its name. */
+function readTls(tls: NonNullable<Config["agents"]["tls"]>): AgentsOptions["tls"] {
+  return {
+    cert: readFileSync(tls.certificateFile, "utf8"),
+    key: readFileSync(tls.keyFile, "utf8"),
+    clientCa: tls.clientCaFile === undefined ? undefined : readFileSync(tls.clientCaFile, "utf8"),
   };
 }
 

@@ -8,7 +8,10 @@ import { type OpenAuditLog, openAuditLog } from "../audit/log.ts";
 import { createReplyCache, type ReplyCache } from "../cache/reply-cache.ts";
 import type { Config } from "../config/config.ts";
 import { createTokenHasher, type TokenHasher } from "../identity/client-token.ts";
+import { type DevIssuer, openDevIssuer } from "../identity/dev-issuer.ts";
 import { loadKey } from "../identity/key-file.ts";
+import { createLastUse, type LastUse } from "../identity/last-use.ts";
+import { createSigningSecret, type SigningSecret } from "../identity/proof/signing-key.ts";
 import { checkTokenKey, tokenKeyId } from "../identity/token-key.ts";
 import { type Clock, systemClock } from "../lib/clock.ts";
 import { version } from "../lib/version.ts";
@@ -58,6 +61,10 @@ export interface Parts {
   readonly retention: Retention;
   readonly tokenDigest: TokenHasher;
   readonly tokenKeyId: string;
+  readonly signingSecret: SigningSecret;
+  /** Undefined where it is off. */
+  readonly devIssuer: DevIssuer | undefined;
+  readonly lastUse: LastUse;
   readonly requestStates: RequestStates;
   readonly taskIds: TaskIds;
   readonly startedAtMs: number;
@@ -166,6 +173,11 @@ export async function createParts(config: Config): Promise<Parts> {
     retention,
     tokenDigest: createTokenHasher(tokenKey),
     tokenKeyId: tokenKeyId(tokenKey),
+    signingSecret: createSigningSecret(tokenKey),
+    devIssuer: config.identity.devIssuer.enabled
+      ? await openDevIssuer({ ...config.identity.devIssuer, dataDir: config.dataDir, clock })
+      : undefined,
+    lastUse: createLastUse({ keeper: store.uses, state: current.get, clock, log }),
     taskIds: createTaskIds({ tokenKey }),
     requestStates: createRequestStates({
       tokenKey,

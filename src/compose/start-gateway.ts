@@ -4,6 +4,7 @@
  */
 import type { createRejections } from "../audit/rejections.ts";
 import type { Config } from "../config/config.ts";
+import { startDevIssuerServer } from "../identity/dev-issuer-server.ts";
 import { version } from "../lib/version.ts";
 import { createHealth, type Health } from "../telemetry/health.ts";
 import { createOpsServer } from "../telemetry/ops-server.ts";
@@ -24,6 +25,8 @@ export interface Gateway {
 
 /** How long refusals are counted before their aggregate is recorded. */
 const rejectionPeriodMs = 60_000;
+/** How often times of last use go to the database. */
+const lastUsePeriodMs = 60_000;
 
 export async function startGateway(config: Config): Promise<Gateway> {
   const parts = await createParts(config);
@@ -56,6 +59,8 @@ export async function startGateway(config: Config): Promise<Gateway> {
   parts.freshness.start();
   addGauges(parts, dispatch.inFlight);
   const stopRejections = startRejections(parts, dispatch.rejections);
+  const stopLastUse = startLastUse(parts);
+  const stopDevIssuer = startDevIssuer(parts);
   await recordLifecycle(parts, "lifecycle.started");
   return {
     addresses: { agents: agents.url, admin: plane.address, ops: ops.url },
@@ -69,6 +74,8 @@ export async function startGateway(config: Config): Promise<Gateway> {
       stopRejections();
       parts.freshness.stop();
       parts.follower.stop();
+      await stopDevIssuer();
+      await stopLastUse();
       await parts.servers.close();
       await recordLifecycle(parts, "lifecycle.stopped").catch((cause: unknown) => {
         // With the disk full or the spool's thread gone, the rest is closed all the same.
@@ -117,6 +124,22 @@ function startRejections(
     clearInterval(timer);
     rejections.flush(clock.nowMs());
   };
+}
+
+function startLastUse({ lastUse }: Parts): () => Promise<void> {
+  const timer = setInterval(() => void lastUse.flush(), lastUsePeriodMs);
+  timer.unref();
+  return () => {
+    clearInterval(timer);
+    return lastUse.flush();
+  };
+}
+
+function startDevIssuer({ devIssuer, config, log }: Parts): () => Promise<void> {
+  if (devIssuer === undefined) return async () => {};
+  const server = startDevIssuerServer(config.identity.devIssuer.port, devIssuer);
+  log.warn("identity.dev-issuer", { url: server.url, warning: "tokens for the asking" });
+  return server.close;
 }
 
 function addGauges({ metrics, cache, current }: Parts, inFlight: () => number): void {

@@ -2,7 +2,17 @@
  * The `agents` section: the listener agents connect to, and its bounds. Part of `schema.ts`.
  */
 import { z } from "zod";
-import { atLeastZero, count, flag, mebibyte, names, port, section, text } from "./fields.ts";
+import {
+  atLeastZero,
+  count,
+  flag,
+  mebibyte,
+  names,
+  networks,
+  port,
+  section,
+  text,
+} from "./fields.ts";
 
 export const agents = section(
   {
@@ -14,7 +24,23 @@ export const agents = section(
       .describe("URL agents use, behind a proxy."),
     allowed_origins: names("Browser origins that may connect, such as https://app.example."),
     allowed_hosts: names("Host headers answered besides the bound address and public_url's."),
-    trusted_proxies: names("Addresses or CIDR ranges whose X-Forwarded-For is believed."),
+    trusted_proxies: networks("Addresses or CIDR ranges whose X-Forwarded-For is believed."),
+    allowed_networks: networks("Addresses or CIDR ranges served; empty = all."),
+    denied_networks: networks("Addresses or CIDR ranges not served, whatever is allowed."),
+    tls: z
+      .strictObject({
+        certificate_file: text("PEM certificate chain."),
+        key_file: text("PEM private key."),
+        client_ca_file: text(
+          "PEM CA of agents' certificates: an agent may show one, and of no other CA.",
+        ).optional(),
+      })
+      .optional()
+      .describe("TLS of the agents' listener; left out where a proxy in front ends it."),
+    client_cert_header: flag(
+      false,
+      "Believe agents' certificates in Client-Cert (RFC 9440) from trusted_proxies. They must remove what agents send by that name.",
+    ),
     body_bytes_max: count(4 * mebibyte, "Largest message accepted from an agent."),
     json_depth_max: count(64, "Deepest nesting accepted in a message."),
     json_nodes_max: count(100_000, "Most values accepted in one message."),
@@ -24,6 +50,7 @@ export const agents = section(
     sessions_max: count(10_000, "Most sessions of the older protocol revisions at once."),
     sessions_per_principal_max: count(1_000, "Most sessions at once for one principal."),
     session_idle_seconds: count(1_800, "A session unused this long is ended."),
+    session_max_seconds: count(86_400, "A session or WebSocket this old is ended, used or not."),
     idle_timeout_seconds: count(120, "A connection without any traffic this long is closed."),
     write_queue_bytes_max: count(mebibyte, "Most bytes waiting for one reader."),
     slow_reader_seconds: count(30, "A reader that takes nothing for this long is cut off."),
@@ -47,4 +74,7 @@ export const agents = section(
     listens_per_principal_max: count(1_000, "Most listens for changes at once of one principal."),
   },
   "The listener agents connect to: Streamable HTTP, HTTP+SSE and WebSocket.",
+).refine(
+  (one) => !one.client_cert_header || one.trusted_proxies.length > 0,
+  "client_cert_header needs trusted_proxies: nobody else's header is believed",
 );

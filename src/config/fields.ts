@@ -2,6 +2,7 @@
  * The kinds of fields that configuration is made of, each with its bounds. Used by `schema.ts` and the sections beside it.
  */
 import { z } from "zod";
+import { isNetwork, networkForm } from "../lib/networks.ts";
 
 export const mebibyte = 1024 * 1024;
 
@@ -14,6 +15,9 @@ export const atLeastZero = (otherwise: number, about: string) =>
 export const flag = (otherwise: boolean, about: string) =>
   z.boolean().default(otherwise).describe(about);
 export const text = (about: string) => z.string().min(1).describe(about);
+/** Addresses and CIDR ranges. */
+export const networks = (about: string) =>
+  z.array(z.string().refine(isNetwork, networkForm)).default([]).describe(about);
 export const names = (about: string) => z.array(z.string().min(1)).default([]).describe(about);
 
 /** A section may be left out, and then has all its defaults; no section has a key that must be given. */

@@ -8,9 +8,12 @@ import { basename } from "node:path";
 import type { z } from "zod";
 import { findNearest } from "../lib/nearest.ts";
 import { buildConfig, type Config, type SecretTexts } from "./config.ts";
+import { findDevIssuer, withDevIssuer } from "./dev-issuer.ts";
 import * as envTable from "./environment.ts";
 import { readEnvironmentIssuer } from "./issuer-environment.ts";
 import { readIssuerSecrets } from "./issuer-secrets.ts";
+import { isRecord, mergeInto, setPath } from "./merge.ts";
+import { findOddities } from "./oddities.ts";
 import { isStrict, type PresetName, presetNames, presets } from "./presets.ts";
 import { ConfigError, type ConfigProblem } from "./problem.ts";
 import { findRisks } from "./risks.ts";
@@ -45,7 +48,7 @@ export function loadConfig(
   const preset = parsePreset(request.preset ?? (environment.MCP_GATEWAY_PRESET || undefined));
   const file = request.file ?? (environment.MCP_GATEWAY_CONFIG || undefined);
   const layers = layer(preset, file, environment, request.flags ?? {});
-  const values = check(layers);
+  const values = withDevIssuer(check(layers));
   const secrets = readSecrets(values, layers.locate);
   const risks = findRisks(values, secrets, isStrict(preset));
   refuse(
@@ -67,37 +70,14 @@ export function loadConfig(
     );
   }
   const warnings = [
+    ...findDevIssuer(values),
     ...values.i_accept.map((risk) => `the risk "${risk}" is accepted by configuration`),
     ...authorities.map(({ where, message }) => `${where}: ${message}`),
-    ...findNameless(values),
     ...layers.warnings,
-    ...findAlone(values),
+    ...findOddities(values),
   ];
   const stdioEnvironment = envTable.pickStdioEnvironment(environment);
   return buildConfig(values, secrets, { preset, stdioEnvironment, warnings });
-}
-
-/** The rule needs two who may approve, or nobody can change policy once one of them has written a draft. */
-function findAlone({ policy, admin }: ConfigValues): readonly string[] {
-  if (!policy.two_person) return [];
-  const approvers = admin.operators.filter(({ roles }) =>
-    roles.some((role) => role === "admin" || role === "approver"),
-  );
-  if (approvers.length > 0) return [];
-  return [
-    "policy.two_person: admin.operators names nobody who may approve (admin, approver), so what the bootstrap operator drafts can never be approved",
-  ];
-}
-
-/** On every address, yet known by no name: agents elsewhere would all be refused by their Host header. */
-function findNameless({ agents }: ConfigValues): readonly string[] {
-  const isEverywhere = agents.host === "0.0.0.0" || agents.host === "::";
-  if (!isEverywhere || agents.public_url !== undefined || agents.allowed_hosts.length > 0)
-    return [];
-  return [
-    `agents.host is ${agents.host} and neither agents.public_url nor agents.allowed_hosts names this gateway: ` +
-      "only requests for loopback names will be answered",
-  ];
 }
 
 /** For `demo` and `dev`: the environment gives nothing but what stdio servers inherit. */
@@ -163,7 +143,12 @@ function layer(
   return {
     merged,
     warnings,
-    locate: (path) => origins.get(path) ?? fromFile?.locate(path) ?? `${otherwise}: ${path}`,
+    // A variable that lists several is named for each of them.
+    locate: (path) =>
+      origins.get(path.replace(/(?<=\w)\[\d+\]$/, "")) ??
+      origins.get(path) ??
+      fromFile?.locate(path) ??
+      `${otherwise}: ${path}`,
   };
 }
 
@@ -204,31 +189,6 @@ function readFile(path: string): { readonly value: object; locate(path: string):
     throw new ConfigError([{ where: `${basename(path)}:1`, message }]);
   }
   return { value, locate: parsing.parsed.locate };
-}
-
-/** Sections merge key by key; lists and plain values replace. */
-function mergeInto(target: Record<string, unknown>, source: object): void {
-  for (const [key, value] of Object.entries(source)) {
-    const present = target[key];
-    if (isRecord(value) && isRecord(present)) mergeInto(present, value);
-    else target[key] = isRecord(value) ? structuredClone(value) : value;
-  }
-}
-
-function setPath(target: Record<string, unknown>, path: string, value: unknown): void {
-  const [head = "", ...rest] = path.split(".");
-  if (rest.length === 0) {
-    target[head] = value;
-    return;
-  }
-  const inner = target[head];
-  const section = isRecord(inner) ? inner : {};
-  target[head] = section;
-  setPath(section, rest.join("."), value);
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function check(layers: Layers): ConfigValues {

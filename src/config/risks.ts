@@ -16,6 +16,7 @@ export interface Risk {
 type AcceptableRisk = (typeof acceptableRisks)[number];
 
 const secretBytesMin = 32;
+const secretCharactersMin = 10;
 
 /** Every risk these values run that the preset, or the lack of an acceptance, forbids. */
 export function findRisks(
@@ -82,17 +83,17 @@ function findWeakSecrets(values: ConfigValues, secrets: SecretTexts): readonly R
       const message = `the secret has ${bytes} bytes; at least ${secretBytesMin} random ones are needed`;
       return [{ name: "weak-secret", path, message }];
     }
-    if (!isPublished(secret)) return [];
-    const message = "the secret is one that stands in documentation; make a random one";
+    if (!isGuessable(secret)) return [];
+    const message = "the secret stands in documentation or repeats itself; make a random one";
     return [{ name: "weak-secret", path, message }];
   });
 }
 
-/** Words that stand in examples of this and of other programs, padded to any length (AN-22). */
-function isPublished(secret: string): boolean {
-  return /change.?(?:me|this|in.?production)|your.?(?:256.?bit.?|jwt.?|super.?)?secret|(?:default|example|test|dev).?secret|secret.?key.?(?:here|for)/i.test(
-    secret,
-  );
+/** Words of examples of this and of other programs, and texts of too few characters to be random (AN-22). */
+function isGuessable(secret: string): boolean {
+  const isPublished =
+    /change.?(?:me|this|in.?production)|your.?(?:256.?bit.?|jwt.?|super.?)?(?:secret|key)|(?:default|example|test|dev).?secret|secret.?key|is.?an.?example|password/i;
+  return isPublished.test(secret) || new Set(secret).size < secretCharactersMin;
 }
 
 /** Harmless on a developer's machine, and never meant for anywhere else. */
@@ -103,6 +104,12 @@ function findRelaxations(values: ConfigValues): readonly Risk[] {
       "anonymous-access",
       "identity.anonymous",
       "callers must present a credential",
+    ],
+    [
+      values.identity.dev_issuer.enabled,
+      "dev-issuer",
+      "identity.dev_issuer.enabled",
+      "tokens for the asking are for development alone",
     ],
     [
       values.servers.allow_private_network,

@@ -15,6 +15,10 @@ export interface Fault {
   readonly retryAfterMs?: number;
   /** `WWW-Authenticate` parameters beyond the scheme, for 401 and 403. */
   readonly challenge?: string;
+  /** The scheme of that challenge, where it is not `Bearer`. */
+  readonly scheme?: "DPoP";
+  /** Response headers that belong to the refusal. */
+  readonly fields?: Readonly<Record<string, string>>;
   /** Why, for the record and the log only: a short kebab-case or dotted code. */
   readonly reason?: string;
 }

@@ -156,6 +156,7 @@ export type ClientService<Caller> = {
   readonly updateClient: (request: UpdateClientRequest, caller: Caller) => Promise<UpdateClientResponse>;
   readonly deleteClient: (request: DeleteClientRequest, caller: Caller) => Promise<DeleteClientResponse>;
   readonly rotateToken: (request: RotateTokenRequest, caller: Caller) => Promise<RotateTokenResponse>;
+  readonly issueSigningSecret: (request: IssueSigningSecretRequest, caller: Caller) => Promise<IssueSigningSecretResponse>;
   readonly revokeToken: (request: RevokeTokenRequest, caller: Caller) => Promise<RevokeTokenResponse>;
   readonly listTokens: (request: ListTokensRequest, caller: Caller) => Promise<ListTokensResponse>;
   readonly listSessions: (request: ListSessionsRequest, caller: Caller) => Promise<ListSessionsResponse>;
@@ -174,6 +175,19 @@ export interface Client {
   readonly limits?: ClientLimits | null | undefined;
   readonly metadata?: ResourceMetadata | null | undefined;
   readonly tenant: string;
+  readonly allowed_networks: readonly string[];
+  readonly denied_networks: readonly string[];
+  readonly certificates: readonly string[];
+  readonly signing_keys: readonly SigningKey[];
+  readonly require_signatures: boolean;
+  readonly last_used_at_ms?: number | undefined;
+}
+
+export interface SigningKey {
+  readonly key_id: string;
+  readonly algorithm: string;
+  readonly public_key: string;
+  readonly salt: string;
 }
 
 export interface ClientLimits {
@@ -191,6 +205,7 @@ export interface Token {
   readonly created_at_ms: number;
   readonly expires_at_ms?: number | undefined;
   readonly fingerprint: string;
+  readonly last_used_at_ms?: number | undefined;
 }
 
 export interface Session {
@@ -269,6 +284,18 @@ export interface RotateTokenRequest {
 export interface RotateTokenResponse {
   readonly token: string;
   readonly token_id: string;
+  readonly state_revision: number;
+}
+
+export interface IssueSigningSecretRequest {
+  readonly client_id: string;
+  readonly key_id: string;
+  readonly expected_state_revision: number;
+  readonly validate_only: boolean;
+}
+
+export interface IssueSigningSecretResponse {
+  readonly secret: string;
   readonly state_revision: number;
 }
 
@@ -1076,6 +1103,60 @@ export interface RetentionServiceGetStatisticsResponse {
   readonly rules_enabled: number;
 }
 
+export type RevocationService<Caller> = {
+  readonly revokeTokens: (request: RevokeTokensRequest, caller: Caller) => Promise<RevokeTokensResponse>;
+  readonly listRevocations: (request: ListRevocationsRequest, caller: Caller) => Promise<ListRevocationsResponse>;
+  readonly deleteRevocation: (request: DeleteRevocationRequest, caller: Caller) => Promise<DeleteRevocationResponse>;
+};
+
+export interface Revocation {
+  readonly id: string;
+  readonly issuer: string;
+  readonly token_id: string;
+  readonly subject: string;
+  readonly issued_until_ms?: number | undefined;
+  readonly expires_at_ms?: number | undefined;
+  readonly reason: string;
+  readonly metadata?: ResourceMetadata | null | undefined;
+}
+
+export interface RevokeTokensRequest {
+  readonly issuer: string;
+  readonly token_ids: readonly string[];
+  readonly subjects: readonly string[];
+  readonly issued_until_ms?: number | undefined;
+  readonly expires_at_ms?: number | undefined;
+  readonly reason: string;
+  readonly expected_state_revision: number;
+  readonly validate_only: boolean;
+}
+
+export interface RevokeTokensResponse {
+  readonly revocations: readonly Revocation[];
+  readonly state_revision: number;
+}
+
+export interface ListRevocationsRequest {
+  readonly page_size: number;
+  readonly page_token: string;
+}
+
+export interface ListRevocationsResponse {
+  readonly revocations: readonly Revocation[];
+  readonly next_page_token: string;
+  readonly state_revision: number;
+}
+
+export interface DeleteRevocationRequest {
+  readonly id: string;
+  readonly expected_state_revision: number;
+  readonly validate_only: boolean;
+}
+
+export interface DeleteRevocationResponse {
+  readonly state_revision: number;
+}
+
 export type ServerService<Caller> = {
   readonly registerServer: (request: RegisterServerRequest, caller: Caller) => Promise<RegisterServerResponse>;
   readonly getServer: (request: GetServerRequest, caller: Caller) => Promise<GetServerResponse>;
@@ -1401,57 +1482,3 @@ export interface DrainRequest {
 }
 
 export type DrainResponse = Readonly<Record<string, never>>;
-
-export type TokenService<Caller> = {
-  readonly revokeTokens: (request: RevokeTokensRequest, caller: Caller) => Promise<RevokeTokensResponse>;
-  readonly listRevocations: (request: ListRevocationsRequest, caller: Caller) => Promise<ListRevocationsResponse>;
-  readonly deleteRevocation: (request: DeleteRevocationRequest, caller: Caller) => Promise<DeleteRevocationResponse>;
-};
-
-export interface Revocation {
-  readonly id: string;
-  readonly issuer: string;
-  readonly token_id: string;
-  readonly subject: string;
-  readonly issued_until_ms?: number | undefined;
-  readonly expires_at_ms?: number | undefined;
-  readonly reason: string;
-  readonly metadata?: ResourceMetadata | null | undefined;
-}
-
-export interface RevokeTokensRequest {
-  readonly issuer: string;
-  readonly token_ids: readonly string[];
-  readonly subjects: readonly string[];
-  readonly issued_until_ms?: number | undefined;
-  readonly expires_at_ms?: number | undefined;
-  readonly reason: string;
-  readonly expected_state_revision: number;
-  readonly validate_only: boolean;
-}
-
-export interface RevokeTokensResponse {
-  readonly revocations: readonly Revocation[];
-  readonly state_revision: number;
-}
-
-export interface ListRevocationsRequest {
-  readonly page_size: number;
-  readonly page_token: string;
-}
-
-export interface ListRevocationsResponse {
-  readonly revocations: readonly Revocation[];
-  readonly next_page_token: string;
-  readonly state_revision: number;
-}
-
-export interface DeleteRevocationRequest {
-  readonly id: string;
-  readonly expected_state_revision: number;
-  readonly validate_only: boolean;
-}
-
-export interface DeleteRevocationResponse {
-  readonly state_revision: number;
-}

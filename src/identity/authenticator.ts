@@ -46,6 +46,8 @@ export interface AuthenticatorDeps {
   readonly allowAnonymous: boolean;
   readonly clock: Clock;
   readonly metrics: Pick<Metrics, "count">;
+  /** Told when the clock was set back: what expired stays expired, and the operator should know why. */
+  readonly onClockJump?: (behindMs: number) => void;
   /** Verified JWTs remembered. Default 10,000. */
   readonly rememberedMax?: number;
   /** How long a verification is remembered at most. Default 60 s, so a withdrawn key stops working by then. */
@@ -94,7 +96,7 @@ const anonymous: Principal = Object.freeze({
 export function createAuthenticator(deps: AuthenticatorDeps): Authenticator {
   const { hashToken, jwt, metrics } = deps;
   const rememberMs = deps.rememberMs ?? 60_000;
-  const nowMs = createSteadyTime(deps.clock);
+  const nowMs = createSteadyTime(deps.clock, deps.onClockJump);
   const remembered = new LRUCache<
     string,
     { readonly verified: VerifiedJwt; readonly atMs: number }
@@ -168,6 +170,8 @@ export function createAuthenticator(deps: AuthenticatorDeps): Authenticator {
     if (credential.kind === "none") {
       return deps.allowAnonymous ? anonymous : refuse("no-credential");
     }
+    // A certificate is not ours to judge: whoever asks here brought no token.
+    if (credential.kind === "certificate") return refuse("credential-unusable");
     const { token } = credential;
     if (token === "" || token.length > credentialLengthMax) return refuse("token-malformed");
     const digest = hashToken(token);

@@ -32,6 +32,25 @@ export interface Principal {
 /** What a binding read off the wire; never logged, never forwarded. */
 export type Credential =
   | { readonly kind: "none" }
-  | { readonly kind: "bearer"; readonly token: string }
+  /** `scheme`: how the token was presented; `dpop` promises a proof (RFC 9449). */
+  | { readonly kind: "bearer"; readonly token: string; readonly scheme?: "dpop" }
+  /** No token, but a certificate that the caller's end of the connection holds the key of (DER). */
+  | { readonly kind: "certificate"; readonly certificate: Uint8Array }
   /** More than one credential, a wrong scheme, a token in the query: refused without looking further. */
   | { readonly kind: "unusable"; readonly reason: string };
+
+/**
+ * What came with a request beside its credential, by which a caller proves that the credential is its own. Most
+ * requests bring nothing of the kind, and then there is none. Lives as long as what the request opened.
+ */
+export interface Evidence {
+  readonly method: string;
+  /** As the agent addressed it, `http` or `https`: authority, path and query. */
+  readonly url: string;
+  /** A repeated header reads as its lines joined by a comma. */
+  readonly headers: { get(name: string): string | null };
+  /** DER; held against the configured authority by our listener, or by a trusted proxy that passed it on. */
+  readonly certificate: Uint8Array | undefined;
+  /** What was sent, once it has been read; undefined until then, and where there is none. */
+  body: Uint8Array | undefined;
+}

@@ -9,11 +9,12 @@ import { methodFacts } from "../protocol/methods.ts";
 import type { CurrentSnapshot } from "../state/snapshot.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { Exchange } from "./exchange.ts";
+import { identify, isFault, isStillValid } from "./identify.ts";
 import type { Dispatch, Incoming, Sink } from "./incoming.ts";
 import { createListens } from "./listening/listens.ts";
 import { buildStages, type StageDeps } from "./order.ts";
 import { createPipeline } from "./pipeline.ts";
-import { isFault, isOriginAllowed, lackingScopes } from "./stages/authenticate.ts";
+import { isOriginAllowed, lackingScopes } from "./stages/authenticate.ts";
 import { visibleScope } from "./stages/authorize.ts";
 
 export interface DispatchDeps extends Omit<StageDeps, "relay" | "listens"> {
@@ -55,7 +56,7 @@ export function createDispatch(deps: DispatchDeps): Dispatch & { inFlight(): num
       const { address } = request.peer;
       const flooded = deps.sourceLimit.take(address);
       if (flooded !== undefined) return { fault: flooded };
-      const found = await deps.authenticator.authenticate(request.credential, snapshot, request);
+      const found = await identify(deps, request, snapshot);
       if (isFault(found)) {
         deps.sourceLimit.noteFailure(address);
         noteRefusedConnection(deps, request.binding, address, found.reason);
@@ -72,7 +73,12 @@ export function createDispatch(deps: DispatchDeps): Dispatch & { inFlight(): num
       const lacking = lackingScopes(deps.scopeCheck, found, snapshot, request.scope);
       return lacking === undefined ? { principal: found } : { fault: lacking };
     },
-    stillValid: (principal) => deps.authenticator.stillValid(principal, deps.current.get()),
+    stillValid(principal, from) {
+      return isStillValid(deps, principal, from, deps.current.get());
+    },
+    turnedAway({ binding, peer }, reason) {
+      noteRefusal(deps, "traffic.rejected", binding, peer.address, reason);
+    },
     endListens: listens.endAll,
   };
 }
@@ -130,12 +136,16 @@ function noteRefusedConnection(
 ): void {
   deps.metrics.count("mcp_gateway_rejected_total", { binding, error: "unauthenticated" });
   const why = reason === undefined ? "unauthenticated" : `unauthenticated:${reason}`;
-  const rejection = {
-    event: "authn.failed",
-    reason: why,
-    binding,
-    peer,
-    principal: undefined,
-  } as const;
+  noteRefusal(deps, "authn.failed", binding, peer, why);
+}
+
+function noteRefusal(
+  deps: DispatchDeps,
+  event: "authn.failed" | "traffic.rejected",
+  binding: Incoming["binding"],
+  peer: string,
+  reason: string,
+): void {
+  const rejection = { event, reason, binding, peer, principal: undefined } as const;
   deps.rejections.note(rejection, deps.clock.nowMs());
 }

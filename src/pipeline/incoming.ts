@@ -4,7 +4,7 @@
  */
 
 import type { Fault } from "../errors/fault.ts";
-import type { Credential, Principal } from "../identity/principal.ts";
+import type { Credential, Evidence, Principal } from "../identity/principal.ts";
 import type { CancelSignal } from "../lib/cancellation.ts";
 import type { HeaderSource } from "../protocol/classify.ts";
 import type {
@@ -30,6 +30,8 @@ export interface Incoming {
   /** Scope from the path: a server's name, a virtual server's, or `all`. */
   readonly scope: string;
   readonly credential: Credential;
+  /** What the caller proves its credential by, where anything. */
+  readonly evidence?: Evidence | undefined;
   readonly peer: Peer;
   /** `Origin` of a browser, where sent: a client may narrow which ones it comes from. */
   readonly origin: string | undefined;
@@ -70,6 +72,9 @@ export interface Sink {
   relay(message: RelayedMessage): void;
 }
 
+/** Where a caller speaks from, and what it proves. */
+export type From = Pick<Incoming, "binding" | "scope" | "credential" | "evidence" | "peer">;
+
 export interface Dispatch {
   /**
    * Runs one message through the pipeline. Never rejects: refusals, upstream errors and our own bugs all come back
@@ -81,10 +86,15 @@ export interface Dispatch {
    * the principal. Failures are recorded like any refused message.
    */
   admit(
-    request: Pick<Incoming, "binding" | "scope" | "credential" | "peer" | "origin">,
+    request: Pick<Incoming, "binding" | "scope" | "credential" | "evidence" | "peer" | "origin">,
   ): Promise<{ readonly principal: Principal } | { readonly fault: Fault }>;
-  /** True while the principal's credential still holds in the current snapshot. */
-  stillValid(principal: Principal): boolean;
+  /**
+   * True while the principal's credential still holds in the current snapshot; with `from`, also from there and with
+   * what was proven there.
+   */
+  stillValid(principal: Principal, from?: From): boolean;
+  /** Records that somebody was turned away before being heard. */
+  turnedAway(from: Pick<Incoming, "binding" | "peer">, reason: string): void;
   /** Ends every listen, and refuses new ones: the gateway goes away, and waits for what runs. */
   endListens(): void;
 }

@@ -20,8 +20,12 @@ const readValuesMax = 1024;
 /** Beyond this doubles are not exact, and servers may read another number. */
 const exactMax = 2 ** 53;
 
-/** `text` has passed the scanner, so it is a strict JSON object without repeated members. */
+/**
+ * `text` has passed the scanner, so it is strict JSON without repeated members; undefined = no arguments. Throws where
+ * it is no object, which no caller lets through; the decision is a denial then.
+ */
 export function readArguments(text: string | undefined): ArgumentValues {
+  if (text !== undefined && !/^\s*\{/.test(text)) throw new Error("arguments are no object");
   let object: JsonObject | undefined;
   const known = new Map<string, Value>();
   const spent = { chars: 0, values: 0 };

@@ -16,7 +16,7 @@ import {
   weigh,
 } from "./decide.ts";
 import { isFailed, isFalse, isTrue } from "./expression-values.ts";
-import type { Asker, CallFacts, Decision, PolicyInput, Question } from "./rule.ts";
+import type { Asker, Decision, PolicyInput, Question } from "./rule.ts";
 
 export interface Explanation {
   readonly decision: Decision;
@@ -40,8 +40,8 @@ export interface ExplainedCondition {
 }
 
 /** Throws invalid-params where the policy or the call's arguments are unusable. */
-export function explain(input: PolicyInput, asker: Asker, question: Question): Explanation {
-  if (question.call !== undefined) needObject(question.call);
+export function explain(input: PolicyInput, asker: Asker, given: Question): Explanation {
+  const question = needObject(given);
   const decision = compilePolicy(input).decide(asker, question);
   const parts = compileParts(input);
   const { holder, rulesOf } = parts.viewOf(asker);
@@ -85,12 +85,14 @@ function nameOutcome(outcomes: number): ExplainedCondition["outcome"] {
   return outcomes === isFailed ? "failed" : "unknown";
 }
 
-/** Arguments of calls have passed the scanner; these come from a person. */
-function needObject({ argumentsText }: CallFacts): void {
-  if (argumentsText === undefined) return;
+/** Arguments of calls have passed the scanner; these come from a person. Null is none, as in a call. */
+function needObject(question: Question): Question {
+  const { call } = question;
+  if (call?.argumentsText === undefined) return question;
   try {
-    const value: unknown = JSON.parse(argumentsText);
-    if (typeof value === "object" && value !== null && !Array.isArray(value)) return;
+    const value: unknown = JSON.parse(call.argumentsText);
+    if (value === null) return { ...question, call: { ...call, argumentsText: undefined } };
+    if (typeof value === "object" && !Array.isArray(value)) return question;
   } catch {
     // Told below.
   }

@@ -182,6 +182,9 @@ function compileMacro(
   if (receiver === undefined || variable?.op !== "id" || body === undefined) {
     throw new ExpressionRefusal("a macro needs a variable and an expression", start);
   }
+  if (isKnownName(String(variable.args))) {
+    throw new ExpressionRefusal(`the macro's variable may not be called ${variable.args}`, start);
+  }
   const list = compile(receiver, undefined);
   const test = compile(body, String(variable.args));
   return (run) => {
@@ -192,6 +195,11 @@ function compileMacro(
       return test(run);
     });
   };
+}
+
+/** A variable that hid one of these would be read in two ways. */
+function isKnownName(name: string): boolean {
+  return ["principal", "call", "arguments", "time", "peer"].includes(name);
 }
 
 function literalOf({ op, args }: CelNode): Value | undefined {

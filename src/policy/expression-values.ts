@@ -93,9 +93,8 @@ export function equals(left: Value, right: Value): Value {
   if (none !== undefined) return none;
   if (isNumber(left) && isNumber(right)) return order(left, right) === 0;
   if (typeof left !== typeof right) return failed;
-  if (typeof left !== "object" || left === null) {
-    return right === null && left !== null ? failed : left === right;
-  }
+  if (typeof left !== "object") return left === right;
+  if (left === null) return right === null ? true : failed;
   if (left instanceof Date)
     return right instanceof Date ? left.getTime() === right.getTime() : failed;
   if (left instanceof TimeSpan) return right instanceof TimeSpan ? left.ms === right.ms : failed;

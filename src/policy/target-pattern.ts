@@ -23,14 +23,17 @@ export function compileTargetPattern(
   if (Buffer.byteLength(pattern) > patternBytesMax) {
     throw new GatewayError("invalid-params", `${where} is longer than ${patternBytesMax} bytes`);
   }
-  const exact = compileExact(pattern, ignoreCase, where);
   const plain = pattern.split("|").map((one) => comparePlainly(one, ignoreCase));
   const tests = plain.filter((one) => one !== undefined);
-  if (tests.length < plain.length) return exact;
+  if (tests.length < plain.length) return compileExact(pattern, ignoreCase, where);
   if (!ignoreCase) return (target) => tests.some((test) => test(target));
-  // Beyond ASCII, RE2 takes more letters for the same than lower case does (the Kelvin sign is a k).
+  let exact: TargetTest | undefined;
   return (target) => {
-    if (!isAscii(target)) return exact(target);
+    // Beyond ASCII, RE2 takes more letters for the same than lower case does (the Kelvin sign is a k).
+    if (!isAscii(target)) {
+      exact ??= compileExact(pattern, ignoreCase, where);
+      return exact(target);
+    }
     const lower = target.toLowerCase();
     return tests.some((test) => test(lower));
   };

@@ -37,6 +37,7 @@ export function checkReferences(found: Referring): void {
   for (const { id, clientId } of found.tokens.values()) {
     needAll(`token "${id}": clientId`, [clientId], (one) => found.clients.has(one), "client");
   }
+  checkCertificates(found.clients.values());
   for (const virtual of found.virtualServers.values()) checkVirtualServer(virtual, found);
 }
 
@@ -51,6 +52,19 @@ function createRoleSearch(
   }
   return (tenant, name) =>
     byTenant.get(tenant)?.has(name) === true || byTenant.get(undefined)?.has(name) === true;
+}
+
+/** A certificate that names two clients would name nobody. Whose the other is, may be another tenant's affair. */
+function checkCertificates(clients: Iterable<ClientResource>): void {
+  const named = new Set<string>();
+  for (const { id, certificates = [] } of clients) {
+    for (const name of certificates) {
+      if (named.has(name)) {
+        refuseField(`client "${id}": certificates`, `${name} names another client as well`);
+      }
+      named.add(name);
+    }
+  }
 }
 
 function checkVirtualServer(virtual: VirtualServerResource, { servers }: Referring): void {

@@ -19,6 +19,7 @@ import {
 } from "./body-shape.ts";
 import { obligationsShape } from "./obligation-shapes.ts";
 import type { ClientGrantsPart, ServerToolsPart } from "./policy-objects.ts";
+import { checkProofs, proofMembers } from "./proof-shapes.ts";
 import {
   type BindingResource,
   type ClientLimits,
@@ -84,7 +85,7 @@ const clientLimits = object<Partial<ClientLimits>>({
   requestBytesMax: limit,
 });
 
-export const clientShape = object<ClientResource>({
+const clientMembers = object<ClientResource>({
   id: resourceName,
   tenant,
   displayName: text(256),
@@ -94,9 +95,15 @@ export const clientShape = object<ClientResource>({
   allowedPrompts: list(grant, listMax),
   roles: list(resourceName, 256),
   allowedOrigins: list(origin, 256),
+  ...proofMembers,
   limits: clientLimits,
 });
 
+export const clientShape: Shape<ClientResource> = (value, path) => {
+  const client = clientMembers(value, path);
+  checkProofs(client, path);
+  return client;
+};
 /** What of a client is policy; see `policy-objects.ts`. */
 export const clientGrantsShape = object<ClientGrantsPart>({
   tenant,

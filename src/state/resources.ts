@@ -52,8 +52,24 @@ export interface ClientResource {
   readonly roles: readonly string[];
   /** Browser origins this client may come from, besides the gateway's own list. */
   readonly allowedOrigins: readonly string[];
+  /** Addresses and CIDR ranges it may call from, and may not; empty allowed = from everywhere. */
+  readonly allowedNetworks?: readonly string[] | undefined;
+  readonly deniedNetworks?: readonly string[] | undefined;
+  /** `sha256:…`, `dns:…` or `uri:…`: certificates that identify it, and that its tokens need beside them. */
+  readonly certificates?: readonly string[] | undefined;
+  /** Keys it signs requests with, and whether it must. */
+  readonly signingKeys?: readonly SigningKeyResource[] | undefined;
+  readonly requireSignatures?: boolean | undefined;
   /** Overrides of the configured defaults; a missing member keeps the default. */
   readonly limits: Partial<ClientLimits>;
+}
+
+/** A public key (PEM), or the salt that a shared secret is derived with; see `identity/proof/signing-key.ts`. */
+export interface SigningKeyResource {
+  readonly keyId: string;
+  readonly algorithm: "hmac-sha256" | "ed25519" | "ecdsa-p256-sha256" | "rsa-pss-sha512";
+  readonly publicKey: string | undefined;
+  readonly salt: string | undefined;
 }
 
 /** A client token as stored: only its keyed hash. The resource's name is the token id. */

@@ -53,6 +53,11 @@ export interface AuditRecordsTable {
   readonly tenant: string | null;
 }
 
+export interface LastUsesTable {
+  readonly name: string;
+  readonly used_at_ms: number;
+}
+
 export interface SchemaMigrationsTable {
   readonly version: number;
   readonly name: string;
@@ -63,5 +68,6 @@ export interface Tables {
   readonly resources: ResourcesTable;
   readonly audit_logs: AuditLogsTable;
   readonly audit_records: AuditRecordsTable;
+  readonly last_uses: LastUsesTable;
   readonly schema_migrations: SchemaMigrationsTable;
 }

@@ -7,6 +7,7 @@ import type { SqlDialect } from "./dialect.ts";
 import { createAuditStore } from "./sql-audit.ts";
 import { defaultSqlStoreLimits, type Guard, type SqlStoreLimits } from "./sql-part.ts";
 import { createResourceStore } from "./sql-resources.ts";
+import { createUseStore } from "./sql-uses.ts";
 import type { Store } from "./store.ts";
 
 /** A store on an open, migrated database. Closing it closes the dialect. */
@@ -26,6 +27,7 @@ export function createSqlStore(
     description: dialect.description,
     resources: createResourceStore(dialect, guard, limits),
     audit: createAuditStore(dialect, guard, limits),
+    uses: createUseStore(dialect, guard, limits),
     async exclusively(name, work) {
       const release = await guard(() => dialect.tryLock(name));
       if (release === undefined) return undefined;

@@ -143,9 +143,27 @@ export interface AuditStore {
   prune(rows: readonly { readonly logId: string; readonly seq: number }[]): Promise<number>;
 }
 
+/** When something was last used, by any node. Written apart from the state: it changes all the time. */
+export interface UseStore {
+  /** Later times win, whoever writes them. */
+  note(uses: readonly Use[]): Promise<void>;
+  /** Those of these names that were ever used. */
+  read(names: readonly string[]): Promise<readonly Use[]>;
+  /** The names unused since `untilMs`, at most `limit`. */
+  unused(untilMs: number, limit: number): Promise<readonly string[]>;
+  forget(names: readonly string[]): Promise<void>;
+}
+
+export interface Use {
+  /** Such as `token:<id>`. */
+  readonly name: string;
+  readonly usedAtMs: number;
+}
+
 export interface Store {
   readonly resources: ResourceStore;
   readonly audit: AuditStore;
+  readonly uses: UseStore;
   /** Runs `work` while holding a named lock across processes; resolves undefined where another holds it. */
   exclusively<T>(name: string, work: () => Promise<T>): Promise<T | undefined>;
   /** Round trip to the database, for readiness. */

@@ -181,6 +181,7 @@ describe("paths", () => {
       const missing = await get(`/.well-known/oauth-protected-resource${path}`);
       expect(missing.status).toBe(404);
     }
+    expect((await get("/.well-known/oauth-authorization-server")).status).toBe(404);
   });
 });
 

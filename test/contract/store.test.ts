@@ -7,6 +7,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Client } from "pg";
+import { schemaVersion } from "../../src/storage/migrations.ts";
 import { openStore } from "../../src/storage/open-store.ts";
 import { createPostgresPool } from "../../src/storage/postgres-pool.ts";
 import {
@@ -479,6 +480,25 @@ describe.each([
     expect((await rejection(store.ping())).kind).toBe("unavailable");
   });
 
+  test("A02: times of last use: the latest stays, whoever writes it, and what is gone can be forgotten", async () => {
+    const database = await newDatabase();
+    const [one, other] = [await database.open(), await database.open()];
+    const uses = (usedAtMs: number) => ["token:a", "token:b"].map((name) => ({ name, usedAtMs }));
+    await one.uses.note(uses(2_000));
+    await other.uses.note([{ name: "token:a", usedAtMs: 1_000 }, ...uses(3_000).slice(1)]);
+    const found = await one.uses.read(["token:a", "token:b", "token:c"]);
+    expect([...found].sort((a, b) => a.usedAtMs - b.usedAtMs)).toEqual([
+      { name: "token:a", usedAtMs: 2_000 },
+      { name: "token:b", usedAtMs: 3_000 },
+    ]);
+    expect(await one.uses.read([])).toEqual([]);
+    expect(await one.uses.unused(3_000, 10)).toEqual(["token:a"]);
+    await one.uses.forget(["token:a"]);
+    expect(await other.uses.read(["token:a"])).toEqual([]);
+    await one.close();
+    await other.close();
+  });
+
   test("migrations: many processes at once, and a check without them (CF-07)", async () => {
     const database = await newDatabase();
     const early = await rejection(database.open({ migrate: false }));
@@ -536,7 +556,7 @@ describe("store on sqlite alone", () => {
     for (const migrate of [true, false]) {
       const error = await rejection(openStore({ ...options, migrate }));
       expect(error.kind).toBe("conflict");
-      expect(error.message).toContain("schema version 99, newer than the 2");
+      expect(error.message).toContain(`schema version 99, newer than the ${schemaVersion}`);
     }
   });
 
@@ -584,7 +604,7 @@ describe("store on postgres alone", () => {
       "insert into schema_migrations values (99, 'from the future')",
     );
     const error = await rejection(database.open());
-    expect(error.message).toContain("schema version 99, newer than the 2");
+    expect(error.message).toContain(`schema version 99, newer than the ${schemaVersion}`);
   });
 
   test("an unreachable server rejects; a bad URL does not repeat its password", async () => {

@@ -70,6 +70,7 @@ const rows: { readonly [S in keyof AdminServices]: Readonly<Record<keyof AdminSe
       updateClient: named((whose) => ({ client: { id: `${whose}-client`, display_name: "x" } })),
       deleteClient: named((whose) => ({ id: `${whose}-client` })),
       rotateToken: named((whose) => ({ client_id: `${whose}-client` })),
+      issueSigningSecret: named((whose) => ({ client_id: `${whose}-client`, key_id: "k1" })),
       revokeToken: named((whose) => ({ token_id: tokenOf(whose) })),
       listTokens: idsOf("tokens", "client_id"),
       listSessions: idsOf("sessions", "id"),
@@ -145,7 +146,7 @@ const rows: { readonly [S in keyof AdminServices]: Readonly<Record<keyof AdminSe
       tailRecords: records,
       verifyLog: gateway,
     },
-    TokenService: {
+    RevocationService: {
       revokeTokens: gateway,
       listRevocations: gateway,
       deleteRevocation: gateway,

@@ -103,15 +103,27 @@ test("A02: a gateway with another token key refuses to start and says which key 
   expect(failure).toContain("identity.token_key_file");
 });
 
-test("AN-14: a client deleted at one gateway loses its open connections at the other", async () => {
-  const token = await registerClient(adminHere, "leaving", { allowed_tools: ["tiny__echo"] });
-  await until("the call there", async () => (await echo(there, token)).status === 200, reachMs);
-  const place = { base: there.agents, token };
-  const streams = await Promise.all(Object.values(openStreams).map((open) => open(place)));
-  await adminHere.call("ClientService", "DeleteClient", { id: "leaving" });
-  await within("the streams' end", Promise.all(streams.map(({ ended }) => ended)), reachMs);
-  expect((await echo(there, token)).status).toBe(401);
-});
+test.each([
+  ["deleted", "leaving", "DeleteClient", { id: "leaving" }],
+  ["whose token is rotated", "turning", "RotateToken", { client_id: "turning" }],
+  [
+    "told off its network",
+    "moving",
+    "UpdateClient",
+    { client: { id: "moving", denied_networks: ["127.0.0.0/8"] } },
+  ],
+] as const)(
+  "AN-14: a client %s at one gateway loses its open connections at the other",
+  async (_, id, rpc, request) => {
+    const token = await registerClient(adminHere, id, { allowed_tools: ["tiny__echo"] });
+    await until("the call there", async () => (await echo(there, token)).status === 200, reachMs);
+    const place = { base: there.agents, token };
+    const streams = await Promise.all(Object.values(openStreams).map((open) => open(place)));
+    await adminHere.call("ClientService", rpc, request);
+    await within("the streams' end", Promise.all(streams.map(({ ended }) => ended)), reachMs);
+    expect((await echo(there, token)).status).toBe(401);
+  },
+);
 
 test("AD-08: of two operators at two gateways who saw the same revision one wins", async () => {
   const { state_revision } = await adminHere.call("SystemService", "GetStatus");

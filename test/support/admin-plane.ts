@@ -31,11 +31,12 @@ import { createCacheService, type PurgeFilter } from "../../src/admin/services/c
 import { createClientService, type SessionFacts } from "../../src/admin/services/client-service.ts";
 import { createPolicyService } from "../../src/admin/services/policy-service.ts";
 import { createRetentionService } from "../../src/admin/services/retention-service.ts";
+import { createRevocationService } from "../../src/admin/services/revocation-service.ts";
 import { createServerService } from "../../src/admin/services/server-service.ts";
 import { createSystemService } from "../../src/admin/services/system-service.ts";
-import { createTokenService } from "../../src/admin/services/token-service.ts";
 import type { RecordDraft } from "../../src/audit/record.ts";
 import type * as api from "../../src/gen/types.ts";
+import { createSigningSecret } from "../../src/identity/proof/signing-key.ts";
 import { systemClock } from "../../src/lib/clock.ts";
 import { compilePolicy } from "../../src/policy/compile.ts";
 import { checkTransport } from "../../src/servers/egress.ts";
@@ -127,6 +128,8 @@ export async function startAdminPlane(options: AdminPlaneOptions = {}): Promise<
       clock: systemClock,
       tokenDigest: digestOfToken,
       tokenKeyId: "0".repeat(16),
+      signingSecret: createSigningSecret(Buffer.alloc(32, 7)),
+      lastUses: async (_, ids) => new Map(ids.map((id) => [id, 5])),
       listSessions: () => [...sessions.values()],
       endSession: (id) => sessions.delete(id),
     }),
@@ -160,7 +163,7 @@ export async function startAdminPlane(options: AdminPlaneOptions = {}): Promise<
       }),
       retentionStatistics: () => ({ lastRunAtMs: undefined, runs: 0, deleted: 0, failures: 0 }),
     }),
-    TokenService: createTokenService({
+    RevocationService: createRevocationService({
       state,
       clock: systemClock,
       issuers: ["https://issuer.example"],

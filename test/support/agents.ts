@@ -44,10 +44,8 @@ export async function startAgentsOver<D extends FakeDispatch>(
       watchers.add(changed);
       return () => watchers.delete(changed);
     },
-    resourceMetadata: (resource, path) =>
-      path.startsWith("/private/")
-        ? undefined
-        : { resource, authorization_servers: ["https://as"] },
+    resourceMetadata: (resource, scope) =>
+      scope === "private" ? undefined : { resource, authorization_servers: ["https://as"] },
     version: "0.0.0-test",
   });
   const { url, port } = await listener.start();

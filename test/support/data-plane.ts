@@ -7,6 +7,8 @@ import { createRejections } from "../../src/audit/rejections.ts";
 import { createReplyCache } from "../../src/cache/reply-cache.ts";
 import { GatewayError } from "../../src/errors/fault.ts";
 import { createAuthenticator } from "../../src/identity/authenticator.ts";
+import { createCallerCheck } from "../../src/identity/proof/caller-check.ts";
+import { createSigningSecret } from "../../src/identity/proof/signing-key.ts";
 import { createScopeCheck } from "../../src/identity/required-scopes.ts";
 import { systemClock } from "../../src/lib/clock.ts";
 import { createConcurrency } from "../../src/limits/concurrency.ts";
@@ -32,8 +34,7 @@ import { createArgumentCheck } from "../../src/schemas/argument-check.ts";
 import type { ServerChange, ServerClient, Servers } from "../../src/servers/client.ts";
 import type { ServerSpec, ToolSetting } from "../../src/servers/spec.ts";
 import { buildSnapshot, type CompilePolicy } from "../../src/state/build.ts";
-import { createCurrentSnapshot } from "../../src/state/current.ts";
-import type { CurrentSnapshot } from "../../src/state/snapshot.ts";
+import { createCurrentSnapshot, type SwappableSnapshot } from "../../src/state/current.ts";
 import type { StoredResource } from "../../src/storage/store.ts";
 import { silentLog } from "../../src/telemetry/log.ts";
 import { createMetrics } from "../../src/telemetry/metrics.ts";
@@ -91,7 +92,7 @@ export interface ListenOptions {
 
 export interface DataPlane {
   readonly dispatch: Dispatch;
-  readonly current: CurrentSnapshot;
+  readonly current: SwappableSnapshot;
   readonly changes: ServerChanges;
   /** What is followed at the servers right now. */
   readonly following: ReadonlySet<FakeListen>;
@@ -233,6 +234,15 @@ export function createDataPlane(
       clock,
       metrics,
     }),
+    callerCheck: createCallerCheck({
+      clock,
+      metrics,
+      secretOf: createSigningSecret(Buffer.alloc(32, 7)),
+      proofWindowSeconds: 120,
+      proofsRememberedMax: 1_000,
+      dpopNonce: false,
+    }),
+    lastUse: { note: () => {} },
     scopeCheck: createScopeCheck([]),
     limiter: createLimiter({ defaults, clock, metrics }),
     concurrency: createConcurrency({ perClientMax: 1_000, totalMax: 1_000, metrics }),

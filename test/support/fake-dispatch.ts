@@ -169,6 +169,7 @@ export function createFakeDispatch(tokens: Readonly<Record<string, string>>): Fa
       const requestId = incoming.requestId ?? "made-up";
       return { outcome, requestId, limit: isLimited ? limit : undefined };
     },
+    turnedAway() {},
     async admit(request) {
       const principal = authenticate(request.credential);
       if ("name" in principal) return { fault: principal };

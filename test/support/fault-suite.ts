@@ -17,6 +17,7 @@ import {
   type Transport,
   type Wire,
   type WireAnswer,
+  type WireOptions,
 } from "./wires.ts";
 
 export interface Stage {
@@ -80,6 +81,8 @@ export type Row = InputRow | ScenarioRow;
 
 export interface SuiteOptions {
   readonly config?: Readonly<Record<string, unknown>>;
+  /** Of the command line, besides the usual ones. */
+  readonly args?: readonly string[];
   readonly scripts?: Readonly<Record<string, Script>>;
   /** Input schemas of scripted tools, by name. */
   readonly schemas?: Readonly<Record<string, object>>;
@@ -135,7 +138,7 @@ export function runRows(title: string, rows: readonly Row[], options: SuiteOptio
 async function setStage(options: SuiteOptions, cleanup: AsyncDisposableStack): Promise<Stage> {
   const upstream = cleanup.use(startScriptedServer(options.scripts, options.schemas));
   const config = { limits: unhurried, ...options.config };
-  const gateway = cleanup.use(await startGateway({ config }));
+  const gateway = cleanup.use(await startGateway({ config, args: options.args ?? [] }));
   const admin = cleanup.use(createAdminClient(gateway));
   await registerHttpServer(admin, scope, upstream.url);
   const names = ["echo", "slow", ...Object.keys(options.scripts ?? {})];
@@ -239,13 +242,14 @@ export async function refusalOf(
   stage: Stage,
   transport: Transport,
   token: string | undefined,
-  more: { readonly scope?: string; readonly headers?: Readonly<Record<string, string>> } = {},
+  more: Partial<Pick<WireOptions, "scope" | "headers" | "prove">> = {},
 ): Promise<WireAnswer> {
   const opening = await openWire(transport, {
     base: stage.gateway.agents,
     scope: more.scope ?? scope,
     token,
     ...(more.headers === undefined ? {} : { headers: more.headers }),
+    ...(more.prove === undefined ? {} : { prove: more.prove }),
   });
   if ("refusal" in opening) return opening.refusal;
   await using wire = opening.wire;

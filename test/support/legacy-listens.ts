@@ -2,6 +2,7 @@
  * The edge's listens on behalf of legacy sessions, over a pipeline that a test scripts, on a clock that bun's fake timers
  * move. It asserts nothing.
  */
+
 import { jest } from "bun:test";
 import type { Asking, Caller } from "../../src/agents/conversation.ts";
 import { createListening } from "../../src/agents/legacy/listening.ts";
@@ -13,6 +14,7 @@ import { createFault } from "../../src/errors/fault.ts";
 import type { Incoming, Reply } from "../../src/pipeline/incoming.ts";
 import { readObject } from "../../src/protocol/json-view.ts";
 import type { McpRequest } from "../../src/protocol/messages.ts";
+import { keptFromOf } from "./kept-from.ts";
 
 export const testCaller: Caller = {
   binding: "websocket",
@@ -53,6 +55,7 @@ export function createTestListens(run: (asking: Asking<Incoming["message"]>) => 
     sessionsMax: 100,
     sessionsPerPrincipalMax: 100,
     sessionIdleMs: 1,
+    sessionMaxMs: 1e9,
   });
   const conversation = {
     run(asking: Asking<Incoming["message"]>, signal: AbortSignal): Promise<Reply> {
@@ -104,7 +107,7 @@ export function createTestListens(run: (asking: Asking<Incoming["message"]>) => 
         clientInfoText: undefined,
         capabilitiesText: "{}",
         principal: { id: "p" } as LegacySession["principal"],
-        tokenDigest,
+        from: keptFromOf(tokenDigest),
       });
       if (session === undefined) throw new Error("no session");
       const heard: string[] = [];

@@ -6,8 +6,7 @@ import { generateKeyPairSync } from "node:crypto";
 import { createServer, request as httpRequest, type IncomingMessage, type Server } from "node:http";
 import { type AddressInfo, connect } from "node:net";
 import { createLocalJWKSet, exportJWK, type JSONWebKeySet, jwtVerify } from "jose";
-// @ts-expect-error The package has no types of its own; what is used of it is named below.
-import Provider from "oidc-provider";
+import { Provider } from "oidc-provider";
 
 const signing = generateKeyPairSync("rsa", { modulusLength: 2048 });
 
@@ -32,15 +31,8 @@ interface Context {
   readonly oidc: {
     readonly params: Readonly<Record<string, string>>;
     readonly client: object;
-    readonly provider: Record<string, new (fields: object) => Token>;
   };
   body: object;
-}
-
-interface Token {
-  resourceServer: unknown;
-  scope: string;
-  save(): Promise<string>;
 }
 
 /** Clients: `gateway` (header), `gateway-post` (body), `gateway-key` (ES256 assertions). Scopes: read, write. */
@@ -122,25 +114,16 @@ export async function startAuthority({ tokenSeconds = 3_600 } = {}): Promise<Aut
 
 /** RFC 8693 as far as the tests need it: the subject is who the agent's token says, unverified. */
 function exchangeGrant(
-  provider: Record<string, new (fields: object) => Token>,
+  { ClientCredentials, ResourceServer }: Provider,
   resourceServer: (resource: string) => object,
 ) {
   return async (context: Context) => {
     const { params, client } = context.oidc;
     const [, payload = ""] = (params.subject_token ?? "").split(".");
     const { sub } = JSON.parse(Buffer.from(payload, "base64url").toString());
-    const AccessToken = provider.ClientCredentials;
-    if (AccessToken === undefined) throw new Error("no tokens");
-    const token = new AccessToken({ client, extra: { act_for: sub } });
-    const info = resourceServer(params.resource ?? "");
-    const { ResourceServer } = provider;
-    token.resourceServer =
-      ResourceServer === undefined
-        ? info
-        : new (ResourceServer as unknown as new (id: string, info: object) => object)(
-            params.resource ?? "",
-            info,
-          );
+    const token = new ClientCredentials({ client, extra: { act_for: sub } });
+    const resource = params.resource ?? "";
+    token.resourceServer = new ResourceServer(resource, resourceServer(resource));
     token.scope = params.scope ?? "read";
     context.body = {
       access_token: await token.save(),

@@ -14,7 +14,18 @@ export interface WireOptions {
   readonly scope: string;
   readonly token: string | undefined;
   readonly headers?: Readonly<Record<string, string>>;
+  /** Headers of each request by itself: proofs and signatures are good for one. */
+  readonly prove?: Prove;
 }
+
+export type Prove = (request: {
+  readonly method: string;
+  readonly url: string;
+  readonly body: string;
+  readonly token: string | undefined;
+}) => Promise<Readonly<Record<string, string>>>;
+
+const nothing: Prove = async () => ({});
 
 export interface WireAnswer {
   /** The HTTP status of the request, or of the refused upgrade. */
@@ -127,8 +138,9 @@ async function post(
   body: string | Uint8Array,
   token: string | undefined,
   headers: Readonly<Record<string, string>>,
-  signal?: AbortSignal,
+  { signal, prove = nothing }: { readonly signal?: AbortSignal; readonly prove?: Prove } = {},
 ): Promise<WireAnswer> {
+  const proof = await prove({ method: "POST", url, body: String(body), token });
   const response = await fetch(url, {
     method: "POST",
     ...(signal === undefined ? {} : { signal }),
@@ -138,6 +150,7 @@ async function post(
       Accept: "application/json, text/event-stream",
       ...(token === undefined ? {} : { Authorization: `Bearer ${token}` }),
       ...headers,
+      ...proof,
     },
   });
   const received = await response.text();
@@ -168,12 +181,18 @@ async function openModernHttp(options: WireOptions): Promise<Opening> {
   return {
     wire: {
       send: (body, more = {}) =>
-        post(url, body, more.token ?? options.token, {
-          "MCP-Protocol-Version": "2026-07-28",
-          ...mirrors(body),
-          ...options.headers,
-          ...more.headers,
-        }),
+        post(
+          url,
+          body,
+          more.token ?? options.token,
+          {
+            "MCP-Protocol-Version": "2026-07-28",
+            ...mirrors(body),
+            ...options.headers,
+            ...more.headers,
+          },
+          options,
+        ),
       [Symbol.asyncDispose]: async () => {},
     },
   };
@@ -200,7 +219,7 @@ function headerValue(value: string): string {
 
 async function openLegacyHttp(options: WireOptions): Promise<Opening> {
   const url = options.base + pathOf("http-legacy", options.scope);
-  const opened = await post(url, initializeText, options.token, { ...options.headers });
+  const opened = await post(url, initializeText, options.token, { ...options.headers }, options);
   const sessionId = opened.headers.get("mcp-session-id");
   if (sessionId === null) return { refusal: opened };
   const session = { "Mcp-Session-Id": sessionId, "MCP-Protocol-Version": "2025-11-25" };
@@ -210,7 +229,7 @@ async function openLegacyHttp(options: WireOptions): Promise<Opening> {
       body,
       more.token ?? options.token,
       { ...session, ...options.headers, ...more.headers },
-      more.signal,
+      { ...options, ...more },
     );
   await send(initializedText);
   return { wire: { send, [Symbol.asyncDispose]: async () => {} } };
@@ -218,12 +237,16 @@ async function openLegacyHttp(options: WireOptions): Promise<Opening> {
 
 async function openSse(options: WireOptions): Promise<Opening> {
   const leaving = new AbortController();
-  const response = await fetch(options.base + pathOf("sse", options.scope), {
+  const url = options.base + pathOf("sse", options.scope);
+  const { token: own, prove = nothing } = options;
+  const proof = await prove({ method: "GET", url, body: "", token: own });
+  const response = await fetch(url, {
     signal: leaving.signal,
     headers: {
       Accept: "text/event-stream",
-      ...(options.token === undefined ? {} : { Authorization: `Bearer ${options.token}` }),
+      ...(own === undefined ? {} : { Authorization: `Bearer ${own}` }),
       ...options.headers,
+      ...proof,
     },
   });
   if (response.status !== 200) {
@@ -234,10 +257,8 @@ async function openSse(options: WireOptions): Promise<Opening> {
   const endpoint = String((await events.next()).value);
   const send = async (body: string | Uint8Array, more: SendOptions = {}): Promise<WireAnswer> => {
     const token = more.token ?? options.token;
-    const taken = await post(options.base + endpoint, body, token, {
-      ...options.headers,
-      ...more.headers,
-    });
+    const headers = { ...options.headers, ...more.headers };
+    const taken = await post(options.base + endpoint, body, token, headers, options);
     if (taken.status !== 202 || more.isAnswered === false) return taken;
     const text = String((await events.next()).value);
     return answerOf({ status: taken.status, text, headers: taken.headers });
@@ -266,13 +287,17 @@ async function openSocket(
   transport: "ws-legacy" | "ws-modern",
   options: WireOptions,
 ): Promise<Opening> {
+  const path = pathOf(transport, options.scope);
+  const { token: own, prove = nothing } = options;
+  const proof = await prove({ method: "GET", url: options.base + path, body: "", token: own });
   const upgrade = await openRawWebSocket({
     base: options.base,
-    path: pathOf(transport, options.scope),
+    path,
     headers: {
       "Sec-WebSocket-Protocol": "mcp",
-      ...(options.token === undefined ? {} : { Authorization: `Bearer ${options.token}` }),
+      ...(own === undefined ? {} : { Authorization: `Bearer ${own}` }),
       ...options.headers,
+      ...proof,
     },
   });
   if ("refusal" in upgrade) {

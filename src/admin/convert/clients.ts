@@ -1,9 +1,9 @@
 /**
  * Clients and their tokens between protobuf and resources. A token's digest never leaves; its fingerprint does.
  */
-import type { Client, ClientLimits as LimitsMessage, Token } from "../../gen/types.ts";
+import type { Client, ClientLimits as LimitsMessage, SigningKey, Token } from "../../gen/types.ts";
 import { clientShape, tokenShape } from "../../state/resource-shapes.ts";
-import type { ClientResource } from "../../state/resources.ts";
+import type { ClientResource, SigningKeyResource } from "../../state/resources.ts";
 import type { StoredResource } from "../../storage/store.ts";
 import { orUndefined, toMetadata } from "./common.ts";
 
@@ -18,6 +18,11 @@ export function toClientResource(message: Client): ClientResource {
     allowedPrompts: message.allowed_prompts,
     roles: message.roles,
     allowedOrigins: message.allowed_origins,
+    allowedNetworks: message.allowed_networks,
+    deniedNetworks: message.denied_networks,
+    certificates: message.certificates,
+    signingKeys: (message.signing_keys ?? []).map(toSigningKey),
+    requireSignatures: message.require_signatures,
     limits: toLimits(message.limits ?? {}),
   };
 }
@@ -34,6 +39,16 @@ export function fromClient(stored: StoredResource): Client {
     allowed_prompts: client.allowedPrompts,
     roles: client.roles,
     allowed_origins: client.allowedOrigins,
+    allowed_networks: client.allowedNetworks ?? [],
+    denied_networks: client.deniedNetworks ?? [],
+    certificates: client.certificates ?? [],
+    signing_keys: (client.signingKeys ?? []).map((key) => ({
+      key_id: key.keyId,
+      algorithm: key.algorithm,
+      public_key: key.publicKey ?? "",
+      salt: key.salt ?? "",
+    })),
+    require_signatures: client.requireSignatures ?? false,
     limits: fromLimits(client.limits),
     metadata: toMetadata(stored),
   };
@@ -47,6 +62,16 @@ export function fromToken(stored: StoredResource): Token {
     created_at_ms: token.createdAtMs,
     expires_at_ms: token.expiresAtMs,
     fingerprint: token.digest.slice(0, 16),
+  };
+}
+
+/** An algorithm that is none is refused with the rest of the client, by name. */
+function toSigningKey(message: SigningKey): SigningKeyResource {
+  return {
+    keyId: message.key_id,
+    algorithm: message.algorithm as SigningKeyResource["algorithm"],
+    publicKey: orUndefined(message.public_key),
+    salt: orUndefined(message.salt),
   };
 }
 

@@ -5,6 +5,7 @@
 import { GatewayError } from "../../errors/fault.ts";
 import type { ClientService, Session } from "../../gen/types.ts";
 import { createClientToken } from "../../identity/client-token.ts";
+import type { SigningSecret } from "../../identity/proof/signing-key.ts";
 import type { Clock } from "../../lib/clock.ts";
 import { newId } from "../../lib/id.ts";
 import { tokenShape } from "../../state/resource-shapes.ts";
@@ -15,6 +16,7 @@ import { fromClient, fromToken, toClientResource } from "../convert/clients.ts";
 import { needMessage } from "../convert/common.ts";
 import { paginate } from "../page-token.ts";
 import { createResourceCrud, needResource, writeAs } from "../resource-crud.ts";
+import { issueSigningSecret } from "../signing-secret.ts";
 import { isOwn } from "../tenants.ts";
 
 export interface SessionFacts {
@@ -37,6 +39,13 @@ export interface ClientServiceDeps {
   /** The name of that key. */
   readonly tokenKeyId: string;
   readonly listSessions: () => Promise<readonly SessionFacts[]> | readonly SessionFacts[];
+  /** The secret a client signs with, by client, key id and salt. */
+  readonly signingSecret: SigningSecret;
+  /** When tokens and clients were last used, by id; those never used are missing. */
+  readonly lastUses: (
+    kind: "token" | "client",
+    ids: readonly string[],
+  ) => Promise<ReadonlyMap<string, number>>;
   /** Whether there was one. */
   readonly endSession: (id: string) => Promise<boolean> | boolean;
 }
@@ -65,10 +74,13 @@ export function createClientService(deps: ClientServiceDeps): ClientService<Call
       ]);
       return { client: message, state_revision, ...show(issued, request.validate_only) };
     },
-    getClient: async ({ id }, caller) => ({ client: await clients.get(id, caller) }),
+    async getClient({ id }, caller) {
+      const [client] = await stamped(deps, "client", [await clients.get(id, caller)]);
+      return { client };
+    },
     async listClients(request, caller) {
       const { messages, ...page } = await clients.list(request, caller);
-      return { clients: messages, ...page };
+      return { clients: await stamped(deps, "client", messages), ...page };
     },
     async updateClient(request, caller) {
       const client = needMessage(request.client, "client");
@@ -94,6 +106,7 @@ export function createClientService(deps: ClientServiceDeps): ClientService<Call
       const { stateRevision } = await writeAs(state, mutate, request, caller);
       return { state_revision: stateRevision, ...show(issued, request.validate_only) };
     },
+    issueSigningSecret: (request, caller) => issueSigningSecret(deps, request, caller),
     async revokeToken(request, caller) {
       const mutate = (view: StateView): readonly StateChange[] => {
         needResource(view, "token", "token", request.token_id);
@@ -110,7 +123,8 @@ export function createClientService(deps: ClientServiceDeps): ClientService<Call
         .filter((token) => request.client_id === "" || token.client_id === request.client_id);
       const question = ["tokens", request.client_id, caller.tenant ?? null];
       const { page, nextPageToken } = paginate(found, (token) => token.id, question, request);
-      return { tokens: page, next_page_token: nextPageToken, state_revision: view.stateRevision };
+      const tokens = await stamped(deps, "token", page);
+      return { tokens, next_page_token: nextPageToken, state_revision: view.stateRevision };
     },
 
     async listSessions(request, caller) {
@@ -132,6 +146,17 @@ export function createClientService(deps: ClientServiceDeps): ClientService<Call
       throw new GatewayError("resource-not-found", message, { reason: "not-found" });
     },
   };
+}
+
+/** With the times of last use, which are no part of the state. */
+async function stamped<T extends { readonly id?: string }>(
+  deps: Pick<ClientServiceDeps, "lastUses">,
+  kind: "token" | "client",
+  messages: readonly T[],
+): Promise<readonly (T & { readonly last_used_at_ms: number | undefined })[]> {
+  const ids = messages.map(({ id }) => id ?? "");
+  const used = await deps.lastUses(kind, ids);
+  return messages.map((message) => ({ ...message, last_used_at_ms: used.get(message.id ?? "") }));
 }
 
 async function ownSessions(

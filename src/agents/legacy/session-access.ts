@@ -7,7 +7,7 @@ import { createFault, type Fault } from "../../errors/fault.ts";
 import type { Credential, Principal } from "../../identity/principal.ts";
 import type { Dispatch } from "../../pipeline/incoming.ts";
 import type { Caller, Conversation } from "../conversation.ts";
-import type { LegacySession, Sessions } from "./sessions.ts";
+import type { KeptFrom, LegacySession, Sessions } from "./sessions.ts";
 
 export type Access =
   | { readonly session: LegacySession }
@@ -28,7 +28,7 @@ export function createSessionAccess(deps: {
     if ("fault" in admitted) return { fault: admitted.fault, isRecorded: true };
     if (!isOwner(session, admitted.principal)) return unknownSession;
     session.principal = admitted.principal;
-    session.tokenDigest = digestOf(caller.credential);
+    session.from = keptFrom(caller);
     return { session };
   }
 
@@ -37,8 +37,8 @@ export function createSessionAccess(deps: {
       const session = deps.sessions.find(id, caller.binding, caller.scope);
       if (session === undefined) return unknownSession;
       // The usual case: the very token that was accepted before, and it still holds.
-      const isSameToken = session.tokenDigest === digestOf(caller.credential);
-      if (isSameToken && deps.conversation.isValid(session.principal)) return { session };
+      const isSameToken = session.from.digest === digestOf(caller.credential);
+      if (isSameToken && deps.conversation.isValid(session.principal, caller)) return { session };
       return identify(caller, session);
     },
   };
@@ -49,10 +49,23 @@ const unknownSession: Access = Object.freeze({
   isRecorded: false,
 });
 
-export function digestOf(credential: Credential): string {
-  return credential.kind === "bearer"
-    ? hash("sha256", credential.token, "base64")
-    : credential.kind;
+/** Without the request itself, which is over: what it proved is remembered, its body is not. */
+export function keptFrom({ binding, scope, credential, evidence, peer }: Caller): KeptFrom {
+  if (evidence !== undefined) evidence.body = undefined;
+  // Nor is the token: its digest knows it again.
+  const kept = credential.kind === "bearer" ? { ...credential, token: "" } : credential;
+  return { binding, scope, credential: kept, evidence, peer, digest: digestOf(credential) };
+}
+
+function digestOf(credential: Credential): string {
+  switch (credential.kind) {
+    case "bearer":
+      return hash("sha256", credential.token, "base64");
+    case "certificate":
+      return `certificate:${hash("sha256", credential.certificate, "base64")}`;
+    default:
+      return credential.kind;
+  }
 }
 
 function isOwner(session: LegacySession, principal: Principal): boolean {

@@ -10,13 +10,19 @@ import type { Principal } from "../../identity/principal.ts";
 import type { Cancellation } from "../../lib/cancellation.ts";
 import type { Clock } from "../../lib/clock.ts";
 import { randomSecret } from "../../lib/id.ts";
-import type { BindingName } from "../../pipeline/incoming.ts";
+import type { BindingName, From } from "../../pipeline/incoming.ts";
 import type { LegacyRevision } from "../../protocol/revisions.ts";
 import type { Caller } from "../conversation.ts";
 import type { Questions } from "./client-requests.ts";
 import type { Outbox } from "./outbox.ts";
 import type { SharedListen } from "./shared-listens.ts";
 import type { SessionSubscriptions } from "./subscriptions.ts";
+
+/** What is kept of whoever opened a session. */
+export interface KeptFrom extends From {
+  /** Digest of the credential: the quick way to know the owner again. */
+  readonly digest: string;
+}
 
 export interface SessionOpening {
   readonly binding: BindingName;
@@ -27,8 +33,8 @@ export interface SessionOpening {
   /** What the client said it can do, in modern form: what servers are told of it. */
   readonly capabilitiesText: string;
   readonly principal: Principal;
-  /** Digest of the token last seen with it: the quick way to know the owner again. */
-  readonly tokenDigest: string;
+  /** Where it was opened from, or last adopted under another credential. */
+  readonly from: KeptFrom;
   /** The calls of the socket it lives on, where it lives on one. */
   readonly calls?: Calls;
 }
@@ -40,12 +46,14 @@ export interface LegacySession extends Omit<SessionOpening, "binding" | "scope">
   readonly binding: BindingName;
   readonly scope: string;
   readonly startedAtMs: number;
+  /** The same by the monotonic clock. */
+  readonly openedAtMs: number;
   readonly calls: Calls;
   revision: LegacyRevision;
   clientInfoText: string | undefined;
   capabilitiesText: string;
   principal: Principal;
-  tokenDigest: string;
+  from: KeptFrom;
   /** Lowest log level the agent asked for; undefined = it wants no log messages. */
   logLevel: string | undefined;
   isInitialized: boolean;
@@ -74,7 +82,13 @@ export interface LegacySession extends Omit<SessionOpening, "binding" | "scope">
 /** Requests in flight by the source text of their id. */
 export type Calls = Map<string, Cancellation>;
 
-export type SessionEnd = "deleted" | "idle" | "revoked" | "ended-by-operator" | "draining";
+export type SessionEnd =
+  | "deleted"
+  | "idle"
+  | "expired"
+  | "revoked"
+  | "ended-by-operator"
+  | "draining";
 
 export interface SessionSummary {
   readonly id: string;
@@ -95,8 +109,8 @@ export interface Sessions {
   find(id: string, binding: BindingName, scope: string): LegacySession | undefined;
   end(session: LegacySession, why: SessionEnd): void;
   endByPublicId(publicId: string): boolean;
-  /** Ends idle sessions and those whose credential no longer holds. */
-  sweep(isValid: (principal: Principal) => boolean): void;
+  /** Ends idle and expired sessions and those whose credential no longer holds. */
+  sweep(isValid: (principal: Principal, from: From) => boolean): void;
   endAll(why: SessionEnd): void;
   list(): readonly SessionSummary[];
   size(): number;
@@ -107,6 +121,7 @@ export function createSessions(deps: {
   readonly sessionsMax: number;
   readonly sessionsPerPrincipalMax: number;
   readonly sessionIdleMs: number;
+  readonly sessionMaxMs: number;
 }): Sessions {
   const { clock } = deps;
   const byId = new Map<string, LegacySession>();
@@ -139,8 +154,16 @@ export function createSessions(deps: {
     return clock.monotonicMs() - session.usedAtMs > deps.sessionIdleMs;
   }
 
+  function isExpired({ openedAtMs }: LegacySession): boolean {
+    return clock.monotonicMs() - openedAtMs >= deps.sessionMaxMs;
+  }
+
+  /** Used or not, a session ends some day: whoever holds its id then opens another. */
   function endIdle(): void {
-    for (const session of byId.values()) if (isIdle(session)) end(session, "idle");
+    for (const session of byId.values()) {
+      if (isExpired(session)) end(session, "expired");
+      else if (isIdle(session)) end(session, "idle");
+    }
   }
 
   return {
@@ -158,9 +181,10 @@ export function createSessions(deps: {
         clientInfoText: opening.clientInfoText,
         capabilitiesText: opening.capabilitiesText,
         principal: opening.principal,
-        tokenDigest: opening.tokenDigest,
+        from: opening.from,
         calls: opening.calls ?? new Map(),
         startedAtMs: clock.nowMs(),
+        openedAtMs: clock.monotonicMs(),
         logLevel: undefined,
         isInitialized: false,
         // A socket and an SSE stream are read from the start.
@@ -183,6 +207,10 @@ export function createSessions(deps: {
       if (session === undefined || session.binding !== binding || session.scope !== scope) {
         return undefined;
       }
+      if (isExpired(session)) {
+        end(session, "expired");
+        return undefined;
+      }
       session.usedAtMs = clock.monotonicMs();
       return session;
     },
@@ -198,7 +226,7 @@ export function createSessions(deps: {
     sweep(isValid) {
       endIdle();
       for (const session of byId.values()) {
-        if (!isValid(session.principal)) end(session, "revoked");
+        if (!isValid(session.principal, session.from)) end(session, "revoked");
       }
     },
     endAll(why) {

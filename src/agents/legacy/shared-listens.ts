@@ -169,8 +169,8 @@ async function tell(shared: SharedListen, change: string): Promise<void> {
 }
 
 /** Everything that decides what a session may hear of, and whether its listen goes on. */
-function keyOf({ scope, tokenDigest, caller }: LegacySession): string {
-  return JSON.stringify([scope, tokenDigest, caller?.origin]);
+function keyOf({ scope, from, caller }: LegacySession): string {
+  return JSON.stringify([scope, from.digest, from.peer.address, caller?.origin]);
 }
 
 function schedule(shared: SharedListen, ms: number, work: (shared: SharedListen) => void): void {

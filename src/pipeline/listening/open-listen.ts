@@ -3,7 +3,6 @@
  * on: list changes coalesced over all servers, updates of resources and tasks as they come. `listens.ts` keeps it; it makes a
  * new plan when told that the operators' state changed.
  */
-import type { Authenticator } from "../../identity/authenticator.ts";
 import type { Clock } from "../../lib/clock.ts";
 import type { CallFacts } from "../../policy/rule.ts";
 import type { JsonObject } from "../../protocol/json-view.ts";
@@ -12,7 +11,9 @@ import type { RelayedMessage } from "../../protocol/messages.ts";
 import type { ServerChange, Servers } from "../../servers/client.ts";
 import type { CurrentSnapshot, Snapshot } from "../../state/snapshot.ts";
 import type { Exchange } from "../exchange.ts";
-import { isFault, isOriginAllowed } from "../stages/authenticate.ts";
+import { type IdentifyDeps, identify, isFault, isStillValid } from "../identify.ts";
+import type { From } from "../incoming.ts";
+import { isOriginAllowed } from "../stages/authenticate.ts";
 import { visibleScope } from "../stages/authorize.ts";
 import { findTask } from "../task-access.ts";
 import { type Followed, flagOf, honouredOf, isFollowed, startFollowing } from "./followed.ts";
@@ -33,9 +34,8 @@ import {
 } from "./listen-plan.ts";
 import { ownTasks, taskAsTold } from "./listened-tasks.ts";
 
-export interface OpenListenDeps extends PlanDeps {
+export interface OpenListenDeps extends PlanDeps, IdentifyDeps {
   readonly servers: Pick<Servers, "get">;
-  readonly authenticator: Authenticator;
   readonly current: Pick<CurrentSnapshot, "get">;
   readonly clock: Clock;
 }
@@ -47,10 +47,7 @@ export interface Listen extends ListenQuestion {
   /** Source text of what the listener declared. */
   readonly capabilitiesText: string;
   readonly plan: ListenPlan;
-  readonly incoming: Pick<
-    Exchange["incoming"],
-    "binding" | "credential" | "origin" | "scope" | "peer"
-  >;
+  readonly incoming: From & Pick<Exchange["incoming"], "origin">;
   readonly relay: (message: RelayedMessage) => void;
 }
 
@@ -182,7 +179,7 @@ export function openListen(deps: OpenListenDeps, listen: Listen): OpenListen {
     plans += 1;
     const own = plans;
     // Anew, because the roles a principal has from its registration are those of the state it was made in.
-    const found = await deps.authenticator.authenticate(incoming.credential, snapshot, incoming);
+    const found = await identify(deps, incoming, snapshot);
     if (isEnded || own !== plans) return;
     const isWelcome = !isFault(found) && isOriginAllowed(found, snapshot, incoming.origin);
     const now = isWelcome ? visibleScope(snapshot, found, incoming.scope) : undefined;
@@ -217,7 +214,7 @@ export function openListen(deps: OpenListenDeps, listen: Listen): OpenListen {
     clientId: principal.clientId,
     end,
     recheck() {
-      if (!deps.authenticator.stillValid(principal, deps.current.get())) end();
+      if (!isStillValid(deps, principal, incoming, deps.current.get())) end();
     },
     stateChanged(next) {
       for (const kind of listKinds) announce(kind);

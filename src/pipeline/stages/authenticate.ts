@@ -4,18 +4,19 @@
  * registered with.
  */
 import { createFault, type Fault } from "../../errors/fault.ts";
-import type { Authenticator } from "../../identity/authenticator.ts";
+import type { LastUse } from "../../identity/last-use.ts";
 import type { Principal } from "../../identity/principal.ts";
 import type { ScopeCheck } from "../../identity/required-scopes.ts";
 import type { SourceLimit } from "../../limits/source-limit.ts";
 import type { Snapshot } from "../../state/snapshot.ts";
 import { type Exchange, proceed, refuse, type Verdict } from "../exchange.ts";
+import { type IdentifyDeps, identify, isFault } from "../identify.ts";
 import type { Stage } from "../stage.ts";
 import { visibleScope } from "./authorize.ts";
 
-export interface AuthenticateDeps {
-  readonly authenticator: Authenticator;
+export interface AuthenticateDeps extends IdentifyDeps {
   readonly sourceLimit: SourceLimit;
+  readonly lastUse: Pick<LastUse, "note">;
   /** OAuth scopes that endpoints ask of a token. */
   readonly scopeCheck: ScopeCheck;
 }
@@ -24,7 +25,7 @@ export function createAuthenticateStage(deps: AuthenticateDeps): Stage {
   return {
     name: "authenticate",
     enter(x: Exchange): Verdict | Promise<Verdict> {
-      const found = deps.authenticator.authenticate(x.incoming.credential, x.snapshot, x.incoming);
+      const found = identify(deps, x.incoming, x.snapshot);
       if (found instanceof Promise) return found.then((one) => settle(deps, x, one));
       return settle(deps, x, found);
     },
@@ -41,6 +42,7 @@ function settle(deps: AuthenticateDeps, x: Exchange, found: Principal | Fault): 
   }
   const lacking = lackingScopes(deps.scopeCheck, found, x.snapshot, x.incoming.scope);
   if (lacking !== undefined) return refuse(lacking);
+  deps.lastUse.note(found);
   x.principal = found;
   return proceed;
 }
@@ -55,11 +57,6 @@ export function lackingScopes(
   const lacking = scopeCheck.check(principal, scope);
   if (lacking === undefined || principal.kind === "anonymous") return lacking;
   return visibleScope(snapshot, principal, scope) === undefined ? undefined : lacking;
-}
-
-/** Tells a refusal from a principal. */
-export function isFault(found: Principal | Fault): found is Fault {
-  return "name" in found;
 }
 
 /** A client with a list of origins may come from a browser only by one of them (P21). */

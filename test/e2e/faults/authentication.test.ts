@@ -1,12 +1,19 @@
 /** Group AN of the fault catalogue against the executable. */
 import { afterAll } from "bun:test";
 import { runRows } from "../../support/fault-suite.ts";
+import { freePort } from "../../support/free-port.ts";
+import { createRemoteIssuers } from "../../support/remote-issuers.ts";
 import { temporaryFolder } from "../../support/temporary-folder.ts";
 import { createTokenIssuers } from "../../support/token-issuers.ts";
 import { authenticationRows } from "./rows/authentication.ts";
+import { issuerRows } from "./rows/issuers.ts";
+import { proofRows } from "./rows/proofs.ts";
 
 const folder = temporaryFolder("issuers");
 afterAll(() => folder[Symbol.asyncDispose]());
+const port = await freePort();
+const remote = createRemoteIssuers(port);
+afterAll(() => remote[Symbol.asyncDispose]());
 const issuers = createTokenIssuers(folder.path);
 const isGuessing = (id: string) => id === "AN-19";
 const rows = authenticationRows(issuers);
@@ -17,6 +24,7 @@ runRows(
   rows.filter((row) => !isGuessing(row.id)),
   { config },
 );
+runRows("AN, proofs", proofRows(issuers), { config });
 runRows(
   "AN, guessing",
   rows.filter((row) => isGuessing(row.id)),
@@ -27,3 +35,7 @@ runRows(
     },
   },
 );
+runRows("AN, issuers elsewhere", issuerRows(remote), {
+  config: remote.config,
+  args: ["--port", String(port)],
+});

@@ -1,5 +1,6 @@
 /** Holds the suite to its manifest: nothing listed is missing, nothing is run that is not listed. */
 import { afterAll, expect, test } from "bun:test";
+import { createRemoteIssuers } from "../../support/remote-issuers.ts";
 import { temporaryFolder } from "../../support/temporary-folder.ts";
 import { createTokenIssuers } from "../../support/token-issuers.ts";
 import { covered, groups, uncovered } from "./manifest.ts";
@@ -7,7 +8,9 @@ import { authenticationRows } from "./rows/authentication.ts";
 import { authorizationRows } from "./rows/authorization.ts";
 import { endingSocketRows, endingStreamRows } from "./rows/endings.ts";
 import { httpRows } from "./rows/http.ts";
+import { issuerRows } from "./rows/issuers.ts";
 import { listenRows, resumptionRows, subscriptionRows } from "./rows/listens.ts";
+import { proofRows } from "./rows/proofs.ts";
 import { protocolRows } from "./rows/protocol.ts";
 import { protocolWayRows } from "./rows/protocol-ways.ts";
 import { schemaRows } from "./rows/schemas.ts";
@@ -17,6 +20,8 @@ import { taskRows } from "./rows/tasks.ts";
 import { websocketRows } from "./rows/websocket.ts";
 
 const folder = temporaryFolder("coverage");
+const remote = createRemoteIssuers(1);
+afterAll(() => remote[Symbol.asyncDispose]());
 afterAll(() => folder[Symbol.asyncDispose]());
 
 const rows = [
@@ -34,6 +39,8 @@ const rows = [
   ...slowSocketRows,
   ...endingSocketRows,
   ...authenticationRows(createTokenIssuers(folder.path)),
+  ...issuerRows(remote),
+  ...proofRows(createTokenIssuers(folder.path)),
   ...authorizationRows,
   ...taskRows,
 ];

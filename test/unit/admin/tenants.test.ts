@@ -36,10 +36,11 @@ function client(id: string, tenant: string | undefined) {
   return { kind: "client", name: id, body } as const;
 }
 
+const history = createPolicyHistory({ twoPerson: false, revisionsMax: 10 });
+
 async function setUp() {
   const store = createMemoryResourceStore();
   const current = createCurrentSnapshot(buildSnapshot(0, [], compile));
-  const history = createPolicyHistory({ twoPerson: false, revisionsMax: 200 });
   const state = changeState({ store, current, compile, clock: systemClock, history });
   const write = (by: typeof everyones, changes: readonly StateChange[]) =>
     state.write(() => changes, { by, expectedRevision: 0, validateOnly: false });

@@ -21,7 +21,9 @@ test("a ticket works once, for its own scope and origin", () => {
   for (const [scope, origin, works] of rows) {
     const tickets = createTickets(clockAt().clock);
     const ticket = tickets.issue(holder) ?? "";
-    expect(tickets.redeem(ticket, scope, origin)).toEqual(works ? credential : undefined);
+    expect(tickets.redeem(ticket, scope, origin)).toEqual(
+      works ? { credential, evidence: undefined } : undefined,
+    );
     // Whatever came of it, it is used up.
     expect(tickets.redeem(ticket, "notes", holder.origin)).toBeUndefined();
   }
@@ -35,7 +37,7 @@ test("a ticket expires, and a made-up one is worth nothing", () => {
   const late = tickets.issue(holder) ?? "";
   pass(1);
   expect(tickets.redeem(early, "notes", holder.origin)).toBeUndefined();
-  expect(tickets.redeem(late, "notes", holder.origin)).toEqual(credential);
+  expect(tickets.redeem(late, "notes", holder.origin)).toEqual({ credential, evidence: undefined });
   expect(tickets.redeem("made-up", "notes", holder.origin)).toBeUndefined();
 });
 

@@ -229,6 +229,7 @@ describe("F07, CF-02: presets", () => {
     ["admin-without-tls", "admin: {host: 0.0.0.0}"],
     ["any-origin", 'agents: {allowed_origins: ["*"]}'],
     ["plain-http-public-url", "agents: {public_url: 'http://mcp.example'}"],
+    ["dev-issuer", "identity: {dev_issuer: {enabled: true}}"],
     ["accepted-risks", "i_accept: [any-origin]"],
   ];
   for (const [name, text] of relaxations) {
@@ -244,6 +245,32 @@ describe("F07, CF-02: presets", () => {
     const config = loadConfig({ file: write(`${open}i_accept: [admin-without-tls]\n`) }, {});
     expect(config.warnings.join()).toContain("admin-without-tls");
   });
+});
+
+test("AN-22: a shared secret that is a sample's, or hardly random, stops the start", () => {
+  const told = (secret: string) => {
+    const issuer = `{issuer: i, audiences: [a], algorithms: [HS256], secret: "${secret}"}`;
+    return refusal({ file: write(`identity: {jwt: {issuers: [${issuer}]}}\n`) });
+  };
+  for (const secret of [
+    "your-secret-key-change-in-production",
+    "changemechangemechangemechangeme",
+    "this-is-an-example-of-a-long-value",
+    "0123012301230123012301230123012301230123",
+    "too-short",
+  ]) {
+    expect(told(secret), secret).toContain("weak-secret");
+    expect(told(secret)).not.toContain(secret);
+  }
+  expect(told("Jq7Wz0nV3kLxT9sRb2YcHf5Gd8MuEaPi")).toBe("accepted");
+});
+
+test("A12: the development issuer is believed like another, and said aloud", () => {
+  const config = loadConfig({ file: write("identity: {dev_issuer: {enabled: true}}\n") }, {});
+  const [own] = config.identity.jwt.issuers;
+  expect(own).toMatchObject({ audiences: ["mcp-gateway"], algorithms: ["ES256"] });
+  expect(own?.jwksFile).toEndWith("dev-issuer.jwks.json");
+  expect(config.warnings.join()).toContain("identity.dev_issuer is on");
 });
 
 test("the configuration is frozen all the way down", () => {

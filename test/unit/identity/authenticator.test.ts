@@ -14,6 +14,7 @@ import {
   isClientToken,
 } from "../../../src/identity/client-token.ts";
 import { createJwtVerifier } from "../../../src/identity/jwt.ts";
+import type { JwtClaims } from "../../../src/identity/jwt-claims.ts";
 import { silentLog } from "../../../src/telemetry/log.ts";
 
 const hashToken = createTokenHasher(randomBytes(32));
@@ -253,6 +254,119 @@ describe("A02 AN-14 AN-15 still valid?", () => {
     time.ms = 600_000;
     expect(authenticator.stillValid(principal, directory)).toBe(false);
   });
+});
+
+describe("AN-14 what operators revoked", () => {
+  test("a revoked token is refused at once, remembered or not, and what it opened no longer holds", async () => {
+    const { authenticator, directory } = setUp();
+    const token = await mint({ jti: "t1", iat: startMs / 1000 });
+    const principal = await authenticator.authenticate(bearer(token), directory);
+    if (!("kind" in principal)) throw new Error("refused");
+    const revoked = (tokenIds: string[], subjects: [string, number][]) => ({
+      ...directory,
+      revocations: new Map([["i", { tokenIds: new Set(tokenIds), subjects: new Map(subjects) }]]),
+    });
+    for (const state of [revoked(["t1"], []), revoked([], [["ann", startMs]])]) {
+      expect(authenticator.authenticate(bearer(token), state)).toEqual(
+        unauthenticated("token-revoked"),
+      );
+      expect(authenticator.stillValid(principal, state)).toBe(false);
+    }
+    const others = revoked(["t2"], [["ann", startMs - 1]]);
+    expect(authenticator.authenticate(bearer(token), others)).toBe(principal);
+    expect(authenticator.stillValid(principal, others)).toBe(true);
+  });
+});
+
+describe("J11 what a token says beside roles", () => {
+  test("scopes, acr, amr, auth_time and claims reach the principal; client tokens know no scopes", async () => {
+    const { authenticator, directory, token } = setUp();
+    const found = await authenticator.authenticate(
+      bearer(await mint({ scope: "a b", acr: "gold", amr: ["otp"], auth_time: 1_700_000_000 })),
+      directory,
+    );
+    expect(found).toMatchObject({
+      scopes: ["a", "b"],
+      acr: "gold",
+      amr: ["otp"],
+      authenticatedAtMs: 1_700_000_000_000,
+      claims: { scope: "a b", sub: "ann" },
+    });
+    expect(authenticator.authenticate(bearer(token), directory)).toMatchObject({
+      scopes: undefined,
+      claims: undefined,
+    });
+  });
+});
+
+describe("J13 tokens that the issuer is asked about", () => {
+  function setUpAsked() {
+    const claims: JwtClaims = {
+      ...{ issuer: "i", subject: "ann", clientId: undefined, tenant: undefined },
+      ...{ workspace: undefined, roles: [], groups: [], scopes: [], acr: undefined, amr: [] },
+      ...{ authenticatedAtMs: undefined, tokenId: undefined, issuedAtMs: undefined },
+      ...{ resources: undefined, payload: {}, notBeforeMs: 0, expiresAtMs: startMs * 2 },
+    };
+    const state = { isFresh: true, stands: true, verified: 0, roles: [] as string[] };
+    const jwt = {
+      issuers: ["i"],
+      verify: async () => {
+        state.verified += 1;
+        const word = { isFresh: () => state.isFresh, stands: () => state.stands };
+        const own = { ...claims, roles: state.roles, payload: { roles: [...state.roles] } };
+        return { claims: own, keyName: undefined, word };
+      },
+      recheck: () => (state.stands ? undefined : ("token-inactive" as const)),
+      fits: () => true,
+    };
+    return { state, ...setUp({ jwt }) };
+  }
+
+  test("the memory is not asked once the issuer's word is old", async () => {
+    const { state, authenticator, directory } = setUpAsked();
+    const first = await authenticator.authenticate(bearer("opaque"), directory);
+    expect(authenticator.authenticate(bearer("opaque"), directory)).toBe(first);
+    state.isFresh = false;
+    expect(await authenticator.authenticate(bearer("opaque"), directory)).toBe(first);
+    expect(state.verified).toBe(2);
+    state.roles = ["new"];
+    expect(await authenticator.authenticate(bearer("opaque"), directory)).toMatchObject({
+      roles: ["new"],
+    });
+  });
+
+  test("AN-14 a word taken back ends what is open", async () => {
+    const { state, authenticator, directory } = setUpAsked();
+    const principal = await authenticator.authenticate(bearer("opaque"), directory);
+    if (!("kind" in principal)) throw new Error("refused");
+    state.isFresh = false;
+    expect(authenticator.stillValid(principal, directory)).toBe(true);
+    state.stands = false;
+    expect(authenticator.stillValid(principal, directory)).toBe(false);
+  });
+});
+
+test("AN-08 a token for one endpoint is refused at another, also from memory", async () => {
+  const { authenticator, directory } = setUp({
+    jwt: createJwtVerifier({
+      issuers: [{ issuer: "i", audience: "resource", algorithms: ["HS256"], secret }],
+      publicUrl: "https://GW.example/",
+      dial: () => Promise.reject(new Error("nothing is dialled")),
+      clock: { nowMs: () => startMs, monotonicMs: () => 0 },
+      log: silentLog,
+    }),
+  });
+  const token = await mint({ aud: "https://gw.example/notes/mcp" });
+  const at = (scope: string, binding: "http" | "websocket" = "http") =>
+    authenticator.authenticate(bearer(token), directory, { binding, scope });
+  expect(await at("notes")).toMatchObject({ kind: "user" });
+  for (const refused of [at("mail"), at("all"), at("notes", "websocket")]) {
+    expect(await refused).toEqual(unauthenticated("jwt-audience"));
+  }
+  expect(await authenticator.authenticate(bearer(token), directory)).toEqual(
+    unauthenticated("jwt-audience"),
+  );
+  expect(await at("notes")).toMatchObject({ kind: "user" });
 });
 
 describe("P17, J11: whose principals they are", () => {

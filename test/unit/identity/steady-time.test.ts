@@ -17,3 +17,17 @@ test("AN-09 the later of the wall clock and what was said before, moved on", () 
     expect(nowMs()).toBe(want);
   }
 });
+
+test("AN-09 a clock that is set back is told of, once each time", () => {
+  const at = { wall: 100_000, monotonic: 0 };
+  const jumps: number[] = [];
+  const nowMs = createSteadyTime(
+    { nowMs: () => at.wall, monotonicMs: () => at.monotonic },
+    (behindMs) => void jumps.push(behindMs),
+  );
+  for (const wall of [100_000, 95_000, 94_999, 90_000, 100_001, 60_000]) {
+    at.wall = wall;
+    nowMs();
+  }
+  expect(jumps).toEqual([5_001, 40_001]);
+});

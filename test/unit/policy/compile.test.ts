@@ -516,6 +516,29 @@ describe("P14 AZ-12 conditions on a call", () => {
     expect(policy.decide(ci, call("s", "t")).allowed).toBe(true);
   });
 
+  test("AZ-04 whatever goes wrong while deciding is a denial", () => {
+    const broken = { ...ci, roles: ["r"] };
+    Object.defineProperty(broken, "groups", {
+      get() {
+        throw new Error("no directory");
+      },
+    });
+    const policy = compilePolicy(client({ allowedTools: ["*"] }));
+    expect(policy.decide(ci, call("s", "t")).allowed).toBe(true);
+    expect(policy.decide(broken, call("s", "t"))).toEqual({
+      allowed: false,
+      reason: "denied: the policy could not be evaluated",
+      ruleId: "default",
+    });
+    expect(policy.seesServer(broken, "s")).toBe(false);
+  });
+
+  test("arguments that are no object are a denial where a rule needs the call", () => {
+    const input = { ...client({ allowedTools: ["*"] }), rules: [when("has(arguments.x)")] };
+    expect(asks(input, undefined).allowed).toBe(true);
+    for (const text of ["null", "[]", '"x"', ""]) expect(asks(input, text).ruleId).toBe("default");
+  });
+
   test("what no rule may say is refused", () => {
     const refused = (one: Rule) => () => compilePolicy({ ...nothing, rules: [one] });
     expect(refused(when("arguments.x"))).toThrow('rule "no": when: gives dyn');

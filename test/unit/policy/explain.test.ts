@@ -121,6 +121,8 @@ test("P15 for one call: how each condition turned out, what is required, what is
     decision: { ruleId: "tool:s__t" },
     deniedBy: ["tool:s__t"],
   });
+  const none = { ...question, call: { ...call, argumentsText: "null" } };
+  expect(explain(input, asker, none).conditions[0]).toMatchObject({ outcome: "failed" });
   for (const argumentsText of ["[1]", "{", "1"]) {
     const asked = { ...question, call: { ...call, argumentsText } };
     expect(() => explain(input, asker, asked)).toThrow("must be a JSON object");

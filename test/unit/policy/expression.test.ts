@@ -127,6 +127,11 @@ describe("AZ-12 arguments are never coerced", () => {
     ["has(arguments.path)", '{"p\\u0061th":1}', "true"],
     ['"path" in arguments && size(arguments) == 1', '{"path":1}', "true"],
     ["arguments == arguments", '{"a":[1,{"b":null}]}', "true"],
+    ["arguments.a == arguments.b", '{"a":null,"b":{}}', "failed"],
+    ["arguments.a == arguments.b", '{"a":[],"b":null}', "failed"],
+    ["arguments.a == arguments.b", '{"a":[null],"b":[null]}', "true"],
+    ["arguments.a == arguments.b", '{"a":{"x":1},"b":{"x":"1"}}', "failed"],
+    ["arguments.a == arguments.b", '{"a":{"x":1},"b":{"y":1}}', "false"],
     ["arguments.flag == true", '{"flag":"true"}', "failed"],
   ])("%s on %s is %s", (text, argumentsText, want) => {
     if (want === "refused") expect(() => ask(text, argumentsText)).toThrow();
@@ -203,6 +208,7 @@ describe("AZ-13 P04 what is refused while the policy is loaded, and where", () =
     ['timestamp("soon") < time', "has no value"],
     ['duration("1 hour") == duration("1h")', "has no value"],
     ["arguments.l.all(a, arguments.l.all(b, a == b))", "a macro inside another"],
+    ['arguments.l.all(arguments, arguments.path == "/a")', "may not be called arguments"],
     ["arguments.all(k, true)", "at lists, not at maps"],
     ["cel.bind(x, 1, x == 1)", "there is no function bind"],
     ["type(principal.id) == string", "there is no function type"],

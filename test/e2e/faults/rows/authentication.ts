@@ -27,7 +27,12 @@ const record = { event: "authn.failed", reason: "unauthenticated" };
 const empty = () => new Uint8Array();
 
 /** Nobody comes in, whatever the token, and the answer says no more than that. */
-async function nobody(stage: Stage, transport: Transport, token: string | undefined, what: string) {
+export async function nobody(
+  stage: Stage,
+  transport: Transport,
+  token: string | undefined,
+  what: string,
+) {
   const answer = await refusalOf(stage, transport, token);
   expect(answer.status, `${what}: ${answer.text}`).toBe(401);
   expect(answer.code, what).toBe(40101);
@@ -341,21 +346,29 @@ export function authenticationRows(issuers: TokenIssuers): readonly Row[] {
       transports,
       reachesServer: true,
       async run(stage, transport) {
-        const guesser = `198.51.100.${transports.indexOf(transport) + 1}`;
+        const network = `2001:db8:0:${transports.indexOf(transport) + 1}`;
+        let guesses = 0;
+        /** Another address of the same /64 each time. */
+        const guesser = () => {
+          guesses += 1;
+          return `${network}::${guesses.toString(16)}`;
+        };
         const from = (address: string) => ({ headers: { "X-Forwarded-For": address } });
         const seen = new Set<number | undefined>();
         await until("the pause", async () => {
-          const answer = await refusalOf(stage, transport, "guess", from(guesser));
+          const answer = await refusalOf(stage, transport, "guess", from(guesser()));
           seen.add(answer.status);
           if (answer.status !== 429) return false;
           expect(Number(answer.headers.get("retry-after"))).toBeGreaterThan(0);
           return true;
         });
         expect([...seen]).toEqual([401, 429]);
-        const blocked = await refusalOf(stage, transport, stage.token, from(guesser));
+        const blocked = await refusalOf(stage, transport, stage.token, from(guesser()));
         expect(blocked.status).toBe(429);
-        const elsewhere = await refusalOf(stage, transport, stage.token, from("203.0.113.7"));
-        expect(elsewhere.text).toContain('"result"');
+        for (const address of ["203.0.113.7", `2001:db8:1:${transports.indexOf(transport)}::1`]) {
+          const elsewhere = await refusalOf(stage, transport, stage.token, from(address));
+          expect(elsewhere.text, address).toContain('"result"');
+        }
       },
     },
     tokenRow("AN-20", "encrypted tokens are not even opened", {
@@ -413,7 +426,11 @@ export function authenticationRows(issuers: TokenIssuers): readonly Row[] {
 }
 
 /** 401 over HTTP; on a socket the same error, if a call came first, and then the close. */
-async function isCutOff(answer: WireAnswer, wire: Wire, transport: Transport): Promise<void> {
+export async function isCutOff(
+  answer: WireAnswer,
+  wire: Wire,
+  transport: Transport,
+): Promise<void> {
   if (!transport.startsWith("ws")) {
     expect(answer.status).toBe(401);
     return;

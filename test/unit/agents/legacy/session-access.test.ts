@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import type { Caller } from "../../../../src/agents/conversation.ts";
-import { createSessionAccess, digestOf } from "../../../../src/agents/legacy/session-access.ts";
+import { createSessionAccess, keptFrom } from "../../../../src/agents/legacy/session-access.ts";
 import { createSessions } from "../../../../src/agents/legacy/sessions.ts";
 import type { Principal } from "../../../../src/identity/principal.ts";
 import { createFakeDispatch } from "../../../support/fake-dispatch.ts";
@@ -29,7 +29,7 @@ test("AZ-05: the same principal in another tenant or workspace is nobody the ses
     },
   };
   const limits = { sessionsMax: 1, sessionsPerPrincipalMax: 1, sessionIdleMs: 1_000 };
-  const sessions = createSessions({ clock, ...limits });
+  const sessions = createSessions({ clock, ...limits, sessionMaxMs: 1_000_000 });
   const conversation = { isValid: () => true };
   const access = createSessionAccess({ dispatch, sessions, conversation });
   const admitted = await dispatch.admit(callerWith("first"));
@@ -41,7 +41,7 @@ test("AZ-05: the same principal in another tenant or workspace is nobody the ses
     clientInfoText: undefined,
     capabilitiesText: "{}",
     principal: admitted.principal,
-    tokenDigest: digestOf({ kind: "bearer", token: "first" }),
+    from: keptFrom(callerWith("first")),
   })!;
   expect(sessions.list()).toMatchObject([{ tenant: "a" }]);
   for (const other of [
@@ -65,6 +65,7 @@ test("AZ-05: the owner by the same token, the owner by a new token, and nobody e
     sessionsMax: 1,
     sessionsPerPrincipalMax: 10,
     sessionIdleMs: 1_000,
+    sessionMaxMs: 1_000_000,
   });
   const isValid = (principal: Principal) => dispatch.stillValid(principal);
   const access = createSessionAccess({ dispatch, sessions, conversation: { isValid } });
@@ -77,7 +78,7 @@ test("AZ-05: the owner by the same token, the owner by a new token, and nobody e
     clientInfoText: undefined,
     capabilitiesText: "{}",
     principal: admitted.principal,
-    tokenDigest: digestOf({ kind: "bearer", token: "old" }),
+    from: keptFrom(callerWith("old")),
   })!;
 
   expect(await access.find(callerWith("old"), session.id)).toEqual({ session });

@@ -1,4 +1,5 @@
 /** Who reads which stream, and from where on; on the wire it is test/contract/agents-resume.test.ts. */
+
 import { expect, test } from "bun:test";
 import { createAdmission } from "../../../../src/agents/admission.ts";
 import type { Arrival } from "../../../../src/agents/arrival.ts";
@@ -8,6 +9,7 @@ import { defaultAgentsOptions } from "../../../../src/agents/options.ts";
 import { createStreams } from "../../../../src/agents/streams.ts";
 import type { LegacyRevision } from "../../../../src/protocol/revisions.ts";
 import { createMetrics } from "../../../../src/telemetry/metrics.ts";
+import { keptFromOf } from "../../../support/kept-from.ts";
 
 function createTestStreams() {
   const ticks = new Set<() => void>();
@@ -35,7 +37,7 @@ function createTestStreams() {
       clientInfoText: undefined,
       capabilitiesText: "{}",
       principal: { ...principal },
-      tokenDigest: "t",
+      from: keptFromOf(),
     });
     if (session === undefined) throw new Error("no session");
     sessionStreams.adopt(session);

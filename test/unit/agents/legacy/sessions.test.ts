@@ -2,6 +2,7 @@ import { expect, test } from "bun:test";
 import { createSessions, type SessionOpening } from "../../../../src/agents/legacy/sessions.ts";
 import type { Principal } from "../../../../src/identity/principal.ts";
 import { Cancellation } from "../../../../src/lib/cancellation.ts";
+import { keptFromOf } from "../../../support/kept-from.ts";
 
 const alice: Principal = {
   kind: "client",
@@ -28,7 +29,7 @@ const opening: SessionOpening = {
   clientInfoText: undefined,
   capabilitiesText: "{}",
   principal: alice,
-  tokenDigest: "t",
+  from: keptFromOf(),
 };
 
 function createTestSessions(sessionsMax = 2, sessionsPerPrincipalMax = 10) {
@@ -39,6 +40,7 @@ function createTestSessions(sessionsMax = 2, sessionsPerPrincipalMax = 10) {
     sessionsMax,
     sessionsPerPrincipalMax,
     sessionIdleMs: 100,
+    sessionMaxMs: 10_000,
   });
   return { sessions, pass: (ms: number) => (nowMs += ms) };
 }
@@ -53,6 +55,23 @@ test("AZ-05: an id is random, and good for its own binding and scope only", () =
   expect(sessions.find(one.id, "sse", "notes")).toBeUndefined();
   expect(sessions.find(one.id, "http", "all")).toBeUndefined();
   expect(sessions.find(one.publicId, "http", "notes")).toBeUndefined();
+});
+
+test("A10: used all the while, a session ends when its time is up", () => {
+  const { sessions, pass } = createTestSessions();
+  const ends: string[] = [];
+  const [found, swept] = [sessions.open(opening)!, sessions.open(opening)!];
+  for (const session of [found, swept]) session.onEnd = (why) => void ends.push(why);
+  for (let passed = 0; passed < 9_950; passed += 50) {
+    pass(50);
+    expect(sessions.find(found.id, "http", "notes")).toBe(found);
+    expect(sessions.find(swept.id, "http", "notes")).toBe(swept);
+  }
+  pass(50);
+  expect(sessions.find(found.id, "http", "notes")).toBeUndefined();
+  sessions.sweep(() => true);
+  expect(ends).toEqual(["expired", "expired"]);
+  expect(sessions.size()).toBe(0);
 });
 
 test("full is full, until an idle one can go", () => {

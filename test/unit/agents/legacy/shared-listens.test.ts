@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, expect, jest, test } from "bun:test";
 import type { ErrorName } from "../../../../src/errors/catalogue.ts";
+import { keptFromOf } from "../../../support/kept-from.ts";
 import {
   acknowledgement,
   createTestListens,
@@ -163,7 +164,7 @@ test("sessions with a new credential join those that have it, told of everything
   const { open, shared, listens, pass, loseAll } = startLasting();
   const [moves, stays, has] = [open("old"), open("old"), open("new")];
   for (const { session } of [moves, stays]) shared.join(testCaller, session);
-  moves.session.tokenDigest = "new";
+  moves.session.from = keptFromOf("new");
   loseAll();
   await pass(0);
   await Promise.resolve();

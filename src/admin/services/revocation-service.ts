@@ -1,9 +1,9 @@
 /**
- * TokenService: what the gateway no longer accepts of other issuers' tokens. A revocation is a part of the state, so
+ * RevocationService: what the gateway no longer accepts of other issuers' tokens. A revocation is a part of the state, so
  * every node knows it with the next snapshot, and open connections are looked at then.
  */
 import { GatewayError } from "../../errors/fault.ts";
-import type { TokenService } from "../../gen/types.ts";
+import type { RevocationService } from "../../gen/types.ts";
 import type { Clock } from "../../lib/clock.ts";
 import { revocationShape } from "../../state/revocation-shape.ts";
 import type { Caller } from "../caller.ts";
@@ -11,7 +11,7 @@ import type { StateChange, StateView, StateWriter } from "../change-state.ts";
 import { fromRevocation, toRevocationResources } from "../convert/revocations.ts";
 import { createResourceCrud, needResource, writeAs } from "../resource-crud.ts";
 
-export interface TokenServiceDeps {
+export interface RevocationServiceDeps {
   readonly state: StateWriter;
   readonly clock: Clock;
   /** Issuers whose tokens are believed: a revocation for another would revoke nothing. */
@@ -22,7 +22,7 @@ const kind = "revocation";
 const noun = "revocation";
 const namesMax = 1_000;
 
-export function createTokenService(deps: TokenServiceDeps): TokenService<Caller> {
+export function createRevocationService(deps: RevocationServiceDeps): RevocationService<Caller> {
   const { state, clock, issuers } = deps;
   const revocations = createResourceCrud({
     state,
