@@ -32,6 +32,7 @@ export type AdminServices = {
   readonly RetentionService: api.RetentionService<Caller>;
   readonly RevocationService: api.RevocationService<Caller>;
   readonly AuditService: api.AuditService<Caller>;
+  readonly LimitService: api.LimitService<Caller>;
   readonly CacheService: api.CacheService<Caller>;
   readonly SystemService: api.SystemService<Caller>;
 };

@@ -45,6 +45,8 @@ const holders = {
   "audit.read": ["admin", "auditor", "dpo"],
   "audit.export": ["admin", "auditor"],
   "audit.verify": ["admin", "operator", "auditor", "dpo"],
+  "limits.read": ["admin", "operator", "auditor"],
+  "limits.clear": ["admin", "operator"],
   "cache.read": everyone,
   "cache.purge": ["admin", "operator"],
   "system.config": ["admin", "operator", "auditor"],
@@ -142,6 +144,10 @@ export const rpcPermissions: RpcTable = {
     exportRecords: { permission: "audit.export", kind: "export" },
     tailRecords: { permission: "audit.read", kind: "audit-read" },
     verifyLog: { permission: "audit.verify", kind: "audit-read" },
+  },
+  LimitService: {
+    listPenalties: read("limits.read"),
+    clearPenalty: write("limits.clear"),
   },
   CacheService: {
     getStatistics: read("cache.read"),

@@ -90,6 +90,11 @@ export const rpcReach: ReachTable = {
     // A chain is of all tenants' records: it holds as a whole or not at all.
     verifyLog: "gateway",
   },
+  LimitService: {
+    // Sources are nobody's, and callers of every tenant are in one box.
+    listPenalties: "gateway",
+    clearPenalty: "gateway",
+  },
   // An issuer's tokens are nobody's in particular: what revokes one of another tenant's users is the gateway's.
   RevocationService: {
     revokeTokens: "gateway",

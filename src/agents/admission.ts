@@ -1,8 +1,9 @@
 /**
- * How much is open at once: requests, streams and sockets, all together and from one address, and whether new work
- * is still taken. Draining waits here for what is in flight.
+ * How much is open at once: requests, streams and sockets, all together and from one source (an IPv6 /64 is one), and
+ * whether new work is still taken. Draining waits here for what is in flight.
  */
 import { createFault, type Fault } from "../errors/fault.ts";
+import { sourceOf } from "../lib/source-address.ts";
 
 export interface Admission {
   /** Takes a place, or says why there is none. Each place taken is given back once, by `leave`. */
@@ -27,7 +28,7 @@ export function createAdmission(limits: {
   readonly connectionsMax: number;
   readonly connectionsPerPeerMax: number;
 }): Admission {
-  const byAddress = new Map<string, number>();
+  const bySource = new Map<string, number>();
   let open = 0;
   let calls = 0;
   let idle: PromiseWithResolvers<void> | undefined;
@@ -39,20 +40,22 @@ export function createAdmission(limits: {
         const message = `Overloaded: at most ${limits.connectionsMax} open connections`;
         return createFault("overloaded", message, { retryAfterMs });
       }
-      const own = byAddress.get(address) ?? 0;
+      const source = sourceOf(address);
+      const own = bySource.get(source) ?? 0;
       if (own >= limits.connectionsPerPeerMax) {
         const message = `Too many open connections: at most ${limits.connectionsPerPeerMax} from one address`;
         return createFault("too-many-in-flight", message, { retryAfterMs });
       }
       open += 1;
-      byAddress.set(address, own + 1);
+      bySource.set(source, own + 1);
       return undefined;
     },
     leave(address) {
       open -= 1;
-      const own = (byAddress.get(address) ?? 1) - 1;
-      if (own === 0) byAddress.delete(address);
-      else byAddress.set(address, own);
+      const source = sourceOf(address);
+      const own = (bySource.get(source) ?? 1) - 1;
+      if (own === 0) bySource.delete(source);
+      else bySource.set(source, own);
     },
     callStarted() {
       calls += 1;

@@ -14,6 +14,8 @@ export const auditEvents = [
   "authn.failed",
   "authz.policy_unavailable",
   "traffic.rejected",
+  "limits.penalty_started",
+  "limits.penalty_ended",
   "session.opened",
   "session.closed",
   "admin.change",

@@ -11,6 +11,7 @@ import { createAdminServer } from "../admin/server.ts";
 import { createAuditService, type LogVerification } from "../admin/services/audit-service.ts";
 import { createCacheService } from "../admin/services/cache-service.ts";
 import { createClientService } from "../admin/services/client-service.ts";
+import { createLimitService } from "../admin/services/limit-service.ts";
 import { createPolicyService } from "../admin/services/policy-service.ts";
 import { createRetentionService } from "../admin/services/retention-service.ts";
 import { createRevocationService } from "../admin/services/revocation-service.ts";
@@ -21,6 +22,7 @@ import { listLogs, type VerifyReport, verifyStore } from "../audit/verify.ts";
 import type { Config } from "../config/config.ts";
 import { GatewayError } from "../errors/fault.ts";
 import { version } from "../lib/version.ts";
+import type { PenaltyBox } from "../limits/penalty-box.ts";
 import type { ServerStatus } from "../servers/client.ts";
 import { checkTransport } from "../servers/egress.ts";
 import type { Parts } from "./parts.ts";
@@ -38,6 +40,7 @@ export interface Runtime {
   readonly connections: () => number;
   readonly inFlight: () => number;
   readonly isDraining: () => boolean;
+  readonly penalties: PenaltyBox;
   readonly isReady: () => Promise<boolean>;
   readonly drain: () => void;
 }
@@ -126,6 +129,7 @@ function createServices(parts: Parts, runtime: Runtime, state: StateWriter) {
       log: audit,
       verifyLog: () => verifyLogs(parts),
     }),
+    LimitService: createLimitService({ penalties: runtime.penalties }),
     CacheService: createCacheService({
       cacheStatistics: () => {
         const { entriesMax, bytesMax } = config.cache;

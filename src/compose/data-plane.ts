@@ -11,15 +11,13 @@ import {
   buildResourceMetadata,
 } from "../identity/resource-metadata.ts";
 import { version } from "../lib/version.ts";
-import { createConcurrency } from "../limits/concurrency.ts";
-import { createLimiter } from "../limits/limiter.ts";
-import { createSourceLimit } from "../limits/source-limit.ts";
 import { createDispatch } from "../pipeline/dispatch.ts";
 import { createLongNames } from "../pipeline/long-names.ts";
 import { createResourceOwners } from "../pipeline/resource-owners.ts";
 import { createRedactor } from "../sanitize/redactor.ts";
 import { createArgumentCheck } from "../schemas/argument-check.ts";
-import { toAgentsOptions, toLimitDefaults } from "./options.ts";
+import type { Limits } from "./limits.ts";
+import { toAgentsOptions } from "./options.ts";
 import type { Parts } from "./parts.ts";
 import { createVerifier } from "./token-issuers.ts";
 
@@ -29,10 +27,9 @@ const rejectionKeysMax = 1_000;
 /** Longest one server may take while others wait for it in a merged list. */
 const mergeTimeoutMs = 5_000;
 
-export function createGatewayDispatch(parts: Parts) {
+export function createGatewayDispatch(parts: Parts, limits: Limits) {
   const { config, clock, log, metrics, audit, current, servers, changes, cache } = parts;
-  const { limits, identity } = config;
-  const defaults = toLimitDefaults(config);
+  const { identity } = config;
   const jwt = createVerifier(parts);
   const scopeCheck = createScopeCheck(identity.requiredScopes);
   const rejections = createRejections({ audit, keysMax: rejectionKeysMax });
@@ -53,13 +50,7 @@ export function createGatewayDispatch(parts: Parts) {
       excludedFields: config.sanitize.excludedFields,
       profiles: config.sanitize.profiles,
     }),
-    sourceLimit: createSourceLimit({
-      requestsPerMinute: limits.sourceRequestsPerMinute,
-      burst: limits.sourceRequestsPerMinute,
-      failuresFree: limits.failedAuthPerMinute,
-      clock,
-      metrics,
-    }),
+    ...limits.stages,
     authenticator: createAuthenticator({
       hashToken: parts.tokenDigest,
       jwt,
@@ -78,21 +69,9 @@ export function createGatewayDispatch(parts: Parts) {
     }),
     lastUse: parts.lastUse,
     scopeCheck,
-    limiter: createLimiter({ defaults, clock, metrics }),
-    concurrency: createConcurrency({
-      perClientMax: limits.maxInFlight,
-      totalMax: config.agents.inFlightMax,
-      metrics,
-    }),
     baggageKeys: config.agents.baggageKeys,
     paramHeaders: config.agents.paramHeaders,
     argumentCheck: config.validation.toolArguments ? createArgumentCheck() : undefined,
-    listenPlaces: createConcurrency({
-      perClientMax: config.agents.listensPerPrincipalMax,
-      totalMax: config.agents.listensMax,
-      metrics,
-    }),
-    defaults,
     longNames: createLongNames({ servers, log }),
     owners: createResourceOwners({
       servers,

@@ -7,7 +7,6 @@ import { type AgentsOptions, defaultAgentsOptions } from "../agents/options.ts";
 import type { Config } from "../config/config.ts";
 import type { IssuerConfig } from "../config/issuer-secrets.ts";
 import type { JwtIssuerConfig } from "../identity/jwt-issuer.ts";
-import type { LimitSettings } from "../limits/limiter.ts";
 import { defaultScanLimits } from "../protocol/scan.ts";
 
 export function toAgentsOptions({ agents }: Config): AgentsOptions {
@@ -56,20 +55,6 @@ function readTls(tls: NonNullable<Config["agents"]["tls"]>): AgentsOptions["tls"
     cert: readFileSync(tls.certificateFile, "utf8"),
     key: readFileSync(tls.keyFile, "utf8"),
     clientCa: tls.clientCaFile === undefined ? undefined : readFileSync(tls.clientCaFile, "utf8"),
-  };
-}
-
-export function toLimitDefaults({
-  limits,
-  agents,
-}: Config): LimitSettings & { readonly maxInFlight: number; readonly requestBytesMax: number } {
-  return {
-    requestsPerMinute: limits.requestsPerMinute,
-    burst: limits.burst,
-    toolRequestsPerMinute: limits.toolRequestsPerMinute,
-    toolBurst: limits.toolBurst,
-    maxInFlight: limits.maxInFlight,
-    requestBytesMax: agents.bodyBytesMax,
   };
 }
 

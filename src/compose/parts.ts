@@ -89,7 +89,7 @@ export async function createParts(config: Config): Promise<Parts> {
   const { stateRevision, resources } = await store.resources.load();
   const compile = compileWithNames(compilePolicy, {
     redactionProfiles: config.sanitize.profiles.map((profile) => profile.name),
-    rateTiers: [],
+    rateTiers: Object.keys(config.limits.tiers),
   });
   const current = createCurrentSnapshot(buildSnapshot(stateRevision, resources, compile));
   const tokenKeyPath = config.identity.tokenKeyFile ?? join(config.dataDir, "token.key");

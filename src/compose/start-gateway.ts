@@ -9,6 +9,7 @@ import { version } from "../lib/version.ts";
 import { createHealth, type Health } from "../telemetry/health.ts";
 import { createOpsServer } from "../telemetry/ops-server.ts";
 import { createGatewayDispatch, createListener } from "./data-plane.ts";
+import { createLimits } from "./limits.ts";
 import { createParts, type Parts } from "./parts.ts";
 
 export interface Gateway {
@@ -30,7 +31,8 @@ const lastUsePeriodMs = 60_000;
 
 export async function startGateway(config: Config): Promise<Gateway> {
   const parts = await createParts(config);
-  const dispatch = createGatewayDispatch(parts);
+  const limits = createLimits(parts);
+  const dispatch = createGatewayDispatch(parts, limits);
   const listener = createListener(parts, dispatch);
   const health = createGatewayHealth(parts);
   let isDraining = false;
@@ -50,10 +52,12 @@ export async function startGateway(config: Config): Promise<Gateway> {
     connections: listener.connections,
     inFlight: dispatch.inFlight,
     isDraining: () => isDraining,
+    penalties: limits.penalties,
     isReady: async () => (await health.report()).ready,
     drain: () => void drain(),
   });
   const ops = createOpsServer({ ...config.ops, health, metrics: parts.metrics, version });
+  const stopLimits = await limits.start();
   const agents = await listener.start();
   parts.retention.start();
   parts.freshness.start();
@@ -72,6 +76,7 @@ export async function startGateway(config: Config): Promise<Gateway> {
       await plane.stop();
       await parts.retention.stop();
       stopRejections();
+      await stopLimits();
       parts.freshness.stop();
       parts.follower.stop();
       await stopDevIssuer();

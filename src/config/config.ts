@@ -25,10 +25,20 @@ export type Camel<Value> = Value extends readonly (infer Element)[]
 /** One issuer as the file says it. */
 export type ConfigIssuer = ConfigValues["identity"]["jwt"]["issuers"][number];
 
-export type Config = Camel<Omit<ConfigValues, "database" | "identity">> & {
+type Limits = Camel<Omit<ConfigValues["limits"], "tiers" | "redis_url" | "redis_url_file">>;
+
+/** What a tier sets; the rest keeps its default. */
+export type TierConfig = Camel<ConfigValues["limits"]["tiers"][string]>;
+
+export type Config = Camel<Omit<ConfigValues, "database" | "identity" | "limits">> & {
   readonly database: { readonly url: Secret | undefined; readonly deadlineMs: number };
   readonly identity: Camel<Omit<ConfigValues["identity"], "jwt">> & {
     readonly jwt: { readonly issuers: readonly IssuerConfig[] };
+  };
+  readonly limits: Limits & {
+    readonly redisUrl: Secret | undefined;
+    /** By name, as the file spells it. */
+    readonly tiers: Readonly<Record<string, TierConfig>>;
   };
   readonly preset: PresetName | undefined;
   /** All that stdio servers inherit: HOME, LOGNAME, PATH, SHELL, TERM, USER, where set. */
@@ -40,6 +50,7 @@ export type Config = Camel<Omit<ConfigValues, "database" | "identity">> & {
 /** Secrets as text, already read from wherever they were; `issuers` is index for index. */
 export interface SecretTexts {
   readonly databaseUrl: string | undefined;
+  readonly redisUrl: string | undefined;
   readonly issuers: readonly IssuerSecretTexts[];
 }
 
@@ -49,8 +60,9 @@ export function buildConfig(
   secrets: SecretTexts,
   more: Pick<Config, "preset" | "stdioEnvironment" | "warnings">,
 ): Config {
-  const { database, identity, ...plain } = values;
+  const { database, identity, limits, ...plain } = values;
   const { jwt, ...plainIdentity } = identity;
+  const { tiers, redis_url, redis_url_file, ...plainLimits } = limits;
   return freezeDeep({
     ...toCamel(plain),
     database: { url: wrap(secrets.databaseUrl), deadlineMs: database.deadline_ms },
@@ -59,6 +71,13 @@ export function buildConfig(
       jwt: {
         issuers: jwt.issuers.map((one, at) => buildIssuer(one, secrets.issuers[at], toCamel)),
       },
+    },
+    limits: {
+      ...toCamel(plainLimits),
+      redisUrl: wrap(secrets.redisUrl),
+      tiers: Object.fromEntries(
+        Object.entries(tiers).map(([name, tier]) => [name, toCamel(tier)] as const),
+      ),
     },
     ...more,
   });

@@ -23,6 +23,8 @@ export const overrides: Readonly<Record<string, Override>> = Object.freeze({
   MCP_GATEWAY_OPS_PORT: { path: "ops.port", type: "number" },
   DATABASE_URL: { path: "database.url", type: "text" },
   DATABASE_URL_FILE: { path: "database.url_file", type: "text" },
+  REDIS_URL: { path: "limits.redis_url", type: "text" },
+  REDIS_URL_FILE: { path: "limits.redis_url_file", type: "text" },
 });
 
 /** Read by `load.ts` before the file is. */
@@ -71,7 +73,6 @@ export function findHostileNames(environment: Environment): readonly ConfigProbl
     BUN_INSPECT: "it opens a debugger on this process",
     BUN_CONFIG_VERBOSE_FETCH: "it prints requests with their credentials",
     SSLKEYLOGFILE: "it writes the keys of every TLS connection to a file",
-    REDIS_URL: "this version has no shared second level to use it for",
   };
   const problems = Object.entries(refused)
     .filter(([name]) => (environment[name] ?? "") !== "")

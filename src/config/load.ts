@@ -3,21 +3,21 @@
  * the whole, and returns one frozen `Config` or refuses with every problem and its place. `serve` and `check-config`
  * both come through here, so a file that checks also starts.
  */
-import { readFileSync, statSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { basename } from "node:path";
 import type { z } from "zod";
 import { findNearest } from "../lib/nearest.ts";
-import { buildConfig, type Config, type SecretTexts } from "./config.ts";
+import { buildConfig, type Config } from "./config.ts";
 import { findDevIssuer, withDevIssuer } from "./dev-issuer.ts";
 import * as envTable from "./environment.ts";
 import { readEnvironmentIssuer } from "./issuer-environment.ts";
-import { readIssuerSecrets } from "./issuer-secrets.ts";
 import { isRecord, mergeInto, setPath } from "./merge.ts";
 import { findOddities } from "./oddities.ts";
 import { isStrict, type PresetName, presetNames, presets } from "./presets.ts";
 import { ConfigError, type ConfigProblem } from "./problem.ts";
 import { findRisks } from "./risks.ts";
 import { type ConfigValues, configSchema } from "./schema.ts";
+import { readSecrets } from "./secret-files.ts";
 import { parseYaml } from "./yaml.ts";
 
 /** Values of flags, by configuration path, with the flag's name for error messages. */
@@ -222,7 +222,9 @@ function knownKeys(path: readonly PropertyKey[]): readonly string[] {
   for (const step of path) {
     const inner = unwrap(schema);
     const shape = inner.shape;
-    schema = typeof step === "number" ? inner.element : isRecord(shape) ? shape[String(step)] : {};
+    // A map of names to sections has one shape for all of them.
+    const named = isRecord(shape) ? shape[String(step)] : (inner.valueType ?? {});
+    schema = typeof step === "number" ? inner.element : named;
   }
   const shape = unwrap(schema).shape;
   return isRecord(shape) ? Object.keys(shape) : [];
@@ -233,38 +235,4 @@ function unwrap(schema: unknown): Record<string, unknown> {
   const def = schema.def;
   const inner = isRecord(def) ? def.innerType : undefined;
   return inner === undefined ? schema : unwrap(inner);
-}
-
-function readSecrets(values: ConfigValues, locate: (path: string) => string): SecretTexts {
-  const { url, url_file: urlFile } = values.database;
-  if (url !== undefined && urlFile !== undefined) {
-    const message = "give the database URL once: here, or as database.url";
-    throw new ConfigError([{ where: locate("database.url_file"), message }]);
-  }
-  const databaseUrl =
-    urlFile === undefined ? url : readSecretFile(urlFile, locate("database.url_file"));
-  const issuers = values.identity.jwt.issuers.map((issuer, index) =>
-    readIssuerSecrets(issuer, (path, key) =>
-      readSecretFile(path, locate(`identity.jwt.issuers[${index}].${key}`)),
-    ),
-  );
-  return { databaseUrl, issuers };
-}
-
-/** Reads a secret, without its last line break; refused where others on the machine may read it (CF-04). */
-function readSecretFile(path: string, where: string): string {
-  try {
-    const mode = statSync(path).mode & 0o777;
-    if ((mode & 0o007) !== 0) {
-      const message = `${path} is open to every user (mode ${mode.toString(8)}); use chmod 600`;
-      throw new ConfigError([{ where, message }]);
-    }
-    const text = readFileSync(path, "utf8").replace(/\r?\n$/, "");
-    if (text === "") throw new ConfigError([{ where, message: `${path} is empty` }]);
-    return text;
-  } catch (error) {
-    if (error instanceof ConfigError) throw error;
-    const why = error instanceof Error ? error.message : String(error);
-    throw new ConfigError([{ where, message: `the secret cannot be read: ${why}` }]);
-  }
 }

@@ -6,6 +6,7 @@ import { z } from "zod";
 import { agents } from "./agents-section.ts";
 import { atLeastZero, count, flag, mebibyte, port, section, text } from "./fields.ts";
 import { identity } from "./identity-section.ts";
+import { limits } from "./limits-section.ts";
 import { policySection } from "./policy-section.ts";
 import { sanitize } from "./sanitize-section.ts";
 
@@ -76,19 +77,6 @@ const ops = section(
     port: port(9_464, "Port of the ops listener; 0 asks for a free one."),
   },
   "Health and metrics over plain HTTP.",
-);
-
-const limits = section(
-  {
-    requests_per_minute: count(1_000, "Requests a minute for one client."),
-    burst: count(2_000, "Requests one client may make at once after a pause."),
-    tool_requests_per_minute: count(100, "Calls a minute of one tool by one client."),
-    tool_burst: count(200, "Calls of one tool one client may make at once after a pause."),
-    max_in_flight: count(64, "Calls one client may have running."),
-    source_requests_per_minute: count(6_000, "Requests a minute from one address."),
-    failed_auth_per_minute: count(30, "Refused credentials a minute from one address."),
-  },
-  "Defaults; a client's registration may override the first five.",
 );
 
 const cache = section(

@@ -197,6 +197,12 @@ export interface ClientLimits {
   readonly tool_burst?: number | undefined;
   readonly max_in_flight?: number | undefined;
   readonly request_bytes_max?: number | undefined;
+  readonly tier: string;
+  readonly server_requests_per_minute?: number | undefined;
+  readonly server_burst?: number | undefined;
+  readonly requests_per_10_seconds?: number | undefined;
+  readonly requests_per_hour?: number | undefined;
+  readonly requests_per_day?: number | undefined;
 }
 
 export interface Token {
@@ -358,6 +364,39 @@ export type PolicyAction =
   | "POLICY_ACTION_INVOKE_TOOL"
   | "POLICY_ACTION_READ_RESOURCE"
   | "POLICY_ACTION_GET_PROMPT";
+
+export type LimitService<Caller> = {
+  readonly listPenalties: (request: ListPenaltiesRequest, caller: Caller) => Promise<ListPenaltiesResponse>;
+  readonly clearPenalty: (request: ClearPenaltyRequest, caller: Caller) => Promise<ClearPenaltyResponse>;
+};
+
+export type PenaltyKind =
+  | "PENALTY_KIND_UNSPECIFIED"
+  | "PENALTY_KIND_PRINCIPAL"
+  | "PENALTY_KIND_SOURCE";
+
+export interface Penalty {
+  readonly kind: PenaltyKind;
+  readonly key: string;
+  readonly started_at_ms: number;
+  readonly ends_at_ms: number;
+  readonly refusals: number;
+}
+
+export interface ListPenaltiesRequest {
+  readonly kind: PenaltyKind;
+}
+
+export interface ListPenaltiesResponse {
+  readonly penalties: readonly Penalty[];
+}
+
+export interface ClearPenaltyRequest {
+  readonly kind: PenaltyKind;
+  readonly key: string;
+}
+
+export type ClearPenaltyResponse = Readonly<Record<string, never>>;
 
 export type PolicyService<Caller> = {
   readonly createRole: (request: CreateRoleRequest, caller: Caller) => Promise<CreateRoleResponse>;

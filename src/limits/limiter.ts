@@ -1,140 +1,100 @@
 /**
- * Decides whether a client may make one more call: a bucket for the client, then one for the client and the tool.
- * Called by the rate-limit stage. Both kinds of bucket are bounded; a bucket that falls out starts full again.
+ * Counts what callers use, in the memory of this node: a bucket for each charge. All buckets of a list are taken from,
+ * in order, or none is. Each kind is kept and bounded by itself, so nobody pushes a bucket of one kind out by filling
+ * another; a bucket that falls out starts full again.
  */
 import { LRUCache } from "lru-cache";
-import { createFault, type Fault } from "../errors/fault.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import {
-  type Bucket,
-  type BucketLimit,
-  createBucket,
-  returnToken,
-  takeToken,
-  waitMs,
-} from "./token-bucket.ts";
-
-export interface LimitSettings {
-  readonly requestsPerMinute: number;
-  readonly burst: number;
-  readonly toolRequestsPerMinute: number;
-  readonly toolBurst: number;
-}
-
-/** Where the tightest bucket stands; the shape of `Reply.limit`. */
-export interface LimitState {
-  readonly limit: number;
-  readonly remaining: number;
-  /** Seconds until the bucket is full again. */
-  readonly resetSeconds: number;
-  /** The quota as a `RateLimit-Policy` item: `"client";q=60;w=60`. */
-  readonly policy: string;
-}
-
-export type LimitVerdict =
-  | { readonly allowed: true; readonly state: LimitState }
-  | { readonly allowed: false; readonly state: LimitState; readonly fault: Fault };
+  type BucketName,
+  type Charge,
+  costOf,
+  type LimitVerdict,
+  refusalOf,
+  stateOf,
+} from "./charge.ts";
+import { type Bucket, createBucket, returnToken, takeToken } from "./token-bucket.ts";
 
 export interface LimiterDeps {
-  readonly defaults: LimitSettings;
   readonly clock: Clock;
   readonly metrics: Pick<Metrics, "count">;
   /** Buckets kept of each kind. Default 50,000. */
   readonly keysMax?: number;
 }
 
-export interface LimitQuestion {
-  /** The principal's id. */
-  readonly clientKey: string;
-  /** The tool as the agent named it, joined with its scope; undefined where the call names no tool. */
-  readonly tool: string | undefined;
-  /** Overrides of the defaults. */
-  readonly limits: Partial<LimitSettings>;
-}
-
 export interface Limiter {
-  take(question: LimitQuestion): LimitVerdict;
+  /**
+   * `state` is of the bucket with the fewest tokens left, or of the one that refuses. `nowMs` is monotonic; a call's
+   * own beginning will do, and spares the clock.
+   */
+  take(charges: readonly Charge[], nowMs?: number): LimitVerdict;
+  /** Puts back what was taken for a call that was refused after all. */
+  giveBack(charges: readonly Charge[]): void;
+  /** What another counter knows better: the bucket holds this many tokens now. */
+  settle(charge: Charge, tokens: number): void;
 }
 
-interface Filled {
-  readonly name: "client" | "tool";
-  readonly bucket: Bucket;
-  readonly limit: BucketLimit;
-}
+const nothingAsked: LimitVerdict = Object.freeze({ allowed: true, state: undefined });
 
-/** Tool names come from agents: those longer than any real name share one bucket. */
-const toolLengthMax = 256;
+export function createLimiter({ clock, metrics, keysMax = 50_000 }: LimiterDeps): Limiter {
+  /** Made as they are needed: each takes memory for all it may hold. */
+  const kinds = new Map<BucketName, LRUCache<string, Bucket>>();
 
-export function createLimiter({
-  defaults,
-  clock,
-  metrics,
-  keysMax = 50_000,
-}: LimiterDeps): Limiter {
-  // Two maps: were there one, a client could push its own empty bucket out by naming many tools.
-  const clients = new LRUCache<string, Bucket>({ max: keysMax });
-  const tools = new LRUCache<string, Bucket>({ max: keysMax });
+  function bucketsOf(name: BucketName): LRUCache<string, Bucket> {
+    const known = kinds.get(name);
+    if (known !== undefined) return known;
+    const made = new LRUCache<string, Bucket>({ max: keysMax });
+    kinds.set(name, made);
+    return made;
+  }
 
-  function find(name: Filled["name"], key: string, limit: BucketLimit, nowMs: number): Filled {
-    const buckets = name === "client" ? clients : tools;
+  function find({ limit, key }: Charge, nowMs: number): Bucket {
+    const buckets = bucketsOf(limit.name);
     const known = buckets.get(key);
-    if (known !== undefined) return { name, bucket: known, limit };
+    if (known !== undefined) return known;
     const bucket = createBucket(limit, nowMs);
     buckets.set(key, bucket);
-    return { name, bucket, limit };
+    return bucket;
   }
 
-  function refuse(filled: Filled): LimitVerdict {
-    metrics.count("mcp_gateway_rate_limited_total", { limit: filled.name });
-    const state = stateOf(filled);
-    const fault = createFault("rate-limited", `Rate limited by the ${filled.name} limit`, {
-      retryAfterMs: Math.ceil(waitMs(filled.bucket, filled.limit, 1)),
-      reason: `${filled.name}-rate`,
-    });
-    return { allowed: false, state, fault };
+  function giveBack(charges: readonly Charge[], count = charges.length): void {
+    for (let index = 0; index < count; index += 1) {
+      const charge = charges[index];
+      if (charge === undefined) return;
+      // One that fell out in the meantime is full when it is next asked for.
+      const bucket = kinds.get(charge.limit.name)?.get(charge.key);
+      if (bucket !== undefined) returnToken(bucket, charge.limit, costOf(charge));
+    }
   }
 
   return {
-    take({ clientKey, tool, limits }) {
-      const nowMs = clock.monotonicMs();
-      const ofClient = find("client", clientKey, clientLimit(limits, defaults), nowMs);
-      if (!takeToken(ofClient.bucket, ofClient.limit, nowMs)) return refuse(ofClient);
-      if (tool === undefined) return { allowed: true, state: stateOf(ofClient) };
-      const toolName = tool.length > toolLengthMax ? "" : tool;
-      const key = `${clientKey.length} ${clientKey}${toolName}`;
-      const ofTool = find("tool", key, toolLimit(limits, defaults), nowMs);
-      if (!takeToken(ofTool.bucket, ofTool.limit, nowMs)) {
-        returnToken(ofClient.bucket, ofClient.limit);
-        return refuse(ofTool);
+    take(charges, nowMs = clock.monotonicMs()) {
+      let tightest: Charge | undefined;
+      let fewest = Number.POSITIVE_INFINITY;
+      for (let index = 0; index < charges.length; index += 1) {
+        const charge = charges[index];
+        if (charge === undefined) break;
+        const bucket = find(charge, nowMs);
+        if (!takeToken(bucket, charge.limit, nowMs, costOf(charge))) {
+          giveBack(charges, index);
+          metrics.count("mcp_gateway_rate_limited_total", { limit: charge.limit.name });
+          return refusalOf(charge, bucket.tokens);
+        }
+        if (bucket.tokens < fewest) {
+          fewest = bucket.tokens;
+          tightest = charge;
+        }
       }
-      const isToolTighter = ofTool.bucket.tokens < ofClient.bucket.tokens;
-      return { allowed: true, state: stateOf(isToolTighter ? ofTool : ofClient) };
+      if (tightest === undefined) return nothingAsked;
+      return { allowed: true, state: stateOf(tightest.limit, fewest) };
     },
-  };
-}
-
-function clientLimit(limits: Partial<LimitSettings>, defaults: LimitSettings): BucketLimit {
-  return {
-    capacity: limits.burst ?? defaults.burst,
-    perMinute: limits.requestsPerMinute ?? defaults.requestsPerMinute,
-  };
-}
-
-function toolLimit(limits: Partial<LimitSettings>, defaults: LimitSettings): BucketLimit {
-  return {
-    capacity: limits.toolBurst ?? defaults.toolBurst,
-    perMinute: limits.toolRequestsPerMinute ?? defaults.toolRequestsPerMinute,
-  };
-}
-
-function stateOf({ name, bucket, limit }: Filled): LimitState {
-  const { capacity, perMinute } = limit;
-  const windowSeconds = perMinute > 0 ? Math.ceil((capacity * 60) / perMinute) : 0;
-  return {
-    limit: capacity,
-    remaining: Math.floor(bucket.tokens),
-    resetSeconds: Math.ceil(waitMs(bucket, limit, capacity) / 1000),
-    policy: `"${name}";q=${capacity};w=${windowSeconds}`,
+    giveBack: (charges) => giveBack(charges),
+    settle(charge, tokens) {
+      const nowMs = clock.monotonicMs();
+      const bucket = find(charge, nowMs);
+      bucket.tokens = Math.min(charge.limit.capacity, tokens);
+      bucket.updatedMs = nowMs;
+    },
   };
 }

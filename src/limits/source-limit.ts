@@ -5,7 +5,9 @@
 import { LRUCache } from "lru-cache";
 import { createFault, type Fault } from "../errors/fault.ts";
 import type { Clock } from "../lib/clock.ts";
+import { sourceOf } from "../lib/source-address.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
+import type { PenaltyBox } from "./penalty-box.ts";
 import { type Bucket, createBucket, takeToken, waitMs } from "./token-bucket.ts";
 
 export interface SourceLimitDeps {
@@ -13,6 +15,8 @@ export interface SourceLimitDeps {
   readonly burst: number;
   readonly clock: Clock;
   readonly metrics: Pick<Metrics, "count">;
+  /** Where sources that ignore refusals are put aside; without it none is. */
+  readonly penalties?: Pick<PenaltyBox, "check" | "noteRefusal">;
   /** Failed credentials that cost nothing. Default 10. */
   readonly failuresFree?: number;
   /** First pause after that; it doubles with each further failure. Default 1 s. */
@@ -42,11 +46,11 @@ interface Source {
 export function createSourceLimit(deps: SourceLimitDeps): SourceLimit {
   const { clock, failuresFree = 10, penaltyMs = 1000, penaltyMsMax = 60_000 } = deps;
   const { forgetMs = 600_000, keysMax = 50_000 } = deps;
+  const { penalties } = deps;
   const limit = { capacity: deps.burst, perMinute: deps.requestsPerMinute };
   const sources = new LRUCache<string, Source>({ max: keysMax });
 
-  function find(address: string): Source {
-    const key = sourceOf(address);
+  function find(key: string): Source {
     const known = sources.get(key);
     if (known !== undefined) return known;
     const bucket = createBucket(limit, clock.monotonicMs());
@@ -66,15 +70,19 @@ export function createSourceLimit(deps: SourceLimitDeps): SourceLimit {
 
   return {
     take(address) {
-      const source = find(address);
+      const key = sourceOf(address);
+      const putAside = penalties?.check("source", key);
+      if (putAside !== undefined) return putAside;
+      const source = find(key);
       const nowMs = clock.monotonicMs();
       const blockedMs = source.blockedUntilMs - nowMs;
+      if (blockedMs <= 0 && takeToken(source.bucket, limit, nowMs)) return undefined;
+      penalties?.noteRefusal("source", key);
       if (blockedMs > 0) return refuse(blockedMs, "source-penalty");
-      if (takeToken(source.bucket, limit, nowMs)) return undefined;
-      return refuse(waitMs(source.bucket, limit, 1), "source-rate");
+      return refuse(waitMs(source.bucket.tokens, limit, 1), "source-rate");
     },
     noteFailure(address) {
-      const source = find(address);
+      const source = find(sourceOf(address));
       const nowMs = clock.monotonicMs();
       if (nowMs - source.failedAtMs > forgetMs) source.failures = 0;
       source.failures += 1;
@@ -85,19 +93,4 @@ export function createSourceLimit(deps: SourceLimitDeps): SourceLimit {
       source.blockedUntilMs = Math.max(source.blockedUntilMs, nowMs + pauseMs);
     },
   };
-}
-
-/** The address as far as it identifies whoever pays for it. */
-export function sourceOf(address: string): string {
-  const bare = address.toLowerCase().split("%", 1)[0]?.slice(0, 64) ?? "";
-  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/.exec(bare);
-  if (mapped?.[1] !== undefined) return mapped[1];
-  if (!bare.includes(":")) return bare;
-  const [head = "", tail] = bare.split("::", 2);
-  const left = head === "" ? [] : head.split(":");
-  const right = tail === undefined || tail === "" ? [] : tail.split(":");
-  const zeros = tail === undefined ? 0 : Math.max(0, 8 - left.length - right.length);
-  const groups = [...left, ...Array<string>(zeros).fill("0"), ...right];
-  const network = groups.slice(0, 4).map((group) => group.replace(/^0+(?=.)/, ""));
-  return `${network.join(":")}::/64`;
 }

@@ -83,6 +83,8 @@ export function createDispatch(deps: DispatchDeps): Dispatch & { inFlight(): num
   };
 }
 
+const nothingPaid = Object.freeze([]);
+
 function createExchange(deps: DispatchDeps, incoming: Incoming, sink: Sink): Exchange {
   const { message, era } = incoming;
   const startedMonotonicMs = deps.clock.monotonicMs();
@@ -100,6 +102,8 @@ function createExchange(deps: DispatchDeps, incoming: Incoming, sink: Sink): Exc
     method: request && (methodFacts(request.method, era) ?? edgeFacts(request.method)),
     principal: undefined,
     limit: undefined,
+    charges: nothingPaid,
+    limitPlan: undefined,
     release: undefined,
     scope: undefined,
     resolved: undefined,

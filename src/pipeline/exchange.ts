@@ -8,6 +8,8 @@ import type { CacheIdentity } from "../cache/cache-key.ts";
 import type { Fault } from "../errors/fault.ts";
 import type { Principal } from "../identity/principal.ts";
 import type { CancelSignal } from "../lib/cancellation.ts";
+import type { Charge } from "../limits/charge.ts";
+import type { LimitPlan } from "../limits/limit-plan.ts";
 import type { Decision } from "../policy/rule.ts";
 import type { JsonObject } from "../protocol/json-view.ts";
 import type { ListenFilter } from "../protocol/listen-filter.ts";
@@ -77,8 +79,13 @@ export interface Exchange {
 
   /** Written by authenticate. */
   principal: Principal | undefined;
-  /** Written by rate-limit: where the tightest bucket stands, and how to give the place in flight back. */
+  /**
+   * Written by rate-limit: what holds for the principal, what it paid, where the tightest bucket stands, how to give
+   * the place in flight back. Rewritten by quota, which knows more buckets and may put another tier in their place.
+   */
   limit: Reply["limit"];
+  charges: readonly Charge[];
+  limitPlan: LimitPlan | undefined;
   release: (() => void) | undefined;
   /** Written by authorize: the scope, the server and own name of the target, the decision; what a listen may hear. */
   scope: Scope | undefined;

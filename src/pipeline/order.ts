@@ -10,6 +10,7 @@ import { type CacheDeps, createCacheStage } from "./stages/cache.ts";
 import { createForwardStage, type ForwardDeps } from "./stages/forward.ts";
 import { createIntentStage, type IntentDeps } from "./stages/intent.ts";
 import { createParamHeadersStage, type ParamHeadersDeps } from "./stages/param-headers.ts";
+import { createQuotaStage, type QuotaDeps } from "./stages/quota.ts";
 import { createRateLimitStage, type RateLimitDeps } from "./stages/rate-limit.ts";
 import { createResumeStage, type ResumeDeps } from "./stages/resume.ts";
 import { createRouteStage, type RouteDeps } from "./stages/route.ts";
@@ -22,6 +23,7 @@ export type StageDeps = AuditDeps &
   AuthenticateDeps &
   RateLimitDeps &
   AuthorizeDeps &
+  QuotaDeps &
   ParamHeadersDeps &
   ResumeDeps &
   ValidateDeps &
@@ -42,6 +44,8 @@ export function buildStages(deps: StageDeps): readonly Stage[] {
     createRateLimitStage(deps),
     // Outside cache: a hit is still decided and filtered for this principal.
     createAuthorizeStage(deps),
+    // After policy, which knows the target and its price; before anything is done for the call.
+    createQuotaStage(deps),
     // After policy, so that a hidden tool says nothing of its schema; outside cache, which all transports share.
     createParamHeadersStage(deps),
     // After authorize, whose target a state is bound to; outside cache, so that what the server reads is its own.

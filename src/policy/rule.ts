@@ -121,6 +121,8 @@ export interface ClientGrants {
   readonly allowedResources: readonly string[];
   /** `server__prompt`, `server__*` or `*`. */
   readonly allowedPrompts: readonly string[];
+  /** Only so that an unknown tier of limits is refused where unknown names are. */
+  readonly limits?: { readonly tier?: string | undefined };
 }
 
 export interface Role {

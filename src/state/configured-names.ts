@@ -1,18 +1,19 @@
 /**
- * Rules may name things of the configuration: redaction profiles and tiers of limits. A name that is not there would be
- * an obligation that nobody fulfils, so it is refused where policy is compiled: when the rule is written, and at start.
+ * Rules may name things of the configuration: redaction profiles and tiers of limits; clients may name a tier. A name
+ * that is not there would be an obligation that nobody fulfils, so it is refused where policy is compiled: when the
+ * rule or the client is written, and at start.
  */
 import type { PolicyInput } from "../policy/rule.ts";
 import { refuseField } from "./body-shape.ts";
 import type { CompilePolicy } from "./build.ts";
 
-/** What the configuration offers for rules to name. */
+/** What the configuration offers to be named. */
 export interface ConfiguredNames {
   readonly redactionProfiles: readonly string[];
   readonly rateTiers: readonly string[];
 }
 
-/** `compile`, after the names that rules give were looked up. Throws GatewayError invalid-params. */
+/** `compile`, after the names that rules and clients give were looked up. Throws GatewayError invalid-params. */
 export function compileWithNames(compile: CompilePolicy, known: ConfiguredNames): CompilePolicy {
   return (input) => {
     refuseUnknownNames(input, known);
@@ -21,7 +22,10 @@ export function compileWithNames(compile: CompilePolicy, known: ConfiguredNames)
 }
 
 /** Disabled rules are looked at too, so that enabling one cannot fail. */
-function refuseUnknownNames({ rules }: PolicyInput, known: ConfiguredNames): void {
+function refuseUnknownNames({ rules, clients }: PolicyInput, known: ConfiguredNames): void {
+  for (const { id, limits } of clients) {
+    needKnown(`client "${id}": limits.tier`, limits?.tier, known.rateTiers, "tier");
+  }
   for (const { name, obligations } of rules) {
     const path = `rule "${name}": obligations`;
     needKnown(`${path}.redaction`, obligations?.redaction, known.redactionProfiles, "profile");

@@ -76,11 +76,20 @@ const resourcePattern = matching(
 );
 
 const limit = optional(integer(1, 1_000_000_000));
+const limitOrNone = optional(integer(0, 1_000_000_000));
+/** A tier of limits or a redaction profile: spelt as in the configuration. */
+const configuredName = matching(/^[a-z0-9][a-z0-9_-]{0,62}$/, 63, "a name of the configuration");
 const clientLimits = object<Partial<ClientLimits>>({
+  tier: optional(configuredName),
   requestsPerMinute: limit,
   burst: limit,
   toolRequestsPerMinute: limit,
   toolBurst: limit,
+  serverRequestsPerMinute: limitOrNone,
+  serverBurst: limitOrNone,
+  requestsPer10Seconds: limitOrNone,
+  requestsPerHour: limitOrNone,
+  requestsPerDay: limitOrNone,
   maxInFlight: limit,
   requestBytesMax: limit,
 });

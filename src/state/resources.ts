@@ -29,10 +29,18 @@ export type ResourceKind = (typeof resourceKinds)[number];
 export const tenantKinds: ReadonlySet<ResourceKind> = new Set(["role", "binding", "rule"]);
 
 export interface ClientLimits {
+  /** Name of a tier of the configuration, which holds where the members below say nothing. */
+  readonly tier: string;
   readonly requestsPerMinute: number;
   readonly burst: number;
   readonly toolRequestsPerMinute: number;
   readonly toolBurst: number;
+  /** Of the next five, 0 = no such limit (`serverBurst`: as many as in a minute). */
+  readonly serverRequestsPerMinute: number;
+  readonly serverBurst: number;
+  readonly requestsPer10Seconds: number;
+  readonly requestsPerHour: number;
+  readonly requestsPerDay: number;
   readonly maxInFlight: number;
   readonly requestBytesMax: number;
 }

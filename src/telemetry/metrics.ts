@@ -23,6 +23,11 @@ const counters = {
   mcp_gateway_auth_failures_total: ["Credentials refused, by reason.", ["reason"]],
   mcp_gateway_policy_denials_total: ["Calls denied by policy, by server.", ["server"]],
   mcp_gateway_rate_limited_total: ["Calls refused by a limit, by limit.", ["limit"]],
+  mcp_gateway_limits_alone_total: [
+    "Calls this node decided by its share of the limits, because Redis did not answer.",
+    [],
+  ],
+  mcp_gateway_penalties_total: ["Callers and sources put aside, by kind.", ["kind"]],
   mcp_gateway_cache_hits_total: ["Replies answered from memory, by kind.", ["kind"]],
   mcp_gateway_cache_misses_total: ["Cacheable requests not found in memory, by kind.", ["kind"]],
   mcp_gateway_cache_binding_failures_total: [
@@ -78,6 +83,13 @@ const gauges = {
   mcp_gateway_policy_stale_seconds: ["Time since the database last said that policy holds.", []],
   mcp_gateway_outbox_bytes: ["Bytes kept for agents that resume an event stream.", []],
   mcp_gateway_in_flight: ["Calls in flight.", []],
+  mcp_gateway_waiting: ["Calls that wait for a place in flight.", []],
+  mcp_gateway_put_aside: ["Callers and sources put aside at the moment.", []],
+  mcp_gateway_limits_shared: [
+    "1 while limits are counted in Redis, 0 while this node is alone.",
+    [],
+  ],
+  mcp_gateway_limits_nodes: ["Nodes that count together, as last seen.", []],
   mcp_gateway_parked_calls: ["Calls that wait for their agent's answers.", ["server"]],
   mcp_gateway_cache_bytes: ["Bytes held by the reply cache.", []],
   mcp_gateway_cache_entries: ["Entries held by the reply cache.", []],

@@ -146,6 +146,7 @@ const rows: { readonly [S in keyof AdminServices]: Readonly<Record<keyof AdminSe
       tailRecords: records,
       verifyLog: gateway,
     },
+    LimitService: { listPenalties: gateway, clearPenalty: gateway },
     RevocationService: {
       revokeTokens: gateway,
       listRevocations: gateway,

@@ -29,6 +29,7 @@ import {
 import { createAuditService } from "../../src/admin/services/audit-service.ts";
 import { createCacheService, type PurgeFilter } from "../../src/admin/services/cache-service.ts";
 import { createClientService, type SessionFacts } from "../../src/admin/services/client-service.ts";
+import { createLimitService } from "../../src/admin/services/limit-service.ts";
 import { createPolicyService } from "../../src/admin/services/policy-service.ts";
 import { createRetentionService } from "../../src/admin/services/retention-service.ts";
 import { createRevocationService } from "../../src/admin/services/revocation-service.ts";
@@ -38,6 +39,7 @@ import type { RecordDraft } from "../../src/audit/record.ts";
 import type * as api from "../../src/gen/types.ts";
 import { createSigningSecret } from "../../src/identity/proof/signing-key.ts";
 import { systemClock } from "../../src/lib/clock.ts";
+import { createPenaltyBox } from "../../src/limits/penalty-box.ts";
 import { compilePolicy } from "../../src/policy/compile.ts";
 import { checkTransport } from "../../src/servers/egress.ts";
 import { buildSnapshot } from "../../src/state/build.ts";
@@ -122,6 +124,16 @@ export async function startAdminPlane(options: AdminPlaneOptions = {}): Promise<
     clock: systemClock,
     history: createPolicyHistory({ twoPerson, revisionsMax: options.revisionsMax ?? 200 }),
   });
+  const penalties = createPenaltyBox({
+    refusalsMax: 1,
+    penaltyMs: 60_000,
+    clock: systemClock,
+    metrics: { count() {} },
+    onStart: () => {},
+    onEnd: () => {},
+  });
+  penalties.noteRefusal("principal", "client:hasty");
+  penalties.noteRefusal("source", "192.0.2.1");
   const services: AdminServices = {
     ClientService: createClientService({
       state,
@@ -180,6 +192,7 @@ export async function startAdminPlane(options: AdminPlaneOptions = {}): Promise<
         { logId: "log-1", ok: true, records: 2, firstSeq: 1, lastSeq: 2, problem: undefined },
       ],
     }),
+    LimitService: createLimitService({ penalties }),
     CacheService: createCacheService({
       cacheStatistics: () => ({
         entries: 1,

@@ -12,6 +12,7 @@ import { createSigningSecret } from "../../src/identity/proof/signing-key.ts";
 import { createScopeCheck } from "../../src/identity/required-scopes.ts";
 import { systemClock } from "../../src/lib/clock.ts";
 import { createConcurrency } from "../../src/limits/concurrency.ts";
+import { createLimitPlans, type LimitSettings } from "../../src/limits/limit-plan.ts";
 import { createLimiter } from "../../src/limits/limiter.ts";
 import { createSourceLimit } from "../../src/limits/source-limit.ts";
 import { createDispatch, type DispatchDeps } from "../../src/pipeline/dispatch.ts";
@@ -178,12 +179,27 @@ export function virtualOf(name: string, more: object): StoredResource {
   return resource("virtual-server", name, body);
 }
 
+/** Limits that no test reaches by accident. */
+export const limitSettings: LimitSettings = {
+  requestsPerMinute: 1_000_000,
+  burst: 1_000_000,
+  toolRequestsPerMinute: 1_000_000,
+  toolBurst: 1_000_000,
+  serverRequestsPerMinute: 0,
+  serverBurst: 0,
+  requestsPer10Seconds: 0,
+  requestsPerHour: 0,
+  requestsPerDay: 0,
+  maxInFlight: 1_000,
+  requestBytesMax: 1_000_000,
+};
+
 /** `real` stands in for the fakes' answers; they then say only what is registered. */
 export function createDataPlane(
   fakes: readonly FakeServer[],
   state: readonly StoredResource[],
   real?: Servers,
-  more: Partial<Pick<DispatchDeps, "argumentCheck" | "redact">> & {
+  more: Partial<DispatchDeps> & {
     /** In place of the real one. */
     readonly compile?: CompilePolicy;
   } = {},
@@ -201,14 +217,6 @@ export function createDataPlane(
   const servers = real ?? createFakeServers(fakes, seen, following);
   const changes = createServerChanges();
   const audit = createFakeAudit(records, failing);
-  const defaults = {
-    requestsPerMinute: 1_000_000,
-    burst: 1_000_000,
-    toolRequestsPerMinute: 1_000_000,
-    toolBurst: 1_000_000,
-    maxInFlight: 1_000,
-    requestBytesMax: 1_000_000,
-  };
   const dispatch = createDispatch({
     audit,
     classBOnFailure: "closed",
@@ -243,14 +251,16 @@ export function createDataPlane(
       dpopNonce: false,
     }),
     lastUse: { note: () => {} },
+    limiter: createLimiter({ clock, metrics }),
+    limitPlans: createLimitPlans({ defaults: limitSettings, tiers: {} }),
+    penalties: { check: () => undefined, noteRefusal: () => {} },
+    tierPlaces: createConcurrency({ perClientMax: 1_000, totalMax: 1_000, metrics }),
     scopeCheck: createScopeCheck([]),
-    limiter: createLimiter({ defaults, clock, metrics }),
     concurrency: createConcurrency({ perClientMax: 1_000, totalMax: 1_000, metrics }),
     baggageKeys: [],
     paramHeaders: "strict",
     argumentCheck: createArgumentCheck(),
     listenPlaces: createConcurrency({ perClientMax: 2, totalMax: 3, metrics }),
-    defaults,
     states: createRequestStates({ tokenKey: Buffer.alloc(32, 7), lifetimeMs: 60_000, clock }),
     taskIds: createTaskIds({ tokenKey: Buffer.alloc(32, 7) }),
     longNames: createLongNames({ servers, log: silentLog }),

@@ -23,7 +23,7 @@ export function toClientResource(message: Client): ClientResource {
     certificates: message.certificates,
     signingKeys: (message.signing_keys ?? []).map(toSigningKey),
     requireSignatures: message.require_signatures,
-    limits: toLimits(message.limits ?? {}),
+    limits: message.limits ? toLimits(message.limits) : {},
   };
 }
 
@@ -83,6 +83,12 @@ function toLimits(message: LimitsMessage): ClientResource["limits"] {
     toolBurst: message.tool_burst,
     maxInFlight: message.max_in_flight,
     requestBytesMax: message.request_bytes_max,
+    tier: orUndefined(message.tier),
+    serverRequestsPerMinute: message.server_requests_per_minute,
+    serverBurst: message.server_burst,
+    requestsPer10Seconds: message.requests_per_10_seconds,
+    requestsPerHour: message.requests_per_hour,
+    requestsPerDay: message.requests_per_day,
   };
 }
 
@@ -94,5 +100,11 @@ function fromLimits(limits: ClientResource["limits"]): LimitsMessage {
     tool_burst: limits.toolBurst,
     max_in_flight: limits.maxInFlight,
     request_bytes_max: limits.requestBytesMax,
+    tier: limits.tier ?? "",
+    server_requests_per_minute: limits.serverRequestsPerMinute,
+    server_burst: limits.serverBurst,
+    requests_per_10_seconds: limits.requestsPer10Seconds,
+    requests_per_hour: limits.requestsPerHour,
+    requests_per_day: limits.requestsPerDay,
   };
 }

@@ -1,81 +1,90 @@
 /**
- * How often and how much at once: one token from the principal's bucket and from its bucket for the named tool, one
- * place among its calls in flight, and its own limit on message size. On the way out it gives the place back.
+ * How often and how much at once, before anything is decided: one token from each of the principal's buckets and its
+ * tenant's, a place among its calls in flight, and its own limit on message size. What a call costs beyond one token,
+ * and the buckets of its target, are the quota stage's. On the way out it gives the place back, and counts refusals.
  */
 import { createFault } from "../../errors/fault.ts";
 import type { Principal } from "../../identity/principal.ts";
-import type { Concurrency } from "../../limits/concurrency.ts";
-import type { Limiter, LimitSettings } from "../../limits/limiter.ts";
-import { stringMember } from "../../protocol/json-view.ts";
-import type { ClientLimits } from "../../state/resources.ts";
+import type { Charge } from "../../limits/charge.ts";
+import type { Admission, Concurrency } from "../../limits/concurrency.ts";
+import type { LimitPlan, LimitPlans } from "../../limits/limit-plan.ts";
+import type { Limiter } from "../../limits/limiter.ts";
+import { type PenaltyBox, penaltyReason } from "../../limits/penalty-box.ts";
 import type { Snapshot } from "../../state/snapshot.ts";
-import type { Metrics } from "../../telemetry/metrics.ts";
 import { type Exchange, proceed, refuse, type Verdict } from "../exchange.ts";
 import type { Stage } from "../stage.ts";
 
 export interface RateLimitDeps {
   readonly limiter: Limiter;
+  readonly limitPlans: LimitPlans;
+  readonly penalties: Pick<PenaltyBox, "check" | "noteRefusal">;
   readonly concurrency: Concurrency;
   /** Places of requests that last: they would keep a place in flight for hours. */
   readonly listenPlaces: Concurrency;
-  readonly defaults: LimitSettings & {
-    readonly maxInFlight: number;
-    readonly requestBytesMax: number;
-  };
-  readonly metrics: Metrics;
 }
 
 export function createRateLimitStage(deps: RateLimitDeps): Stage {
+  const { limiter, limitPlans, penalties } = deps;
+
+  function place(x: Exchange, id: string, plan: LimitPlan): Verdict | Promise<Verdict> {
+    if (x.method?.lasts) return settle(x, deps.listenPlaces.enter(id));
+    const admission = deps.concurrency.enterOrWait(id, plan.maxInFlight, x.signal);
+    if (admission instanceof Promise) return admission.then((one) => settle(x, one));
+    return settle(x, admission);
+  }
+
+  function settle(x: Exchange, admission: Admission): Verdict {
+    if (!admission.allowed) {
+      limiter.giveBack(x.charges);
+      return refuse(admission.fault);
+    }
+    x.release = admission.release;
+    return proceed;
+  }
+
   return {
     name: "rate-limit",
-    enter(x: Exchange): Verdict {
+    enter(x: Exchange): Verdict | Promise<Verdict> {
       const { principal } = x;
       if (principal === undefined) return refuse(createFault("internal", "Internal error"));
-      const limits = limitsOf(deps, principal, x.snapshot);
-      if (x.incoming.bodyBytes > limits.requestBytesMax) {
-        const message = `Payload too large: this client may send at most ${limits.requestBytesMax} bytes`;
+      const putAside = penalties.check("principal", principal.id);
+      if (putAside !== undefined) return refuse(putAside);
+      const plan = planOf(limitPlans, principal, x.snapshot);
+      x.limitPlan = plan;
+      if (x.incoming.bodyBytes > plan.requestBytesMax) {
+        const message = `Payload too large: this client may send at most ${plan.requestBytesMax} bytes`;
         return refuse(createFault("payload-too-large", message));
       }
-      const tool = x.request && toolName(x);
-      const taken = deps.limiter.take({ clientKey: principal.id, tool, limits });
+      const charges = ownCharges(limitPlans, plan, principal);
+      const taken = limiter.take(charges, x.startedMonotonicMs);
       x.limit = taken.state;
       if (!taken.allowed) return refuse(taken.fault);
-      const place = x.method?.lasts
-        ? deps.listenPlaces.enter(principal.id)
-        : deps.concurrency.enter(principal.id, limits.maxInFlight);
-      if (!place.allowed) return refuse(place.fault);
-      x.release = place.release;
-      return proceed;
+      x.charges = charges;
+      return place(x, principal.id, plan);
     },
     leave(x: Exchange): void {
       x.release?.();
+      if (x.outcome?.kind !== "fault" || x.principal === undefined) return;
+      const { name, reason } = x.outcome.fault;
+      const isLimit = name === "rate-limited" || name === "too-many-in-flight";
+      if (isLimit && reason !== penaltyReason) penalties.noteRefusal("principal", x.principal.id);
     },
   };
 }
 
-function limitsOf(
-  deps: RateLimitDeps,
-  principal: Principal,
-  snapshot: Snapshot,
-): RateLimitDeps["defaults"] {
-  const own: Partial<ClientLimits> | undefined =
-    principal.clientId === undefined ? undefined : snapshot.clients.get(principal.clientId)?.limits;
-  if (own === undefined) return deps.defaults;
-  const { defaults } = deps;
-  return {
-    requestsPerMinute: own.requestsPerMinute ?? defaults.requestsPerMinute,
-    burst: own.burst ?? defaults.burst,
-    toolRequestsPerMinute: own.toolRequestsPerMinute ?? defaults.toolRequestsPerMinute,
-    toolBurst: own.toolBurst ?? defaults.toolBurst,
-    maxInFlight: own.maxInFlight ?? defaults.maxInFlight,
-    requestBytesMax: own.requestBytesMax ?? defaults.requestBytesMax,
-  };
+/** What holds for a principal: its client's registration, the tier that names, the defaults. */
+function planOf(plans: LimitPlans, principal: Principal, snapshot: Snapshot): LimitPlan {
+  const { kind, clientId } = principal;
+  const own = clientId === undefined ? undefined : snapshot.clients.get(clientId)?.limits;
+  return plans.of(kind === "user" ? "user" : "client", own);
 }
 
-function toolName(x: Exchange): string | undefined {
-  const params = x.request?.params;
-  if (params === undefined || x.method?.target !== "tool" || x.method.nameMember !== "name")
-    return undefined;
-  const name = stringMember(params, x.method.nameMember);
-  return name === undefined ? undefined : `${x.incoming.scope}/${name}`;
+function ownCharges(plans: LimitPlans, plan: LimitPlan, principal: Principal): readonly Charge[] {
+  const { id, tenant } = principal;
+  const charges: Charge[] = [];
+  for (const limit of plan.own) charges.push({ limit, key: id, cost: 1 });
+  if (plans.tenant !== undefined && tenant !== undefined) {
+    charges.push({ limit: plans.tenant, key: tenant, cost: 1 });
+  }
+  return charges;
 }

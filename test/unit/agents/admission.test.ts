@@ -13,6 +13,16 @@ test("places are bounded, for all and for one address, and are given back", () =
   expect(admission.open()).toBe(3);
 });
 
+test("L09 OV-05: all addresses of an IPv6 /64 are one", () => {
+  const admission = createAdmission({ connectionsMax: 9, connectionsPerPeerMax: 2 });
+  expect(admission.enter("2001:db8:1:2::1")).toBeUndefined();
+  expect(admission.enter("2001:db8:1:2:a:b:c:d")).toBeUndefined();
+  expect(admission.enter("2001:db8:1:2::99")?.name).toBe("too-many-in-flight");
+  expect(admission.enter("2001:db8:1:3::1")).toBeUndefined();
+  admission.leave("2001:db8:1:2::1");
+  expect(admission.enter("2001:db8:1:2::99")).toBeUndefined();
+});
+
 test("draining refuses new work and waits for the calls in flight", async () => {
   const admission = createAdmission({ connectionsMax: 3, connectionsPerPeerMax: 2 });
   admission.callStarted();

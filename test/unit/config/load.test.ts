@@ -147,7 +147,7 @@ describe("environment", () => {
       { BUN_CONFIG_VERBOSE_FETCH: "1" },
       "BUN_CONFIG_VERBOSE_FETCH: refused",
     ],
-    ["F01: REDIS_URL is not silently ignored", { REDIS_URL: "redis://x" }, "REDIS_URL: refused"],
+    ["a Redis that is none", { REDIS_URL: "http://x" }, "REDIS_URL: limits.redis_url"],
     [
       "a database that is not PostgreSQL",
       { DATABASE_URL: "mysql://x" },

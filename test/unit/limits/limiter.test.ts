@@ -1,8 +1,17 @@
-/** Buckets of clients and tools: full at the start, refilled steadily, refunded, bounded. */
+/** Buckets of callers and their targets: full at the start, refilled steadily, all of a call's or none, bounded. */
 import { describe, expect, test } from "bun:test";
+import { type BucketName, type Charge, namedLimit } from "../../../src/limits/charge.ts";
 import { createLimiter } from "../../../src/limits/limiter.ts";
 
-const defaults = { requestsPerMinute: 60, burst: 3, toolRequestsPerMinute: 30, toolBurst: 2 };
+function charge(
+  name: BucketName,
+  key: string,
+  more: Partial<Charge["limit"]> = {},
+  cost = 1,
+): Charge {
+  const { capacity = 3, perMinute = 60 } = more;
+  return { limit: namedLimit(name, capacity, perMinute), key, cost };
+}
 
 function setUp(keysMax?: number) {
   const time = { ms: 0 };
@@ -12,80 +21,95 @@ function setUp(keysMax?: number) {
     count: (_name: string, labels?: Readonly<Record<string, string>>) =>
       void counted.push(labels?.limit ?? ""),
   };
-  const limiter = createLimiter({
-    defaults,
-    clock,
-    metrics,
-    ...(keysMax === undefined ? {} : { keysMax }),
-  });
-  const take = (clientKey: string, tool?: string, limits = {}) =>
-    limiter.take({ clientKey, tool, limits });
-  return { take, time, counted };
+  const limiter = createLimiter({ clock, metrics, ...(keysMax === undefined ? {} : { keysMax }) });
+  return { ...limiter, time, counted };
 }
 
-describe("L01 L03 token buckets", () => {
-  test("start full, empty by one, refill at the rate", () => {
+const tool = (key: string, cost = 1) => charge("tool", key, { capacity: 2, perMinute: 30 }, cost);
+
+describe("L01 L02 L03 token buckets", () => {
+  test("start full, empty by one, refill at the rate; everybody has their own", () => {
     const { take, time, counted } = setUp();
-    expect([take("a"), take("a"), take("a"), take("a")].map((one) => one.allowed)).toEqual([
-      true,
-      true,
-      true,
-      false,
-    ]);
+    const ask = (key: string) => take([charge("client", key)]).allowed;
+    expect([ask("a"), ask("a"), ask("a"), ask("a")]).toEqual([true, true, true, false]);
     time.ms = 999;
-    expect(take("a").allowed).toBe(false);
+    expect(ask("a")).toBe(false);
     time.ms = 1000;
-    expect(take("a").allowed).toBe(true);
-    expect(take("b").allowed).toBe(true);
+    expect(ask("a")).toBe(true);
+    expect(ask("b")).toBe(true);
+    expect(take([charge("user", "a")]).allowed).toBe(true);
     expect(counted).toEqual(["client", "client"]);
   });
 
   test("L05 the refusal says when to come back and what the limit is", () => {
     const { take, time } = setUp();
-    for (let n = 0; n < 3; n += 1) take("a");
+    for (let n = 0; n < 3; n += 1) take([charge("client", "a")]);
     time.ms = 250;
-    expect(take("a")).toMatchObject({
+    expect(take([charge("client", "a")])).toMatchObject({
       allowed: false,
-      fault: { name: "rate-limited", retryAfterMs: 750 },
+      fault: { name: "rate-limited", retryAfterMs: 750, reason: "client-rate" },
       state: { limit: 3, remaining: 0, resetSeconds: 3, policy: '"client";q=3;w=3' },
     });
   });
 
-  test("the tool's bucket is its own, and its refusal costs the client nothing", () => {
+  test("L03 the first that is short is reported, and what was taken before it comes back", () => {
     const { take, time } = setUp();
-    take("a", "s__t");
-    expect(take("a", "s__t").state).toMatchObject({ remaining: 0, policy: '"tool";q=2;w=4' });
-    for (let n = 0; n < 5; n += 1) expect(take("a", "s__t").allowed).toBe(false);
-    expect(take("a", "s__other").allowed).toBe(true);
+    const call = () => take([charge("client", "a"), tool("a t")]);
+    expect(call().state).toMatchObject({ remaining: 1, policy: '"tool";q=2;w=4' });
+    expect(call().state).toMatchObject({ remaining: 0, policy: '"tool";q=2;w=4' });
+    for (let n = 0; n < 5; n += 1) {
+      expect(call()).toMatchObject({ allowed: false, fault: { reason: "tool-rate" } });
+    }
+    expect(take([charge("client", "a"), tool("a other")]).allowed).toBe(true);
+    expect(call()).toMatchObject({ allowed: false, fault: { reason: "client-rate" } });
     time.ms = 2000;
-    expect(take("a", "s__t").allowed).toBe(true);
+    expect(call().allowed).toBe(true);
   });
 
-  test("a client's own limits replace the defaults, at once when lowered", () => {
-    const { take } = setUp();
-    expect(take("a", undefined, { burst: 100 }).state).toMatchObject({ limit: 100, remaining: 99 });
-    expect(take("a", undefined, { burst: 1 }).state).toMatchObject({ limit: 1, remaining: 0 });
-    expect(take("z", undefined, { burst: 0 }).allowed).toBe(false);
-    take("y", undefined, { burst: 1, requestsPerMinute: 0 });
-    expect(take("y", undefined, { burst: 1, requestsPerMinute: 0 })).toMatchObject({
-      fault: { retryAfterMs: 3_600_000 },
+  test("a dear call takes its cost; one dearer than the bucket takes all of it", () => {
+    const { take, giveBack, time } = setUp();
+    expect(take([charge("client", "a", {}, 2)]).state).toMatchObject({ remaining: 1 });
+    expect(take([charge("client", "a", {}, 2)])).toMatchObject({ fault: { retryAfterMs: 1000 } });
+    giveBack([charge("client", "a", {}, 2)]);
+    expect(take([charge("client", "a", {}, 500)]).state).toMatchObject({ remaining: 0 });
+    time.ms = 2_000;
+    expect(take([charge("client", "a", {}, 500)])).toMatchObject({
+      allowed: false,
+      fault: { retryAfterMs: 1000 },
     });
   });
 
-  test("naming many tools does not refill the client's bucket; names never run together", () => {
-    const { take } = setUp(4);
-    for (let n = 0; n < 3; n += 1) take("a", `tool-${n}-${"x".repeat(300 * (n % 2))}`);
-    expect(take("a", "another").allowed).toBe(false);
-    take("b", "cd");
-    take("b", "cd");
-    expect(take("bc", "d").allowed).toBe(true);
+  test("a limit that was changed holds at once; one that never refills says an hour", () => {
+    const { take } = setUp();
+    expect(take([charge("client", "a", { capacity: 100 })]).state).toMatchObject({ limit: 100 });
+    expect(take([charge("client", "a", { capacity: 1 })]).state).toMatchObject({ remaining: 0 });
+    const never = charge("client", "y", { capacity: 1, perMinute: 0 });
+    take([never]);
+    expect(take([never])).toMatchObject({ fault: { retryAfterMs: 3_600_000 } });
   });
 
-  test("a clock that stands still or goes back adds nothing", () => {
+  test("OV-03 many keys of one kind push no bucket of another out; memory is bounded", () => {
+    const { take } = setUp(4);
+    for (let n = 0; n < 3; n += 1) take([charge("client", "a"), tool(`a ${n}`)]);
+    for (let n = 0; n < 1000; n += 1) take([tool(`b ${n}`)]);
+    expect(take([charge("client", "a")]).allowed).toBe(false);
+  });
+
+  test("OV-03 a clock that stands still or goes back adds nothing", () => {
     const { take, time } = setUp();
     time.ms = 5000;
-    for (let n = 0; n < 3; n += 1) take("a");
+    for (let n = 0; n < 3; n += 1) take([charge("client", "a")]);
     time.ms = 0;
-    expect(take("a").allowed).toBe(false);
+    expect(take([charge("client", "a")]).allowed).toBe(false);
+  });
+
+  test("OV-03 in any span at most the rate and one burst", () => {
+    const { take, time } = setUp();
+    let admitted = 0;
+    for (time.ms = 0; time.ms < 60_000; time.ms += 7) {
+      if (take([charge("client", "a")]).allowed) admitted += 1;
+    }
+    expect(admitted).toBeGreaterThanOrEqual(60);
+    expect(admitted).toBeLessThanOrEqual(63);
   });
 });

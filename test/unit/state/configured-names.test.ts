@@ -42,3 +42,14 @@ describe("refused, with what is allowed", () => {
     expect(() => compile(input(rule(obligations, false)))).toThrow('rule "mask"');
   });
 });
+
+test("L10: a client that names a tier the configuration lacks is refused, too", () => {
+  const grants = { enabled: true, allowedTools: [], allowedResources: [], allowedPrompts: [] };
+  const of = (tier: string): PolicyInput => ({
+    ...input(rule(undefined)),
+    clients: [{ id: "ci", ...grants, limits: { tier } }],
+  });
+  const withTiers = compileWithNames(() => policy, { redactionProfiles: [], rateTiers: ["free"] });
+  expect(withTiers(of("free"))).toBe(policy);
+  expect(() => withTiers(of("gold"))).toThrow('no tier "gold"; it has free');
+});
