@@ -41,7 +41,8 @@ export function createEgressFetch(allowPrivateNetwork: boolean): EgressFetch {
     });
     if (fields === undefined) throw new Error("header-refused");
     const answer = Promise.withResolvers<EgressAnswer>();
-    const timer = setTimeout(() => answer.reject(new Error("timeout")), timeoutMs);
+    const late = () => answer.reject(new Error(`timed out after ${timeoutMs} ms`));
+    const timer = setTimeout(late, timeoutMs);
     const chunks: Buffer[] = [];
     let size = 0;
     let head: Pick<EgressAnswer, "status" | "headers"> = { status: 0, headers: new Map() };

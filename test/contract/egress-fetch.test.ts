@@ -87,7 +87,9 @@ test("UP-12 an answer that is too long, compressed or never ends is given up", a
   );
   expect((await fetchAny(long.url, { bytesMax: 5_000 })).text).toHaveLength(5_000);
   const silent = serve(() => new Promise<Response>(() => {}));
-  expect(await fetchAny(silent.url, { timeoutMs: 50 }).catch(messageOf)).toBe("timeout");
+  expect(await fetchAny(silent.url, { timeoutMs: 50 }).catch(messageOf)).toBe(
+    "timed out after 50 ms",
+  );
 });
 
 test("a POST arrives with its body, and a line break makes no header", async () => {

@@ -114,16 +114,16 @@ export async function startAuthority({ tokenSeconds = 3_600 } = {}): Promise<Aut
 
 /** RFC 8693 as far as the tests need it: the subject is who the agent's token says, unverified. */
 function exchangeGrant(
-  provider: Pick<Provider, "ClientCredentials" | "ResourceServer">,
+  { ClientCredentials, ResourceServer }: Provider,
   resourceServer: (resource: string) => object,
 ) {
   return async (context: Context) => {
     const { params, client } = context.oidc;
     const [, payload = ""] = (params.subject_token ?? "").split(".");
     const { sub } = JSON.parse(Buffer.from(payload, "base64url").toString());
-    const token = new provider.ClientCredentials({ client, extra: { act_for: sub } });
+    const token = new ClientCredentials({ client, extra: { act_for: sub } });
     const resource = params.resource ?? "";
-    token.resourceServer = new provider.ResourceServer(resource, resourceServer(resource));
+    token.resourceServer = new ResourceServer(resource, resourceServer(resource));
     token.scope = params.scope ?? "read";
     context.body = {
       access_token: await token.save(),

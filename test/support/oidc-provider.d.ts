@@ -15,25 +15,25 @@ declare module "oidc-provider" {
     save(): Promise<string>;
   }
 
-  interface ClientCredentials {
+  interface IssuedToken {
     resourceServer: object;
     scope: string;
     save(): Promise<string>;
   }
 
   export class Provider {
+    readonly ClientCredentials: new (
+      fields: object,
+    ) => IssuedToken;
+    readonly ResourceServer: new (
+      resource: string,
+      facts: object,
+    ) => object;
     constructor(issuer: string, configuration: object);
     readonly Grant: new (facts: {
       accountId: string;
       clientId: string;
     }) => Grant;
-    readonly ClientCredentials: new (
-      fields: object,
-    ) => ClientCredentials;
-    readonly ResourceServer: new (
-      id: string,
-      info: object,
-    ) => object;
     callback(): (request: IncomingMessage, response: ServerResponse) => Promise<void>;
     interactionDetails(request: IncomingMessage, response: ServerResponse): Promise<Interaction>;
     interactionFinished(
@@ -43,7 +43,7 @@ declare module "oidc-provider" {
     ): Promise<void>;
     registerGrantType(
       name: string,
-      handle: (context: never, next: () => Promise<void>) => Promise<void>,
+      grant: (context: never) => Promise<void>,
       parameters: readonly string[],
     ): void;
     on(event: string, heard: (...facts: unknown[]) => void): void;

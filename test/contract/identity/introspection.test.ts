@@ -1,8 +1,8 @@
 /** Asking a real server about tokens (J13): how the gateway says who it is, and what it takes for an answer. */
+
 import { afterAll, beforeEach, describe, expect, test } from "bun:test";
 import { generateKeyPairSync } from "node:crypto";
 import { jwtVerify } from "jose";
-import type { Dial } from "../../../src/identity/fetch-text.ts";
 import {
   createIntrospectionClient,
   type IntrospectionConfig,
@@ -30,16 +30,12 @@ beforeEach(() => {
   answer = () => Response.json({ active: true, sub: "ann" });
 });
 
-/** As compose connects it: through the egress check of servers. */
-const dial: Dial = (url, asked, allowPrivateNetwork) =>
-  createEgressFetch(allowPrivateNetwork)(url, asked);
-
 function clientWith(config: Partial<IntrospectionConfig>, isAllowed = true) {
   return createIntrospectionClient({
     config: { url: new URL("/introspect", server.url).href, clientId: "gw client", ...config },
     issuer,
-    dial,
-    allowPrivateNetwork: isAllowed,
+    dial: createEgressFetch(isAllowed),
+    allowPrivateNetwork: true,
     clock: systemClock,
     timeoutMs: 500,
   });
@@ -126,7 +122,6 @@ describe("opaque tokens", () => {
     issuers: [
       {
         issuer,
-        allowPrivateNetwork: true,
         audiences: ["gw"],
         introspection: {
           url: new URL("/introspect", server.url).href,
@@ -136,7 +131,7 @@ describe("opaque tokens", () => {
         },
       },
     ],
-    dial,
+    dial: createEgressFetch(true),
     clock: systemClock,
     log: silentLog,
   });
@@ -180,7 +175,13 @@ describe("opaque tokens", () => {
       { ...one, issuer: "https://a" },
       { ...one, issuer: "https://b" },
     ];
-    const make = () => createJwtVerifier({ issuers, dial, clock: systemClock, log: silentLog });
+    const make = () =>
+      createJwtVerifier({
+        issuers,
+        dial: createEgressFetch(true),
+        clock: systemClock,
+        log: silentLog,
+      });
     expect(make).toThrow("one issuer only");
   });
 });

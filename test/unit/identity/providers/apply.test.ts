@@ -122,7 +122,7 @@ function verifierFor(provider: string, config: JwtIssuerConfig) {
   const asked: string[] = [];
   const verifier = createJwtVerifier({
     issuers: [config],
-    dial: async (url) => {
+    async dial(url) {
       asked.push(url);
       return { status: 200, text: JSON.stringify(documentsOf(provider).jwks) };
     },
