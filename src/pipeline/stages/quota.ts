@@ -65,11 +65,11 @@ export function createQuotaStage(deps: QuotaDeps): Stage {
       }
       const holder = holdersCharges(x, principal, plan, tier);
       if (tier !== undefined) {
-        const placed = placeInTier(x, `${tier} ${principal.id}`, plan.maxInFlight);
-        if (placed.kind !== "proceed") return placed;
         limiter.giveBack(x.charges);
         x.limit = undefined;
         x.charges = [];
+        const placed = placeInTier(x, `${tier} ${principal.id}`, plan.maxInFlight);
+        if (placed.kind !== "proceed") return placed;
       }
       const cost = costOfCall(x);
       const targets = targetCharges(x, principal, plan, cost);
