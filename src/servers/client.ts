@@ -18,14 +18,16 @@ export interface CallContext {
   /** Headers for HTTP-like bindings: X-Request-ID, X-User-ID, traceparent. Never the agent's credential. */
   readonly headers: Readonly<Record<string, string>>;
   /** Who calls: what waits for an answer of theirs is counted by it. Left out where the gateway itself asks. */
-  readonly principalId?: string;
+  readonly principalId?: string | undefined;
   /** The user's own verified token, for a server that takes tokens made from it; never sent to the server itself. */
-  readonly subject?: {
-    /** Who calls with which rights: two tokens of one key may stand for each other. */
-    readonly key: string;
-    readonly token: string;
-    readonly expiresAtMs: number | undefined;
-  };
+  readonly subject?:
+    | {
+        /** Who calls with which rights: two tokens of one key may stand for each other. */
+        readonly key: string;
+        readonly token: string;
+        readonly expiresAtMs: number | undefined;
+      }
+    | undefined;
 }
 
 /** What a server says of itself, in modern form whatever its era. */

@@ -103,8 +103,7 @@ async function callOne(
   if (client === undefined) return notThere;
   const timeoutMs = Math.max(1, deadlineMs - deps.clock.monotonicMs());
   const traced = traceCall(x.incoming, request, deps.baggageKeys);
-  const context = { ...contextOf(x, timeoutMs, traced.headers), ...subjectOf(x, client.spec) };
-  return client.call(traced.request, context, relay);
+  return client.call(traced.request, contextOf(x, timeoutMs, traced.headers, client.spec), relay);
 }
 
 /** A merged list is one page for the agent, so every page of each server is fetched, up to a bound. */
@@ -194,20 +193,28 @@ async function askSelf(
 function subjectOf(
   { principal, incoming }: Exchange,
   { auth }: ServerSpec,
-): Pick<CallContext, "subject"> {
+): CallContext["subject"] {
   const { credential } = incoming;
-  if (auth?.oauth?.grant !== "token-exchange" || credential.kind !== "bearer") return {};
-  if (principal?.kind !== "user") return {};
+  if (auth?.oauth?.grant !== "token-exchange" || credential.kind !== "bearer") return undefined;
+  if (principal?.kind !== "user") return undefined;
   const { id, clientId, tenant, workspace, scopes, acr, expiresAtMs } = principal;
   const key = JSON.stringify([id, clientId, tenant, workspace, scopes, acr]);
-  return { subject: { key, token: credential.token, expiresAtMs } };
+  return { key, token: credential.token, expiresAtMs };
 }
 
-function contextOf(x: Exchange, timeoutMs: number, trace: TracedCall["headers"]): CallContext {
-  const headers = { "X-Request-ID": x.id, ...trace };
-  const principalId = x.principal?.id;
-  const caller = principalId === undefined ? {} : { principalId };
-  return { signal: x.signal, timeoutMs, headers, ...caller };
+function contextOf(
+  x: Exchange,
+  timeoutMs: number,
+  trace: TracedCall["headers"],
+  spec: ServerSpec,
+): CallContext {
+  return {
+    signal: x.signal,
+    timeoutMs,
+    headers: { "X-Request-ID": x.id, ...trace },
+    principalId: x.principal?.id,
+    subject: subjectOf(x, spec),
+  };
 }
 
 /** Progress of a part means nothing to who asked for the whole. */
