@@ -2,23 +2,11 @@
  * Which limits hold for whom: what is configured for everybody, under it a tier, under that a client's own
  * registration. A plan is made once for each registration and read by every call; the stages turn it into charges.
  */
+import type { ClientLimits } from "../state/resources.ts";
 import { type BucketName, type NamedLimit, namedLimit } from "./charge.ts";
 
-/** Numbers that a tier or a registration may set; 0 = no such limit, where a word says so in the configuration. */
-export interface LimitSettings {
-  readonly requestsPerMinute: number;
-  readonly burst: number;
-  readonly toolRequestsPerMinute: number;
-  readonly toolBurst: number;
-  readonly serverRequestsPerMinute: number;
-  /** 0 = as many as in a minute. */
-  readonly serverBurst: number;
-  readonly requestsPer10Seconds: number;
-  readonly requestsPerHour: number;
-  readonly requestsPerDay: number;
-  readonly maxInFlight: number;
-  readonly requestBytesMax: number;
-}
+/** Numbers that a tier or a registration may set. */
+export type LimitSettings = Omit<ClientLimits, "tier">;
 
 /** Missing members keep what is below. */
 type Overrides = { readonly [Key in keyof LimitSettings]?: LimitSettings[Key] | undefined };

@@ -2,6 +2,7 @@
  * A pipeline small enough to see through: two principals by token, and tools that echo, relay, wait, refuse and
  * flood. For the contract tests of the agents' edge; it asserts nothing.
  */
+
 import { createFault, type Fault } from "../../src/errors/fault.ts";
 import type { Credential, Principal } from "../../src/identity/principal.ts";
 import type { Dispatch, Incoming, Sink } from "../../src/pipeline/incoming.ts";
@@ -13,6 +14,7 @@ import {
   stringMember,
 } from "../../src/protocol/json-view.ts";
 import type { McpRequest, Outcome } from "../../src/protocol/messages.ts";
+import { clientPrincipal } from "./principals.ts";
 
 export interface FakeDispatch extends Dispatch {
   readonly seen: Incoming[];
@@ -48,24 +50,10 @@ export function createFakeDispatch(tokens: Readonly<Record<string, string>>): Fa
       const challenge = 'error="invalid_token"';
       return createFault("unauthenticated", "Authentication required", { challenge });
     }
-    return {
-      kind: "client",
-      id: `client:${name}`,
-      clientId: name,
-      subject: undefined,
-      issuer: undefined,
-      tenant: undefined,
-      workspace: undefined,
-      roles: [],
-      groups: [],
-      scopes: undefined,
-      acr: undefined,
-      amr: [],
-      authenticatedAtMs: undefined,
-      claims: undefined,
+    return clientPrincipal(name, {
       expiresAtMs: expiries.get(token),
       credentialDigest: token,
-    };
+    });
   }
 
   async function wait(incoming: Incoming, request: McpRequest, sink: Sink): Promise<Outcome> {

@@ -1,29 +1,14 @@
 /** What a call owes, against what its credential brings: which refusal, and that one challenge says all. */
+
 import { describe, expect, test } from "bun:test";
 import type { Principal } from "../../../src/identity/principal.ts";
 import { unmetFault } from "../../../src/pipeline/obligations.ts";
 import type { Obligations } from "../../../src/policy/rule.ts";
+import { clientPrincipal, userPrincipal } from "../../support/principals.ts";
 
 const nowMs = 1_800_000_000_000;
-const user: Principal = {
-  kind: "user",
-  id: "user:https://idp#ann",
-  clientId: undefined,
-  subject: "ann",
-  issuer: "https://idp",
-  tenant: undefined,
-  workspace: undefined,
-  roles: [],
-  groups: [],
-  scopes: [],
-  acr: undefined,
-  amr: [],
-  authenticatedAtMs: undefined,
-  claims: undefined,
-  expiresAtMs: undefined,
-  credentialDigest: "d",
-};
-const client: Principal = { ...user, kind: "client", id: "client:ci", scopes: undefined };
+const user = userPrincipal("ann");
+const client = clientPrincipal("ci");
 const anonymous: Principal = { ...client, kind: "anonymous", id: "anonymous" };
 const nothing: Obligations = {
   scopes: [],

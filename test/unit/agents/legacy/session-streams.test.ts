@@ -10,6 +10,7 @@ import { createStreams } from "../../../../src/agents/streams.ts";
 import type { LegacyRevision } from "../../../../src/protocol/revisions.ts";
 import { createMetrics } from "../../../../src/telemetry/metrics.ts";
 import { keptFromOf } from "../../../support/kept-from.ts";
+import { clientPrincipal } from "../../../support/principals.ts";
 
 function createTestStreams() {
   const ticks = new Set<() => void>();
@@ -52,24 +53,7 @@ function createTestStreams() {
   return { sessionStreams, sessions, metrics, open, get, pass };
 }
 
-const principal = {
-  kind: "client",
-  id: "client:alice",
-  clientId: "alice",
-  subject: undefined,
-  issuer: undefined,
-  tenant: undefined,
-  workspace: undefined,
-  roles: [],
-  groups: [],
-  scopes: undefined,
-  acr: undefined,
-  amr: [],
-  authenticatedAtMs: undefined,
-  claims: undefined,
-  expiresAtMs: undefined,
-  credentialDigest: "d",
-} as const;
+const principal = clientPrincipal("alice");
 
 function createArrival(lastEventId?: string): Arrival {
   const headers: Record<string, string> =

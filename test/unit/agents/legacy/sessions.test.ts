@@ -1,27 +1,10 @@
 import { expect, test } from "bun:test";
 import { createSessions, type SessionOpening } from "../../../../src/agents/legacy/sessions.ts";
-import type { Principal } from "../../../../src/identity/principal.ts";
 import { Cancellation } from "../../../../src/lib/cancellation.ts";
 import { keptFromOf } from "../../../support/kept-from.ts";
+import { clientPrincipal } from "../../../support/principals.ts";
 
-const alice: Principal = {
-  kind: "client",
-  id: "client:alice",
-  clientId: "alice",
-  subject: undefined,
-  issuer: undefined,
-  tenant: undefined,
-  workspace: undefined,
-  roles: [],
-  groups: [],
-  scopes: undefined,
-  acr: undefined,
-  amr: [],
-  authenticatedAtMs: undefined,
-  claims: undefined,
-  expiresAtMs: undefined,
-  credentialDigest: "d",
-};
+const alice = clientPrincipal("alice");
 const opening: SessionOpening = {
   binding: "http",
   scope: "notes",

@@ -1,4 +1,5 @@
 /** What a registration and a token's binding ask of a caller, beside a credential that is good. */
+
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
@@ -11,6 +12,7 @@ import { createSigningSecret } from "../../../../src/identity/proof/signing-key.
 import { systemClock } from "../../../../src/lib/clock.ts";
 import { createMetrics } from "../../../../src/telemetry/metrics.ts";
 import { createAuthority } from "../../../support/certificates.ts";
+import { clientPrincipal } from "../../../support/principals.ts";
 import { createDpopKey } from "../../../support/proofs.ts";
 import { temporaryFolder } from "../../../support/temporary-folder.ts";
 
@@ -49,24 +51,7 @@ function createCheck() {
 }
 
 function principalOf(cnf?: unknown): Principal {
-  return {
-    kind: "client",
-    id: "client:ci",
-    clientId: "ci",
-    subject: undefined,
-    issuer: undefined,
-    tenant: undefined,
-    workspace: undefined,
-    roles: [],
-    groups: [],
-    scopes: undefined,
-    acr: undefined,
-    amr: [],
-    authenticatedAtMs: undefined,
-    claims: cnf === undefined ? undefined : { cnf },
-    expiresAtMs: undefined,
-    credentialDigest: "d",
-  };
+  return clientPrincipal("ci", { claims: cnf === undefined ? undefined : { cnf } });
 }
 
 function evidenceOf(certificate?: Uint8Array, headers: Record<string, string> = {}): Evidence {

@@ -1,4 +1,5 @@
 /** What calls pay, before and after policy: own buckets, tenant, server, tool, rules, cost; and what comes back. */
+
 import { describe, expect, test } from "bun:test";
 import type { Credential, Principal } from "../../../../src/identity/principal.ts";
 import { Cancellation } from "../../../../src/lib/cancellation.ts";
@@ -20,6 +21,7 @@ import {
   ruleOf,
   virtualOf,
 } from "../../../support/data-plane.ts";
+import { userPrincipal } from "../../../support/principals.ts";
 
 /** Nothing comes back while a test runs. */
 const still = { requestsPerMinute: 0.001, toolRequestsPerMinute: 0.001 };
@@ -103,24 +105,7 @@ function userOf(tenants: ReadonlyMap<string, string>) {
     const ids = ["ada", "bob", "eve", "joe"];
     const token = credential.kind === "bearer" ? credential.token : "";
     const id = ids.find((one) => clientToken(one) === token) ?? "";
-    return {
-      kind: "user",
-      id: `user:https://idp.example#${id}`,
-      clientId: undefined,
-      subject: id,
-      issuer: "https://idp.example",
-      tenant: tenants.get(id),
-      workspace: undefined,
-      roles: [],
-      groups: [],
-      scopes: undefined,
-      acr: undefined,
-      amr: [],
-      authenticatedAtMs: undefined,
-      claims: undefined,
-      expiresAtMs: undefined,
-      credentialDigest: id,
-    };
+    return userPrincipal(id, { tenant: tenants.get(id), credentialDigest: id });
   };
 }
 
