@@ -7,6 +7,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Client } from "pg";
+import { schemaVersion } from "../../src/storage/migrations.ts";
 import { openStore } from "../../src/storage/open-store.ts";
 import { type Store, StoreError } from "../../src/storage/store.ts";
 import { silentLog } from "../../src/telemetry/log.ts";
@@ -112,7 +113,7 @@ describe.each([
     const open = await makeOld();
     const refused = await open({ migrate: false }).catch((error: unknown) => error);
     expect(refused).toBeInstanceOf(StoreError);
-    expect(String(refused)).toContain("schema version 1 and this program needs 2");
+    expect(String(refused)).toContain(`schema version 1 and this program needs ${schemaVersion}`);
     const stores = await Promise.all([open(), open(), open()]);
     stores.push(await open({ migrate: false }));
     for (const store of stores) {
