@@ -14,12 +14,12 @@ const headers = { authorization: "Bearer alice" };
 const identity = { name: "test", version: "1" };
 const waited = { content: [{ type: "text", text: "waited" }] };
 
-/** Eager, so that a test does not wait a second for each attempt. */
+/** Eager, so that a test does not wait a second for each attempt; and patient, for a busy machine fails some. */
 const reconnectionOptions = {
   initialReconnectionDelay: 10,
   maxReconnectionDelay: 50,
   reconnectionDelayGrowFactor: 1.5,
-  maxRetries: 3,
+  maxRetries: 50,
 };
 
 function connectOld(proxy: CutProxy, sessionId?: string) {
