@@ -114,7 +114,7 @@ test("with Redis killed each node admits its share, says so, and takes up again 
     expect(await readMetric(node.ops, "mcp_gateway_limits_alone_total")).toBeGreaterThanOrEqual(40);
     expect(await isShared(node)).toBe(0);
   }
-  expect(nodes[0]?.stdout()).toContain('"limits.alone"');
+  await until("the first node says so", () => nodes[0]?.stdout().includes('"limits.alone"'));
   await redis.start();
   for (const node of nodes) await until("Redis again", async () => (await isShared(node)) === 1);
   // Redis came back empty: one burst more, and not one for each node.
