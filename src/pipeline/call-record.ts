@@ -95,19 +95,30 @@ function callDetails(x: Exchange): RecordDraft["details"] {
     peer: x.incoming.peer.address,
     resource: x.method?.target === "resource" ? x.resolved?.name : undefined,
     argumentsDigest: argumentsText === undefined ? undefined : digest(argumentsText),
-    ...askerDetails(x.principal),
   };
 }
 
 /** Longest list kept, as JSON text: a record has room for more things than groups. */
 const listCharsMax = 2_048;
 
+/** A principal is one object for as long as its credential is remembered. */
+const askers = new WeakMap<Principal, RecordDraft["details"]>();
+
 /**
- * What policy saw of the principal, so that another policy can be asked the same. Lists are JSON, cut at whole names.
- * A client's roles are its registration's, so its empty lists say nothing new; a user's are only here.
+ * What policy saw of the principal, so that another policy can be asked the same: once a call, in the record of how it
+ * ended. Lists are JSON, cut at whole names. A client's roles are its registration's, so its empty lists say nothing
+ * new; a user's are only here.
  */
-function askerDetails(principal: Principal | undefined): RecordDraft["details"] {
+export function askerDetails(principal: Principal | undefined): RecordDraft["details"] {
   if (principal === undefined) return {};
+  const known = askers.get(principal);
+  if (known !== undefined) return known;
+  const details = describeAsker(principal);
+  askers.set(principal, details);
+  return details;
+}
+
+function describeAsker(principal: Principal): RecordDraft["details"] {
   const isKept = (names: readonly string[]) => names.length > 0 || principal.kind === "user";
   const roles = isKept(principal.roles) ? listText(principal.roles) : {};
   const groups = isKept(principal.groups) ? listText(principal.groups) : {};

@@ -9,7 +9,14 @@ import { createFault, type Fault, GatewayError } from "../../errors/fault.ts";
 import type { Clock } from "../../lib/clock.ts";
 import type { Outcome } from "../../protocol/messages.ts";
 import type { Metrics } from "../../telemetry/metrics.ts";
-import { callRecord, classOf, outcomeFacts, resultDetails, statusOf } from "../call-record.ts";
+import {
+  askerDetails,
+  callRecord,
+  classOf,
+  outcomeFacts,
+  resultDetails,
+  statusOf,
+} from "../call-record.ts";
 import type { Exchange } from "../exchange.ts";
 import type { Stage } from "../stage.ts";
 
@@ -52,7 +59,7 @@ function record(deps: AuditDeps, x: Exchange, outcome: Outcome): void | Promise<
     class: auditClass,
     timeMs: deps.clock.nowMs(),
     facts: { ...facts, ...outcomeFacts(x, outcome, durationMs) },
-    details: { ...details, ...resultDetails(outcome) },
+    details: { ...details, ...askerDetails(x.principal), ...resultDetails(outcome) },
   } as const;
   if (auditClass === "C") {
     void deps.audit.append(draft, "queued");
