@@ -4,13 +4,13 @@
  */
 import { afterEach, describe, expect, test } from "bun:test";
 import type { ServersLimits } from "../../src/servers/limits.ts";
-import type { OAuthClient, ServerSpec, ServerTransport } from "../../src/servers/spec.ts";
+import type { OAuthClient, ServerSpec } from "../../src/servers/spec.ts";
 import { callTool, connectServer, needText } from "../support/connected-server.ts";
 import {
-  startHttpV1,
-  startHttpV2,
-  startSseV1,
-  startWebSocket,
+  type RemoteStart,
+  remoteStartNames,
+  remoteStarts,
+  transportThrough,
 } from "../support/fake-servers/network.ts";
 import {
   clientSecret,
@@ -26,16 +26,8 @@ afterEach(async () => {
   await ending.disposeAsync();
 });
 
-const starts = {
-  "streamable-http": startHttpV2,
-  "streamable-http legacy": startHttpV1,
-  "http-sse": startSseV1,
-  websocket: () => startWebSocket("v1"),
-} as const;
-type Kind = keyof typeof starts;
-
 interface SetUp extends GuardOptions {
-  readonly kind?: Kind;
+  readonly kind?: RemoteStart;
   readonly tokenSeconds?: number;
   readonly client?: (issuer: string, privateKey: string) => Partial<OAuthClient>;
   readonly auth?: Partial<ServerSpec["auth"]>;
@@ -52,15 +44,10 @@ async function setUp({
   ...more
 }: SetUp = {}) {
   const authority = stack.use(await startAuthority({ tokenSeconds }));
-  const fake = await starts[kind]();
+  const fake = await remoteStarts[kind]();
   stack.defer(() => fake.stop());
   const guard = stack.use(await startGuarded(fake.url.replace(/^ws/, "http"), authority, more));
-  const url = kind === "websocket" ? guard.url.replace(/^http/, "ws") : guard.url;
-  const transport: ServerTransport = {
-    kind: kind.replace(" legacy", "") as "streamable-http",
-    url,
-    headers: {},
-  };
+  const transport = transportThrough(guard.url, kind);
   const oauth: OAuthClient = {
     grant: "client-credentials",
     clientId: "gateway",
@@ -76,7 +63,7 @@ async function setUp({
 }
 
 describe("UP-15 client credentials over every transport", () => {
-  test.each(Object.keys(starts) as Kind[])("%s", async (kind) => {
+  test.each(remoteStartNames)("%s", async (kind) => {
     const { authority, guard, echo } = await setUp({ kind });
     expect(needText(await echo())).toContain("hello");
     expect(needText(await echo("again"))).toContain("again");

@@ -3,13 +3,13 @@
  * sent under these names, and nothing of its credential.
  */
 import { afterEach, expect, test } from "bun:test";
-import type { ServerAuth, ServerTransport } from "../../src/servers/spec.ts";
+import type { ServerAuth } from "../../src/servers/spec.ts";
 import { callTool, connectServer, needText } from "../support/connected-server.ts";
 import {
-  startHttpV1,
-  startHttpV2,
-  startSseV1,
-  startWebSocket,
+  type RemoteStart,
+  remoteStartNames,
+  remoteStarts,
+  transportThrough,
 } from "../support/fake-servers/network.ts";
 import { startListeningGuard } from "../support/oauth-servers.ts";
 
@@ -20,32 +20,18 @@ afterEach(async () => {
   await ending.disposeAsync();
 });
 
-const starts = {
-  "streamable-http": startHttpV2,
-  "streamable-http legacy": startHttpV1,
-  "http-sse": startSseV1,
-  websocket: () => startWebSocket("v1"),
-} as const;
-type Kind = keyof typeof starts;
-const kinds = Object.keys(starts) as Kind[];
 const gatewaySecret = "a-secret-of-this-gateway-and-that-server";
 
-async function setUp(kind: Kind, auth: ServerAuth) {
-  const fake = await starts[kind]();
+async function setUp(kind: RemoteStart, auth: ServerAuth) {
+  const fake = await remoteStarts[kind]();
   stack.defer(() => fake.stop());
   const guard = stack.use(await startListeningGuard(fake.url.replace(/^ws/, "http")));
-  const url = kind === "websocket" ? guard.url.replace(/^http/, "ws") : guard.url;
-  const headers = { "X-Static": "of the operator" };
-  const transport: ServerTransport = {
-    kind: kind.replace(" legacy", "") as "http-sse",
-    url,
-    headers,
-  };
+  const transport = transportThrough(guard.url, kind, { "X-Static": "of the operator" });
   const { client } = stack.use(connectServer(transport, { auth }));
   return { guard, client };
 }
 
-test.each(kinds)("R13 X-Gateway-Auth goes with every request: %s", async (kind) => {
+test.each(remoteStartNames)("R13 X-Gateway-Auth goes with every request: %s", async (kind) => {
   const { guard, client } = await setUp(kind, { gatewaySecret, tellsUser: false });
   needText(await callTool(client, "echo", { text: "x" }));
   expect(guard.passed.length).toBeGreaterThan(0);
@@ -56,7 +42,7 @@ test.each(kinds)("R13 X-Gateway-Auth goes with every request: %s", async (kind) 
   }
 });
 
-test.each(kinds.filter((kind) => kind !== "websocket"))(
+test.each(remoteStartNames.filter((kind) => kind !== "websocket"))(
   "R13 X-User-ID tells who calls, on that call alone: %s",
   async (kind) => {
     const { guard, client } = await setUp(kind, { gatewaySecret, tellsUser: true });
@@ -72,13 +58,16 @@ test.each(kinds.filter((kind) => kind !== "websocket"))(
   },
 );
 
-test.each(kinds)("R13 neither is sent where it was not switched on: %s", async (kind) => {
-  const { guard, client } = await setUp(kind, { tellsUser: false });
-  needText(await callTool(client, "echo", { text: "x" }));
-  for (const headers of guard.passed) {
-    const names = Object.keys(headers);
-    expect(names.filter((name) => /^x-(?:gateway|user)|authorization|cookie/.test(name))).toEqual(
-      [],
-    );
-  }
-});
+test.each(remoteStartNames)(
+  "R13 neither is sent where it was not switched on: %s",
+  async (kind) => {
+    const { guard, client } = await setUp(kind, { tellsUser: false });
+    needText(await callTool(client, "echo", { text: "x" }));
+    for (const headers of guard.passed) {
+      const names = Object.keys(headers);
+      expect(names.filter((name) => /^x-(?:gateway|user)|authorization|cookie/.test(name))).toEqual(
+        [],
+      );
+    }
+  },
+);

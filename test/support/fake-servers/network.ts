@@ -18,6 +18,7 @@ import {
   type McpServer,
 } from "@modelcontextprotocol/server";
 import { serveStdio } from "@modelcontextprotocol/server/stdio";
+import type { ServerTransport } from "../../../src/servers/spec.ts";
 import { type Behaviour, createBehaviour } from "./behaviour.ts";
 import { createV1Server, createV2Server } from "./sdk-servers.ts";
 
@@ -186,4 +187,24 @@ function notFound(response: ServerResponse): void {
   response.writeHead(404, { "content-type": "application/json" });
   const error = { code: -32001, message: "Session not found" };
   response.end(JSON.stringify({ jsonrpc: "2.0", error, id: null }));
+}
+
+/** A server on each transport a credential travels by. */
+export const remoteStarts = {
+  "streamable-http": startHttpV2,
+  "streamable-http legacy": startHttpV1,
+  "http-sse": startSseV1,
+  websocket: () => startWebSocket("v1"),
+} as const;
+export type RemoteStart = keyof typeof remoteStarts;
+export const remoteStartNames = Object.keys(remoteStarts) as RemoteStart[];
+
+/** How the gateway reaches such a server through a guard, whose URL is an HTTP one. */
+export function transportThrough(
+  guardUrl: string,
+  start: RemoteStart,
+  headers: Readonly<Record<string, string>> = {},
+): ServerTransport {
+  const url = start === "websocket" ? guardUrl.replace(/^http/, "ws") : guardUrl;
+  return { kind: start.replace(" legacy", "") as "streamable-http", url, headers };
 }
