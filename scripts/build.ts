@@ -21,7 +21,7 @@ const stamp = `${executable}.inputs`;
 
 export const entryPoints = [
   "src/main.ts",
-  "src/audit/spool-worker.ts",
+  "src/audit/spool/worker.ts",
   "src/compose/copy-worker.ts",
   "src/storage/sqlite-worker.ts",
 ] as const;

@@ -13,16 +13,16 @@ import { newId } from "../lib/id.ts";
 import type { Store } from "../storage/store.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
-import { type Copier, createCopier } from "./copier.ts";
 import type { AuditLog, RecordDraft } from "./record.ts";
+import { type Copier, createCopier } from "./shipping/copier.ts";
 import {
   defaultShipperOptions,
   type Shipper,
   type ShipperOptions,
   startShipper,
-} from "./shipper.ts";
-import { defaultSpoolOptions, openSpool, type Spool, type SpoolOptions } from "./spool.ts";
-import type { StartSpoolThread } from "./spool-thread.ts";
+} from "./shipping/shipper.ts";
+import { defaultSpoolOptions, openSpool, type Spool, type SpoolOptions } from "./spool/spool.ts";
+import type { StartSpoolThread } from "./spool/thread.ts";
 import { createTail, type Tail } from "./tail.ts";
 
 export interface AuditLogDeps {

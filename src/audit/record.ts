@@ -3,10 +3,12 @@
  * sequence number, chains it and makes it durable. `facts` go into the hashed envelope and hold nothing personal;
  * `details` (identities, addresses) are only committed to, so they can be destroyed and the chain still verifies.
  */
-export type AuditClass = "A" | "B" | "C";
+/** Strictest first. */
+export const auditClasses = ["A+", "A", "B", "C"] as const;
+export type AuditClass = (typeof auditClasses)[number];
 
-/** queued: in memory; written: survives the process; synced: survives power loss. */
-export type DurabilityLevel = "queued" | "written" | "synced";
+/** queued: in memory; written: survives the process; synced: survives power loss; copied: stands in the database. */
+export type DurabilityLevel = "queued" | "written" | "synced" | "copied";
 
 export const auditEvents = [
   "call.intent",
@@ -24,11 +26,22 @@ export const auditEvents = [
   "admin.read",
   "admin.export",
   "retention.executed",
+  "erasure.executed",
+  "keys.rotated",
+  "keys.destroyed",
   "recovery.closed_intents",
   "integrity.violation",
+  "integrity.healed",
+  "witness.conflict",
+  "signing.unavailable",
+  "clock.jump",
   "audit.gap",
   "storage.down",
   "storage.up",
+  "storage.regressed",
+  "storage.disk_full",
+  "storage.fsync_failed",
+  "storage.slow",
   "lifecycle.started",
   "lifecycle.stopped",
 ] as const;
@@ -46,7 +59,7 @@ export interface RecordDraft {
    * correlationId. An outcome names its intent's sequence number in `intent`.
    */
   readonly facts: Readonly<Record<string, Value | undefined>>;
-  /** Personal values. Keys used for search: principal, client, session. */
+  /** Personal values. Keys used for search: principal, client, session. The principal is the subject they belong to. */
   readonly details: Readonly<Record<string, Value | undefined>>;
 }
 

@@ -4,7 +4,7 @@
  */
 import type { AuditRow } from "../storage/store.ts";
 import { parseDetails, parseEnvelope } from "./envelope.ts";
-import type { RecordFrame } from "./spool-format.ts";
+import type { RecordFrame } from "./spool/format.ts";
 
 /** The row of a record; undefined where the envelope cannot be read. */
 export function toAuditRow(record: RecordFrame): AuditRow | undefined {

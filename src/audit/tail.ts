@@ -6,7 +6,7 @@
 import type { AuditRow } from "../storage/store.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import { toAuditRow } from "./row.ts";
-import { decodeFrame, frameHeadBytes } from "./spool-format.ts";
+import { decodeFrame, frameHeadBytes } from "./spool/format.ts";
 
 export type TailListener = (row: AuditRow) => void;
 

@@ -4,7 +4,7 @@
  */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { verifySpool } from "../audit/verify.ts";
+import { verifySpool } from "../audit/verify/verify.ts";
 import { readClientEnvironment } from "../config/load.ts";
 import { type Command, CommandError, exitCodes } from "./command.ts";
 import { needPositionals, parseFlags } from "./flags.ts";

@@ -2,7 +2,7 @@
  * What is said to the copying thread and what it answers, one request at a time. Between `copy-thread.ts` and
  * `copy-worker.ts`: a few numbers each way, never a record.
  */
-import type { Copied, CopyPlace, CopyRange } from "../audit/copier.ts";
+import type { Copied, CopyPlace, CopyRange } from "../audit/shipping/copier.ts";
 import type { StoreError } from "../storage/store.ts";
 
 export interface CopySpec {

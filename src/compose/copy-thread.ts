@@ -3,7 +3,7 @@
  * hangs in a frozen file answers nothing. A thread that died is started again by the next request. Given to the audit
  * log by `parts.ts`.
  */
-import type { Copied, Copier, CopyPlace } from "../audit/copier.ts";
+import type { Copied, Copier, CopyPlace } from "../audit/shipping/copier.ts";
 import { startWorker } from "../lib/worker.ts";
 import { StoreError } from "../storage/store.ts";
 import type { CopySpec, FromCopier, ToCopier } from "./copy-messages.ts";

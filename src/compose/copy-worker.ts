@@ -3,7 +3,7 @@
  * the event loop of the calls nor another thread ever sees them. Started by `copy-thread.ts`; an extra entry point of
  * the executable.
  */
-import { type Copier, createCopier } from "../audit/copier.ts";
+import { type Copier, createCopier } from "../audit/shipping/copier.ts";
 import { openStore } from "../storage/open-store.ts";
 import { type Store, StoreError } from "../storage/store.ts";
 import { silentLog } from "../telemetry/log.ts";

@@ -4,7 +4,7 @@
  */
 const embeddedRoot = "/$bunfs/root";
 
-/** Starts the worker in `src/<path>.ts`, for example `audit/spool-worker`. */
+/** Starts the worker in `src/<path>.ts`, for example `audit/spool/worker`. */
 export function startWorker(path: string): Worker {
   const isCompiled = import.meta.url.includes(embeddedRoot);
   return new Worker(

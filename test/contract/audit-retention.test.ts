@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { openAuditLog } from "../../src/audit/log.ts";
-import { verifyStore } from "../../src/audit/verify.ts";
+import { verifyStore } from "../../src/audit/verify/verify.ts";
 import { type Clock, systemClock } from "../../src/lib/clock.ts";
 import { createRetention } from "../../src/retention/run.ts";
 import type { RetentionRuleResource } from "../../src/state/resources.ts";

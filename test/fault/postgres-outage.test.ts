@@ -6,7 +6,7 @@
 import { expect, test } from "bun:test";
 import { join } from "node:path";
 import { Client } from "pg";
-import { verifySpool } from "../../src/audit/verify.ts";
+import { verifySpool } from "../../src/audit/verify/verify.ts";
 import { type AdminClient, createAdminClient } from "../support/admin-client.ts";
 import { until } from "../support/deadline.ts";
 import { openModern } from "../support/echo-agents.ts";

@@ -2,7 +2,7 @@
  * The durable "about to": a record of the call before any server is touched, as sure as the call's class demands.
  * If it cannot be written the call is refused and was not executed.
  */
-import type { AuditLog } from "../../audit/record.ts";
+import type { AuditClass, AuditLog } from "../../audit/record.ts";
 import { GatewayError } from "../../errors/fault.ts";
 import { callRecord, classOf } from "../call-record.ts";
 import { type Exchange, proceed, refuse, type Verdict } from "../exchange.ts";
@@ -25,7 +25,7 @@ export function createIntentStage(deps: IntentDeps): Stage {
   };
 }
 
-async function record(deps: IntentDeps, x: Exchange, auditClass: "A" | "B"): Promise<Verdict> {
+async function record(deps: IntentDeps, x: Exchange, auditClass: AuditClass): Promise<Verdict> {
   const recorded = callRecord(x);
   x.recorded = recorded;
   try {
@@ -36,7 +36,7 @@ async function record(deps: IntentDeps, x: Exchange, auditClass: "A" | "B"): Pro
         timeMs: x.receivedAtMs,
         ...recorded,
       },
-      auditClass === "A" ? "synced" : "written",
+      auditClass === "B" ? "written" : "synced",
     );
     x.intentSeq = ref.seq;
     return proceed;

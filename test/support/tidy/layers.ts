@@ -76,7 +76,7 @@ export const homes: Readonly<Record<string, readonly string[]>> = {
   "@marcbachmann/cel-js": ["src/policy/"],
   "@modelcontextprotocol/sdk": ["src/cli/"],
   // The spool's lock is an SQLite file's: the runtime has no flock.
-  "bun:sqlite": ["src/storage/", "src/audit/spool-files.ts"],
+  "bun:sqlite": ["src/storage/", "src/audit/spool/files.ts"],
   jose: ["src/identity/", "src/servers/credentials/", "src/cli/"],
   kysely: ["src/storage/"],
   "lru-cache": ["src/cache/", "src/identity/", "src/limits/", "src/policy/", "src/schemas/"],

@@ -1,7 +1,7 @@
 /** Live listeners: what they are shown, and that what they are not shown is counted. */
 import { expect, test } from "bun:test";
 import { sealRecord } from "../../../src/audit/envelope.ts";
-import { recordFrameBytesMax, writeRecord } from "../../../src/audit/spool-format.ts";
+import { recordFrameBytesMax, writeRecord } from "../../../src/audit/spool/format.ts";
 import { createTail } from "../../../src/audit/tail.ts";
 import { createMetrics } from "../../../src/telemetry/metrics.ts";
 

@@ -4,13 +4,13 @@
  * waits and tries again, and the spool grows (ST-01). Segments go only once the database has read them back (ST-04) and
  * they have reached their age, or the spool needs the room (ST-08).
  */
-import type { Clock } from "../lib/clock.ts";
-import { type AuditStore, StoreError } from "../storage/store.ts";
-import type { Log } from "../telemetry/log.ts";
-import type { Metrics } from "../telemetry/metrics.ts";
+import type { Clock } from "../../lib/clock.ts";
+import { type AuditStore, StoreError } from "../../storage/store.ts";
+import type { Log } from "../../telemetry/log.ts";
+import type { Metrics } from "../../telemetry/metrics.ts";
+import type { RecordDraft } from "../record.ts";
+import { isDamaged, listSegments } from "../spool/files.ts";
 import type { Copier, CopyPlace } from "./copier.ts";
-import type { RecordDraft } from "./record.ts";
-import { isDamaged, listSegments } from "./spool-files.ts";
 
 export interface ShipperOptions {
   readonly batchMax: number;

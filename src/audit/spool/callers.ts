@@ -5,11 +5,11 @@
  *
  * Batches clock themselves: at most two are under way, and what arrives meanwhile forms the next.
  */
-import { GatewayError } from "../errors/fault.ts";
-import type { Clock } from "../lib/clock.ts";
-import { renderDraft } from "./envelope.ts";
-import type { DurabilityLevel, RecordDraft, RecordRef } from "./record.ts";
-import { type RecordMark, renderLines } from "./spool-messages.ts";
+import { GatewayError } from "../../errors/fault.ts";
+import type { Clock } from "../../lib/clock.ts";
+import { renderDraft } from "../envelope.ts";
+import type { DurabilityLevel, RecordDraft, RecordRef } from "../record.ts";
+import { type RecordMark, renderLines } from "./messages.ts";
 
 export interface SpoolCallersOptions {
   readonly deadlineMs: number;

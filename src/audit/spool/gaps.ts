@@ -3,8 +3,8 @@
  * records again, and the outcomes among them, made good. Tries a failing disk by itself, because a gateway that says
  * it is not ready is sent no call to find out with. Used by `spool.ts`.
  */
-import type { Clock } from "../lib/clock.ts";
-import type { DurabilityLevel, RecordDraft } from "./record.ts";
+import type { Clock } from "../../lib/clock.ts";
+import type { DurabilityLevel, RecordDraft } from "../record.ts";
 
 export interface SpoolGaps {
   /** A record of class C was not taken. */

@@ -2,10 +2,15 @@
  * Whether a record may enter the spool, by its class and how full things are (ST-08): what matters least goes
  * first, so that the last room is kept for what must be recorded. Pure; asked by `spool.ts` for every record.
  */
-import type { AuditClass } from "./record.ts";
+import type { AuditClass } from "../record.ts";
 
 /** Share of the quota at which a class is no longer taken. */
-const limitByClass: Readonly<Record<AuditClass, number>> = { A: 1, B: 0.95, C: 0.8 };
+const limitByClass: Readonly<Record<AuditClass, number>> = {
+  "A+": 1,
+  A: 1,
+  B: 0.95,
+  C: 0.8,
+};
 
 /** Why a record of this class is not taken, or undefined where it is. */
 export function admit(request: {

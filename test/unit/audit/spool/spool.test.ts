@@ -1,13 +1,17 @@
 /** The calling side of the spool against a thread that answers as the test says: levels, deadlines, refusals. */
 import { expect, test } from "bun:test";
-import type { RecordDraft } from "../../../src/audit/record.ts";
-import { defaultSpoolOptions, openSpool, type SpoolOptions } from "../../../src/audit/spool.ts";
-import { parseBatch, type ToSpool } from "../../../src/audit/spool-messages.ts";
-import type { SpoolThreadEvents } from "../../../src/audit/spool-thread.ts";
-import { systemClock } from "../../../src/lib/clock.ts";
-import { silentLog } from "../../../src/telemetry/log.ts";
-import { createMetrics } from "../../../src/telemetry/metrics.ts";
-import { until } from "../../support/deadline.ts";
+import type { RecordDraft } from "../../../../src/audit/record.ts";
+import { parseBatch, type ToSpool } from "../../../../src/audit/spool/messages.ts";
+import {
+  defaultSpoolOptions,
+  openSpool,
+  type SpoolOptions,
+} from "../../../../src/audit/spool/spool.ts";
+import type { SpoolThreadEvents } from "../../../../src/audit/spool/thread.ts";
+import { systemClock } from "../../../../src/lib/clock.ts";
+import { silentLog } from "../../../../src/telemetry/log.ts";
+import { createMetrics } from "../../../../src/telemetry/metrics.ts";
+import { until } from "../../../support/deadline.ts";
 
 async function openOnFake(options: Partial<SpoolOptions> = {}, spoolBytes = 0) {
   const posted: string[] = [];
@@ -196,7 +200,7 @@ test("a thread that never starts is an error that names the cause", async () => 
     synced: () => {},
     startThread: () => ({ post: () => {}, terminate: () => {} }),
   });
-  await expect(opening).rejects.toThrow("src/audit/spool-worker.ts");
+  await expect(opening).rejects.toThrow("src/audit/spool/worker.ts");
 });
 
 test("a lone caller's record leaves in its own turn; one of many waits for as many as before", async () => {

@@ -3,9 +3,9 @@
  * where a torn tail begins. Changes nothing; the writer cuts the tail and starts a new segment where it must.
  */
 import { readFileSync } from "node:fs";
-import { genesisLeaf, parseEnvelope } from "./envelope.ts";
-import { listSegments, type SegmentFile } from "./spool-files.ts";
-import { type SegmentScan, scanSegment } from "./spool-format.ts";
+import { genesisLeaf, parseEnvelope } from "../envelope.ts";
+import { listSegments, type SegmentFile } from "./files.ts";
+import { type SegmentScan, scanSegment } from "./format.ts";
 
 export interface SpoolDamage {
   readonly segment: string;

@@ -1,11 +1,11 @@
 /** Reading the spool back in pieces: nothing is skipped, wherever a piece ends. */
 import { expect, test } from "bun:test";
 import { join } from "node:path";
-import { renderLines } from "../../../src/audit/spool-messages.ts";
-import { createSpoolReader } from "../../../src/audit/spool-reader.ts";
-import { realDisk } from "../../../src/audit/spool-segment.ts";
-import { openSpoolWriter } from "../../../src/audit/spool-writer.ts";
-import { temporaryFolder } from "../../support/temporary-folder.ts";
+import { renderLines } from "../../../../src/audit/spool/messages.ts";
+import { createSpoolReader } from "../../../../src/audit/spool/reader.ts";
+import { realDisk } from "../../../../src/audit/spool/segment.ts";
+import { openSpoolWriter } from "../../../../src/audit/spool/writer.ts";
+import { temporaryFolder } from "../../../support/temporary-folder.ts";
 
 const recordsMax = 40;
 

@@ -1,12 +1,12 @@
 /** Frames and segments: what is written reads back, a torn tail is told from damage in the middle. */
 import { expect, test } from "bun:test";
-import { leafOf, sealRecord } from "../../../src/audit/envelope.ts";
+import { leafOf, sealRecord } from "../../../../src/audit/envelope.ts";
 import {
   decodeFrame,
   encodeHeader,
   scanSegment,
   writeRecord,
-} from "../../../src/audit/spool-format.ts";
+} from "../../../../src/audit/spool/format.ts";
 
 const header = { v: 1, log: "log-1", firstSeq: 1, prev: "0", openIntents: [7] } as const;
 

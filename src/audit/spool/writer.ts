@@ -1,15 +1,14 @@
 /**
  * The single writer of the spool: numbers records, chains them, appends them and syncs them in groups. Runs on the
- * spool's thread (`spool-worker.ts`). Group commit clocks itself: while one sync runs, arrivals are written and
+ * spool's thread (`worker.ts`). Group commit clocks itself: while one sync runs, arrivals are written and
  * form the next group.
  *
  * A failed sync poisons its segment: nothing is ever synced there again (ST-09). Records already written keep
  * their numbers, because somebody may hold them, and open the next segment; so the chain has no hole and no fork.
  */
 import { statSync, unlinkSync } from "node:fs";
-import type { Clock } from "../lib/clock.ts";
-import { randomBytesPerRecord, sealRecord } from "./envelope.ts";
-import { createRandomPool } from "./random-pool.ts";
+import type { Clock } from "../../lib/clock.ts";
+import { randomBytesPerRecord, sealRecord } from "../envelope.ts";
 import {
   listSegments,
   lockSpool,
@@ -17,15 +16,16 @@ import {
   prepareSpoolDir,
   segmentPath,
   syncDir,
-} from "./spool-files.ts";
-import { encodeHeader, recordFrameBytesMax, writeRecord } from "./spool-format.ts";
+} from "./files.ts";
+import { encodeHeader, recordFrameBytesMax, writeRecord } from "./format.ts";
 import {
   type BatchRecord,
   type FromSpool,
   parseBatch,
   type SpoolWriterOptions,
-} from "./spool-messages.ts";
-import { recoverSpool } from "./spool-recover.ts";
+} from "./messages.ts";
+import { createRandomPool } from "./random-pool.ts";
+import { recoverSpool } from "./recover.ts";
 import {
   createSegment,
   type OpenSegment,
@@ -33,7 +33,7 @@ import {
   retireSegment,
   type SpoolDisk,
   writeFully,
-} from "./spool-segment.ts";
+} from "./segment.ts";
 
 export interface SpoolWriterDeps {
   readonly dir: string;
@@ -45,7 +45,7 @@ export interface SpoolWriterDeps {
 }
 
 export interface SpoolWriter {
-  /** Appends a batch (see `spool-messages.ts`) and reports `written` or `unwritten`, then `synced`. */
+  /** Appends a batch (see `messages.ts`) and reports `written` or `unwritten`, then `synced`. */
   append(batch: string): void;
   /** Deletes a shipped segment; the one being written stays. */
   remove(firstSeq: number): void;

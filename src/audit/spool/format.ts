@@ -8,7 +8,7 @@
  * quickly; forgery is found by the hash chain.
  */
 import { crc32 } from "node:zlib";
-import { leafPrefix, type SealedRecord } from "./envelope.ts";
+import { leafPrefix, type SealedRecord } from "../envelope.ts";
 
 export const frameHeadBytes = 8;
 const payloadHeadBytes = 5;

@@ -3,12 +3,16 @@ import { afterEach, expect, test } from "bun:test";
 import { mkdirSync, mkdtempSync, rmdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { listSegments } from "../../../src/audit/spool-files.ts";
-import { type FromSpool, type RecordMark, renderLines } from "../../../src/audit/spool-messages.ts";
-import { realDisk, type SpoolDisk } from "../../../src/audit/spool-segment.ts";
-import { openSpoolWriter } from "../../../src/audit/spool-writer.ts";
-import { verifySpool } from "../../../src/audit/verify.ts";
-import { until } from "../../support/deadline.ts";
+import { listSegments } from "../../../../src/audit/spool/files.ts";
+import {
+  type FromSpool,
+  type RecordMark,
+  renderLines,
+} from "../../../../src/audit/spool/messages.ts";
+import { realDisk, type SpoolDisk } from "../../../../src/audit/spool/segment.ts";
+import { openSpoolWriter } from "../../../../src/audit/spool/writer.ts";
+import { verifySpool } from "../../../../src/audit/verify/verify.ts";
+import { until } from "../../../support/deadline.ts";
 
 const cleanups: (() => void)[] = [];
 afterEach(() => {

@@ -5,18 +5,18 @@
  * `AuditService.VerifyLog` and by `audit verify`, which needs no running gateway.
  */
 import { readFileSync } from "node:fs";
-import { digestLeaves, parseSeqs } from "../lib/seqs.ts";
-import type { AuditRow, AuditStore } from "../storage/store.ts";
+import { digestLeaves, parseSeqs } from "../../lib/seqs.ts";
+import type { AuditRow, AuditStore } from "../../storage/store.ts";
 import {
   type EnvelopeView,
   genesisLeaf,
   leafOf,
   opensCommitment,
   parseEnvelope,
-} from "./envelope.ts";
-import { toAuditRow } from "./row.ts";
-import { listSegments } from "./spool-files.ts";
-import { scanSegment } from "./spool-format.ts";
+} from "../envelope.ts";
+import { toAuditRow } from "../row.ts";
+import { listSegments } from "../spool/files.ts";
+import { scanSegment } from "../spool/format.ts";
 
 export interface VerifiableRecord {
   readonly seq: number;

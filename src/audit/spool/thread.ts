@@ -2,8 +2,8 @@
  * The main thread's end of the spool's thread: posting, receiving, and knowing when it died. A seam of three
  * functions, so tests can put a disk that hangs behind `spool.ts`.
  */
-import { startWorker } from "../lib/worker.ts";
-import type { FromSpool, ToSpool } from "./spool-messages.ts";
+import { startWorker } from "../../lib/worker.ts";
+import type { FromSpool, ToSpool } from "./messages.ts";
 
 export interface SpoolThread {
   post(message: ToSpool): void;
@@ -19,7 +19,7 @@ export interface SpoolThreadEvents {
 export type StartSpoolThread = (events: SpoolThreadEvents) => SpoolThread;
 
 export const startSpoolThread: StartSpoolThread = (events) => {
-  const worker = startWorker("audit/spool-worker");
+  const worker = startWorker("audit/spool/worker");
   worker.onmessage = ({ data: message }: MessageEvent<FromSpool>) => events.received(message);
   worker.onerror = (event) => events.died(event.message);
   return { post: (message) => worker.postMessage(message), terminate: () => worker.terminate() };

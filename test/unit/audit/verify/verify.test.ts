@@ -1,16 +1,16 @@
 /** Verification: each way to tamper with a log is found and named; lawful deletion is not tampering. */
 import { expect, test } from "bun:test";
-import { genesisLeaf, leafOf, renderDraft, sealRecord } from "../../../src/audit/envelope.ts";
-import type { RecordDraft } from "../../../src/audit/record.ts";
-import { toAuditRow } from "../../../src/audit/row.ts";
+import { genesisLeaf, leafOf, renderDraft, sealRecord } from "../../../../src/audit/envelope.ts";
+import type { RecordDraft } from "../../../../src/audit/record.ts";
+import { toAuditRow } from "../../../../src/audit/row.ts";
 import {
   createVerifier,
   listLogs,
   type VerifiableRecord,
   verifyStore,
-} from "../../../src/audit/verify.ts";
-import { digestLeaves, renderSeqs } from "../../../src/lib/seqs.ts";
-import { createMemoryAuditStore } from "../../support/memory-audit-store.ts";
+} from "../../../../src/audit/verify/verify.ts";
+import { digestLeaves, renderSeqs } from "../../../../src/lib/seqs.ts";
+import { createMemoryAuditStore } from "../../../support/memory-audit-store.ts";
 
 type Facts = RecordDraft["facts"];
 

@@ -3,9 +3,9 @@
  * All work on a record's way to the database is here, so that a thread of its own can do it; when and how much is
  * copied is decided by `shipper.ts`. Made by `log.ts`, or on a thread by `compose/copy-worker.ts`.
  */
-import { type AuditRow, type AuditStore, StoreError } from "../storage/store.ts";
-import { toAuditRow } from "./row.ts";
-import { createSpoolReader } from "./spool-reader.ts";
+import { type AuditRow, type AuditStore, StoreError } from "../../storage/store.ts";
+import { toAuditRow } from "../row.ts";
+import { createSpoolReader } from "../spool/reader.ts";
 
 export interface CopyPlace {
   readonly seq: number;

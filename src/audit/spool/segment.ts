@@ -4,7 +4,7 @@
  * always has a sound header.
  */
 import * as fs from "node:fs";
-import { segmentPath, syncDir, unfinishedSuffix } from "./spool-files.ts";
+import { segmentPath, syncDir, unfinishedSuffix } from "./files.ts";
 
 /** The calls that can fail on a sick disk. */
 export interface SpoolDisk {

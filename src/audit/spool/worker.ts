@@ -2,10 +2,10 @@
  * The spool's thread: owns the segment files and runs the writer on them, so no call's event loop ever waits for
  * the disk. Started by `spool.ts` through `lib/worker.ts`; an extra entry point of the executable.
  */
-import { systemClock } from "../lib/clock.ts";
-import type { FromSpool, ToSpool } from "./spool-messages.ts";
-import { realDisk } from "./spool-segment.ts";
-import { openSpoolWriter, type SpoolWriter } from "./spool-writer.ts";
+import { systemClock } from "../../lib/clock.ts";
+import type { FromSpool, ToSpool } from "./messages.ts";
+import { realDisk } from "./segment.ts";
+import { openSpoolWriter, type SpoolWriter } from "./writer.ts";
 
 declare const self: Worker;
 

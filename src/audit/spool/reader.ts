@@ -5,9 +5,9 @@
  */
 import { constants, existsSync } from "node:fs";
 import { open } from "node:fs/promises";
-import { seqOf } from "./envelope.ts";
-import { listSegments, type SegmentFile } from "./spool-files.ts";
-import { decodeFrame, findNextFrame, frameBytesMax, type RecordFrame } from "./spool-format.ts";
+import { seqOf } from "../envelope.ts";
+import { listSegments, type SegmentFile } from "./files.ts";
+import { decodeFrame, findNextFrame, frameBytesMax, type RecordFrame } from "./format.ts";
 
 export interface SpoolRecord extends RecordFrame {
   readonly seq: number;

@@ -2,8 +2,8 @@
  * What the spool's two threads say to each other. A batch of records is one string, the cheapest thing to post:
  * three lines a record (mark, body, values), which JSON texts keep apart because they hold no line break.
  */
-import type { RenderedDraft } from "./envelope.ts";
-import type { SpoolDamage } from "./spool-recover.ts";
+import type { RenderedDraft } from "../envelope.ts";
+import type { SpoolDamage } from "./recover.ts";
 
 export interface SpoolWriterOptions {
   readonly segmentBytesMax: number;

@@ -1,17 +1,17 @@
 /**
  * The calling thread's side of the spool: admits or refuses a record, posts it with others in one message and listens
  * to what the spool's thread says of it. On every call's path, so it does nothing else; numbering, hashing and the disk
- * belong to that thread. Who waits for what is in `spool-callers.ts`, what is owed after a failure in `spool-gaps.ts`.
+ * belong to that thread. Who waits for what is in `callers.ts`, what is owed after a failure in `gaps.ts`.
  */
-import type { Clock } from "../lib/clock.ts";
-import type { Log } from "../telemetry/log.ts";
-import type { Metrics } from "../telemetry/metrics.ts";
-import type { DurabilityLevel, RecordDraft, RecordRef } from "./record.ts";
-import { admit } from "./spool-admission.ts";
-import { createSpoolCallers, unavailable } from "./spool-callers.ts";
-import { closesIntent, createSpoolGaps } from "./spool-gaps.ts";
-import type { FromSpool } from "./spool-messages.ts";
-import { type StartSpoolThread, startSpoolThread } from "./spool-thread.ts";
+import type { Clock } from "../../lib/clock.ts";
+import type { Log } from "../../telemetry/log.ts";
+import type { Metrics } from "../../telemetry/metrics.ts";
+import type { DurabilityLevel, RecordDraft, RecordRef } from "../record.ts";
+import { admit } from "./admission.ts";
+import { createSpoolCallers, unavailable } from "./callers.ts";
+import { closesIntent, createSpoolGaps } from "./gaps.ts";
+import type { FromSpool } from "./messages.ts";
+import { type StartSpoolThread, startSpoolThread } from "./thread.ts";
 
 export interface SpoolOptions {
   /** How long an append may take to reach its level. */
@@ -102,7 +102,7 @@ export async function openSpool(deps: SpoolDeps): Promise<Spool> {
   const openTimer = setTimeout(() => {
     thread.terminate();
     opening.reject(
-      new Error("the spool's thread did not start; the build must list src/audit/spool-worker.ts"),
+      new Error("the spool's thread did not start; the build must list src/audit/spool/worker.ts"),
     );
   }, options.openTimeoutMs);
   const opened = await opening.promise.finally(() => clearTimeout(openTimer));
