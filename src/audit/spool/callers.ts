@@ -1,6 +1,6 @@
 /**
- * Who waits for which record, and how far it has come: posted, written, synced. Settles each caller when its level is
- * reached, or refuses it when its deadline passes or the disk fails. Used by `spool.ts` alone, which talks to the
+ * Who waits for which record, and how far it has come: posted, written, synced, copied. Settles each caller when its
+ * level is reached, or refuses it when its deadline passes or the disk fails. Used by `spool.ts` alone, which talks to the
  * thread and tells this what it said.
  *
  * Batches clock themselves: at most two are under way, and what arrives meanwhile forms the next.
@@ -38,6 +38,10 @@ export interface SpoolCallers {
   flush(): Promise<void>;
   noteWritten(firstSeq: number): void;
   noteSynced(seq: number): void;
+  /** The database holds everything up to `seq`. */
+  noteCopied(seq: number): void;
+  /** Whether somebody waits for the database. */
+  awaitsCopy(): boolean;
   /** These two return the drafts that were refused. */
   noteUnwritten(reason: string): readonly RecordDraft[];
   noteUnsynced(seq: number, reason: string): readonly RecordDraft[];
@@ -75,6 +79,8 @@ export function createSpoolCallers(deps: SpoolCallersDeps): SpoolCallers {
   let lastBatchRecords = 0;
   const sent: (readonly Entry[])[] = [];
   const undurable: Group[] = [];
+  /** Synced, and waited for until the database has them. */
+  let uncopied: Entry[] = [];
   let flushes: { readonly untilAdded: number; readonly resolve: () => void }[] = [];
   let sweepTimer: ReturnType<typeof setTimeout> | undefined;
   let added = 0;
@@ -154,9 +160,19 @@ export function createSpoolCallers(deps: SpoolCallersDeps): SpoolCallers {
 
   function noteSynced(seq: number): void {
     for (const { entries } of takeGroups(seq)) {
-      for (const entry of entries) if (!entry.isSettled) settle(entry);
+      for (const entry of entries) {
+        if (entry.isSettled) continue;
+        if (entry.level === "copied") uncopied.push(entry);
+        else settle(entry);
+      }
       finish(entries.length);
     }
+  }
+
+  function noteCopied(seq: number): void {
+    if (uncopied.length === 0) return;
+    for (const entry of uncopied) if (entry.seq <= seq && !entry.isSettled) settle(entry);
+    uncopied = uncopied.filter((entry) => !entry.isSettled);
   }
 
   function noteUnsynced(seq: number, reason: string): readonly RecordDraft[] {
@@ -171,6 +187,7 @@ export function createSpoolCallers(deps: SpoolCallersDeps): SpoolCallers {
       ...sent.splice(0),
       pending,
     ];
+    for (const entry of uncopied.splice(0)) refuse(entry, reason);
     pending = [];
     pendingLines = [];
     for (const entries of groups) refuseEach(entries, reason);
@@ -218,13 +235,19 @@ export function createSpoolCallers(deps: SpoolCallersDeps): SpoolCallers {
     sweepTimer = undefined;
     const nowMs = clock.monotonicMs();
     let nextMs = Number.POSITIVE_INFINITY;
-    for (const entries of [...undurable.map((group) => group.entries), ...sent, pending]) {
+    for (const entries of [
+      ...undurable.map((group) => group.entries),
+      ...sent,
+      pending,
+      uncopied,
+    ]) {
       for (const entry of entries) {
         if (entry.isSettled) continue;
         if (entry.untilMs <= nowMs) refuse(entry, "deadline");
         else nextMs = Math.min(nextMs, entry.untilMs);
       }
     }
+    uncopied = uncopied.filter((entry) => !entry.isSettled);
     if (nextMs !== Number.POSITIVE_INFINITY) sweepTimer = setTimeout(sweep, nextMs - nowMs + 1);
   }
 
@@ -240,6 +263,8 @@ export function createSpoolCallers(deps: SpoolCallersDeps): SpoolCallers {
     flush,
     noteWritten,
     noteSynced,
+    noteCopied,
+    awaitsCopy: () => uncopied.length > 0,
     noteUnwritten,
     noteUnsynced,
     refuseAll,
@@ -251,7 +276,7 @@ export function createSpoolCallers(deps: SpoolCallersDeps): SpoolCallers {
 }
 
 function markOf(draft: RecordDraft, level: DurabilityLevel): RecordMark {
-  const urgency = level === "synced" ? "!" : "";
+  const urgency = level === "synced" || level === "copied" ? "!" : "";
   if (draft.event === "call.intent") return `${urgency}i`;
   return typeof draft.facts.intent === "number" ? `${urgency}o${draft.facts.intent}` : urgency;
 }

@@ -7,6 +7,10 @@ import type { SpoolDamage } from "./recover.ts";
 
 export interface SpoolWriterOptions {
   readonly segmentBytesMax: number;
+  /** Room kept for the day the disk is full. */
+  readonly reserveBytesMax: number;
+  /** How often a full disk is tried again. */
+  readonly probeIntervalMs: number;
 }
 
 export type ToSpool =
@@ -45,6 +49,8 @@ export type FromSpool =
     }
   /** A sync failed: nothing up to `seq` that was not synced before may be called durable. */
   | { readonly kind: "unsynced"; readonly seq: number; readonly reason: string }
+  /** The disk is full, or has room again. */
+  | { readonly kind: "room"; readonly isFull: boolean; readonly reason: string }
   | { readonly kind: "removed"; readonly spoolBytes: number }
   | { readonly kind: "not-removed"; readonly firstSeq: number; readonly reason: string }
   | { readonly kind: "closed" };

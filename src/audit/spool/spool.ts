@@ -12,6 +12,7 @@ import { createSpoolCallers, unavailable } from "./callers.ts";
 import { closesIntent, createSpoolGaps } from "./gaps.ts";
 import type { FromSpool } from "./messages.ts";
 import { type StartSpoolThread, startSpoolThread } from "./thread.ts";
+import { createTrouble } from "./trouble.ts";
 
 export interface SpoolOptions {
   /** How long an append may take to reach its level. */
@@ -26,6 +27,8 @@ export interface SpoolOptions {
   readonly batchRecordsMax: number;
   /** How often a disk that refused records is tried again. */
   readonly probeIntervalMs: number;
+  /** Room kept on the disk for the day it is full. */
+  readonly reserveBytesMax: number;
   /** How long the thread may take to start and recover the spool. */
   readonly openTimeoutMs: number;
 }
@@ -38,8 +41,12 @@ export const defaultSpoolOptions: SpoolOptions = {
   recordBytesMax: 16 * 1024,
   batchRecordsMax: 1024,
   probeIntervalMs: 500,
+  reserveBytesMax: 64 * 1024 * 1024,
   openTimeoutMs: 30_000,
 };
+
+/** How long closing waits for a disk that hangs. */
+const closeTimeoutMs = 5_000;
 
 export interface SpoolDeps {
   readonly dir: string;
@@ -58,7 +65,13 @@ export interface Spool {
   /** Resolves with the reason where the thread died: nothing can be recorded any more. */
   readonly died: Promise<string>;
   append(draft: RecordDraft, level: DurabilityLevel): Promise<RecordRef>;
+  /** Appends the log's last record: nothing is taken after it. */
+  conclude(draft: RecordDraft): Promise<RecordRef>;
   flush(): Promise<void>;
+  /** The database holds everything up to `seq`. */
+  noteCopied(seq: number): void;
+  /** Whether somebody waits for the database. */
+  awaitsCopy(): boolean;
   /** Deletes a shipped segment. */
   remove(firstSeq: number): void;
   tail(on: boolean): void;
@@ -79,6 +92,7 @@ export async function openSpool(deps: SpoolDeps): Promise<Spool> {
   let failure: string | undefined;
   let isDiskFailing = false;
   let isClosing = false;
+  let isConcluded = false;
 
   const callers = createSpoolCallers({
     logId,
@@ -89,6 +103,7 @@ export async function openSpool(deps: SpoolDeps): Promise<Spool> {
     standsRefused: closeRefusedIntent,
   });
   const gaps = createSpoolGaps({ clock, probeIntervalMs: options.probeIntervalMs, append });
+  const trouble = createTrouble({ clock, log, ...options, record: recordOwn });
   const opening = Promise.withResolvers<FromSpool & { readonly kind: "opened" }>();
   const closed = Promise.withResolvers<void>();
   const death = Promise.withResolvers<string>();
@@ -97,7 +112,11 @@ export async function openSpool(deps: SpoolDeps): Promise<Spool> {
     kind: "open",
     dir: deps.dir,
     logId,
-    options: { segmentBytesMax: options.segmentBytesMax },
+    options: {
+      segmentBytesMax: options.segmentBytesMax,
+      reserveBytesMax: options.reserveBytesMax,
+      probeIntervalMs: options.probeIntervalMs,
+    },
   });
   const openTimer = setTimeout(() => {
     thread.terminate();
@@ -106,20 +125,48 @@ export async function openSpool(deps: SpoolDeps): Promise<Spool> {
     );
   }, options.openTimeoutMs);
   const opened = await opening.promise.finally(() => clearTimeout(openTimer));
-  const { flush } = callers;
-  return { opened, died: death.promise, append, flush, remove, tail, status, close };
+  const { flush, noteCopied, awaitsCopy } = callers;
+  const tell = { remove, tail, noteCopied };
+  return {
+    opened,
+    died: death.promise,
+    append,
+    conclude,
+    flush,
+    awaitsCopy,
+    ...tell,
+    status,
+    close,
+  };
 
   function append(draft: RecordDraft, level: DurabilityLevel): Promise<RecordRef> {
     const refusal = admit({
       class: draft.class,
       used: spoolBytes / options.spoolBytesMax,
       queued: callers.waiting() / options.queueRecordsMax,
-      failure: isClosing ? "closing" : failure,
+      failure: isClosing || isConcluded ? "closing" : failure,
+      isDiskFull: trouble.isDiskFull(),
       closesIntent: closesIntent(draft),
     });
     if (refusal !== undefined) return refuseAtOnce(draft, refusal);
+    return add(draft, level);
+  }
+
+  function add(draft: RecordDraft, level: DurabilityLevel): Promise<RecordRef> {
     metrics.count("mcp_gateway_audit_records_total", { class: draft.class });
     return callers.add(draft, level);
+  }
+
+  function conclude(draft: RecordDraft): Promise<RecordRef> {
+    const concluded = append(draft, "synced");
+    isConcluded = true;
+    gaps.stop();
+    return concluded;
+  }
+
+  /** What is to be said of the disk itself goes past admission: the room kept is for this too. */
+  function recordOwn(draft: RecordDraft): void {
+    if (failure === undefined && !isClosing && !isConcluded) add(draft, "queued").catch(ignore);
   }
 
   function refuseAtOnce(draft: RecordDraft, reason: string): Promise<RecordRef> {
@@ -158,9 +205,12 @@ export async function openSpool(deps: SpoolDeps): Promise<Spool> {
       case "synced":
         noteSynced(message);
         return;
+      case "room":
+        trouble.noteRoom(message.isFull, message.reason);
+        return;
       case "unsynced":
-        log.error("audit.unsynced", { reason: message.reason, seq: message.seq });
         gaps.noteRefused(callers.noteUnsynced(message.seq, message.reason), message.reason, false);
+        trouble.noteUnsynced(message.seq, message.reason);
         return;
       case "removed":
         spoolBytes = message.spoolBytes;
@@ -189,16 +239,18 @@ export async function openSpool(deps: SpoolDeps): Promise<Spool> {
     syncedSeq = Math.max(syncedSeq, message.seq);
     metrics.observe("mcp_gateway_audit_sync_seconds", message.seconds);
     callers.noteSynced(message.seq);
+    trouble.noteSynced(message.seconds);
+    trouble.noteBytes(spoolBytes);
     deps.synced(message.seq, message.frames);
     gaps.reportDropped();
   }
 
   /** The call behind a refused intent was not made; without this its record would stay open for ever. */
   function closeRefusedIntent(draft: RecordDraft, seq: number): void {
-    if (draft.event !== "call.intent" || failure !== undefined || isClosing) return;
+    if (draft.event !== "call.intent") return;
     const facts = { ...draft.facts, intent: seq, status: "not_executed" };
     const outcome = { ...draft, event: "call.outcome", timeMs: clock.nowMs(), facts } as const;
-    append(outcome, "queued").catch(ignore);
+    recordOwn(outcome);
   }
 
   function died(reason: string): void {
@@ -221,7 +273,8 @@ export async function openSpool(deps: SpoolDeps): Promise<Spool> {
 
   function status() {
     const isFull = spoolBytes >= options.spoolBytesMax;
-    const writable = failure === undefined && !isClosing && !isDiskFailing && !isFull;
+    const takes = failure === undefined && !isClosing && !isDiskFailing;
+    const writable = takes && !isFull && !trouble.isDiskFull();
     return { syncedSeq, spoolBytes, writable, dropped: gaps.dropped() };
   }
 
@@ -229,7 +282,7 @@ export async function openSpool(deps: SpoolDeps): Promise<Spool> {
     if (isClosing) return closed.promise;
     isClosing = true;
     gaps.stop();
-    const timeout = setTimeout(closed.resolve, options.deadlineMs);
+    const timeout = setTimeout(closed.resolve, closeTimeoutMs);
     await Promise.race([flush(), closed.promise]);
     if (failure === undefined) thread.post({ kind: "close" });
     await closed.promise;

@@ -3,8 +3,8 @@
  * the disk. Started by `spool.ts` through `lib/worker.ts`; an extra entry point of the executable.
  */
 import { systemClock } from "../../lib/clock.ts";
+import { realDisk } from "./disk.ts";
 import type { FromSpool, ToSpool } from "./messages.ts";
-import { realDisk } from "./segment.ts";
 import { openSpoolWriter, type SpoolWriter } from "./writer.ts";
 
 declare const self: Worker;

@@ -112,12 +112,15 @@ test("ST-07 records the disk refused reject; dropped ones are counted and a gap 
 });
 
 test("ST-09 callers of a group whose sync failed are refused", async () => {
-  const { spool, say } = await openOnFake();
+  const { spool, posted, say, synced } = await openOnFake();
   const one = spool.append(draft("call.outcome"), "synced");
   await Bun.sleep(0);
   say({ kind: "written", firstSeq: 1, count: 1 });
   say({ kind: "unsynced", seq: 1, reason: "EIO" });
   await expect(one).rejects.toMatchObject({ fault: { reason: "EIO" } });
+  await until("the record of it", () => posted[1]?.includes("storage.fsync_failed"));
+  say({ kind: "written", firstSeq: 2, count: 1 });
+  synced(2);
   await spool.flush();
 });
 
