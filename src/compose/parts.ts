@@ -105,6 +105,7 @@ export async function createParts(config: Config): Promise<Parts> {
     options: {
       segmentBytesMax: config.audit.segmentBytesMax,
       spoolBytesMax: config.audit.spoolBytesMax,
+      reserveBytesMax: config.audit.reserveBytesMax,
       deadlineMs: config.audit.deadlineMs,
       keepShippedMs: config.audit.keepShippedHours * 3_600_000,
     },
