@@ -93,7 +93,8 @@ export function startShipper(deps: ShipperDeps): Shipper {
   function wake(isUrgent = false): void {
     isWoken = true;
     isHurried ||= isUrgent;
-    if (!isUrgent && isLingering && deps.syncedSeq() - (shipped?.seq ?? 0) < options.batchMax) return;
+    if (!isUrgent && isLingering && deps.syncedSeq() - (shipped?.seq ?? 0) < options.batchMax)
+      return;
     if (downSinceMs === undefined) endPause?.();
   }
 

@@ -167,6 +167,8 @@ export interface ScannedRecord extends RecordFrame {
 
 export interface SegmentScan {
   readonly header: SegmentHeader | undefined;
+  /** Where the header ends; 0 where there is none. */
+  readonly headerEnd: number;
   readonly records: readonly ScannedRecord[];
   readonly damage: readonly Damage[];
   /** Where the last sound frame ends; bytes beyond it are a torn tail. */
@@ -180,13 +182,16 @@ export function scanSegment(bytes: Buffer): SegmentScan {
   const records: ScannedRecord[] = [];
   const damage: Damage[] = [];
   let header: SegmentHeader | undefined;
+  let headerEnd = 0;
   let syncedSeq = 0;
   let offset = 0;
   while (offset < bytes.length) {
     const decoded = decodeFrame(bytes, offset);
     if (isSound(decoded)) {
-      if (decoded.kind === "header") header ??= decoded.header;
-      else if (decoded.kind === "mark") syncedSeq = Math.max(syncedSeq, decoded.synced);
+      if (decoded.kind === "header") {
+        header ??= decoded.header;
+        headerEnd ||= decoded.end;
+      } else if (decoded.kind === "mark") syncedSeq = Math.max(syncedSeq, decoded.synced);
       else records.push({ ...decoded.record, from: offset, to: decoded.end });
       offset = decoded.end;
       continue;
@@ -196,7 +201,7 @@ export function scanSegment(bytes: Buffer): SegmentScan {
     damage.push({ from: offset, to: next ?? bytes.length });
     offset = next ?? bytes.length;
   }
-  return { header, records, damage, soundEnd: offset, syncedSeq };
+  return { header, headerEnd, records, damage, soundEnd: offset, syncedSeq };
 }
 
 type Sound = Exclude<Decoded, { readonly kind: "short" | "bad" }>;

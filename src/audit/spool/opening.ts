@@ -2,6 +2,7 @@
  * What is done with a recovered spool before anything is written to it: damage is marked, what was read back is made
  * sure of, and the newest segment is opened to be written on where it can be. Used by the writer.
  */
+import { basename, dirname, join } from "node:path";
 import type { SpoolDisk, SpoolFolder } from "./disk.ts";
 import { damagedMark } from "./files.ts";
 import type { ActiveSegment, Recovered, SpoolDamage } from "./recover.ts";
@@ -14,23 +15,20 @@ export function reopenSpool(
   dir: string,
   recovered: Recovered,
 ): OpenSegment | undefined {
-  if (recovered.damage.length > 0) markDamaged(disk, folder, dir, recovered.damage);
-  return recovered.active && secure(disk, recovered.active, recovered.lastSeq + 1);
+  if (recovered.damage.length > 0) markDamaged(disk, dir, recovered.damage);
+  const segment = recovered.active && secure(disk, recovered.active, recovered.lastSeq + 1);
+  // The crash may have come between a segment's getting its name and the sync of that name.
+  folder.sync();
+  return segment;
 }
 
-function markDamaged(
-  disk: SpoolDisk,
-  folder: SpoolFolder,
-  dir: string,
-  damage: readonly SpoolDamage[],
-): void {
+function markDamaged(disk: SpoolDisk, dir: string, damage: readonly SpoolDamage[]): void {
   const names = disk.list(dir);
   const damaged = damage.filter(({ kind }) => kind !== "torn").map((one) => one.segment);
   for (const path of new Set(damaged)) {
     const mark = damagedMark(path);
     if (!names.some((name) => mark.endsWith(`/${name}`))) disk.close(disk.create(mark));
   }
-  folder.sync();
 }
 
 /**
@@ -50,7 +48,20 @@ function secure(disk: SpoolDisk, active: ActiveSegment, nextSeq: number): OpenSe
     throw error;
   }
   disk.close(fd);
-  // Holds nothing that counts, but is not thrown away: its name is needed.
-  if (firstSeq === nextSeq) disk.rename(path, `${path}.cut`);
+  if (firstSeq === nextSeq) keepAside(disk, active);
   return undefined;
+}
+
+/** Nothing in it counts, and its successor takes its name: what it holds is kept under another. */
+function keepAside(disk: SpoolDisk, { path, bytes }: ActiveSegment): void {
+  const dir = dirname(path);
+  const name = `${basename(path)}.cut`;
+  if (disk.list(dir).includes(name)) return;
+  const fd = disk.create(join(dir, name));
+  try {
+    writeAt(disk, fd, bytes, 0);
+    disk.syncNow(fd);
+  } finally {
+    disk.close(fd);
+  }
 }

@@ -7,10 +7,10 @@
  * that it had been synced: then it is damage, which is named, stepped over and never cut (ST-14). Without that proof
  * the log ends before it, and what follows is left over: nobody was told of it (ST-13).
  */
-import { genesisLeaf, parseEnvelope } from "../envelope.ts";
+import { type EnvelopeView, genesisLeaf, parseEnvelope } from "../envelope.ts";
 import type { SpoolDisk } from "./disk.ts";
 import { listSegments, type SegmentFile } from "./files.ts";
-import { type SegmentScan, scanSegment } from "./format.ts";
+import { type ScannedRecord, type SegmentScan, scanSegment } from "./format.ts";
 
 export interface SpoolDamage {
   readonly segment: string;
@@ -21,6 +21,7 @@ export interface SpoolDamage {
 }
 
 export interface ActiveSegment extends SegmentFile {
+  readonly bytes: Uint8Array;
   /** Where its records end. */
   readonly soundEnd: number;
   /** What is not known to be on the disk though it could be read, and where it stands. */
@@ -95,7 +96,7 @@ function toActive({ file, bytes, scan }: Found, position: Position): ActiveSegme
   const soundEnd = goesOn ? scan.soundEnd : position.end;
   const unsureFrom = position.unsureFrom ?? soundEnd;
   const unsure = bytes.subarray(unsureFrom, soundEnd);
-  return { ...file, soundEnd, unsure, unsureFrom, goesOn };
+  return { ...file, bytes, soundEnd, unsure, unsureFrom, goesOn };
 }
 
 function follow(
@@ -107,48 +108,44 @@ function follow(
   const report = (kind: SpoolDamage["kind"], from: number, to: number) =>
     position.damage.push({ segment: file.path, from, to, kind });
   if (scan.header === undefined) report("header", 0, scan.soundEnd);
-  position.end = scan.records[0]?.from ?? scan.soundEnd;
+  position.end = scan.headerEnd;
   position.unsureFrom = undefined;
   let isTorn = false;
   for (const record of scan.records) {
     const envelope = parseEnvelope(record.envelope);
     // What a successor begins with stands there (see `openSegment` in the writer).
-    if (envelope === undefined || envelope.seq >= nextFirstSeq) continue;
+    if (envelope === undefined || envelope.seq >= nextFirstSeq) break;
+    const { end } = position;
+    const isBehindDamage = scan.damage.some(({ from }) => from >= end && from < record.from);
     const isNext = envelope.seq === position.seq + 1 && envelope.prev === position.leaf;
-    if (!isNext && position.seq >= syncedSeq) {
-      isTorn = true;
-      break;
-    }
-    const isExplained =
-      scan.header === undefined || scan.damage.some((one) => one.from < record.from);
+    isTorn = position.seq >= syncedSeq && (isBehindDamage || !isNext);
+    if (isTorn) break;
     // After damage the chain cannot link; the damage itself is reported.
-    if (!isNext && !isExplained) report("chain", envelope.seq, envelope.seq);
-    if (envelope.seq > syncedSeq) position.unsureFrom ??= record.from;
-    position.seq = envelope.seq;
-    position.leaf = record.leaf;
-    position.end = record.to;
-    if (envelope.event === "call.intent") position.openIntents.add(envelope.seq);
-    if (typeof envelope.facts.intent === "number") {
-      position.openIntents.delete(envelope.facts.intent);
+    if (!isNext && scan.damage.length === 0 && scan.header !== undefined) {
+      report("chain", envelope.seq, envelope.seq);
     }
+    take(position, record, envelope, syncedSeq);
   }
-  if (nextFirstSeq !== Number.POSITIVE_INFINITY && position.seq >= nextFirstSeq - 1) {
-    reportDamage(report, scan, position.end);
-    return;
-  }
-  reportDamage(report, scan, position.seq < syncedSeq ? bytes.length : position.end);
-  const hasLeftOver = scan.damage.some(({ from }) => from >= position.end);
-  if ((isTorn || hasLeftOver) && position.seq >= syncedSeq) {
+  const isMissing = position.seq < Math.min(syncedSeq, nextFirstSeq - 1);
+  const damaged = scan.damage.filter(({ from }) => isMissing || from < position.end);
+  for (const { from, to } of damaged) report("bytes", from, to);
+  if (isMissing && damaged.length === 0) report("bytes", position.end, bytes.length);
+  const isLast = nextFirstSeq === Number.POSITIVE_INFINITY;
+  if (isLast && !isMissing && (isTorn || damaged.length < scan.damage.length)) {
     report("torn", position.end, bytes.length);
-  } else if (position.seq < syncedSeq && scan.damage.length === 0) {
-    report("bytes", position.end, bytes.length);
   }
 }
 
-function reportDamage(
-  report: (kind: "bytes", from: number, to: number) => void,
-  scan: SegmentScan,
-  until: number,
+function take(
+  position: Position,
+  record: ScannedRecord,
+  { seq, event, facts }: EnvelopeView,
+  syncedSeq: number,
 ): void {
-  for (const { from, to } of scan.damage) if (from < until) report("bytes", from, to);
+  if (seq > syncedSeq) position.unsureFrom ??= record.from;
+  position.seq = seq;
+  position.leaf = record.leaf;
+  position.end = record.to;
+  if (event === "call.intent") position.openIntents.add(seq);
+  if (typeof facts.intent === "number") position.openIntents.delete(facts.intent);
 }
