@@ -5,6 +5,7 @@
  */
 import type { SpoolDisk, SpoolFolder } from "./disk.ts";
 import { listSegments, segmentPath } from "./files.ts";
+import { encodeMark } from "./format.ts";
 import type { Spare } from "./spare.ts";
 
 export interface OpenSegment {
@@ -22,6 +23,8 @@ export interface OpenSegment {
 
 /** How much room is written ahead at a time. */
 const roomBytes = 1024 * 1024;
+/** Less room than this left: more is written ahead. */
+const roomBytesMin = 256 * 1024;
 const zeros = new Uint8Array(roomBytes);
 
 /** Writes `opening` (header first) into the spare file and makes it durable before it gets its name. */
@@ -94,7 +97,7 @@ export function writeAt(disk: SpoolDisk, fd: number, bytes: Uint8Array, position
 /** Makes room for what comes next, up to the size a segment may have. Throws where the disk has none. */
 export function writeAhead(disk: SpoolDisk, segment: OpenSegment, bytesMax: number): void {
   const wanted = Math.min(segment.roomEnd + roomBytes, bytesMax);
-  if (wanted <= segment.roomEnd) return;
+  if (wanted <= segment.roomEnd || segment.roomEnd - segment.size >= roomBytesMin) return;
   try {
     writeAt(disk, segment.fd, zeros.subarray(0, wanted - segment.roomEnd), segment.roomEnd);
   } catch (error) {
@@ -116,6 +119,13 @@ function cutBack(disk: SpoolDisk, segment: OpenSegment): void {
 export function cutToSize(disk: SpoolDisk, segment: OpenSegment): void {
   disk.truncate(segment.fd, segment.size);
   segment.roomEnd = segment.size;
+}
+
+/** A log that was closed says so of all its records: none of them can be taken for a torn tail. */
+export function markEnd(disk: SpoolDisk, segment: OpenSegment, syncedSeq: number): void {
+  const mark = encodeMark(syncedSeq);
+  writeFully(disk, segment, mark, mark.length);
+  disk.syncNow(segment.fd);
 }
 
 /** Closes the file, now or when the sync under way on it ends. */

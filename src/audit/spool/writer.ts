@@ -9,8 +9,9 @@
 import type { Clock } from "../../lib/clock.ts";
 import { type Later, realLater } from "../../lib/later.ts";
 import { reasonOf, type SpoolDisk } from "./disk.ts";
-import { encodeHeader, encodeMark } from "./format.ts";
+import { encodeHeader } from "./format.ts";
 import { createGroupEncoder, type Group, type Place } from "./group.ts";
+import { createOpenIntents } from "./intents.ts";
 import {
   type BatchRecord,
   type FromSpool,
@@ -23,6 +24,7 @@ import { createReserve } from "./reserve.ts";
 import {
   createSegment,
   cutToSize,
+  markEnd,
   type OpenSegment,
   removeSegment,
   retireSegment,
@@ -54,8 +56,6 @@ export interface SpoolWriter {
 
 /** Longest time a record lies unsynced that only had to be written. */
 const lazySyncMs = 20;
-/** Less room than this left in a segment: more is written ahead. */
-const roomBytesMin = 256 * 1024;
 
 /** Opens the spool, recovers it and reports `opened`. Throws where it cannot be used. */
 export function openSpoolWriter(deps: SpoolWriterDeps): SpoolWriter {
@@ -65,7 +65,7 @@ export function openSpoolWriter(deps: SpoolWriterDeps): SpoolWriter {
   const spare = createSpare(disk, dir);
 
   const recovered = orRelease(() => recoverSpool(disk, dir));
-  const openIntents = new Set(recovered.openIntents);
+  const openIntents = createOpenIntents(recovered.openIntents);
   let last: Place = { seq: recovered.lastSeq, leaf: recovered.lastLeaf };
   let synced = last;
   /** The record up to which a mark or a header says that all is synced. */
@@ -121,7 +121,7 @@ export function openSpoolWriter(deps: SpoolWriterDeps): SpoolWriter {
 
   function openSegment(): OpenSegment {
     const header = { v: 1, log: deps.logId, firstSeq: synced.seq + 1, prev: synced.leaf } as const;
-    const opening = encodeHeader({ ...header, openIntents: [...openIntents] });
+    const opening = encodeHeader({ ...header, openIntents: openIntents.list() });
     const carried = unsynced.map((group) => group.bytes);
     segment = createSegment(disk, folder, dir, {
       spare,
@@ -145,7 +145,7 @@ export function openSpoolWriter(deps: SpoolWriterDeps): SpoolWriter {
       emit({ kind: "unwritten", count: records.length, reason: problem });
       return;
     }
-    noteIntents(records, firstSeq);
+    openIntents.note(records, firstSeq);
     emit({ kind: "written", firstSeq, count: records.length });
     if (records.some((record) => record.isUrgent)) isSyncWanted = true;
     else cancelLazySync ??= later(lazySyncMs, syncLazily);
@@ -188,13 +188,6 @@ export function openSpoolWriter(deps: SpoolWriterDeps): SpoolWriter {
     else if (isSyncWanted) startSync(segment);
   }
 
-  function noteIntents(records: readonly BatchRecord[], firstSeq: number): void {
-    records.forEach(({ opensIntent, closesIntent }, index) => {
-      if (opensIntent) openIntents.add(firstSeq + index);
-      else if (closesIntent !== undefined) openIntents.delete(closesIntent);
-    });
-  }
-
   /** For what nobody waits for; the next sync that somebody wants takes it along. */
   function syncLazily(): void {
     cancelLazySync = undefined;
@@ -222,7 +215,6 @@ export function openSpoolWriter(deps: SpoolWriterDeps): SpoolWriter {
 
   /** Ahead of need, so that a disk which is full says so while there still is room for what was let in. */
   function makeRoom(into: OpenSegment): void {
-    if (into.roomEnd - into.size >= roomBytesMin) return;
     try {
       writeAhead(disk, into, options.segmentBytesMax);
     } catch (error) {
@@ -254,7 +246,7 @@ export function openSpoolWriter(deps: SpoolWriterDeps): SpoolWriter {
       cutToSize(disk, segment);
       disk.syncNow(segment.fd);
       reportSynced(unsynced.length, (clock.monotonicMs() - startedMs) / 1000);
-      if (isClosing) markEnd(segment);
+      if (isClosing && synced.seq > markedSeq) markEnd(disk, segment, synced.seq);
     } catch (error) {
       poison(error);
       return;
@@ -262,14 +254,6 @@ export function openSpoolWriter(deps: SpoolWriterDeps): SpoolWriter {
     retireSegment(disk, segment);
     // The next append opens the new segment, and reports it if that fails.
     segment = undefined;
-  }
-
-  /** A log that was closed says so of all its records: none of them can be taken for a torn tail. */
-  function markEnd(ended: OpenSegment): void {
-    if (synced.seq === markedSeq) return;
-    const mark = encodeMark(synced.seq);
-    writeFully(disk, ended, mark, mark.length);
-    disk.syncNow(ended.fd);
   }
 
   function remove(firstSeq: number): void {
