@@ -55,6 +55,6 @@ export type OpeningKey = Uint8Array | "destroyed" | "unknown";
 export interface OpeningKeys {
   /** In the order asked. Rejects where the vault cannot be asked. */
   openingKeys(pairs: readonly PairId[]): Promise<readonly OpeningKey[]>;
-  /** What a value may stand as in the copy's columns: one token for each index key that is not destroyed. */
-  tokensOf(member: string, value: string): Promise<readonly string[]>;
+  /** Every index key that is not destroyed, the active one first: a value stands as one token for each. */
+  indexKeys(): Promise<readonly IndexKey[]>;
 }
