@@ -13,6 +13,7 @@ import { newId } from "../lib/id.ts";
 import type { Store } from "../storage/store.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
+import type { SealingKeys } from "../vault/keys.ts";
 import type { AuditLog, DurabilityLevel, RecordDraft, RecordRef } from "./record.ts";
 import { type Copier, createCopier } from "./shipping/copier.ts";
 import {
@@ -23,7 +24,8 @@ import {
 } from "./shipping/shipper.ts";
 import { unavailable } from "./spool/callers.ts";
 import { closesIntent } from "./spool/gaps.ts";
-import { defaultSpoolOptions, openSpool, type Spool, type SpoolOptions } from "./spool/spool.ts";
+import { defaultSpoolOptions, type SpoolOptions } from "./spool/options.ts";
+import { openSpool, type Spool } from "./spool/spool.ts";
 import type { StartSpoolThread } from "./spool/thread.ts";
 import { createTail, type Tail } from "./tail.ts";
 
@@ -33,6 +35,8 @@ export interface AuditLogDeps {
   readonly clock: Clock;
   readonly log: Log;
   readonly metrics: Pick<Metrics, "count" | "observe" | "gauge">;
+  /** Seals the personal values of records. */
+  readonly keys: Pick<SealingKeys, "pairFor" | "listen">;
   readonly options?: Partial<SpoolOptions & ShipperOptions>;
   readonly startThread?: StartSpoolThread;
   /** Copies on a thread of its own; by default records are copied on this one, to `store`. */
@@ -77,6 +81,7 @@ export async function openAuditLog(deps: AuditLogDeps): Promise<OpenAuditLog> {
       log,
       metrics,
       options,
+      keys: deps.keys,
       synced: (_seq, frames) => {
         shipper?.wake(spool.awaitsCopy());
         tail?.offer(frames);

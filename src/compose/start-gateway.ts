@@ -86,6 +86,7 @@ export async function startGateway(config: Config): Promise<Gateway> {
       await stopLastUse();
       await parts.servers.close();
       await parts.audit.close(lifecycleRecord(parts, "lifecycle.stopped"));
+      await parts.vault.close();
       await parts.store.close();
       await ops.close();
     },

@@ -16,6 +16,7 @@ import {
 import { openSpoolWriter, type SpoolWriter } from "../../src/audit/spool/writer.ts";
 import { createFaultyDisk, type FaultyDisk, Gone } from "./faulty-disk.ts";
 import { createRandom } from "./random.ts";
+import { createSampleSealer } from "./sealing.ts";
 
 export interface ScheduleOptions {
   /** Breaks the code under test, to show that the simulation notices. */
@@ -190,6 +191,7 @@ export function runSchedule(seed: number, { sabotage }: ScheduleOptions = {}): S
           logId: "log-1",
           disk,
           clock: { nowMs: () => 0, monotonicMs: () => nowMs },
+          sealer: createSampleSealer(),
           emit: (message) => received(message, ownLife),
           options,
           later: (delayMs, run) => {
@@ -291,7 +293,7 @@ function linesOf(one: Told, isUrgent: boolean): string {
       : `${urgency}o${one.closes}`;
   const event = one.isIntent ? "call.intent" : "call.outcome";
   const facts = JSON.stringify({ id: one.id, intent: one.closes, text: "x".repeat(one.id % 700) });
-  return renderLines(mark, {
+  return renderLines(mark, 0, {
     body: `"time":1,"event":"${event}","class":"A","facts":${facts}`,
     values: "{}",
   });

@@ -9,7 +9,8 @@ import { GatewayError } from "../../errors/fault.ts";
 import type { Clock } from "../../lib/clock.ts";
 import { renderDraft } from "../envelope.ts";
 import type { DurabilityLevel, RecordDraft, RecordRef } from "../record.ts";
-import { type RecordMark, renderLines } from "./messages.ts";
+import { markOf, renderLines } from "./messages.ts";
+import { createProgress } from "./progress.ts";
 
 export interface SpoolCallersOptions {
   readonly deadlineMs: number;
@@ -22,6 +23,8 @@ export interface SpoolCallersDeps {
   readonly clock: Clock;
   readonly options: SpoolCallersOptions;
   readonly post: (batch: string) => void;
+  /** No batch posted from now on names the pair. */
+  readonly retired: (pair: number) => void;
   /** A caller of class A or B was refused. */
   readonly refused: (draft: RecordDraft) => void;
   /** A record stands in the log although its caller was refused. */
@@ -31,7 +34,15 @@ export interface SpoolCallersDeps {
 export interface SpoolCallers {
   /** What a caller gets who did not wait for a number. */
   readonly unnumbered: RecordRef;
-  add(draft: RecordDraft, level: DurabilityLevel): Promise<RecordRef>;
+  /** `pair` is the reference of the keys for its values, 0 for none; `untilMs` is when it is given up. */
+  add(
+    draft: RecordDraft,
+    level: DurabilityLevel,
+    pair: number,
+    untilMs: number,
+  ): Promise<RecordRef>;
+  /** Calls back once no batch to come names the pair. */
+  retire(pair: number): void;
   /** Records not yet synced or given up. */
   waiting(): number;
   /** Resolves when everything added so far is synced or given up. */
@@ -77,20 +88,24 @@ export function createSpoolCallers(deps: SpoolCallersDeps): SpoolCallers {
   let isSendScheduled = false;
   let gatherTimer: ReturnType<typeof setTimeout> | undefined;
   let lastBatchRecords = 0;
+  let retiring: number[] = [];
   const sent: (readonly Entry[])[] = [];
   const undurable: Group[] = [];
   /** Synced, and waited for until the database has them. */
   let uncopied: Entry[] = [];
-  let flushes: { readonly untilAdded: number; readonly resolve: () => void }[] = [];
+  const progress = createProgress();
   let sweepTimer: ReturnType<typeof setTimeout> | undefined;
-  let added = 0;
-  let finished = 0;
 
-  function add(draft: RecordDraft, level: DurabilityLevel): Promise<RecordRef> {
+  function add(
+    draft: RecordDraft,
+    level: DurabilityLevel,
+    pair: number,
+    untilMs: number,
+  ): Promise<RecordRef> {
     const entry: Entry = {
       draft,
       level,
-      untilMs: clock.monotonicMs() + options.deadlineMs,
+      untilMs,
       resolve: ignore,
       reject: ignore,
       seq: 0,
@@ -98,10 +113,10 @@ export function createSpoolCallers(deps: SpoolCallersDeps): SpoolCallers {
       isRefused: false,
     };
     pendingLines.push(
-      renderLines(markOf(draft, level), renderDraft(draft, options.recordBytesMax)),
+      renderLines(markOf(draft, level), pair, renderDraft(draft, options.recordBytesMax)),
     );
     pending.push(entry);
-    added += 1;
+    progress.add();
     scheduleSend();
     if (level === "queued") return Promise.resolve(unnumbered);
     sweepTimer ??= setTimeout(sweep, options.deadlineMs);
@@ -138,6 +153,18 @@ export function createSpoolCallers(deps: SpoolCallersDeps): SpoolCallers {
     lastBatchRecords = entries.length;
     sent.push(entries);
     deps.post(lines.join("\n"));
+    if (pending.length === 0) releaseRetired();
+  }
+
+  function retire(pair: number): void {
+    retiring.push(pair);
+    if (pending.length === 0) releaseRetired();
+  }
+
+  function releaseRetired(): void {
+    const released = retiring;
+    retiring = [];
+    for (const pair of released) deps.retired(pair);
   }
 
   function noteWritten(firstSeq: number): void {
@@ -165,7 +192,7 @@ export function createSpoolCallers(deps: SpoolCallersDeps): SpoolCallers {
         if (entry.level === "copied") uncopied.push(entry);
         else settle(entry);
       }
-      finish(entries.length);
+      progress.finish(entries.length);
     }
   }
 
@@ -205,7 +232,7 @@ export function createSpoolCallers(deps: SpoolCallersDeps): SpoolCallers {
 
   function refuseEach(entries: readonly Entry[], reason: string): void {
     for (const entry of entries) refuse(entry, reason);
-    finish(entries.length);
+    progress.finish(entries.length);
   }
 
   function refuse(entry: Entry, reason: string): void {
@@ -219,15 +246,6 @@ export function createSpoolCallers(deps: SpoolCallersDeps): SpoolCallers {
     deps.refused(entry.draft);
     entry.reject(unavailable(reason));
     if (entry.seq > 0) deps.standsRefused(entry.draft, entry.seq);
-  }
-
-  function finish(count: number): void {
-    finished += count;
-    flushes = flushes.filter((one) => {
-      if (finished < one.untilAdded) return true;
-      one.resolve();
-      return false;
-    });
   }
 
   /** One timer for all deadlines: entries wait in the order of their deadlines. */
@@ -251,16 +269,12 @@ export function createSpoolCallers(deps: SpoolCallersDeps): SpoolCallers {
     if (nextMs !== Number.POSITIVE_INFINITY) sweepTimer = setTimeout(sweep, nextMs - nowMs + 1);
   }
 
-  function flush(): Promise<void> {
-    if (finished >= added) return Promise.resolve();
-    return new Promise((resolve) => flushes.push({ untilAdded: added, resolve }));
-  }
-
   return {
     unnumbered,
     add,
-    waiting: () => added - finished,
-    flush,
+    retire,
+    waiting: progress.waiting,
+    flush: progress.flush,
     noteWritten,
     noteSynced,
     noteCopied,
@@ -273,12 +287,6 @@ export function createSpoolCallers(deps: SpoolCallersDeps): SpoolCallers {
       clearTimeout(gatherTimer);
     },
   };
-}
-
-function markOf(draft: RecordDraft, level: DurabilityLevel): RecordMark {
-  const urgency = level === "synced" || level === "copied" ? "!" : "";
-  if (draft.event === "call.intent") return `${urgency}i`;
-  return typeof draft.facts.intent === "number" ? `${urgency}o${draft.facts.intent}` : urgency;
 }
 
 /** The refusal of a caller whose record cannot be made durable. */

@@ -20,7 +20,8 @@ export const frameBytesMax = 4 * 1024 * 1024;
 
 /** Opens every segment, so that recovery needs to read no older one. */
 export interface SegmentHeader {
-  readonly v: 1;
+  /** 2 since records are sealed. */
+  readonly v: 2;
   readonly log: string;
   readonly firstSeq: number;
   /** Leaf of record firstSeq - 1. */
@@ -126,10 +127,15 @@ function decodePayload(bytes: Buffer, payload: number, end: number): Decoded {
 function parseHeader(text: string): SegmentHeader | undefined {
   try {
     const header = JSON.parse(text) as SegmentHeader;
-    return header.v === 1 && Number.isSafeInteger(header.firstSeq) ? header : undefined;
+    if (!Number.isSafeInteger(header.firstSeq)) return undefined;
+    if (header.v === 2) return header;
   } catch {
     return undefined;
   }
+  throw new Error(
+    "the spool was written by another version of this program, whose records this one cannot read: " +
+      "start with an empty data folder, or run the program that wrote it",
+  );
 }
 
 function parseMark(text: string): number | undefined {

@@ -2,7 +2,8 @@
  * Turns a batch of records into the bytes that are written together: a mark of how far the log is synced where that
  * has changed, then a frame for each record, numbered and chained. Used by the writer; keeps one buffer for all groups.
  */
-import { randomBytesPerRecord, sealRecord } from "../envelope.ts";
+import { sealRecord } from "../envelope.ts";
+import { freshBytesPerRecord, type Sealer } from "../sealer.ts";
 import { encodeMark, recordFrameBytesMax, writeRecord } from "./format.ts";
 import type { BatchRecord } from "./messages.ts";
 import { createRandomPool } from "./random-pool.ts";
@@ -28,9 +29,9 @@ export interface GroupEncoder {
 
 const scratchBytes = 256 * 1024;
 
-export function createGroupEncoder(logId: string): GroupEncoder {
+export function createGroupEncoder(logId: string, sealer: Sealer): GroupEncoder {
   let scratch: Buffer = Buffer.allocUnsafeSlow(scratchBytes);
-  const nextRandom = createRandomPool(randomBytesPerRecord);
+  const nextFresh = createRandomPool(freshBytesPerRecord);
 
   function encode(records: readonly BatchRecord[], after: Place, marked: number | undefined) {
     const recordsFrom = marked === undefined ? 0 : encodeMark(marked).copy(scratch);
@@ -38,7 +39,7 @@ export function createGroupEncoder(logId: string): GroupEncoder {
     let { seq, leaf } = after;
     for (const { draft } of records) {
       seq += 1;
-      const sealed = sealRecord(logId, seq, leaf, draft, nextRandom());
+      const sealed = sealRecord(sealer, { log: logId, seq, prev: leaf }, draft, nextFresh());
       const needed = end + recordFrameBytesMax(sealed);
       if (needed > scratch.length) scratch = grow(scratch, needed);
       const written = writeRecord(scratch, end, sealed);

@@ -6,44 +6,16 @@
 import type { Clock } from "../../lib/clock.ts";
 import type { Log } from "../../telemetry/log.ts";
 import type { Metrics } from "../../telemetry/metrics.ts";
+import type { SealingKeys } from "../../vault/keys.ts";
 import type { DurabilityLevel, RecordDraft, RecordRef } from "../record.ts";
 import { admit } from "./admission.ts";
+import { createAppender } from "./appender.ts";
 import { createSpoolCallers, unavailable } from "./callers.ts";
 import { closesIntent, createSpoolGaps } from "./gaps.ts";
 import type { FromSpool } from "./messages.ts";
+import type { SpoolOptions } from "./options.ts";
 import { type StartSpoolThread, startSpoolThread } from "./thread.ts";
 import { createTrouble } from "./trouble.ts";
-
-export interface SpoolOptions {
-  /** How long an append may take to reach its level. */
-  readonly deadlineMs: number;
-  readonly segmentBytesMax: number;
-  /** Quota: class C is shed at 80 %, B refused at 95 %, A at 100 %. */
-  readonly spoolBytesMax: number;
-  /** Records accepted and not yet synced. */
-  readonly queueRecordsMax: number;
-  /** Facts and details above this are kept with their texts shortened. */
-  readonly recordBytesMax: number;
-  readonly batchRecordsMax: number;
-  /** How often a disk that refused records is tried again. */
-  readonly probeIntervalMs: number;
-  /** Room kept on the disk for the day it is full. */
-  readonly reserveBytesMax: number;
-  /** How long the thread may take to start and recover the spool. */
-  readonly openTimeoutMs: number;
-}
-
-export const defaultSpoolOptions: SpoolOptions = {
-  deadlineMs: 1000,
-  segmentBytesMax: 64 * 1024 * 1024,
-  spoolBytesMax: 1024 * 1024 * 1024,
-  queueRecordsMax: 65_536,
-  recordBytesMax: 16 * 1024,
-  batchRecordsMax: 1024,
-  probeIntervalMs: 500,
-  reserveBytesMax: 64 * 1024 * 1024,
-  openTimeoutMs: 30_000,
-};
 
 /** How long closing waits for a disk that hangs. */
 const closeTimeoutMs = 5_000;
@@ -55,6 +27,7 @@ export interface SpoolDeps {
   readonly log: Log;
   readonly metrics: Pick<Metrics, "count" | "observe">;
   readonly options: SpoolOptions;
+  readonly keys: Pick<SealingKeys, "pairFor" | "listen">;
   /** Called after each sync, and never before. */
   readonly synced: (seq: number, frames: readonly Uint8Array[] | undefined) => void;
   readonly startThread?: StartSpoolThread;
@@ -99,8 +72,18 @@ export async function openSpool(deps: SpoolDeps): Promise<Spool> {
     clock,
     options,
     post: (batch) => thread.post(batch),
+    retired: (ref) => thread.post({ kind: "forget", ref }),
     refused: (draft) => metrics.count("mcp_gateway_audit_failures_total", { class: draft.class }),
     standsRefused: closeRefusedIntent,
+  });
+  const appender = createAppender({
+    keys: deps.keys,
+    clock,
+    metrics,
+    options,
+    callers,
+    refused: refuseAtOnce,
+    append,
   });
   const gaps = createSpoolGaps({ clock, probeIntervalMs: options.probeIntervalMs, append });
   const trouble = createTrouble({ clock, log, ...options, record: recordOwn });
@@ -125,14 +108,19 @@ export async function openSpool(deps: SpoolDeps): Promise<Spool> {
     );
   }, options.openTimeoutMs);
   const opened = await opening.promise.finally(() => clearTimeout(openTimer));
-  const { flush, noteCopied, awaitsCopy } = callers;
+  const { noteCopied, awaitsCopy } = callers;
   const tell = { remove, tail, noteCopied };
+  deps.keys.listen({
+    paired: (pair) => thread.post({ kind: "pair", pair }),
+    forgotten: callers.retire,
+    indexed: (index) => thread.post({ kind: "index", index }),
+  });
   return {
     opened,
     died: death.promise,
     append,
     conclude,
-    flush,
+    flush: appender.flush,
     awaitsCopy,
     ...tell,
     status,
@@ -143,18 +131,13 @@ export async function openSpool(deps: SpoolDeps): Promise<Spool> {
     const refusal = admit({
       class: draft.class,
       used: spoolBytes / options.spoolBytesMax,
-      queued: callers.waiting() / options.queueRecordsMax,
+      queued: (callers.waiting() + appender.waitingForKeys()) / options.queueRecordsMax,
       failure: isClosing || isConcluded ? "closing" : failure,
       isDiskFull: trouble.isDiskFull(),
       closesIntent: closesIntent(draft),
     });
     if (refusal !== undefined) return refuseAtOnce(draft, refusal);
-    return add(draft, level);
-  }
-
-  function add(draft: RecordDraft, level: DurabilityLevel): Promise<RecordRef> {
-    metrics.count("mcp_gateway_audit_records_total", { class: draft.class });
-    return callers.add(draft, level);
+    return appender.add(draft, level);
   }
 
   function conclude(draft: RecordDraft): Promise<RecordRef> {
@@ -166,7 +149,8 @@ export async function openSpool(deps: SpoolDeps): Promise<Spool> {
 
   /** What is to be said of the disk itself goes past admission: the room kept is for this too. */
   function recordOwn(draft: RecordDraft): void {
-    if (failure === undefined && !isClosing && !isConcluded) add(draft, "queued").catch(ignore);
+    if (failure === undefined && !isClosing && !isConcluded)
+      appender.add(draft, "queued").catch(ignore);
   }
 
   function refuseAtOnce(draft: RecordDraft, reason: string): Promise<RecordRef> {
@@ -283,7 +267,7 @@ export async function openSpool(deps: SpoolDeps): Promise<Spool> {
     isClosing = true;
     gaps.stop();
     const timeout = setTimeout(closed.resolve, closeTimeoutMs);
-    await Promise.race([flush(), closed.promise]);
+    await Promise.race([appender.flush(), closed.promise]);
     if (failure === undefined) thread.post({ kind: "close" });
     await closed.promise;
     clearTimeout(timeout);

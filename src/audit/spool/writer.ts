@@ -8,6 +8,7 @@
  */
 import type { Clock } from "../../lib/clock.ts";
 import { type Later, realLater } from "../../lib/later.ts";
+import type { Sealer } from "../sealer.ts";
 import { reasonOf, type SpoolDisk } from "./disk.ts";
 import { encodeHeader } from "./format.ts";
 import { createGroupEncoder, type Group, type Place } from "./group.ts";
@@ -39,6 +40,7 @@ export interface SpoolWriterDeps {
   readonly logId: string;
   readonly disk: SpoolDisk;
   readonly clock: Clock;
+  readonly sealer: Sealer;
   readonly emit: (message: FromSpool) => void;
   readonly options: SpoolWriterOptions;
   readonly later?: Later;
@@ -61,7 +63,7 @@ const lazySyncMs = 20;
 export function openSpoolWriter(deps: SpoolWriterDeps): SpoolWriter {
   const { dir, disk, clock, emit, options, later = realLater } = deps;
   const folder = disk.take(dir);
-  const encoder = createGroupEncoder(deps.logId);
+  const encoder = createGroupEncoder(deps.logId, deps.sealer);
   const spare = createSpare(disk, dir);
 
   const recovered = orRelease(() => recoverSpool(disk, dir));
@@ -120,7 +122,7 @@ export function openSpoolWriter(deps: SpoolWriterDeps): SpoolWriter {
   }
 
   function openSegment(): OpenSegment {
-    const header = { v: 1, log: deps.logId, firstSeq: synced.seq + 1, prev: synced.leaf } as const;
+    const header = { v: 2, log: deps.logId, firstSeq: synced.seq + 1, prev: synced.leaf } as const;
     const opening = encodeHeader({ ...header, openIntents: openIntents.list() });
     const carried = unsynced.map((group) => group.bytes);
     segment = createSegment(disk, folder, dir, {

@@ -2,18 +2,22 @@
 import { expect, test } from "bun:test";
 import type { RecordDraft } from "../../../../src/audit/record.ts";
 import { parseBatch, type ToSpool } from "../../../../src/audit/spool/messages.ts";
-import {
-  defaultSpoolOptions,
-  openSpool,
-  type SpoolOptions,
-} from "../../../../src/audit/spool/spool.ts";
+import { defaultSpoolOptions, type SpoolOptions } from "../../../../src/audit/spool/options.ts";
+import { openSpool, type SpoolDeps } from "../../../../src/audit/spool/spool.ts";
 import type { SpoolThreadEvents } from "../../../../src/audit/spool/thread.ts";
 import { systemClock } from "../../../../src/lib/clock.ts";
 import { silentLog } from "../../../../src/telemetry/log.ts";
 import { createMetrics } from "../../../../src/telemetry/metrics.ts";
 import { until } from "../../../support/deadline.ts";
 
-async function openOnFake(options: Partial<SpoolOptions> = {}, spoolBytes = 0) {
+/** Every record of this test that has values has the same pair. */
+const noKeys = { pairFor: () => 1, listen: () => {} };
+
+async function openOnFake(
+  options: Partial<SpoolOptions> = {},
+  spoolBytes = 0,
+  keys: SpoolDeps["keys"] = noKeys,
+) {
   const posted: string[] = [];
   let events: SpoolThreadEvents | undefined;
   const post = (message: ToSpool) => {
@@ -32,6 +36,7 @@ async function openOnFake(options: Partial<SpoolOptions> = {}, spoolBytes = 0) {
     metrics,
     options: { ...defaultSpoolOptions, ...options },
     synced: () => {},
+    keys,
     startThread: (given) => {
       events = given;
       return { post, terminate: () => {} };
@@ -170,7 +175,6 @@ test("ST-07 what a full disk refused is said once it takes records again, and ou
   expect(spool.status().writable).toBe(true);
   await until("the outcome", () => posted.length === 4);
   expect(posted[3]).toContain('"intent":7');
-  await spool.close();
 });
 
 test("the queue is bounded", async () => {
@@ -201,6 +205,7 @@ test("a thread that never starts is an error that names the cause", async () => 
     metrics: createMetrics(),
     options: { ...defaultSpoolOptions, openTimeoutMs: 5 },
     synced: () => {},
+    keys: noKeys,
     startThread: () => ({ post: () => {}, terminate: () => {} }),
   });
   await expect(opening).rejects.toThrow("src/audit/spool/worker.ts");
