@@ -81,6 +81,8 @@ export async function openVault(deps: VaultDeps): Promise<Vault> {
   const ring = await openKeyRing(deps);
   let listener: SealingListener | undefined;
   let lastRef = 0;
+  /** Goes up when keys are dropped because they are no more. */
+  let forgotten = 0;
   const deks = new LRUCache<string, Buffer>({
     max: options.entriesMax,
     dispose: (key) => void key.fill(0),
@@ -124,17 +126,24 @@ export async function openVault(deps: VaultDeps): Promise<Vault> {
     return load;
   }
 
-  async function loadPair(name: string, tenant: string, subject: string, dataClass: string) {
+  async function loadPair(
+    name: string,
+    tenant: string,
+    subject: string,
+    dataClass: string,
+  ): Promise<number> {
+    const before = forgotten;
     const [subjectKey, classKey] = await Promise.all([
       ring.activeKey({ purpose: "subject", tenant, name: subject }, ""),
       ring.activeKey({ purpose: "class", tenant, name: dataClass }, dataClass),
       index.refresh(),
     ]);
-    keep(subjectKey);
-    keep(classKey);
+    // What was read may have been destroyed since.
+    if (before !== forgotten) return loadPair(name, tenant, subject, dataClass);
     const held = pairs.peek(name);
     if (held?.subject === subjectKey.id && held.class === classKey.id) {
       held.checkedMs = clock.monotonicMs();
+      for (const { key } of [subjectKey, classKey]) key.fill(0);
       return held.ref;
     }
     return hold(name, subjectKey, classKey);
@@ -145,6 +154,8 @@ export async function openVault(deps: VaultDeps): Promise<Vault> {
     const ref = lastRef;
     const ids = { ref, subject: subject.id, class: classKey.id };
     const key = derivePair(subject.key, classKey.key);
+    keep(subject);
+    keep(classKey);
     listener?.paired({ ...ids, key });
     key.fill(0);
     pairs.set(name, { ...ids, checkedMs: clock.monotonicMs() });
@@ -152,8 +163,8 @@ export async function openVault(deps: VaultDeps): Promise<Vault> {
   }
 
   function keep({ id, key }: OpenKey): void {
-    const known = deks.peek(id);
-    if (known === undefined) deks.set(id, key);
+    if (deks.peek(id) === undefined) deks.set(id, key);
+    else key.fill(0);
   }
 
   /** The store is asked each time whether the keys still are; only their unwrapping is spared. */
@@ -179,12 +190,14 @@ export async function openVault(deps: VaultDeps): Promise<Vault> {
   async function openDek(stored: StoredKey): Promise<Buffer> {
     const known = deks.get(stored.id);
     if (known !== undefined) return Buffer.from(known);
+    const before = forgotten;
     const key = await ring.open(stored);
-    deks.set(stored.id, Buffer.from(key));
+    if (before === forgotten) keep({ id: stored.id, key: Buffer.from(key) });
     return key;
   }
 
   function forget(ids: readonly string[]): void {
+    forgotten += 1;
     const gone = new Set(ids);
     for (const id of gone) deks.delete(id);
     for (const [name, held] of pairs.entries()) {
