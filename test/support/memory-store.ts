@@ -3,7 +3,6 @@
  */
 import { matchesFilter } from "../../src/admin/convert/records.ts";
 import {
-  type AuditFilter,
   type AuditRow,
   type AuditStore,
   type ResourceStore,
