@@ -7,6 +7,7 @@
  * it knows only after `usableMs` (K-10), and a key that another node destroyed is not used for longer than that.
  */
 import { LRUCache } from "lru-cache";
+import { GatewayError } from "../errors/fault.ts";
 import { createIndexKeys } from "./index-keys.ts";
 import {
   type KeyOwner,
@@ -71,8 +72,15 @@ interface Held {
   readonly ref: number;
   readonly subject: string;
   readonly class: string;
+  /** When the store last said that the keys still are, and when it was last asked. */
   checkedMs: number;
+  triedMs: number;
 }
+
+/** Pairs asked for at once: what more people bring while the store answers slowly is refused. */
+const loadsMax = 1_000;
+/** How soon a store that did not answer is asked again about a pair that is still usable. */
+const retryMs = 5_000;
 
 /** Opens the vault; rejects where its store cannot be reached or is under another root. */
 export async function openVault(deps: VaultDeps): Promise<Vault> {
@@ -104,10 +112,17 @@ export async function openVault(deps: VaultDeps): Promise<Vault> {
     // Lengths first: no two owners make the same text, whatever their names hold.
     const name = `${month}${dataClass.length}:${dataClass}${tenant.length}:${tenant}${subject}`;
     const held = pairs.get(name);
-    const ageMs = held === undefined ? 0 : clock.monotonicMs() - held.checkedMs;
-    if (held !== undefined && ageMs < options.freshMs) return held.ref;
-    const load = loading.get(name) ?? startLoading(name, tenant, subject, dataClass, month);
-    return held !== undefined && ageMs < options.usableMs ? held.ref : load;
+    const ask = () => loading.get(name) ?? startLoading(name, tenant, subject, dataClass, month);
+    if (held === undefined) return ask();
+    const nowMs = clock.monotonicMs();
+    const ageMs = nowMs - held.checkedMs;
+    if (ageMs < options.freshMs) return held.ref;
+    if (ageMs >= options.usableMs) return ask();
+    if (nowMs - held.triedMs >= retryMs) {
+      held.triedMs = nowMs;
+      ask();
+    }
+    return held.ref;
   }
 
   function startLoading(
@@ -117,6 +132,7 @@ export async function openVault(deps: VaultDeps): Promise<Vault> {
     dataClass: string,
     month: string,
   ): Promise<number> {
+    if (loading.size >= loadsMax) return Promise.reject(tooMany());
     const load = loadPair(name, tenant, subject, className(dataClass, month)).finally(() =>
       loading.delete(name),
     );
@@ -158,7 +174,7 @@ export async function openVault(deps: VaultDeps): Promise<Vault> {
     keep(classKey);
     listener?.paired({ ...ids, key });
     key.fill(0);
-    pairs.set(name, { ...ids, checkedMs: clock.monotonicMs() });
+    pairs.set(name, { ...ids, checkedMs: clock.monotonicMs(), triedMs: 0 });
     return ref;
   }
 
@@ -249,6 +265,10 @@ export async function openVault(deps: VaultDeps): Promise<Vault> {
       await store.close();
     },
   };
+}
+
+function tooMany(): GatewayError {
+  return new GatewayError("overloaded", "The key vault is asked for too many keys at once");
 }
 
 function className(dataClass: string, month: string): string {

@@ -92,6 +92,28 @@ describe("pairs", () => {
     expect(forgotten).toEqual([1, 2]);
   });
 
+  test("K-10 a vault that is away is not asked about a pair at hand with every record", async () => {
+    const { vault, store, clock } = await open();
+    const ref = await vault.pairFor("t", "ada", "INTERNAL", month);
+    store.isDown = true;
+    clock.ms += 10 * minuteMs;
+    const before = store.asked;
+    for (let at = 0; at < 100; at += 1) {
+      expect(vault.pairFor("t", "ada", "INTERNAL", month)).toBe(ref);
+      await Promise.resolve();
+    }
+    expect(store.asked - before).toBeLessThan(10);
+  });
+
+  test("more people at once than a bound are refused, not queued", async () => {
+    const { vault } = await open();
+    const asked = Array.from({ length: 1_001 }, (_, at) =>
+      vault.pairFor("t", `p${at}`, "X", month),
+    );
+    expect(await refusal(asked.pop())).toContain("too many keys at once");
+    expect((await Promise.all(asked)).length).toBe(1_000);
+  });
+
   test("two nodes that make one person's key at once end with the same", async () => {
     const store = createMemoryVaultStore();
     const [one, two] = [await open(store), await open(store)];
