@@ -127,6 +127,7 @@ function createServices(parts: Parts, runtime: Runtime, state: StateWriter) {
     AuditService: createAuditService({
       store: store.audit,
       log: audit,
+      clock,
       verifyLog: () => verifyLogs(parts),
     }),
     LimitService: createLimitService({ penalties: runtime.penalties }),

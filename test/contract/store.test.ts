@@ -269,7 +269,7 @@ describe.each([
     });
     await store.audit.append([full, ...Array.from({ length: 1300 }, (_, index) => row(index + 1))]);
     const page = await store.audit.scan({ filter: {}, limit: 1, order: "ascending" });
-    expect(page).toEqual({ rows: [full], next: { logId: "log-a", seq: 0 } });
+    expect(page).toEqual({ rows: [full], next: { logId: "log-a", seq: 0, timeMs: full.timeMs } });
     expect(await store.audit.head("log-a")).toEqual({ seq: 1300, leaf: "leaf-1300" });
     await store.close();
   });
