@@ -1,7 +1,7 @@
 /**
- * What an audit filter means in SQL: every given column equal, time from (inclusive) until (exclusive). Values are
- * always parameters and never patterns, so `%`, `$1` or a quote match themselves (AD-13). Used by `sql-audit.ts`
- * and `audit-search.ts`.
+ * What an audit filter means in SQL: every given column equal to its value or one of its values, time from (inclusive)
+ * until (exclusive). Values are always parameters and never patterns, so `%`, `$1` or a quote match themselves
+ * (AD-13). Used by `sql-audit.ts` and `audit-search.ts`.
  */
 import { type Expression, expressionBuilder, type SqlBool, sql } from "kysely";
 import { inIndex, isInIndex, isUncommon } from "./audit-index.ts";
@@ -33,27 +33,34 @@ type Member = keyof typeof columns;
 /** True for the rows the filter names; an empty filter names all. */
 export function matching(filter: AuditFilter): Expression<SqlBool> {
   const eb = expressionBuilder<Tables, "audit_records">();
-  const { fromMs, untilMs } = filter;
   return eb.and([
-    ...givenMembers(filter).flatMap(([member, wanted]) => equal(member, wanted)),
-    ...timeConditions({ fromMs, untilMs }),
+    ...givenMembers(filter).flatMap(([member, values]) => among(member, values)),
+    ...timeConditions(filter),
   ]);
 }
 
-/** The filter's parts that an index answers, each with its time: of them all, one is enough to find the rows by. */
-export function indexedParts(filter: AuditFilter): readonly Expression<SqlBool>[] {
+/** A part of a filter that an index answers. */
+export interface IndexedPart {
+  readonly condition: Expression<SqlBool>;
+  /** The same, value by value: each is read off the index in order. */
+  readonly values: readonly Expression<SqlBool>[];
+}
+
+/** The parts of a filter that an index answers, each with its time: one of them is enough to find the rows by. */
+export function indexedParts(filter: AuditFilter): readonly IndexedPart[] {
   const eb = expressionBuilder<Tables, "audit_records">();
-  const { fromMs, untilMs } = filter;
+  const times = timeConditions(filter);
   return givenMembers(filter)
-    .filter(([member, wanted]) => isInIndex(columns[member], wanted))
-    .map(([member, wanted]) =>
-      eb.and([...equal(member, wanted), ...timeConditions({ fromMs, untilMs })]),
-    );
+    .filter(([member, values]) => values.every((value) => isInIndex(columns[member], value)))
+    .map(([member, values]) => ({
+      condition: eb.and([...among(member, values), ...times]),
+      values: values.map((value) => eb.and([...among(member, [value]), ...times])),
+    }));
 }
 
 /** The time alone. */
-export function within({ fromMs, untilMs }: AuditFilter): Expression<SqlBool> {
-  return expressionBuilder<Tables, "audit_records">().and(timeConditions({ fromMs, untilMs }));
+export function within(filter: AuditFilter): Expression<SqlBool> {
+  return expressionBuilder<Tables, "audit_records">().and(timeConditions(filter));
 }
 
 /** How many columns the filter asks for. */
@@ -61,18 +68,23 @@ export function countMembers(filter: AuditFilter): number {
   return givenMembers(filter).length;
 }
 
-function givenMembers(filter: AuditFilter): readonly (readonly [Member, string])[] {
+function givenMembers(filter: AuditFilter): readonly (readonly [Member, readonly string[]])[] {
   return (Object.keys(columns) as Member[]).flatMap((member) => {
     const wanted = filter[member];
-    return wanted === undefined ? [] : [[member, wanted] as const];
+    if (wanted === undefined) return [];
+    return [[member, typeof wanted === "string" ? [wanted] : wanted] as const];
   });
 }
 
-function equal(member: Member, wanted: string): readonly Expression<SqlBool>[] {
+function among(member: Member, values: readonly string[]): readonly Expression<SqlBool>[] {
   const eb = expressionBuilder<Tables, "audit_records">();
   const column = columns[member];
-  const same = eb(column, "=", toSearchValue(wanted));
-  return isUncommon(column, wanted) ? [same, inIndex(column)] : [same];
+  const [only = ""] = values;
+  const same =
+    values.length === 1
+      ? eb(column, "=", toSearchValue(only))
+      : eb(column, "in", values.map(toSearchValue));
+  return isUncommon(column, only) ? [same, inIndex(column)] : [same];
 }
 
 function timeConditions({ fromMs, untilMs }: AuditFilter): readonly Expression<SqlBool>[] {

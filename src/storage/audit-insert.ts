@@ -26,23 +26,13 @@ export function createAppend(
   return async (rows) => {
     for (const batch of chunksOf(rows, limits.rowsPerTransactionMax)) {
       await guard(async () => {
-        await makeRoom(dialect, batch);
+        await dialect.makeRoom(batch.map((row) => row.timeMs));
         await dialect.db
           .transaction()
           .execute((transaction) => insert(transaction, dialect, batch, textFor, limits));
       });
     }
   };
-}
-
-async function makeRoom(dialect: SqlDialect, rows: readonly AuditRow[]): Promise<void> {
-  let fromMs = Number.POSITIVE_INFINITY;
-  let untilMs = Number.NEGATIVE_INFINITY;
-  for (const { timeMs } of rows) {
-    fromMs = Math.min(fromMs, timeMs);
-    untilMs = Math.max(untilMs, timeMs);
-  }
-  await dialect.makeRoom(fromMs, untilMs);
 }
 
 type InsertText = (rowCount: number) => string;

@@ -53,7 +53,7 @@ async function scanByPlace(
     .orderBy("seq", ascending ? "asc" : "desc")
     .limit(limit + 1)
     .execute();
-  return await toPage(db, found, beforeTwins(found, limit));
+  return await toPage(db, found, beforeTwins(found, limit), limit);
 }
 
 /** A number that is there twice, in two months, is forged: both are shown, on one page, for who verifies to see. */
@@ -78,42 +78,62 @@ async function scanByTime(
   const examined = Math.max(examinedRowsMax, limit + 1);
   const driver = await chooseDriver(db, filter);
   if (driver === "nothing") return noPage;
-  const candidates = inOrder(
-    db
-      .selectFrom("audit_records")
-      .selectAll()
-      .where("envelope", "is not", null)
-      .where(driver.condition)
-      .$if(from !== undefined, (rows) => rows.where(behind(query, from))),
-    query,
-  ).limit(examined);
-  const rows = driver.isWhole
-    ? candidates.limit(limit + 1)
+  const { isWhole } = driver;
+  const candidates = findCandidates(db, query, from, driver.values, isWhole ? limit + 1 : examined);
+  const rows = isWhole
+    ? candidates
     : inOrder(
         db.selectFrom(candidates.as("audit_records")).selectAll().where(matching(filter)),
         query,
       ).limit(limit + 1);
   const found = await rows.execute();
-  if (driver.isWhole || found.length > limit) return await toPage(db, found, limit);
+  if (isWhole || found.length > limit) return await toPage(db, found, limit, limit);
   const [edge] = await candidates
     .clearSelect()
     .select(["log", "seq", "time_ms"])
     .offset(examined - 1)
     .limit(1)
     .execute();
-  const page = await toPage(db, found, limit);
+  const page = await toPage(db, found, limit, limit);
   if (edge === undefined) return page;
   const logId = (await readLogIds(db, [edge])).get(edge.log) ?? "";
   return { rows: page.rows, next: { logId, seq: edge.seq, timeMs: edge.time_ms } };
 }
 
+/** The next rows of any of these values, in order: for each value as many as of all, since they may all be its own. */
+function findCandidates(
+  db: Kysely<Tables>,
+  query: AuditScan,
+  from: From,
+  values: readonly Expression<SqlBool>[],
+  limit: number,
+): Rows {
+  const [first, ...others] = values.map((value) =>
+    inOrder(
+      db
+        .selectFrom("audit_records")
+        .selectAll()
+        .where("envelope", "is not", null)
+        .where(value)
+        .$if(from !== undefined, (rows) => rows.where(behind(query, from))),
+      query,
+    ).limit(limit),
+  );
+  if (first === undefined) throw new Error("no value to find rows by");
+  if (others.length === 0) return first;
+  const whole = (rows: Rows): Rows => db.selectFrom(rows.as("audit_records")).selectAll();
+  const all = others.reduce((some, rows) => some.unionAll(whole(rows)), whole(first));
+  return inOrder(whole(all), query).limit(limit);
+}
+
 interface Driver {
-  readonly condition: Expression<SqlBool>;
+  /** Each is read off an index in order. */
+  readonly values: readonly Expression<SqlBool>[];
   /** Whether the filter asks for nothing else. */
   readonly isWhole: boolean;
 }
 
-/** Rows of a value that are counted: with more it is common, and of common ones the first is as good as any. */
+/** Rows of a part that are counted: with more it is common, and of common ones the first is as good as any. */
 const countedMax = 2_000;
 
 /** What to find the rows by: the part of the filter that the fewest rows have, or the time alone. */
@@ -122,13 +142,14 @@ async function chooseDriver(
   filter: AuditScan["filter"],
 ): Promise<Driver | "nothing"> {
   const parts = indexedParts(filter);
-  const [first = within(filter)] = parts;
   const isWhole = parts.length === countMembers(filter) && parts.length <= 1;
-  if (parts.length <= 1) return { condition: first, isWhole };
-  const counts = await Promise.all(parts.map((part) => countSome(db, part)));
+  const [first] = parts;
+  if (first === undefined) return { values: [within(filter)], isWhole };
+  if (parts.length === 1) return { values: first.values, isWhole };
+  const counts = await Promise.all(parts.map(({ condition }) => countSome(db, condition)));
   const fewest = Math.min(...counts);
   if (fewest === 0) return "nothing";
-  return { condition: parts[counts.indexOf(fewest)] ?? first, isWhole };
+  return { values: (parts[counts.indexOf(fewest)] ?? first).values, isWhole };
 }
 
 async function countSome(db: Kysely<Tables>, condition: Expression<SqlBool>): Promise<number> {
@@ -161,11 +182,12 @@ async function toPage(
   db: Kysely<Tables>,
   found: readonly AuditRecordsTable[],
   end: number,
+  limit: number,
 ): Promise<AuditPage> {
   const logIds = await readLogIds(db, found);
   const rows: readonly AuditRow[] = found
     .slice(0, end)
     .map((row) => fromAuditTable(row, logIds.get(row.log) ?? ""));
-  const last = found.length > end ? rows.at(-1) : undefined;
+  const last = found.length > limit ? rows.at(-1) : undefined;
   return { rows, next: last && { logId: last.logId, seq: last.seq, timeMs: last.timeMs } };
 }

@@ -18,7 +18,7 @@ export interface SqlDialect {
   /** Waits for other processes that migrate; held until the transaction ends. */
   lockMigrations(transaction: Transaction<Tables>): Promise<void>;
   /** Readies the table for records of these times. Never rejects: they find a place without it. */
-  makeRoom(fromMs: number, untilMs: number): Promise<void>;
+  makeRoom(timesMs: readonly number[]): Promise<void>;
   /** Holds off others that append to these logs until the transaction ends, whose commit will be one that lasts. */
   beginAppend(transaction: Transaction<Tables>, logs: readonly number[]): Promise<void>;
   /** Tells other processes about a write, once the transaction commits. */

@@ -16,14 +16,18 @@ export function monthOf(timeMs: number): Month {
   return toMonth(time.getUTCFullYear(), time.getUTCMonth());
 }
 
-/** The months of a span of time, in order, with `ahead` more behind its end. */
-export function monthsBetween(fromMs: number, untilMs: number, ahead: number): readonly Month[] {
-  const months: Month[] = [];
-  const last = monthAfter(monthOf(untilMs), ahead);
-  for (let month = monthOf(fromMs); month.fromMs <= last.fromMs; month = monthAfter(month, 1)) {
-    months.push(month);
+/** The months that these times lie in, each once, the newest last; at most so many of them. */
+export function monthsOfTimes(timesMs: readonly number[], countMax: number): readonly Month[] {
+  const months = new Map<number, Month>();
+  let current: Month | undefined;
+  for (const timeMs of timesMs) {
+    // Rows come in order, so nearly all are of the month of the one before.
+    if (current !== undefined && timeMs >= current.fromMs && timeMs < current.untilMs) continue;
+    current = monthOf(timeMs);
+    months.set(current.fromMs, current);
+    if (months.size === countMax) break;
   }
-  return months;
+  return [...months.values()].sort((a, b) => a.fromMs - b.fromMs);
 }
 
 /** The month so many after this one. */

@@ -5,7 +5,7 @@
 import { type Kysely, sql, type Transaction } from "kysely";
 import { systemClock } from "../lib/clock.ts";
 import type { Log } from "../telemetry/log.ts";
-import { type Month, monthAfter, monthOf, monthsBetween } from "./month.ts";
+import { type Month, monthAfter, monthOf, monthsOfTimes } from "./month.ts";
 import type { Tables } from "./schema.ts";
 
 /** Holds what is of no month that has a partition: clocks that are far off. */
@@ -13,6 +13,8 @@ export const otherPartition = "audit_records_other";
 /** Before it no record was ever made; a time before it is a clock's mistake. */
 const firstMonth = monthOf(Date.UTC(2025, 0));
 const monthsAhead = 2;
+/** With more in one batch the later ones wait for the next look. */
+const monthsABatchMax = 24;
 /** A month that could not be made is tried again after this; its records lie with the odd ones meanwhile. */
 const retryAfterMs = 60_000;
 /** Records that are moved out of the other partition to make their month; with more of them it is left to operators. */
@@ -30,10 +32,7 @@ export async function monthsOf(db: Kysely<Tables>, table: string): Promise<reado
     select distinct (extract(epoch from date_trunc('month', to_timestamp(time_ms / 1000.0) at time zone 'UTC')) * 1000)::bigint
       as month_ms from ${sql.table(table)}`.execute(db);
   const nowMs = await readNowMs(db);
-  const months = [
-    ...rows.map(({ month_ms }) => monthOf(month_ms)),
-    ...monthsBetween(nowMs, nowMs, monthsAhead),
-  ];
+  const months = [...rows.map(({ month_ms }) => monthOf(month_ms)), ...withNext(monthOf(nowMs))];
   const byName = new Map(months.map((month) => [month.name, month]));
   return [...byName.values()].filter((month) => isSane(month, nowMs));
 }
@@ -50,7 +49,11 @@ function isSane(month: Month, nowMs: number): boolean {
   return month.fromMs >= firstMonth.fromMs && month.fromMs <= last.fromMs;
 }
 
-export type MakeMonths = (fromMs: number, untilMs: number) => Promise<void>;
+function withNext(month: Month): readonly Month[] {
+  return Array.from({ length: monthsAhead + 1 }, (_, ahead) => monthAfter(month, ahead));
+}
+
+export type MakeMonths = (timesMs: readonly number[]) => Promise<void>;
 
 /**
  * Sees to it that the months of these times and the next ones have partitions. Never rejects: without its partition a
@@ -59,10 +62,10 @@ export type MakeMonths = (fromMs: number, untilMs: number) => Promise<void>;
 export function createMakeMonths(db: Kysely<Tables>, log: Log): MakeMonths {
   /** Name to when it is looked at again. */
   const seen = new Map<string, number>();
-  return async (fromMs, untilMs) => {
+  return async (timesMs) => {
     const nowMs = systemClock.monotonicMs();
-    const span = spanOf(fromMs, untilMs);
-    const wanted = span.filter(({ name }) => (seen.get(name) ?? 0) <= nowMs);
+    const months = monthsOfTimes(timesMs, monthsABatchMax).flatMap(withNext);
+    const wanted = months.filter(({ name }) => (seen.get(name) ?? 0) <= nowMs);
     if (wanted.length === 0) return;
     // Months pass, and a batch spans few: what was seen long ago may be forgotten.
     if (seen.size > 1_000) seen.clear();
@@ -74,21 +77,10 @@ export function createMakeMonths(db: Kysely<Tables>, log: Log): MakeMonths {
       for (const name of made) seen.set(name, Number.POSITIVE_INFINITY);
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
-      const months = wanted.map(({ name }) => name).join(" ");
-      log.warn("storage.partition_missing", { months, reason, records: otherPartition });
+      const names = wanted.map(({ name }) => name).join(" ");
+      log.warn("storage.partition_missing", { months: names, reason, records: otherPartition });
     }
   };
-}
-
-/** Odd times at the ends of a batch must not make it a span of centuries. */
-function spanOf(fromMs: number, untilMs: number): readonly Month[] {
-  const from = Math.max(fromMs, firstMonth.fromMs);
-  const until = Math.max(untilMs, from);
-  const first = monthOf(from);
-  const last = monthOf(until);
-  const spanMax = 12;
-  if (monthAfter(first, spanMax).fromMs < last.fromMs) return [first];
-  return monthsBetween(from, until, monthsAhead);
 }
 
 /** Returns the names of those that are there now. */
@@ -108,6 +100,7 @@ async function makeMissing(
     if (!there.has(partitionOf(month))) {
       if (!isSane(month, nowMs)) continue;
       await makeMonth(db, month);
+      there.add(partitionOf(month));
     }
     made.push(month.name);
   }
@@ -120,7 +113,7 @@ async function makeMonth(db: Transaction<Tables>, month: Month): Promise<void> {
   const other = sql.table(otherPartition);
   const within = sql`time_ms >= ${sql.lit(month.fromMs)} and time_ms < ${sql.lit(month.untilMs)}`;
   const { rows } = await sql<{ readonly strays: number }>`
-    select count(*) as strays from (select from ${other} where ${within} limit ${sql.lit(movedMax + 1)}) some`.execute(
+    select count(*) as strays from (select from ${other} where ${within} limit ${sql.lit(movedMax + 1)}) found`.execute(
     db,
   );
   const strays = rows[0]?.strays ?? 0;
