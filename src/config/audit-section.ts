@@ -2,6 +2,7 @@
  * The section `audit`: the record of every call, how surely and how quickly it must stand, and the room it may take.
  */
 import { z } from "zod";
+import { auditBodies } from "./audit-bodies.ts";
 import { atLeastZero, count, mebibyte, section } from "./fields.ts";
 
 export const audit = section(
@@ -18,6 +19,7 @@ export const audit = section(
       .enum(["closed", "open"])
       .default("closed")
       .describe("Refuse (closed) or answer (open) read-only calls whose record is late."),
+    bodies: auditBodies,
   },
   "The durable record of every call.",
 );
