@@ -281,8 +281,8 @@ describe("tampering", () => {
       "UPDATE audit_records SET envelope = replace(envelope, 'success', 'failure') WHERE seq = $seq",
     ],
     [
-      "details",
-      "UPDATE audit_records SET details = replace(details, 'client:one', 'client:two') WHERE seq = $seq",
+      "a sealed part",
+      "UPDATE audit_records SET details = replace(details, '\"salt\"', '\"salz\"') WHERE seq = $seq",
     ],
     ["a search column", "UPDATE audit_records SET status = 'error' WHERE seq = $seq"],
     ["a leaf", "UPDATE audit_records SET leaf = lower(hex(zeroblob(32))) WHERE seq = $seq"],
