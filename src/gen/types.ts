@@ -1327,6 +1327,7 @@ export interface ToolSetting {
   readonly risk_tier: RiskTier;
   readonly required_roles: readonly string[];
   readonly cost: number;
+  readonly audit_class: string;
 }
 
 export interface Server {
