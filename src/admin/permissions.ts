@@ -141,6 +141,7 @@ export const rpcPermissions: RpcTable = {
   },
   AuditService: {
     queryRecords: { permission: "audit.read", kind: "audit-read" },
+    summarizeRecords: { permission: "audit.read", kind: "audit-read" },
     exportRecords: { permission: "audit.export", kind: "export" },
     tailRecords: { permission: "audit.read", kind: "audit-read" },
     verifyLog: { permission: "audit.verify", kind: "audit-read" },

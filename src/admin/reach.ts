@@ -85,6 +85,7 @@ export const rpcReach: ReachTable = {
   },
   AuditService: {
     queryRecords: "tenant",
+    summarizeRecords: "tenant",
     exportRecords: "tenant",
     tailRecords: "tenant",
     // A chain is of all tenants' records: it holds as a whole or not at all.
