@@ -17,6 +17,7 @@ import { matchesFilter } from "../convert/records.ts";
 import { csv, type ExportFormat, jsonLines } from "../export-format.ts";
 import { viewRows } from "../record-view.ts";
 import { type AuditSearchDeps, createAuditSearch, toOwnFilter } from "./audit-search.ts";
+import { openField } from "./open-field.ts";
 
 export interface LogVerification {
   readonly logId: string;
@@ -46,6 +47,7 @@ export function createAuditService(deps: AuditServiceDeps): AuditService<Caller>
     exportRecords: (request, caller) => exportRecords(deps, request, caller),
     tailRecords: (request, caller) =>
       tailRecords(deps, toOwnFilter(request.filter, caller), caller),
+    openField: (request, caller) => openField(deps, request, caller),
     async verifyLog(_request, caller) {
       const logs = await deps.verifyLog(caller.signal);
       return {
