@@ -101,6 +101,7 @@ export async function createParts(config: Config): Promise<Parts> {
     clock,
     log,
     metrics,
+    life: { version, stateRevision },
     startCopier: (spool) => startCopyThread({ ...spool, store: database }),
     options: {
       segmentBytesMax: config.audit.segmentBytesMax,
