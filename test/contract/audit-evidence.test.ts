@@ -269,6 +269,14 @@ function flipBitOf(dataDir: string, seq: number): void {
   writeFileSync(segment?.path ?? "", bytes);
 }
 
+/** Flips a bit in a tile and returns its bytes. */
+function spoil(tile: string): Buffer {
+  const bytes = readFileSync(tile);
+  bytes[4] = (bytes[4] ?? 0) ^ 1;
+  writeFileSync(tile, bytes);
+  return bytes;
+}
+
 const violationsIn = (dataDir: string) =>
   recordsIn(dataDir)
     .filter((one) => one.event === "integrity.violation")
@@ -279,7 +287,7 @@ describe("ST-14: what is wrong is not signed over", () => {
     await using folder = temporaryFolder("evidence-flip");
     const dataDir = folder.path;
     // The notary is told late, so that the record can be spoilt before it looks.
-    await using life = await live(dataDir, { options: { tellMs: 400 } });
+    await using life = await live(dataDir, { options: { tellMs: 400, proofDeadlineMs: 20 } });
     const first = await appendMany(life, 10);
     await signed(life, first);
     const seq = await appendMany(life, 10);
@@ -307,10 +315,8 @@ describe("ST-14: what is wrong is not signed over", () => {
     const before = await live(dataDir);
     await signed(before, await appendMany(before, 300));
     await before.stop();
-    const tile = join(evidenceFolder(dataDir), tilePath(0, 0));
-    const bytes = readFileSync(tile);
-    bytes[40] = (bytes[40] ?? 0) ^ 1;
-    writeFileSync(tile, bytes);
+    const tile = join(evidenceFolder(dataDir), tilePath(1, 0, 1));
+    const bytes = spoil(tile);
     const checkpoint = readFileSync(join(evidenceFolder(dataDir), "checkpoint"));
     {
       await using life = await live(dataDir);
@@ -322,6 +328,18 @@ describe("ST-14: what is wrong is not signed over", () => {
     expect(violationsIn(dataDir)).toMatchObject([{ kind: "tiles", foundBy: "notary" }]);
     expect(readFileSync(tile)).toEqual(bytes);
     expect(readFileSync(join(evidenceFolder(dataDir), "checkpoint"))).toEqual(checkpoint);
+  });
+
+  test("a tile deep in the tree that was changed proves nothing, and is named", async () => {
+    await using folder = temporaryFolder("evidence-deep-tile");
+    const dataDir = folder.path;
+    await using life = await live(dataDir);
+    await signed(life, await appendMany(life, 600));
+    spoil(join(evidenceFolder(dataDir), tilePath(0, 0)));
+    const refused = await life.evidence.prove(5, undefined).catch(({ message }: Error) => message);
+    expect(refused).toContain("the tiles do not lead to the signed root");
+    await until("a violation", () => violationsIn(dataDir).length > 0);
+    expect(violationsIn(dataDir)).toMatchObject([{ kind: "tiles", foundBy: "notary" }]);
   });
 
   test("tiles that hold another record than the spool are refused", async () => {
