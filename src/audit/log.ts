@@ -13,6 +13,7 @@ import { newId } from "../lib/id.ts";
 import type { Store } from "../storage/store.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
+import type { SealingKeys } from "../vault/keys.ts";
 import { evidenceFolder, readSignedSize } from "./evidence/checkpoint-file.ts";
 import { type Evidence, openEvidence } from "./evidence/evidence.ts";
 import type { StartNotaryThread } from "./evidence/notary-thread.ts";
@@ -36,6 +37,8 @@ export interface AuditLogDeps {
   readonly clock: Clock;
   readonly log: Log;
   readonly metrics: Pick<Metrics, "count" | "observe" | "gauge">;
+  /** Seals the personal values of records. */
+  readonly keys: Pick<SealingKeys, "pairFor" | "listen">;
   readonly options?: Partial<SpoolOptions & ShipperOptions & EvidenceOptions>;
   readonly startThread?: StartSpoolThread;
   /** What the first record of this life of the process says; without it none is written, and nothing is signed. */
@@ -84,6 +87,7 @@ export async function openAuditLog(deps: AuditLogDeps): Promise<OpenAuditLog> {
       log,
       metrics,
       options,
+      keys: deps.keys,
       synced: (seq, frames) => {
         evidence?.noteSynced(seq);
         shipper?.wake();
