@@ -1,6 +1,6 @@
 /**
  * `client|server|policy|…  VERB`: the admin plane from the shell. Verbs, flags and help come from the descriptor, so
- * every RPC has a verb. `audit verify` alone works offline and is handled before the descriptor is asked.
+ * every RPC has a verb. `audit verify` and `audit key` work offline and are handled before the descriptor is asked.
  */
 import { readFileSync } from "node:fs";
 import { readClientEnvironment } from "../config/load.ts";
@@ -42,7 +42,8 @@ export function createAdminCommand(noun: string): Command {
     help: describeNoun(noun, rpcs),
     run: async (args, context) => {
       const [verb = "", ...rest] = args;
-      if (noun === "audit" && verb === "verify") return await runOffline(rest, context);
+      const offline = noun === "audit" ? offlineVerbs[verb] : undefined;
+      if (offline !== undefined) return await runOffline(verb, await offline(), rest, context);
       const rpc = rpcs.find((one) => one.verb === verb || one.longVerb === verb);
       if (rpc === undefined) throw new UsageError(adviseVerb(noun, verb, rpcs));
       if (rest.includes("--help") || rest.includes("-h")) {
@@ -54,13 +55,20 @@ export function createAdminCommand(noun: string): Command {
   };
 }
 
-/** The one verb without an RPC: it must work where no gateway runs. */
-async function runOffline(args: readonly string[], context: CommandContext): Promise<ExitCode> {
-  const { auditVerify } = await import("./audit-verify.ts");
-  if (!args.includes("--help")) return await auditVerify.run(args, context);
-  context.output.line(
-    `Usage: mcp-gateway audit verify ${auditVerify.usage}\n\n${auditVerify.help}`,
-  );
+/** The verbs without an RPC, of `audit`: they must work where no gateway runs. */
+const offlineVerbs: Readonly<Record<string, () => Promise<Command>>> = {
+  key: async () => (await import("./audit-key.ts")).auditKey,
+  verify: async () => (await import("./audit-verify.ts")).auditVerify,
+};
+
+async function runOffline(
+  verb: string,
+  command: Command,
+  args: readonly string[],
+  context: CommandContext,
+): Promise<ExitCode> {
+  if (!args.includes("--help")) return await command.run(args, context);
+  context.output.line(`Usage: mcp-gateway audit ${verb} ${command.usage}\n\n${command.help}`);
   return exitCodes.done;
 }
 

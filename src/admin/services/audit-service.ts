@@ -19,6 +19,7 @@ import { fromAuditRow, matchesFilter, toAuditFilter } from "../convert/records.t
 import { csv, type ExportFormat, jsonLines } from "../export-format.ts";
 import { decodePageToken, encodePageToken, readPageSize } from "../page-token.ts";
 import { needTenant } from "../tenants.ts";
+import { type AuditEvidenceDeps, createAuditEvidence } from "./audit-evidence.ts";
 
 export interface LogVerification {
   readonly logId: string;
@@ -30,11 +31,11 @@ export interface LogVerification {
   readonly problem: string | undefined;
 }
 
-export interface AuditServiceDeps {
+export interface AuditServiceDeps extends AuditEvidenceDeps {
   readonly store: Pick<AuditStore, "scan">;
   readonly opener: Opener;
   readonly tokens: FilterTokens;
-  readonly log: Pick<AuditLog, "tail">;
+  readonly log: Pick<AuditLog, "tail" | "status">;
   readonly verifyLog: (signal: AbortSignal) => Promise<readonly LogVerification[]>;
   /** Records waiting for a reader of TailRecords; beyond it they are dropped and counted. */
   readonly tailBacklogMax?: number;
@@ -47,6 +48,7 @@ const tailBatchMax = 100;
 
 export function createAuditService(deps: AuditServiceDeps): AuditService<Caller> {
   return {
+    ...createAuditEvidence(deps),
     async queryRecords(request, caller) {
       const filter = toOwnFilter(request.filter, caller);
       const question = ["records", filter, request.order, request.include_pruned];
