@@ -42,7 +42,7 @@ export function createAdminCommand(noun: string): Command {
     help: describeNoun(noun, rpcs),
     run: async (args, context) => {
       const [verb = "", ...rest] = args;
-      const offline = noun === "audit" ? offlineVerbs[verb] : undefined;
+      const offline = offlineVerbsOf(noun).get(verb);
       if (offline !== undefined) return await runOffline(verb, await offline(), rest, context);
       const rpc = rpcs.find((one) => one.verb === verb || one.longVerb === verb);
       if (rpc === undefined) throw new UsageError(adviseVerb(noun, verb, rpcs));
@@ -55,11 +55,18 @@ export function createAdminCommand(noun: string): Command {
   };
 }
 
-/** The verbs without an RPC, of `audit`: they must work where no gateway runs. */
-const offlineVerbs: Readonly<Record<string, () => Promise<Command>>> = {
-  key: async () => (await import("./audit-key.ts")).auditKey,
-  verify: async () => (await import("./audit-verify.ts")).auditVerify,
-};
+type OfflineVerbs = ReadonlyMap<string, () => Promise<Command>>;
+
+/** The verbs without an RPC: they must work where no gateway runs. */
+const offlineAuditVerbs: OfflineVerbs = new Map([
+  ["key", async () => (await import("./audit-key.ts")).auditKey],
+  ["verify", async () => (await import("./audit-verify.ts")).auditVerify],
+]);
+const noVerbs: OfflineVerbs = new Map();
+
+function offlineVerbsOf(noun: string): OfflineVerbs {
+  return noun === "audit" ? offlineAuditVerbs : noVerbs;
+}
 
 async function runOffline(
   verb: string,
@@ -212,7 +219,7 @@ function readText(flag: string, path: string): string {
 }
 
 function adviseVerb(noun: string, verb: string, rpcs: readonly Rpc[]): string {
-  const verbs = [...rpcs.map((rpc) => rpc.verb), ...(noun === "audit" ? ["verify"] : [])];
+  const verbs = [...rpcs.map((rpc) => rpc.verb), ...offlineVerbsOf(noun).keys()];
   if (verb === "") return `name a verb: ${verbs.join(", ")}`;
   const nearest = findNearest(verb, verbs);
   const hint = nearest === undefined ? `there are ${verbs.join(", ")}` : `did you mean ${nearest}?`;
@@ -232,7 +239,9 @@ const commonHelp = `
 function describeNoun(noun: string, rpcs: readonly Rpc[]): string {
   const width = Math.max(0, ...rpcs.map((rpc) => rpc.verb.length));
   const verbs = rpcs.map((rpc) => `  ${rpc.verb.padEnd(width)}  ${rpc.name}`);
-  if (noun === "audit") verbs.push(`  ${"verify".padEnd(width)}  offline, from the spool's files`);
+  for (const verb of offlineVerbsOf(noun).keys()) {
+    verbs.push(`  ${verb.padEnd(width)}  offline, from the data folder`);
+  }
   return `Verbs, and the RPC each calls; VERB --help tells its flags:\n${verbs.join("\n")}\n${commonHelp}
 (mcp-gateway ${noun} answers with exit code 1 where the gateway refuses, 3 where nobody answers)`;
 }
