@@ -8,6 +8,7 @@ import { anyRow, fromAuditTable, prunedColumns, toAuditTable } from "./audit-row
 import { chunksOf, powerOfTwoChunks } from "./chunks.ts";
 import type { SqlDialect } from "./dialect.ts";
 import type { Tables } from "./schema.ts";
+import type { AuditErasing } from "./sql-erasure.ts";
 import type { Guard, SqlStoreLimits } from "./sql-part.ts";
 import { type AuditRow, type AuditStore, StoreError } from "./store.ts";
 
@@ -20,7 +21,7 @@ export function createAuditStore(
   { db }: SqlDialect,
   guard: Guard,
   limits: SqlStoreLimits,
-): AuditStore {
+): Omit<AuditStore, keyof AuditErasing> {
   const textFor = createInsertTexts(db);
   return {
     async append(rows) {
@@ -134,7 +135,10 @@ async function numberLogs(db: Transaction<Tables>, rows: readonly AuditRow[]): P
   return await readNumbers(db, logIds);
 }
 
-async function readNumbers(db: Kysely<Tables>, logIds: readonly string[]): Promise<LogNumbers> {
+export async function readNumbers(
+  db: Kysely<Tables>,
+  logIds: readonly string[],
+): Promise<LogNumbers> {
   if (logIds.length === 0) return new Map();
   const found = await db
     .selectFrom("audit_logs")
@@ -149,7 +153,7 @@ function numberOf(logs: LogNumbers, { logId }: Pick<Place, "logId">): number {
   return logs.get(logId) ?? 0;
 }
 
-async function readLogIds(
+export async function readLogIds(
   db: Kysely<Tables>,
   rows: readonly { readonly log: number }[],
 ): Promise<ReadonlyMap<number, string>> {
