@@ -61,6 +61,8 @@ export interface Spool {
   flush(): Promise<void>;
   /** Deletes a shipped segment. */
   remove(firstSeq: number): void;
+  /** Empties the sealed parts that these keys opened, in all segments; resolves with how many. One call at a time. */
+  shred(keys: readonly string[]): Promise<number>;
   tail(on: boolean): void;
   status(): {
     readonly syncedSeq: number;
@@ -79,6 +81,7 @@ export async function openSpool(deps: SpoolDeps): Promise<Spool> {
   let failure: string | undefined;
   let isDiskFailing = false;
   let isClosing = false;
+  let shredding: PromiseWithResolvers<number> | undefined;
 
   const callers = createSpoolCallers({
     logId,
@@ -107,7 +110,7 @@ export async function openSpool(deps: SpoolDeps): Promise<Spool> {
   }, options.openTimeoutMs);
   const opened = await opening.promise.finally(() => clearTimeout(openTimer));
   const { flush } = callers;
-  return { opened, died: death.promise, append, flush, remove, tail, status, close };
+  return { opened, died: death.promise, append, flush, remove, shred, tail, status, close };
 
   function append(draft: RecordDraft, level: DurabilityLevel): Promise<RecordRef> {
     const refusal = admit({
@@ -168,6 +171,13 @@ export async function openSpool(deps: SpoolDeps): Promise<Spool> {
       case "not-removed":
         log.warn("audit.segment_not_removed", { seq: message.firstSeq, reason: message.reason });
         return;
+      case "shredded":
+        spoolBytes = message.spoolBytes;
+        shredding?.resolve(message.frames);
+        return;
+      case "not-shredded":
+        shredding?.reject(unavailable(message.reason));
+        return;
       case "closed":
         closed.resolve();
         return;
@@ -206,6 +216,7 @@ export async function openSpool(deps: SpoolDeps): Promise<Spool> {
     log.error("audit.thread_died", { reason });
     opening.reject(new Error(`the spool's thread died: ${reason}`));
     closed.resolve();
+    shredding?.reject(unavailable(failure));
     gaps.stop();
     callers.refuseAll(failure);
     death.resolve(reason);
@@ -213,6 +224,14 @@ export async function openSpool(deps: SpoolDeps): Promise<Spool> {
 
   function remove(firstSeq: number): void {
     thread.post({ kind: "remove", firstSeq });
+  }
+
+  function shred(keys: readonly string[]): Promise<number> {
+    if (failure !== undefined || isClosing)
+      return Promise.reject(unavailable(failure ?? "closing"));
+    shredding = Promise.withResolvers();
+    thread.post({ kind: "shred", keys });
+    return shredding.promise;
   }
 
   function tail(on: boolean): void {
@@ -228,6 +247,7 @@ export async function openSpool(deps: SpoolDeps): Promise<Spool> {
   async function close(): Promise<void> {
     if (isClosing) return closed.promise;
     isClosing = true;
+    shredding?.reject(unavailable("closing"));
     gaps.stop();
     const timeout = setTimeout(closed.resolve, options.deadlineMs);
     await Promise.race([flush(), closed.promise]);

@@ -37,6 +37,9 @@ function command(message: Exclude<ToSpool, string>): void {
     case "remove":
       writer?.remove(message.firstSeq);
       break;
+    case "shred":
+      void writer?.shred(message.keys);
+      break;
     case "tail":
       writer?.tail(message.on);
       break;

@@ -34,6 +34,7 @@ import {
   type SpoolDisk,
   writeFully,
 } from "./segment.ts";
+import { shredSegments } from "./shred.ts";
 
 export interface SpoolWriterDeps {
   readonly dir: string;
@@ -49,6 +50,8 @@ export interface SpoolWriter {
   append(batch: string): void;
   /** Deletes a shipped segment; the one being written stays. */
   remove(firstSeq: number): void;
+  /** Ends the active segment and empties what lies under these keys; reports `shredded` or `not-shredded`. */
+  shred(keys: readonly string[]): Promise<void>;
   /** Whether `synced` reports carry the frames. */
   tail(on: boolean): void;
   close(): void;
@@ -85,6 +88,8 @@ export function openSpoolWriter(deps: SpoolWriterDeps): SpoolWriter {
   let segment: OpenSegment | undefined;
   let spoolBytes = sumBytes();
   let isTailed = false;
+  /** Called once the active segment has ended. */
+  let onEnded: (() => void) | undefined;
   /** Somebody waits for what is unsynced. */
   let isSyncWanted = false;
   let lazySync: ReturnType<typeof setTimeout> | undefined;
@@ -98,7 +103,7 @@ export function openSpoolWriter(deps: SpoolWriterDeps): SpoolWriter {
     damage: recovered.damage,
     spoolBytes,
   });
-  return { append, remove, tail, close };
+  return { append, remove, shred, tail, close };
 
   function recoverOrUnlock() {
     try {
@@ -162,9 +167,17 @@ export function openSpoolWriter(deps: SpoolWriterDeps): SpoolWriter {
    * to one sync only, and the other would call durable what is lost.
    */
   function advance(): void {
-    if (segment === undefined || segment.isSyncing) return;
-    if (segment.size >= options.segmentBytesMax) roll();
-    else if (isSyncWanted) startSync(segment);
+    if (segment?.isSyncing) return;
+    if (
+      segment !== undefined &&
+      (onEnded !== undefined || segment.size >= options.segmentBytesMax)
+    ) {
+      roll();
+    }
+    if (segment === undefined) {
+      onEnded?.();
+      onEnded = undefined;
+    } else if (isSyncWanted) startSync(segment);
   }
 
   /** Writes all of the group or throws; nothing counts as written before its last byte is. */
@@ -265,6 +278,25 @@ export function openSpoolWriter(deps: SpoolWriterDeps): SpoolWriter {
       emit({ kind: "removed", spoolBytes });
     } catch (error) {
       emit({ kind: "not-removed", firstSeq, reason: reasonOf(error) });
+    }
+  }
+
+  async function shred(keys: readonly string[]): Promise<void> {
+    try {
+      await new Promise<void>((resolve) => {
+        onEnded = resolve;
+        advance();
+      });
+      const frames = await shredSegments({
+        dir,
+        segments: listSegments(dir),
+        keys: new Set(keys),
+        isActive: ({ firstSeq }) => segment?.firstSeq === firstSeq,
+      });
+      spoolBytes = sumBytes();
+      emit({ kind: "shredded", frames, spoolBytes });
+    } catch (error) {
+      emit({ kind: "not-shredded", reason: reasonOf(error) });
     }
   }
 
