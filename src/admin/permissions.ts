@@ -45,6 +45,10 @@ const holders = {
   "audit.read": ["admin", "auditor", "dpo"],
   "audit.export": ["admin", "auditor"],
   "audit.verify": ["admin", "operator", "auditor", "dpo"],
+  "keys.read": ["admin", "operator", "auditor", "dpo"],
+  "keys.rotate": ["admin"],
+  // As with retention: whose acts the records show does not erase them.
+  "keys.destroy": ["admin", "dpo"],
   "limits.read": ["admin", "operator", "auditor"],
   "limits.clear": ["admin", "operator"],
   "cache.read": everyone,
@@ -148,6 +152,11 @@ export const rpcPermissions: RpcTable = {
   LimitService: {
     listPenalties: read("limits.read"),
     clearPenalty: write("limits.clear"),
+  },
+  KeyService: {
+    listKeys: read("keys.read"),
+    rotateKeys: write("keys.rotate"),
+    destroyKeys: write("keys.destroy"),
   },
   CacheService: {
     getStatistics: read("cache.read"),

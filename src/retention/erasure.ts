@@ -5,12 +5,12 @@
  * sweep struck out; and whoever comes next goes on with what is noted. Called by `KeyService.DestroyKeys`, and to be
  * called by whoever decides on erasure requests; decides nothing about who may be erased.
  */
-import { GatewayError } from "../errors/fault.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { AuditStore } from "../storage/store.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import type { Sweep, SweepStore } from "../vault/sweeps.ts";
+import { checkErasures } from "./erasure-check.ts";
 import { type ErasureTarget, needPastMonth, searchOf } from "./erasure-target.ts";
 import { orderRowsMax } from "./orders.ts";
 import { createSweeper, type SweptLog } from "./sweep.ts";
@@ -25,6 +25,8 @@ export interface ErasureVault {
   destroy(ids: readonly string[]): Promise<readonly string[]>;
   /** Drops keys from memory, here and in the spool's thread. */
   forget(ids: readonly string[]): void;
+  /** Which of these keys are there and not destroyed. */
+  liveAmong(ids: readonly string[]): Promise<readonly string[]>;
   readonly sweeps: SweepStore;
 }
 
@@ -99,6 +101,7 @@ export function createErasure(deps: ErasureDeps): Erasure {
   let timer: ReturnType<typeof setTimeout> | undefined;
   let running: Promise<void> = Promise.resolve();
   let pending = 0;
+  let isChecked = false;
   const sweep = createSweeper({
     ...{ store, log: audit, clock, metrics },
     batchMax: orderRowsMax,
@@ -184,6 +187,7 @@ export function createErasure(deps: ErasureDeps): Erasure {
 
   async function runOnce(): Promise<void> {
     if (isStopped) return;
+    await checkOnce();
     const { logId } = audit.status();
     const liveSinceMs = clock.nowMs() - aliveMs;
     const otherLogs = await sweeps.noteAlive(logId, clock.nowMs(), liveSinceMs);
@@ -214,6 +218,17 @@ export function createErasure(deps: ErasureDeps): Erasure {
     await sweeps.remove(done);
     pending -= done.length;
     log.info("erasure.swept", { keys: due.length, records });
+  }
+
+  /** After each start; later again where the database was away. */
+  async function checkOnce(): Promise<void> {
+    if (isChecked) return;
+    try {
+      await checkErasures({ store, vault, audit, clock, log });
+      isChecked = true;
+    } catch (error) {
+      log.warn("erasure.not_checked", { reason: String(error) });
+    }
   }
 
   function schedule(): void {
