@@ -23,9 +23,9 @@ export function secretOf(seq: number): string {
 export function writeSegment(dir: string, frames: readonly SealedFrame[], damage = ""): string {
   mkdirSync(dir, { recursive: true, mode: 0o700 });
   const firstSeq = frames[0]?.seq ?? 1;
-  const header = { v: 1, log: "log-1", firstSeq, prev: "0".repeat(64), openIntents: [] } as const;
+  const header = { v: 2, log: "log-1", firstSeq, prev: "0".repeat(64), openIntents: [] } as const;
   const parts = frames.map((frame, index) => {
-    const envelope = `{"v":1,"log":"log-1","seq":${frame.seq},"prev":"","time":1}`;
+    const envelope = `{"v":2,"log":"log-1","seq":${frame.seq},"prev":"","time":1}`;
     const record = {
       envelope,
       details: sealedPart(frame.subject, secretOf(frame.seq), frame.class),
