@@ -10,7 +10,9 @@ import type { VaultStore } from "./store.ts";
 export interface IndexKeys {
   /** The active one first. Rejects where the store cannot be asked and what is known is too old. */
   live(): Promise<readonly IndexKey[]>;
-  /** Asks the store again where that was long ago. */
+  /** Asks the store again. */
+  read(): Promise<void>;
+  /** The same where the last time was long ago. */
   refresh(): Promise<void>;
   /** Tells of the active one. */
   tell(): void;
@@ -62,6 +64,7 @@ export async function createIndexKeys(deps: {
       await refresh();
       return keys;
     },
+    read,
     refresh,
     tell,
     close() {

@@ -30,6 +30,10 @@ export interface KeyRing {
   make(owner: KeyOwner, label: string): { readonly stored: StoredKey; readonly key: Buffer };
   /** Throws where the stored key does not open: it was changed, or is another vault's. */
   open(stored: StoredKey): Promise<Buffer>;
+  /** The same key under the active KEK, for `VaultStore.rewrap`. */
+  rewrap(stored: StoredKey): Promise<{ readonly epoch: number; readonly wrapped: string }>;
+  /** Reads the KEKs again: another node, or a rotation here, made a new one or destroyed one. */
+  refresh(): Promise<void>;
   /** Zeroes what it holds. */
   close(): void;
 }
@@ -121,6 +125,16 @@ export async function openKeyRing(deps: KeyRingDeps): Promise<KeyRing> {
     throw new GatewayError("internal", message);
   }
 
+  async function rewrap(stored: StoredKey) {
+    const key = await open(stored);
+    const under = keks.get(activeEpoch);
+    if (under === undefined) throw new GatewayError("internal", "the key vault has no active KEK");
+    const { purpose, id } = stored;
+    const wrapped = wrapKey(under, { purpose, id, epoch: activeEpoch }, key);
+    key.fill(0);
+    return { epoch: activeEpoch, wrapped };
+  }
+
   await readKeks();
   if (activeEpoch === 0) {
     const { stored, key } = make(kekOwner, "1");
@@ -133,6 +147,8 @@ export async function openKeyRing(deps: KeyRingDeps): Promise<KeyRing> {
     activeKey,
     make,
     open,
+    rewrap,
+    refresh: readKeks,
     close() {
       for (const key of [root, ownerKey, ...keks.values()]) key.fill(0);
       keks.clear();

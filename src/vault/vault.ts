@@ -8,7 +8,13 @@
  */
 import { LRUCache } from "lru-cache";
 import { createIndexKeys } from "./index-keys.ts";
-import { type KeyRing, type KeyRingDeps, type OpenKey, openKeyRing } from "./key-ring.ts";
+import {
+  type KeyOwner,
+  type KeyRing,
+  type KeyRingDeps,
+  type OpenKey,
+  openKeyRing,
+} from "./key-ring.ts";
 import type { OpeningKey, OpeningKeys, PairId, SealingKeys, SealingListener } from "./keys.ts";
 import { deriveKey, keyBytes } from "./labels.ts";
 import type { StoredKey, VaultStore } from "./store.ts";
@@ -35,6 +41,10 @@ export interface VaultDeps extends KeyRingDeps {
 export interface Vault extends SealingKeys, OpeningKeys {
   readonly ring: KeyRing;
   readonly store: VaultStore;
+  /** Every key of a subject, or of a class of data and month, that is not destroyed. */
+  keysOf(owner: SubjectOwner | ClassOwner): Promise<readonly string[]>;
+  /** Reads KEKs and index keys again, after a rotation here or on another node. */
+  refresh(): Promise<void>;
   /** Drops keys from memory, and the pairs they are part of. */
   forget(ids: readonly string[]): void;
   /** Destroys keys in the store and forgets them; returns the ids that this call destroyed. */
@@ -42,6 +52,19 @@ export interface Vault extends SealingKeys, OpeningKeys {
   /** Round trip to the store, for readiness. */
   ping(): Promise<void>;
   close(): Promise<void>;
+}
+
+/** `principal` is empty for nobody in particular. */
+export interface SubjectOwner {
+  readonly tenant: string;
+  readonly principal: string;
+}
+
+/** `month` is such as `2026-11`. */
+export interface ClassOwner {
+  readonly tenant: string;
+  readonly dataClass: string;
+  readonly month: string;
 }
 
 interface Held {
@@ -92,7 +115,7 @@ export async function openVault(deps: VaultDeps): Promise<Vault> {
     dataClass: string,
     month: string,
   ): Promise<number> {
-    const load = loadPair(name, tenant, subject, `${dataClass} ${month}`).finally(() =>
+    const load = loadPair(name, tenant, subject, className(dataClass, month)).finally(() =>
       loading.delete(name),
     );
     loading.set(name, load);
@@ -182,6 +205,21 @@ export async function openVault(deps: VaultDeps): Promise<Vault> {
     },
     openingKeys,
     indexKeys: index.live,
+    async keysOf(owner) {
+      const keyOwner: KeyOwner =
+        "principal" in owner
+          ? { purpose: "subject", tenant: owner.tenant, name: owner.principal }
+          : {
+              purpose: "class",
+              tenant: owner.tenant,
+              name: className(owner.dataClass, owner.month),
+            };
+      return (await store.ofOwner(ring.ownerOf(keyOwner))).map(({ id }) => id);
+    },
+    async refresh() {
+      await ring.refresh();
+      await index.read();
+    },
     forget,
     async destroy(ids) {
       const destroyed = await store.destroy(ids, clock.nowMs());
@@ -198,6 +236,10 @@ export async function openVault(deps: VaultDeps): Promise<Vault> {
       await store.close();
     },
   };
+}
+
+function className(dataClass: string, month: string): string {
+  return `${dataClass} ${month}`;
 }
 
 function derivePair(subject: Uint8Array, classKey: Uint8Array): Buffer {
