@@ -54,6 +54,8 @@ function chooseOptions(given: AuditLogDeps["options"]): SpoolOptions & ShipperOp
 export interface OpenAuditLog extends AuditLog {
   /** Resolves where the spool's thread died: nothing can be recorded, so nothing is done, until a new start. */
   readonly died: Promise<string>;
+  /** Empties what these keys opened in the spool's files; resolves with how many records it was. */
+  shred(keys: readonly string[]): Promise<number>;
   /** Syncs what was appended, stops shipping and releases the spool. */
   close(): Promise<void>;
 }
@@ -112,6 +114,7 @@ export async function openAuditLog(deps: AuditLogDeps): Promise<OpenAuditLog> {
     died: spool.died,
     append: spool.append,
     flush: spool.flush,
+    shred: spool.shred,
     tail: tail.listen,
     status: () => ({ logId, shippedSeq: shippedSeq(), ...spool.status() }),
     close: async () => {

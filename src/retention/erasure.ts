@@ -49,8 +49,8 @@ export interface ErasureDeps {
   readonly vault: ErasureVault;
   readonly store: AuditStore;
   readonly audit: SweptLog;
-  /** Drops what is cached for a principal. */
-  readonly purgeReplies: (target: ErasureTarget) => void;
+  /** Drops the replies cached for a target; undefined = somebody whom only another node knows, so all of them. */
+  readonly purgeReplies: (target: ErasureTarget | undefined) => void;
   readonly clock: Clock;
   readonly log: Log;
   readonly metrics: Pick<Metrics, "count">;
@@ -88,8 +88,10 @@ export interface Erasure {
   stop(): Promise<void>;
 }
 
-/** A node not seen for so long leaves its log to the others. */
+/** A node not seen for so long leaves its rows to the others. */
 const aliveMs = 10 * 60_000;
+/** A node not seen for so long is not waited for: nothing is struck out before it swept its spool. */
+const knownMs = 7 * 24 * 60 * 60 * 1000;
 /** Sweeps looked at in one run. */
 const sweepsMax = 1_000;
 
@@ -102,6 +104,8 @@ export function createErasure(deps: ErasureDeps): Erasure {
   let running: Promise<void> = Promise.resolve();
   let pending = 0;
   let isChecked = false;
+  /** Keys whose values are forgotten on this node. */
+  let forgotten: ReadonlySet<string> = new Set();
   const sweep = createSweeper({
     ...{ store, log: audit, clock, metrics },
     batchMax: orderRowsMax,
@@ -122,6 +126,7 @@ export function createErasure(deps: ErasureDeps): Erasure {
     await sweeps.put(noted);
     await vault.destroy(keys);
     deps.purgeReplies(target);
+    forgotten = new Set([...forgotten, ...keys]);
     await tell(noted, { principal: request.by, reason: request.reason });
     pending += noted.length;
     const isAtOnce = isUrgent || target.kind === "class";
@@ -189,14 +194,17 @@ export function createErasure(deps: ErasureDeps): Erasure {
     if (isStopped) return;
     await checkOnce();
     const { logId } = audit.status();
-    const liveSinceMs = clock.nowMs() - aliveMs;
-    const otherLogs = await sweeps.noteAlive(logId, clock.nowMs(), liveSinceMs);
+    const nowMs = clock.nowMs();
+    const since = { liveSinceMs: nowMs - aliveMs, knownSinceMs: nowMs - knownMs };
+    const otherLogs = await sweeps.noteAlive(logId, nowMs, since);
     const noted = await sweeps.list(sweepsMax);
     pending = noted.length;
     if (noted.length === 0) return;
     const keys = noted.map((one) => one.key);
     // Another node ordered it, or a crash came between: now nothing is sealed under it here either.
     vault.forget(keys);
+    if (keys.some((key) => !forgotten.has(key))) deps.purgeReplies(undefined);
+    forgotten = new Set(keys);
     const unrecorded = noted.filter((one) => !one.isRecorded);
     if (unrecorded.length > 0) {
       await vault.destroy(unrecorded.map((one) => one.key));
@@ -205,7 +213,7 @@ export function createErasure(deps: ErasureDeps): Erasure {
     const own = new Set(await sweeps.sweptBy(keys, logId));
     const due = chooseDue(
       noted.filter((one) => !own.has(one.key)),
-      clock.nowMs(),
+      nowMs,
       options,
     );
     if (due.length === 0) return;
@@ -213,7 +221,6 @@ export function createErasure(deps: ErasureDeps): Erasure {
     const done = await sweeps.swept(
       due.map((one) => one.key),
       logId,
-      liveSinceMs,
     );
     await sweeps.remove(done);
     pending -= done.length;

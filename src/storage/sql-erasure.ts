@@ -11,7 +11,7 @@ import { readLogIds, readNumbers } from "./sql-audit.ts";
 import type { Guard, SqlStoreLimits } from "./sql-part.ts";
 import type { AuditStore, SealedQuery } from "./store.ts";
 
-export type AuditErasing = Pick<AuditStore, "sealed" | "countSealed" | "erase">;
+export type AuditErasing = Pick<AuditStore, "sealed" | "countSealed" | "oldestTokenMs" | "erase">;
 
 /** What erasing empties: the sealed part, and the columns that were derived from it. */
 const erasedColumns = {
@@ -52,6 +52,24 @@ export function createAuditErasing(
           .where(isSealed(query, await numbersOf(db, query.exceptLogs ?? [])))
           .executeTakeFirstOrThrow();
         return sealed;
+      }),
+    oldestTokenMs: () =>
+      guard(async () => {
+        const oldest = await db
+          .selectFrom("audit_records")
+          .select("time_ms")
+          .where("envelope", "is not", null)
+          .where(({ or, eb }) =>
+            or([
+              eb("principal", "is not", null),
+              eb("client", "is not", null),
+              eb("session", "is not", null),
+            ]),
+          )
+          .orderBy("time_ms")
+          .limit(1)
+          .executeTakeFirst();
+        return oldest?.time_ms;
       }),
     async erase(places) {
       let erased = 0;

@@ -159,6 +159,8 @@ export interface AuditStore {
     query: SealedQuery & { readonly limit: number },
   ): Promise<readonly { readonly logId: string; readonly seq: number; readonly leaf: string }[]>;
   countSealed(query: SealedQuery): Promise<number>;
+  /** The time of the oldest row that stands under search tokens; undefined where none does. */
+  oldestTokenMs(): Promise<number | undefined>;
   /** Removes the sealed part of these rows and what they are searched by of it. Returns how many had one. */
   erase(rows: readonly { readonly logId: string; readonly seq: number }[]): Promise<number>;
   /** Removes envelope, details and search columns of the rows; log id, seq and leaf stay. Returns how many were live. */

@@ -40,18 +40,20 @@ export interface SweepStore {
   put(sweeps: readonly Sweep[]): Promise<void>;
   /** Those not finished, in order of their keys. */
   list(limit: number): Promise<readonly Sweep[]>;
-  /** Says that a log's node swept its own spool and rows; returns the keys that every live node has swept. */
-  swept(keys: readonly string[], logId: string, liveSinceMs: number): Promise<readonly string[]>;
+  /** Says that a log's node swept its own spool and rows; returns the keys that every known node has swept. */
+  swept(keys: readonly string[], logId: string): Promise<readonly string[]>;
   /** Which of these keys the log's node swept already. */
   sweptBy(keys: readonly string[], logId: string): Promise<readonly string[]>;
   remove(keys: readonly string[]): Promise<void>;
-  /** Says that the node of this log lives; returns the logs of the others seen since `liveSinceMs`. */
-  noteAlive(logId: string, nowMs: number, liveSinceMs: number): Promise<readonly string[]>;
-  /** Ids of subjects' and classes' keys destroyed since (inclusive), at most `limit`, oldest first. */
-  destroyedSince(
-    sinceMs: number,
-    limit: number,
-  ): Promise<readonly { readonly id: string; readonly destroyedAtMs: number }[]>;
+  /**
+   * Says that the node of this log lives, and forgets those not seen since `knownSinceMs`; returns the logs of the
+   * others seen since `liveSinceMs`.
+   */
+  noteAlive(
+    logId: string,
+    nowMs: number,
+    since: { readonly liveSinceMs: number; readonly knownSinceMs: number },
+  ): Promise<readonly string[]>;
   /** How many keys there are of each kind, tenant, epoch and state; `tenant` narrows to one. */
   summary(tenant: string | undefined): Promise<readonly KeyGroup[]>;
   /** Makes the database forget what destroyed keys' rows held: the journal is emptied, dead rows are written over. */

@@ -81,6 +81,8 @@ export async function openVault(deps: VaultDeps): Promise<Vault> {
   const ring = await openKeyRing(deps);
   let listener: SealingListener | undefined;
   let lastRef = 0;
+  /** How often keys were forgotten: what was read before may be of one that was destroyed meanwhile. */
+  let forgettings = 0;
   const deks = new LRUCache<string, Buffer>({
     max: options.entriesMax,
     dispose: (key) => void key.fill(0),
@@ -124,12 +126,19 @@ export async function openVault(deps: VaultDeps): Promise<Vault> {
     return load;
   }
 
-  async function loadPair(name: string, tenant: string, subject: string, dataClass: string) {
+  async function loadPair(
+    name: string,
+    tenant: string,
+    subject: string,
+    dataClass: string,
+  ): Promise<number> {
+    const before = forgettings;
     const [subjectKey, classKey] = await Promise.all([
       ring.activeKey({ purpose: "subject", tenant, name: subject }, ""),
       ring.activeKey({ purpose: "class", tenant, name: dataClass }, dataClass),
       index.refresh(),
     ]);
+    if (forgettings !== before) return await loadPair(name, tenant, subject, dataClass);
     keep(subjectKey);
     keep(classKey);
     const held = pairs.peek(name);
@@ -185,6 +194,7 @@ export async function openVault(deps: VaultDeps): Promise<Vault> {
   }
 
   function forget(ids: readonly string[]): void {
+    forgettings += 1;
     const gone = new Set(ids);
     for (const id of gone) deks.delete(id);
     for (const [name, held] of pairs.entries()) {

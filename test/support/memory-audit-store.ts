@@ -59,6 +59,11 @@ export function createMemoryAuditStore(): MemoryAuditStore {
       return rows.filter((row) => isSealed(row, query)).slice(0, limit);
     },
     countSealed: async (query) => rows.filter((row) => isSealed(row, query)).length,
+    oldestTokenMs: async () =>
+      rows
+        .filter((row) => row.principal !== null)
+        .map((row) => row.timeMs)
+        .toSorted((a, b) => a - b)[0],
     erase: async (gone) => {
       needUp();
       const nothing = { details: null, principal: null, client: null, session: null };
