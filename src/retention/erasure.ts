@@ -106,6 +106,8 @@ export function createErasure(deps: ErasureDeps): Erasure {
   let isChecked = false;
   /** Keys whose values are forgotten on this node. */
   let forgotten: ReadonlySet<string> = new Set();
+  /** Keys that a call of `destroy` is at. */
+  const inHand = new Set<string>();
   const sweep = createSweeper({
     ...{ store, log: audit, clock, metrics },
     batchMax: orderRowsMax,
@@ -123,11 +125,16 @@ export function createErasure(deps: ErasureDeps): Erasure {
     }
     const orderedAtMs = clock.nowMs();
     const noted = keys.map((key) => ({ key, ...search, orderedAtMs, isUrgent, isRecorded: false }));
-    await sweeps.put(noted);
-    await vault.destroy(keys);
-    deps.purgeReplies(target);
-    forgotten = new Set([...forgotten, ...keys]);
-    await tell(noted, { principal: request.by, reason: request.reason });
+    for (const key of keys) inHand.add(key);
+    try {
+      await sweeps.put(noted);
+      await vault.destroy(keys);
+      deps.purgeReplies(target);
+      forgotten = new Set([...forgotten, ...keys]);
+      await tell(noted, { principal: request.by, reason: request.reason });
+    } finally {
+      for (const key of keys) inHand.delete(key);
+    }
     pending += noted.length;
     const isAtOnce = isUrgent || target.kind === "class";
     if (isAtOnce) void run();
@@ -205,26 +212,25 @@ export function createErasure(deps: ErasureDeps): Erasure {
     vault.forget(keys);
     if (keys.some((key) => !forgotten.has(key))) deps.purgeReplies(undefined);
     forgotten = new Set(keys);
-    const unrecorded = noted.filter((one) => !one.isRecorded);
+    const unrecorded = noted.filter((one) => !one.isRecorded && !inHand.has(one.key));
     if (unrecorded.length > 0) {
       await vault.destroy(unrecorded.map((one) => one.key));
       await tell(unrecorded, {});
     }
-    const own = new Set(await sweeps.sweptBy(keys, logId));
+    const own = await sweeps.sweptBy(keys, logId);
     const due = chooseDue(
-      noted.filter((one) => !own.has(one.key)),
+      noted.filter((one) => !own.includes(one.key)),
       nowMs,
       options,
     );
-    if (due.length === 0) return;
-    const records = await sweep(due, otherLogs);
-    const done = await sweeps.swept(
-      due.map((one) => one.key),
-      logId,
-    );
+    if (due.length > 0) {
+      const records = await sweep(due, otherLogs);
+      log.info("erasure.swept", { keys: due.length, records });
+    }
+    // Those swept before as well: a crash, or another node, may have left them to be struck out.
+    const done = await sweeps.swept([...own, ...due.map((one) => one.key)], logId);
     await sweeps.remove(done);
     pending -= done.length;
-    log.info("erasure.swept", { keys: due.length, records });
   }
 
   /** After each start; later again where the database was away. */
