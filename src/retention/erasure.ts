@@ -184,7 +184,11 @@ export function createErasure(deps: ErasureDeps): Erasure {
       metrics.count("mcp_gateway_keys_destroyed_total", { purpose });
     }
     await sweeps.put(destroyed.map((one) => ({ ...one, isRecorded: true })));
-    // What lay in the vault's files is written over; should that fail, the key is destroyed all the same.
+    await scrub();
+  }
+
+  /** What lay in the vault's files is written over; should that fail, the keys are destroyed all the same. */
+  async function scrub(): Promise<void> {
     await sweeps.scrub().catch((cause: unknown) => {
       log.warn("erasure.not_scrubbed", { reason: String(cause) });
     });
@@ -229,7 +233,9 @@ export function createErasure(deps: ErasureDeps): Erasure {
     }
     // Those swept before as well: a crash, or another node, may have left them to be struck out.
     const done = await sweeps.swept([...own, ...due.map((one) => one.key)], logId);
+    if (done.length === 0) return;
     await sweeps.remove(done);
+    await scrub();
     pending -= done.length;
   }
 

@@ -97,12 +97,12 @@ export function createSweepStore({ db, description }: SqlDialect, guard: Guard):
     summary: (tenant) => guard(() => summarise(db, tenant)),
     scrub: () =>
       guard(async () => {
-        // Neither runs inside a transaction. A dead row's bytes stay in PostgreSQL's file until it is written anew.
-        const statement =
+        // None runs inside a transaction. A dead row's bytes stay in PostgreSQL's files until they are written anew.
+        const statements =
           description.kind === "postgres"
-            ? sql`vacuum full vault_keys`
-            : sql`pragma wal_checkpoint(truncate)`;
-        await statement.execute(db);
+            ? [sql`vacuum full vault_keys`, sql`vacuum full vault_sweeps`]
+            : [sql`pragma wal_checkpoint(truncate)`];
+        for (const statement of statements) await statement.execute(db);
       }),
   };
 }
