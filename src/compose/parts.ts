@@ -43,6 +43,7 @@ import type { Vault } from "../vault/vault.ts";
 import { startCopyThread } from "./copy-thread.ts";
 import { createKeyWork, type KeyWork } from "./erasure.ts";
 import { openKeyVault } from "./key-vault.ts";
+import { toRecordCharsMax } from "./options.ts";
 
 /** Everything that is made before the listeners; each listener takes what it needs. */
 export interface Parts {
@@ -120,6 +121,7 @@ export async function createParts(config: Config): Promise<Parts> {
     options: {
       segmentBytesMax: config.audit.segmentBytesMax,
       spoolBytesMax: config.audit.spoolBytesMax,
+      recordBytesMax: toRecordCharsMax(config),
       deadlineMs: config.audit.deadlineMs,
       keepShippedMs: config.audit.keepShippedHours * 3_600_000,
     },

@@ -6,6 +6,7 @@ export type AuditService<Caller> = {
   readonly queryRecords: (request: QueryRecordsRequest, caller: Caller) => Promise<QueryRecordsResponse>;
   readonly exportRecords: (request: ExportRecordsRequest, caller: Caller) => AsyncIterable<ExportRecordsResponse>;
   readonly tailRecords: (request: TailRecordsRequest, caller: Caller) => AsyncIterable<TailRecordsResponse>;
+  readonly openField: (request: OpenFieldRequest, caller: Caller) => Promise<OpenFieldResponse>;
   readonly verifyLog: (request: VerifyLogRequest, caller: Caller) => Promise<VerifyLogResponse>;
 };
 
@@ -112,6 +113,30 @@ export interface TailRecordsRequest {
 export interface TailRecordsResponse {
   readonly record?: AuditRecord | null | undefined;
   readonly dropped_before: number;
+}
+
+export interface OpenFieldRequest {
+  readonly log_id: string;
+  readonly seq: number;
+  readonly field: string;
+}
+
+export interface FieldOpening {
+  readonly name: string;
+  readonly value_json: string;
+  readonly random: string;
+  readonly others: readonly FieldCommitment[];
+}
+
+export interface FieldCommitment {
+  readonly name: string;
+  readonly commitment: string;
+}
+
+export interface OpenFieldResponse {
+  readonly envelope_json: string;
+  readonly leaf: string;
+  readonly opening?: FieldOpening | null | undefined;
 }
 
 export type VerifyLogRequest = Readonly<Record<string, never>>;

@@ -1,6 +1,7 @@
 /**
  * What the log says about a call: its durability class, the facts in the hashed envelope and the personal details
- * that are only committed to. Bodies are never recorded, only their sizes and digests.
+ * that are only committed to: of bodies their sizes and digests. Where bodies themselves are kept, `stored-bodies.ts`
+ * adds them.
  */
 import { hash } from "node:crypto";
 import type { AuditClass, RecordDraft } from "../audit/record.ts";
@@ -42,7 +43,7 @@ function isHarmless(dataClass: DataClass | undefined): boolean {
   return dataClass === "PUBLIC" || dataClass === "INTERNAL";
 }
 
-function dataClassOf(x: Exchange): DataClass | undefined {
+export function dataClassOf(x: Exchange): DataClass | undefined {
   return x.resolved && x.snapshot.servers.get(x.resolved.server)?.dataClass;
 }
 

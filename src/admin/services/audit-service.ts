@@ -19,6 +19,7 @@ import { fromAuditRow, matchesFilter, toAuditFilter } from "../convert/records.t
 import { csv, type ExportFormat, jsonLines } from "../export-format.ts";
 import { decodePageToken, encodePageToken, readPageSize } from "../page-token.ts";
 import { needTenant } from "../tenants.ts";
+import { openField } from "./open-field.ts";
 
 export interface LogVerification {
   readonly logId: string;
@@ -70,6 +71,7 @@ export function createAuditService(deps: AuditServiceDeps): AuditService<Caller>
         toOwnFilter(request.filter, caller),
         AbortSignal.any([caller.signal, caller.draining]),
       ),
+    openField: (request, caller) => openField(deps, request, caller),
     async verifyLog(_request, caller) {
       const logs = await deps.verifyLog(caller.signal);
       return {

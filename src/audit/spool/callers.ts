@@ -153,7 +153,10 @@ export function createSpoolCallers(deps: SpoolCallersDeps): SpoolCallers {
 
   function retire(pair: number): void {
     retiring.push(pair);
-    if (pending.length === 0) releaseRetired();
+    // Not at once: a record that was just given the pair may be about to be added.
+    setImmediate(() => {
+      if (pending.length === 0) releaseRetired();
+    });
   }
 
   function releaseRetired(): void {
