@@ -122,6 +122,7 @@ export async function createParts(config: Config): Promise<Parts> {
       segmentBytesMax: config.audit.segmentBytesMax,
       spoolBytesMax: config.audit.spoolBytesMax,
       recordBytesMax: toRecordCharsMax(config),
+      reserveBytesMax: config.audit.reserveBytesMax,
       deadlineMs: config.audit.deadlineMs,
       keepShippedMs: config.audit.keepShippedHours * 3_600_000,
     },

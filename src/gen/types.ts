@@ -1401,6 +1401,7 @@ export interface ToolSetting {
   readonly risk_tier: RiskTier;
   readonly required_roles: readonly string[];
   readonly cost: number;
+  readonly audit_class: string;
 }
 
 export interface Server {

@@ -2,20 +2,18 @@
  * Takes sealed parts out of closed segments: the frames whose second part lies under one of the given keys keep
  * envelope and leaf and lose the rest. A segment is written anew beside itself, synced and renamed, so a crash leaves the
  * old one or the new one; nothing else about it changes, not even its age. Runs on the spool's thread, a piece at a
- * time between records; called by `writer.ts`, which ended the active segment first.
+ * time between records; called by `worker.ts`, for which the writer ends the active segment first.
  */
 import { renameSync, statSync } from "node:fs";
 import * as fs from "node:fs/promises";
-import { type SegmentFile, syncDir, unfinishedSuffix } from "./files.ts";
+import { reasonOf } from "./disk.ts";
+import { listSegments, type SegmentFile, unfinishedSuffix } from "./files.ts";
 import { decodePlace, type FramePlace, findNextFrame, writeEmptied } from "./format.ts";
+import type { FromSpool } from "./messages.ts";
 
-export interface ShredRequest {
-  readonly dir: string;
-  readonly segments: readonly SegmentFile[];
-  /** Ids of destroyed keys. */
-  readonly keys: ReadonlySet<string>;
-  /** Whether the segment is written to now; asked again right before its file would be replaced. */
-  readonly isActive: (segment: SegmentFile) => boolean;
+/** A file that was a closed segment when it was listed; another file may have its name since. */
+export interface ClosedSegment extends SegmentFile {
+  readonly inode: number;
 }
 
 /** How much is looked at before the thread turns to its records again. */
@@ -25,33 +23,60 @@ const pieceBytes = 512 * 1024;
 const idOffsets = [18, 45] as const;
 const idLength = 16;
 
-/** Empties the frames sealed under the keys; resolves with how many there were. */
-export async function shredSegments(request: ShredRequest): Promise<number> {
-  let emptied = 0;
-  for (const segment of request.segments) {
-    if (!request.isActive(segment)) emptied += await shredSegment(request, segment);
+/** Ends the active segment, empties what lies under the keys, and reports `shredded` or `not-shredded`. */
+export async function shredSpool(
+  writer: { endSegment(ended: () => void): void },
+  dir: string,
+  keys: readonly string[],
+  emit: (message: FromSpool) => void,
+): Promise<void> {
+  try {
+    const segments = await new Promise<readonly ClosedSegment[]>((resolve) =>
+      writer.endSegment(() => resolve(listClosed(dir))),
+    );
+    emit({ kind: "shredded", frames: await shredSegments(dir, segments, new Set(keys)) });
+  } catch (error) {
+    emit({ kind: "not-shredded", reason: reasonOf(error) });
   }
+}
+
+/** The segments that are there; none of them is being written. */
+export function listClosed(dir: string): readonly ClosedSegment[] {
+  return listSegments(dir).map((file) => ({ ...file, inode: statSync(file.path).ino }));
+}
+
+/** Empties the frames sealed under the keys; resolves with how many there were. */
+export async function shredSegments(
+  dir: string,
+  segments: readonly ClosedSegment[],
+  keys: ReadonlySet<string>,
+): Promise<number> {
+  let emptied = 0;
+  for (const segment of segments) emptied += await shredSegment(dir, segment, keys);
   return emptied;
 }
 
-async function shredSegment(request: ShredRequest, segment: SegmentFile): Promise<number> {
+async function shredSegment(
+  dir: string,
+  segment: ClosedSegment,
+  keys: ReadonlySet<string>,
+): Promise<number> {
   const opened = await load(segment.path);
-  if (opened === undefined) return 0;
+  if (opened?.stat.ino !== segment.inode) return 0;
   const { stat, bytes } = opened;
-  const { end, emptied } = await emptyFrames(bytes, request.keys);
+  const { end, emptied } = await emptyFrames(bytes, keys);
   if (emptied === 0) return 0;
   const unfinished = `${segment.path}.shred${unfinishedSuffix}`;
   await writeSynced(unfinished, bytes.subarray(0, end));
   // Segments go by their age, which is that of their records.
   await fs.utimes(unfinished, stat.atime, stat.mtime);
   // In one turn of the thread: what was removed, healed or begun anew meanwhile is not brought back.
-  const now = statSync(segment.path, { throwIfNoEntry: false });
-  if (now?.ino !== stat.ino || now.size !== stat.size || request.isActive(segment)) {
+  if (statSync(segment.path, { throwIfNoEntry: false })?.ino !== segment.inode) {
     await fs.rm(unfinished, { force: true });
     return 0;
   }
   renameSync(unfinished, segment.path);
-  syncDir(request.dir);
+  await syncFolder(dir);
   return emptied;
 }
 
@@ -111,6 +136,15 @@ async function writeSynced(path: string, bytes: Buffer): Promise<void> {
     throw error;
   } finally {
     await file.close();
+  }
+}
+
+async function syncFolder(dir: string): Promise<void> {
+  const folder = await fs.open(dir, fs.constants.O_RDONLY | fs.constants.O_DIRECTORY);
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
   }
 }
 

@@ -4,13 +4,15 @@
  */
 import { systemClock } from "../../lib/clock.ts";
 import { createSealer } from "../sealer.ts";
+import { realDisk } from "./disk.ts";
 import type { FromSpool, ToSpool } from "./messages.ts";
-import { realDisk } from "./segment.ts";
+import { shredSpool } from "./shred.ts";
 import { openSpoolWriter, type SpoolWriter } from "./writer.ts";
 
 declare const self: Worker;
 
 let writer: SpoolWriter | undefined;
+let dir = "";
 const sealer = createSealer();
 
 function emit(message: FromSpool): void {
@@ -18,7 +20,8 @@ function emit(message: FromSpool): void {
 }
 
 function open(message: Exclude<ToSpool, string> & { readonly kind: "open" }): void {
-  const { dir, logId, options } = message;
+  const { logId, options } = message;
+  dir = message.dir;
   try {
     const own = { disk: realDisk, clock: systemClock, sealer, emit };
     writer = openSpoolWriter({ dir, logId, options, ...own });
@@ -50,7 +53,7 @@ function command(message: Exclude<ToSpool, string>): void {
       writer?.remove(message.firstSeq);
       break;
     case "shred":
-      void writer?.shred(message.keys);
+      if (writer !== undefined) void shredSpool(writer, dir, message.keys, emit);
       break;
     case "tail":
       writer?.tail(message.on);

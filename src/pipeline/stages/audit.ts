@@ -75,7 +75,7 @@ function record(deps: AuditDeps, x: Exchange, outcome: Outcome): void | Promise<
     void deps.audit.append(draft, "queued");
     return;
   }
-  return deps.audit.append(draft, "synced").then(
+  return deps.audit.append(draft, auditClass === "A+" ? "copied" : "synced").then(
     () => {},
     (cause: unknown) => {
       if (auditClass === "B" && deps.classBOnFailure === "open") return;

@@ -1,10 +1,20 @@
 /** Taking sealed parts out of segments: those of the keys and nothing else, whatever lies around them. */
 import { expect, test } from "bun:test";
-import { readFileSync, rmSync, statSync, unlinkSync, utimesSync } from "node:fs";
-import { listSegments } from "../../../../src/audit/spool/files.ts";
+import {
+  chmodSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  unlinkSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
+import { join } from "node:path";
+import { listSegments, prepareSpoolDir } from "../../../../src/audit/spool/files.ts";
 import { scanSegment } from "../../../../src/audit/spool/format.ts";
 import { createSpoolReader } from "../../../../src/audit/spool/reader.ts";
-import { shredSegments } from "../../../../src/audit/spool/shred.ts";
+import { listClosed, shredSegments } from "../../../../src/audit/spool/shred.ts";
 import { type SealedFrame, secretOf, writeSegment } from "../../../support/sealed-spool.ts";
 import { temporaryFolder } from "../../../support/temporary-folder.ts";
 
@@ -17,12 +27,7 @@ function frames(from: number, to: number): readonly SealedFrame[] {
 }
 
 const shred = (dir: string, ...keys: readonly string[]) =>
-  shredSegments({
-    dir,
-    segments: listSegments(dir),
-    keys: new Set(keys),
-    isActive: () => false,
-  });
+  shredSegments(dir, listClosed(dir), new Set(keys));
 
 test("K-12 the frames of the key lose their sealed part, keep their leaf, and the rest stays as it was", async () => {
   await using folder = temporaryFolder("shred");
@@ -66,21 +71,25 @@ test("ST-14 damage stays as it is, and frames beyond it go as well", async () =>
   expect(scan.records.map((one) => one.details === "")).toEqual([false, false, true]);
 });
 
-test("the segment being written stays, and one that was removed meanwhile does not come back", async () => {
+test("a segment that was removed or begun anew meanwhile stays as it is", async () => {
   await using folder = temporaryFolder("shred");
-  const path = writeSegment(folder.path, frames(1, 6));
-  const segments = listSegments(folder.path);
-  const request = { dir: folder.path, segments, keys: new Set([ann]) };
-  expect(await shredSegments({ ...request, isActive: () => true })).toBe(0);
-  let asked = 0;
-  const isActive = () => {
-    // Asked before it begins and before it ends; between the two the shipper removes the segment.
-    asked += 1;
-    if (asked === 1) setImmediate(() => unlinkSync(path));
-    return false;
-  };
-  expect(await shredSegments({ ...request, isActive })).toBe(0);
-  expect(listSegments(folder.path)).toEqual([]);
+  const dir = folder.path;
+  const path = writeSegment(dir, frames(1, 6));
+  const listed = listClosed(dir);
+  unlinkSync(path);
+  expect(await shredSegments(dir, listed, new Set([ann]))).toBe(0);
+  expect(listSegments(dir)).toEqual([]);
+  writeSegment(dir, frames(1, 6));
+  const shredding = shredSegments(dir, listClosed(dir), new Set([ann]));
+  // Between its reading and its renaming.
+  unlinkSync(path);
+  expect(await shredding).toBe(0);
+  expect(readdirSync(dir)).toEqual([]);
+  writeFileSync(join(dir, "0000000000000009.seg.shred.new"), "left by a crash");
+  writeSegment(dir, frames(1, 6));
+  chmodSync(dir, 0o700);
+  prepareSpoolDir(dir);
+  expect(readdirSync(dir)).toEqual(["0000000000000001.seg"]);
 });
 
 test("a reader in the middle of a segment that is written anew misses no record and sees none twice", async () => {

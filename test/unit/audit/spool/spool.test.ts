@@ -2,12 +2,8 @@
 import { describe, expect, test } from "bun:test";
 import type { RecordDraft } from "../../../../src/audit/record.ts";
 import { parseBatch, type ToSpool } from "../../../../src/audit/spool/messages.ts";
-import {
-  defaultSpoolOptions,
-  openSpool,
-  type SpoolDeps,
-  type SpoolOptions,
-} from "../../../../src/audit/spool/spool.ts";
+import { defaultSpoolOptions, type SpoolOptions } from "../../../../src/audit/spool/options.ts";
+import { openSpool, type SpoolDeps } from "../../../../src/audit/spool/spool.ts";
 import type { SpoolThreadEvents } from "../../../../src/audit/spool/thread.ts";
 import { systemClock } from "../../../../src/lib/clock.ts";
 import { silentLog } from "../../../../src/telemetry/log.ts";
@@ -127,12 +123,15 @@ test("ST-07 records the disk refused reject; dropped ones are counted and a gap 
 });
 
 test("ST-09 callers of a group whose sync failed are refused", async () => {
-  const { spool, say } = await openOnFake();
+  const { spool, posted, say, synced } = await openOnFake();
   const one = spool.append(draft("call.outcome"), "synced");
   await Bun.sleep(0);
   say({ kind: "written", firstSeq: 1, count: 1 });
   say({ kind: "unsynced", seq: 1, reason: "EIO" });
   await expect(one).rejects.toMatchObject({ fault: { reason: "EIO" } });
+  await until("the record of it", () => posted[1]?.includes("storage.fsync_failed"));
+  say({ kind: "written", firstSeq: 2, count: 1 });
+  synced(2);
   await spool.flush();
 });
 
@@ -182,7 +181,6 @@ test("ST-07 what a full disk refused is said once it takes records again, and ou
   expect(spool.status().writable).toBe(true);
   await until("the outcome", () => posted.length === 4);
   expect(posted[3]).toContain('"intent":7');
-  await spool.close();
 });
 
 test("the queue is bounded", async () => {
