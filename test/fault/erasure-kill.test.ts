@@ -11,7 +11,7 @@ import { temporaryFolder } from "../support/temporary-folder.ts";
 
 setDefaultTimeout(600_000);
 
-const runsMax = Number(process.env.MCP_GATEWAY_ERASURE_RUNS ?? 12) || Number.POSITIVE_INFINITY;
+const runsMax = Number(process.env.MCP_GATEWAY_ERASURE_RUNS ?? 8) || Number.POSITIVE_INFINITY;
 const childTimeoutMs = 60_000;
 
 function runChild(dataDir: string, killAt: number, run: number) {

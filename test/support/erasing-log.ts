@@ -9,7 +9,7 @@ import { createFilterTokens } from "../../src/audit/tokens.ts";
 import { createKeyWork, type KeyWork } from "../../src/compose/erasure.ts";
 import { systemClock } from "../../src/lib/clock.ts";
 import { openStore } from "../../src/storage/open-store.ts";
-import type { Store } from "../../src/storage/store.ts";
+import type { AuditFilter, AuditPage, AuditRow, Store } from "../../src/storage/store.ts";
 import { silentLog } from "../../src/telemetry/log.ts";
 import { createMetrics } from "../../src/telemetry/metrics.ts";
 import type { Vault } from "../../src/vault/vault.ts";
@@ -74,9 +74,16 @@ export async function openErasingLog(
   });
   const opener = createOpener(vault);
   const tokens = createFilterTokens(vault);
-  const rowsOf = async (filter: Parameters<Store["audit"]["scan"]>[0]["filter"]) => {
-    const page = await store.audit.scan({ filter, limit: 10_000, order: "ascending" });
-    return page.rows;
+  const rowsOf = async (filter: AuditFilter) => {
+    const rows: AuditRow[] = [];
+    let after: AuditPage["next"];
+    do {
+      const query = { filter, limit: 5_000, order: "ascending" } as const;
+      const page = await store.audit.scan({ ...query, ...(after && { after }) });
+      rows.push(...page.rows);
+      after = page.next;
+    } while (after !== undefined);
+    return rows;
   };
   return {
     log,
