@@ -4,10 +4,10 @@
  * column and no index has to be written for each record only because one day somebody may be erased.
  */
 import { type Expression, expressionBuilder, type Kysely, type SqlBool, sql } from "kysely";
+import { byLog, numberOf, readLogIds, readNumbers } from "./audit-logs.ts";
 import { chunksOf } from "./chunks.ts";
 import type { SqlDialect } from "./dialect.ts";
 import type { AuditRecordsTable, Tables } from "./schema.ts";
-import { readLogIds, readNumbers } from "./sql-audit.ts";
 import type { Guard, SqlStoreLimits } from "./sql-part.ts";
 import type { AuditStore, SealedQuery } from "./store.ts";
 
@@ -108,12 +108,12 @@ async function erase(
 ): Promise<number> {
   const logs = await readNumbers(db, [...new Set(places.map((place) => place.logId))]);
   let erased = 0;
-  for (const [logId, own] of Map.groupBy(places, (place) => place.logId)) {
+  for (const [logId, own] of byLog(places)) {
     const seqs = own.map((place) => place.seq);
     const { numUpdatedRows } = await db
       .updateTable("audit_records")
       .set(erasedColumns)
-      .where("log", "=", logs.get(logId) ?? 0)
+      .where("log", "=", numberOf(logs, { logId }))
       .where("seq", "in", seqs)
       .where("details", "is not", null)
       .executeTakeFirstOrThrow();
