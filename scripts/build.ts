@@ -23,6 +23,7 @@ export const entryPoints = [
   "src/main.ts",
   "src/audit/spool/worker.ts",
   "src/compose/copy-worker.ts",
+  "src/compose/sink-worker.ts",
   "src/storage/sqlite-worker.ts",
 ] as const;
 

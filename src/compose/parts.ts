@@ -38,6 +38,8 @@ import type { ResourceStore, Store } from "../storage/store.ts";
 import { createLog, type Log } from "../telemetry/log.ts";
 import { createMetrics, type Metrics } from "../telemetry/metrics.ts";
 import { startCopyThread } from "./copy-thread.ts";
+import { toSinks } from "./options.ts";
+import { type SinkThread, startSinkThread } from "./sink-thread.ts";
 
 /** Everything that is made before the listeners; each listener takes what it needs. */
 export interface Parts {
@@ -47,6 +49,8 @@ export interface Parts {
   readonly metrics: Metrics;
   readonly store: Store;
   readonly audit: OpenAuditLog;
+  /** Undefined where there is none. */
+  readonly sinks: SinkThread | undefined;
   readonly current: SwappableSnapshot;
   /** Of policy, as this configuration allows it: for everything that makes a snapshot. */
   readonly compile: CompilePolicy;
@@ -109,6 +113,7 @@ export async function createParts(config: Config): Promise<Parts> {
       keepShippedMs: config.audit.keepShippedHours * 3_600_000,
     },
   });
+  const sinks = startSinks(config, audit, log, metrics);
   const changes = createServerChanges();
   const servers = createServers({
     specs: current.get().servers,
@@ -163,6 +168,7 @@ export async function createParts(config: Config): Promise<Parts> {
     metrics,
     store,
     audit,
+    sinks,
     current,
     compile,
     follower,
@@ -186,6 +192,22 @@ export async function createParts(config: Config): Promise<Parts> {
     }),
     startedAtMs,
   };
+}
+
+function startSinks(
+  config: Config,
+  audit: OpenAuditLog,
+  log: Log,
+  metrics: Metrics,
+): SinkThread | undefined {
+  const sinks = toSinks(config);
+  if (sinks.length === 0) return undefined;
+  return startSinkThread({
+    spec: { dataDir: config.dataDir, logId: audit.status().logId, sinks },
+    syncedSeq: () => audit.status().syncedSeq,
+    log,
+    metrics,
+  });
 }
 
 /** The stored resources behind the key that seals their secrets; what lies there plainly is sealed first. */

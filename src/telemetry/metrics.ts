@@ -43,6 +43,8 @@ const counters = {
   ],
   mcp_gateway_audit_tail_dropped_total: ["Records a live listener was not shown.", []],
   mcp_gateway_audit_shipped_total: ["Records copied to the database.", []],
+  mcp_gateway_audit_sink_failures_total: ["Deliveries to a sink that failed, by sink.", ["sink"]],
+  mcp_gateway_audit_sink_skipped_total: ["Records a sink will never have, by sink.", ["sink"]],
   mcp_gateway_slow_consumers_total: [
     "Connections cut for reading too slowly, by binding.",
     ["binding"],
@@ -95,6 +97,8 @@ const gauges = {
   mcp_gateway_cache_entries: ["Entries held by the reply cache.", []],
   mcp_gateway_audit_spool_bytes: ["Bytes in the spool.", []],
   mcp_gateway_audit_backlog: ["Records synced but not yet in the database.", []],
+  mcp_gateway_audit_sink_lag_records: ["Records synced but not yet delivered, by sink.", ["sink"]],
+  mcp_gateway_audit_sink_up: ["1 while the sink takes records, by sink.", ["sink"]],
   mcp_gateway_state_revision: ["Revision of the state being served.", []],
   mcp_gateway_upstream_ready: ["1 where the server is ready, by server.", ["server"]],
 } as const satisfies Record<string, readonly [string, readonly string[]]>;
