@@ -111,10 +111,10 @@ export function startFeed(deps: FeedDeps): Feed {
       try {
         if (!isLoaded) load();
         isLoaded = true;
-        const isDone = await deliverNext();
+        const isDone = (await deliverNext()) && syncedSeq === readUntil;
         noteUp();
         if (lastBatches !== undefined) lastBatches = isDone ? 0 : lastBatches - 1;
-        else if (isDone && syncedSeq === readUntil) await pause(options.saveIntervalMs);
+        else if (isDone) await pause(options.saveIntervalMs);
       } catch (error) {
         await noteFailure(error);
       }
