@@ -30,6 +30,29 @@ export function createAuditStore(
         );
       }
     },
+    async replace(rows) {
+      for (const batch of chunksOf(rows, limits.rowsPerStatementMax)) {
+        await guard(() =>
+          db.transaction().execute(async (transaction) => {
+            const logs = await readNumbers(transaction, [
+              ...new Set(batch.map((row) => row.logId)),
+            ]);
+            for (const [logId, own] of byLog(batch)) {
+              await transaction
+                .deleteFrom("audit_records")
+                .where("log", "=", numberOf(logs, { logId }))
+                .where(
+                  "seq",
+                  "in",
+                  own.map((row) => row.seq),
+                )
+                .execute();
+            }
+            await insert(transaction, batch, textFor, limits);
+          }),
+        );
+      }
+    },
     head: (logId) =>
       guard(() =>
         db
