@@ -49,6 +49,11 @@ export function markDamaged(path: string): void {
   fs.writeFileSync(path + damagedSuffix, "", { mode: 0o600 });
 }
 
+/** Its damage was healed. */
+export function unmarkDamaged(path: string): void {
+  fs.rmSync(path + damagedSuffix, { force: true });
+}
+
 export function isDamaged(path: string): boolean {
   return fs.existsSync(path + damagedSuffix);
 }
