@@ -90,6 +90,7 @@ export async function startGateway(config: Config): Promise<Gateway> {
       });
       await parts.audit.close();
       await parts.sinks?.close();
+      await parts.vault.close();
       await parts.store.close();
       await ops.close();
     },

@@ -10,13 +10,16 @@ import { createSpoolReader, type SpoolRecord } from "../../src/audit/spool/reade
 import { systemClock } from "../../src/lib/clock.ts";
 import { silentLog } from "../../src/telemetry/log.ts";
 import { createMetrics } from "../../src/telemetry/metrics.ts";
-import { createMemoryAuditStore } from "./memory-audit-store.ts";
+import { createMemoryAuditStore, type MemoryAuditStore } from "./memory-audit-store.ts";
+import { openMemoryVault } from "./sealing.ts";
 
 export interface SpooledLog extends AsyncDisposable {
   readonly dataDir: string;
   readonly spoolDir: string;
   readonly logId: string;
+  readonly store: MemoryAuditStore;
   readonly syncedSeq: () => number;
+  readonly shippedSeq: () => number;
   /** Appends calls' outcomes, synced; the facts are laid over plain ones. */
   append(...facts: RecordDraft["facts"][]): Promise<void>;
   /** What the spool holds after `afterSeq`. */
@@ -24,10 +27,12 @@ export interface SpooledLog extends AsyncDisposable {
 }
 
 export async function openSpooledLog(options: AuditLogDeps["options"] = {}): Promise<SpooledLog> {
+  const store = createMemoryAuditStore();
   const dataDir = mkdtempSync(join(tmpdir(), "mcp-gateway-spooled-"));
   const log = await openAuditLog({
     dataDir,
-    store: { audit: createMemoryAuditStore() },
+    store: { audit: store },
+    keys: await openMemoryVault(),
     clock: systemClock,
     log: silentLog,
     metrics: createMetrics(),
@@ -38,6 +43,8 @@ export async function openSpooledLog(options: AuditLogDeps["options"] = {}): Pro
     dataDir,
     spoolDir,
     logId: log.status().logId,
+    store,
+    shippedSeq: () => log.status().shippedSeq,
     syncedSeq: () => log.status().syncedSeq,
     async append(...facts) {
       for (const more of facts) {

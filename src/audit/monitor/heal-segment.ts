@@ -9,7 +9,13 @@ import { dirname } from "node:path";
 import type { AuditRow } from "../../storage/store.ts";
 import { genesisLeaf, leafOf, parseEnvelope, type SealedRecord } from "../envelope.ts";
 import { listSegments, type SegmentFile, syncDir, unmarkDamaged } from "../spool/files.ts";
-import { encodeHeader, recordFrameBytesMax, scanSegment, writeRecord } from "../spool/format.ts";
+import {
+  encodeHeader,
+  type RecordFrame,
+  recordFrameBytesMax,
+  scanSegment,
+  writeRecord,
+} from "../spool/format.ts";
 
 export interface HealableSegment extends SegmentFile {
   readonly lastSeq: number;
@@ -34,43 +40,71 @@ export function findClosedSegment(dir: string, seq: number): HealableSegment | u
 /** More than any header: open intents are as many as calls in flight. */
 const headBytes = 1024 * 1024;
 
-/**
- * Heals it; returns how many records came from the database, or undefined where they are not all to be had. `rows` are
- * the database's, `leafAt` the tree's leaves where it reaches.
- */
-export function healSegment(
+export interface SegmentSources {
+  readonly logId: string;
+  /** The tree's leaves, where it reaches. */
+  readonly leafAt: (seq: number) => string | undefined;
+  /** The database's rows of a range, those that are there. */
+  readonly fetch: (from: number, to: number) => Promise<readonly AuditRow[]>;
+}
+
+/** Rows asked for at once. */
+const fetchMax = 500;
+
+/** Heals it; returns the records that came from the database, or undefined where they are not all to be had. */
+export async function healSegment(
   segment: HealableSegment,
-  logId: string,
-  rows: ReadonlyMap<number, AuditRow>,
-  leafAt: (seq: number) => string | undefined,
-): number | undefined {
-  const bytes = fs.readFileSync(segment.path);
-  const { header, records } = scanSegment(bytes);
+  sources: SegmentSources,
+): Promise<readonly number[] | undefined> {
+  const { header, records } = scanSegment(fs.readFileSync(segment.path));
   const sound = new Map(records.map((one) => [parseEnvelope(one.envelope)?.seq ?? 0, one]));
-  const frames: SealedRecord[] = [];
-  let prev =
-    leafAt(segment.firstSeq - 1) ??
-    (segment.firstSeq === 1 ? genesisLeaf : (header?.prev ?? ""));
-  let fetched = 0;
+  const fetched: number[] = [];
   for (let seq = segment.firstSeq; seq <= segment.lastSeq; seq += 1) {
-    const place = { seq, prev, logId, leaf: leafAt(seq) };
     const own = sound.get(seq);
-    const isOwn = own !== undefined && isRight(own, own.leaf, place);
-    const row = rows.get(seq);
-    const record = isOwn ? own : toRecord(row);
-    const leaf = isOwn ? own.leaf : (row?.leaf ?? "");
-    if (record === undefined || !isRight(record, leaf, place)) return undefined;
-    if (!isOwn) fetched += 1;
-    frames.push(record);
-    prev = leaf;
+    const leaf = sources.leafAt(seq);
+    if (own === undefined || (leaf !== undefined && own.leaf !== leaf)) fetched.push(seq);
+  }
+  const rows = await fetchAll(fetched, sources);
+  const frames: SealedRecord[] = [];
+  const firstPrev = header?.prev ?? (segment.firstSeq === 1 ? genesisLeaf : undefined);
+  let prev = firstPrev;
+  for (let seq = segment.firstSeq; seq <= segment.lastSeq; seq += 1) {
+    const record = rows.get(seq) ?? sound.get(seq);
+    // A header that is gone said what the first record says as well; the tree vouches for that one.
+    prev ??= parseEnvelope(record?.envelope ?? "")?.prev;
+    const place = { seq, prev: prev ?? "", logId: sources.logId, leaf: sources.leafAt(seq) };
+    if (record === undefined || !isRight(record, place)) return undefined;
+    frames.push({ envelope: record.envelope, details: record.details });
+    prev = record.leaf;
   }
   if (prev !== segment.lastLeaf) return undefined;
-  const first = { v: 1, log: logId, firstSeq: segment.firstSeq, prev: firstPrev(frames) } as const;
-  replaceSegment(segment, [
-    encodeHeader({ ...first, openIntents: header?.openIntents ?? [] }),
-    ...frames.map(encodeFrame),
-  ]);
+  const opening = encodeHeader({
+    v: 2,
+    log: sources.logId,
+    firstSeq: segment.firstSeq,
+    prev: parseEnvelope(frames[0]?.envelope ?? "")?.prev ?? genesisLeaf,
+    openIntents: header?.openIntents ?? [],
+  });
+  replaceSegment(segment, [opening, ...frames.map(encodeFrame)]);
   return fetched;
+}
+
+async function fetchAll(
+  seqs: readonly number[],
+  { fetch }: SegmentSources,
+): Promise<ReadonlyMap<number, RecordFrame>> {
+  const rows = new Map<number, RecordFrame>();
+  const wanted = new Set(seqs);
+  for (let at = 0; at < seqs.length; ) {
+    const from = seqs[at] ?? 0;
+    const to = from + fetchMax - 1;
+    for (const { seq, envelope, details, leaf } of await fetch(from, to)) {
+      if (envelope === null || !wanted.has(seq)) continue;
+      rows.set(seq, { envelope, details: details ?? "", leaf });
+    }
+    while ((seqs[at] ?? Number.POSITIVE_INFINITY) <= to) at += 1;
+  }
+  return rows;
 }
 
 interface RightPlace {
@@ -81,24 +115,15 @@ interface RightPlace {
   readonly leaf: string | undefined;
 }
 
-function isRight(record: SealedRecord, leaf: string, place: RightPlace): boolean {
+function isRight(record: RecordFrame, place: RightPlace): boolean {
   const envelope = parseEnvelope(record.envelope);
   return (
     envelope?.seq === place.seq &&
     envelope.log === place.logId &&
     envelope.prev === place.prev &&
-    leafOf(record.envelope) === leaf &&
-    (place.leaf === undefined || place.leaf === leaf)
+    leafOf(record.envelope) === record.leaf &&
+    (place.leaf === undefined || place.leaf === record.leaf)
   );
-}
-
-function toRecord(row: AuditRow | undefined): SealedRecord | undefined {
-  if (row === undefined || row.envelope === null) return undefined;
-  return { envelope: row.envelope, details: row.details ?? "" };
-}
-
-function firstPrev(frames: readonly SealedRecord[]): string {
-  return parseEnvelope(frames[0]?.envelope ?? "")?.prev ?? genesisLeaf;
 }
 
 function encodeFrame(record: SealedRecord): Buffer {

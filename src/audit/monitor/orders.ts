@@ -70,11 +70,7 @@ async function* scanEvent(store: Pick<AuditStore, "scan">, event: string) {
   } while (after !== undefined);
 }
 
-function parseOrder(
-  row: AuditRow,
-  kind: (typeof kinds)[number],
-  logId: string,
-): Order | undefined {
+function parseOrder(row: AuditRow, kind: (typeof kinds)[number], logId: string): Order | undefined {
   if (row.envelope === null || leafOf(row.envelope) !== row.leaf) return undefined;
   const envelope = parseEnvelope(row.envelope);
   if (envelope?.event !== kind.event) return undefined;

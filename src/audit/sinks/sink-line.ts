@@ -8,6 +8,7 @@
  */
 import { catalogue } from "../../errors/catalogue.ts";
 import { parseEnvelope } from "../envelope.ts";
+import { parsePart, type Tokens } from "../sealing.ts";
 import type { SpoolRecord } from "../spool/reader.ts";
 import type { SinkLevel, SinkLine } from "./sink.ts";
 
@@ -124,20 +125,9 @@ function responseStatus(error: unknown): number {
 }
 
 /** The tokens in a sealed part; an erased one has none. */
-function tokensOf(sealed: string): Readonly<Record<string, string | undefined>> {
-  try {
-    const { tokens } = JSON.parse(sealed) as { readonly tokens?: Record<string, unknown> };
-    const given = Object.entries(tokens ?? {});
-    return Object.fromEntries(
-      given.map(([name, value]) => [name, isToken(value) ? value : undefined]),
-    );
-  } catch {
-    return {};
-  }
-}
-
-function isToken(value: unknown): value is string {
-  return typeof value === "string" && /^[0-9a-f]{32}$/.test(value);
+function tokensOf(sealed: string): Tokens {
+  const part = parsePart(sealed);
+  return typeof part === "object" ? part.tokens : {};
 }
 
 function textOf(value: unknown): string | undefined {

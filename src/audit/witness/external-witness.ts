@@ -116,11 +116,17 @@ function statedSize({ status, headers, text }: WitnessAnswer): number | undefine
 }
 
 /** Those by the witness's key; throws where there is none, so that no answer counts that proves nothing. */
-function checkCosignatures(lines: string, note: string, key: VerifierKey): readonly NoteSignature[] {
+function checkCosignatures(
+  lines: string,
+  note: string,
+  key: VerifierKey,
+): readonly NoteSignature[] {
   const { text } = parseCheckpoint(note).note;
   const answered = parseNote(`${text}\n${lines}`);
   verifyNote(answered, [key]);
-  const own = answered.signatures.filter(({ name, keyId }) => name === key.name && keyId === key.id);
+  const own = answered.signatures.filter(
+    ({ name, keyId }) => name === key.name && keyId === key.id,
+  );
   if (own.length > 0) return own;
   throw new EvidenceError("the witness's answer holds no signature of its own");
 }

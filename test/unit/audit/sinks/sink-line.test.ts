@@ -20,7 +20,9 @@ async function lineOf(facts: Parameters<Awaited<ReturnType<typeof openSpooledLog
 const sealedPart = JSON.stringify({
   v: 1,
   subject: "0011223344556677",
-  tokens: { principal: token, client: "not a token\n", session: 7 },
+  class: "8899aabbccddeeff",
+  salt: token,
+  tokens: { principal: token },
   sealed: "AAAA",
 });
 
@@ -57,14 +59,26 @@ test("D02, D03: the names that log pipelines look for, and the record's place", 
   expect(line.seq).toBe(record.seq);
 });
 
-test("identities stand there as tokens only, and only where they are tokens", async () => {
+test("identities stand there as tokens only, and nothing else of the sealed part", async () => {
   const { line, value } = await lineOf({});
   expect(value.user_id).toBe(token);
   expect(value.client_id).toBeUndefined();
-  expect(value.session_id).toBeUndefined();
   expect(line.text).not.toContain("alice");
   expect(line.text).not.toContain("AAAA");
 });
+
+test.each(["", '{"v":1}', '{"tokens":{"principal":"alice"}}', "alice"])(
+  "a sealed part %p has no identities to show",
+  async (details) => {
+    await using log = await openSpooledLog();
+    await log.append({});
+    const [record] = await log.read();
+    const line = record && toSinkLine({ ...record, details });
+    expect(JSON.parse(line?.text ?? "{}")).toMatchObject({ status: "success" });
+    expect(line?.text).not.toContain("alice");
+    expect(line?.text).not.toContain("user_id");
+  },
+);
 
 test("D05: a denial is a policy violation, with its error's code and HTTP status", async () => {
   const { line, value } = await lineOf({
