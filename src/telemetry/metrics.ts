@@ -45,6 +45,11 @@ const counters = {
   mcp_gateway_audit_shipped_total: ["Records copied to the database.", []],
   mcp_gateway_audit_sink_failures_total: ["Deliveries to a sink that failed, by sink.", ["sink"]],
   mcp_gateway_audit_sink_skipped_total: ["Records a sink will never have, by sink.", ["sink"]],
+  mcp_gateway_audit_checkpoints_total: ["Checkpoints signed, and taken up at the start.", []],
+  mcp_gateway_audit_signing_failures_total: [
+    "Times the notary could not sign or refused to, by reason.",
+    ["reason"],
+  ],
   mcp_gateway_slow_consumers_total: [
     "Connections cut for reading too slowly, by binding.",
     ["binding"],
@@ -99,6 +104,9 @@ const gauges = {
   mcp_gateway_audit_backlog: ["Records synced but not yet in the database.", []],
   mcp_gateway_audit_sink_lag_records: ["Records synced but not yet delivered, by sink.", ["sink"]],
   mcp_gateway_audit_sink_up: ["1 while the sink takes records, by sink.", ["sink"]],
+  mcp_gateway_audit_checkpoint_size: ["Records under the latest checkpoint of this node.", []],
+  mcp_gateway_audit_unsigned_seconds: ["Age of the oldest synced record that is not signed.", []],
+  mcp_gateway_audit_signing_late: ["1 while records have been unsigned for too long.", []],
   mcp_gateway_state_revision: ["Revision of the state being served.", []],
   mcp_gateway_upstream_ready: ["1 where the server is ready, by server.", ["server"]],
 } as const satisfies Record<string, readonly [string, readonly string[]]>;
