@@ -25,6 +25,7 @@ export const entryPoints = [
   "src/audit/spool/worker.ts",
   "src/compose/copy-worker.ts",
   "src/compose/sink-worker.ts",
+  "src/compose/witness-worker.ts",
   "src/storage/sqlite-worker.ts",
 ] as const;
 

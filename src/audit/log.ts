@@ -14,6 +14,7 @@ import type { Store } from "../storage/store.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import type { SealingKeys } from "../vault/keys.ts";
+import { findJumpAtStart, watchClock } from "./clock-watch.ts";
 import { evidenceFolder, readSignedSize } from "./evidence/checkpoint-file.ts";
 import { type Evidence, openEvidence } from "./evidence/evidence.ts";
 import type { StartNotaryThread } from "./evidence/notary-thread.ts";
@@ -44,6 +45,8 @@ export interface AuditLogDeps {
   /** What the first record of this life of the process says; without it none is written, and nothing is signed. */
   readonly life?: RecordDraft["facts"];
   readonly startNotary?: StartNotaryThread;
+  /** The most records of a log that a witness remembers; 0 where none can be asked. */
+  readonly witnessedSize?: (logId: string) => Promise<number>;
   /** Copies on a thread of its own; by default records are copied on this one, to `store`. */
   readonly startCopier?: (spool: { readonly dir: string; readonly logId: string }) => Copier;
 }
@@ -102,6 +105,9 @@ export async function openAuditLog(deps: AuditLogDeps): Promise<OpenAuditLog> {
       log.error("audit.own_record_lost", { event: draft.event, reason: String(cause) });
     });
   };
+  const jump = await findJumpAtStart(clock, dir, spool.opened.lastSeq);
+  if (jump !== undefined) record(jump);
+  const stopClockWatch = watchClock({ clock, record });
   recordRecovery(spool, clock, record);
   if (loss !== undefined) record(renderLoss(loss, clock));
   if (deps.life !== undefined) {
@@ -147,6 +153,7 @@ export async function openAuditLog(deps: AuditLogDeps): Promise<OpenAuditLog> {
     tail: tail.listen,
     status: () => ({ logId, shippedSeq: shippedSeq(), ...spool.status() }),
     close: async () => {
+      stopClockWatch();
       await Promise.race([spool.flush(), Bun.sleep(options.deadlineMs)]);
       await evidence?.close(spool.status().syncedSeq);
       await shipper?.stop();
@@ -197,15 +204,16 @@ interface OwnSpool {
 interface Loss {
   readonly kind: "spool-lost" | "rolled-back";
   readonly logId: string;
-  /** The last record in the spool, in the database, and under a checkpoint. */
+  /** The last record in the spool, in the database, under a checkpoint, and under one that a witness remembers. */
   readonly lastSeq: number;
   readonly lastSeqInStore: number;
   readonly lastSeqSigned: number;
+  readonly lastSeqWitnessed: number;
 }
 
 /**
  * The spool under this node's log id; under a new one where the database holds records of this log, or a checkpoint
- * covers some, which the spool does not hold (ST-15, ST-16). Going on under the old id would give numbers a second
+ * (signed here or remembered by a witness) covers some, which the spool does not hold (ST-15, ST-16). Going on under the old id would give numbers a second
  * time. What was found is kept beside.
  */
 async function openOwnSpool(
@@ -240,9 +248,10 @@ async function findLoss(
   const head = await deps.store.audit.head(logId).catch(() => undefined);
   const lastSeqInStore = head?.seq ?? 0;
   const lastSeqSigned = readSignedSize(evidenceFolder(deps.dataDir), logId);
-  if (lastSeq >= Math.max(lastSeqInStore, lastSeqSigned)) return undefined;
+  const lastSeqWitnessed = (await deps.witnessedSize?.(logId)) ?? 0;
+  if (lastSeq >= Math.max(lastSeqInStore, lastSeqSigned, lastSeqWitnessed)) return undefined;
   const kind = lastSeq === 0 ? "spool-lost" : "rolled-back";
-  return { kind, logId, lastSeq, lastSeqInStore, lastSeqSigned };
+  return { kind, logId, lastSeq, lastSeqInStore, lastSeqSigned, lastSeqWitnessed };
 }
 
 function renderLoss({ logId, ...loss }: Loss, clock: Clock): RecordDraft {

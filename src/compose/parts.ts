@@ -44,6 +44,8 @@ import { startCopyThread } from "./copy-thread.ts";
 import { openKeyVault } from "./key-vault.ts";
 import { toSinks } from "./options.ts";
 import { type SinkThread, startSinkThread } from "./sink-thread.ts";
+import { startWitnessThread, type WitnessThread } from "./witness-thread.ts";
+import { askWitnesses, toWitnessSpec } from "./witnessing.ts";
 
 /** Everything that is made before the listeners; each listener takes what it needs. */
 export interface Parts {
@@ -55,6 +57,7 @@ export interface Parts {
   readonly audit: OpenAuditLog;
   /** Undefined where there is none. */
   readonly sinks: SinkThread | undefined;
+  readonly witness: WitnessThread;
   /** The keys of the records' personal values. */
   readonly vault: Vault;
   /** For whoever reads records. */
@@ -118,6 +121,7 @@ export async function createParts(config: Config): Promise<Parts> {
     metrics,
     keys: vault,
     life: { version, stateRevision },
+    witnessedSize: (logId) => askWitnesses(config, logId, { checkpoints: opened.checkpoints, log }),
     startCopier: (spool) => startCopyThread({ ...spool, store: database }),
     options: {
       segmentBytesMax: config.audit.segmentBytesMax,
@@ -127,6 +131,14 @@ export async function createParts(config: Config): Promise<Parts> {
     },
   });
   const sinks = startSinks(config, audit, log, metrics);
+  const { logId } = audit.status();
+  const witness = startWitnessThread({
+    spec: toWitnessSpec(config, logId, database),
+    audit,
+    clock,
+    log,
+    metrics,
+  });
   const changes = createServerChanges();
   const servers = createServers({
     specs: current.get().servers,
@@ -183,6 +195,7 @@ export async function createParts(config: Config): Promise<Parts> {
     store,
     audit,
     sinks,
+    witness,
     vault,
     opener: createOpener(vault),
     tokens,

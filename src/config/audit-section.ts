@@ -4,6 +4,7 @@
  */
 import { z } from "zod";
 import { sinks } from "./audit-sinks.ts";
+import { witnessing } from "./audit-witnesses.ts";
 import { atLeastZero, count, mebibyte, section } from "./fields.ts";
 
 export const audit = section(
@@ -17,6 +18,7 @@ export const audit = section(
       .default("closed")
       .describe("Refuse (closed) or answer (open) read-only calls whose record is late."),
     sinks,
+    ...witnessing,
   },
   "The durable record of every call.",
 );

@@ -13,7 +13,7 @@ import { type AddCheckpointRequest, parseAddCheckpoint } from "./add-checkpoint-
 import type { WitnessedLogs, WitnessedPlace } from "./witnessed-logs.ts";
 
 export interface AddCheckpointAnswer {
-  readonly status: 200 | 400 | 403 | 404 | 409 | 422;
+  readonly status: 200 | 400 | 403 | 404 | 409 | 422 | 503;
   readonly contentType: string;
   readonly text: string;
 }
@@ -35,17 +35,25 @@ export interface AddCheckpointDeps {
 
 export type AddCheckpoint = (body: string) => Promise<AddCheckpointAnswer>;
 
+const waitingMax = 64;
 const plain = "text/plain; charset=utf-8";
 
 export function createAddCheckpoint(deps: AddCheckpointDeps): AddCheckpoint {
   /** One at a time: what is compared must still hold when it is replaced. */
   let turn: Promise<unknown> = Promise.resolve();
+  let waiting = 0;
 
   return (body) => {
+    if (waiting >= waitingMax) return Promise.resolve(refuse(503, "too many requests wait here"));
+    waiting += 1;
     const answer = turn.then(() => judge(body));
-    turn = answer.catch(() => {});
+    turn = answer.then(leave, leave);
     return answer;
   };
+
+  function leave(): void {
+    waiting -= 1;
+  }
 
   async function judge(body: string): Promise<AddCheckpointAnswer> {
     let request: AddCheckpointRequest;

@@ -4,7 +4,7 @@
  */
 import { join } from "node:path";
 import type { EvidenceDisk } from "../evidence/disk.ts";
-import { type NoteSignature, parseNote, renderNote, type SignedNote } from "../evidence/note.ts";
+import { type NoteSignature, parseNote, renderNote } from "../evidence/note.ts";
 
 const fileName = "checkpoint.cosigned";
 
@@ -12,15 +12,16 @@ const fileName = "checkpoint.cosigned";
 export function keepCosignatures(
   disk: Pick<EvidenceDisk, "read" | "write" | "syncFolder">,
   dir: string,
-  checkpoint: SignedNote,
+  checkpoint: string,
   cosignatures: readonly NoteSignature[],
 ): void {
   const path = join(dir, fileName);
   const kept = disk.read(path)?.toString();
   const before = kept === undefined ? undefined : parseNote(kept);
-  const base = before?.text === checkpoint.text ? before : checkpoint;
+  const given = parseNote(checkpoint);
+  const base = before?.text === given.text ? before : given;
   const others = base.signatures.filter(
-    (one) => !cosignatures.some((given) => given.name === one.name && given.keyId === one.keyId),
+    (one) => !cosignatures.some((added) => added.name === one.name && added.keyId === one.keyId),
   );
   const note = renderNote({ text: base.text, signatures: [...others, ...cosignatures] });
   disk.write(path, Buffer.from(note));

@@ -41,7 +41,7 @@ export interface WitnessStatus {
 
 export interface Rounds {
   status(): readonly WitnessStatus[];
-  /** Ends after the requests under way. */
+  /** Ends after the requests under way and one for the last checkpoint. */
   stop(): Promise<void>;
 }
 
@@ -71,6 +71,10 @@ export function startRounds(deps: RoundsDeps): Rounds {
         noteFailure(state, error);
       }
       await pause(deps.intervalMs(witness));
+    }
+    // The last checkpoint of this life, signed when the log was closed.
+    if (state !== undefined && !state.isDown) {
+      await ask(witness, state).catch((error) => noteFailure(state, error));
     }
   }
 
