@@ -16,6 +16,7 @@ import {
   scanSegment,
   writeRecord,
 } from "../spool/format.ts";
+import { readSegmentHeader } from "./segment-header.ts";
 
 export interface HealableSegment extends SegmentFile {
   readonly lastSeq: number;
@@ -32,13 +33,10 @@ export function findClosedSegment(dir: string, seq: number): HealableSegment | u
   const at = segments.findLastIndex((one) => one.firstSeq <= seq);
   const [segment, next] = [segments[at], segments[at + 1]];
   if (segment === undefined || next === undefined) return undefined;
-  const { header } = scanSegment(fs.readFileSync(next.path).subarray(0, headBytes));
-  if (header === undefined || header.firstSeq !== next.firstSeq) return undefined;
+  const header = readSegmentHeader(next.path);
+  if (header?.firstSeq !== next.firstSeq) return undefined;
   return { ...segment, lastSeq: next.firstSeq - 1, lastLeaf: header.prev };
 }
-
-/** More than any header: open intents are as many as calls in flight. */
-const headBytes = 1024 * 1024;
 
 export interface SegmentSources {
   readonly logId: string;

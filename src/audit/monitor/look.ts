@@ -2,12 +2,14 @@
  * Reads one page of the log from its three places and compares it. A database that is away is not compared; what
  * retention, erasure or the shipper are at while the page is read is settled by looking a second time (`monitor.ts`).
  */
+import { existsSync } from "node:fs";
 import type { AuditRow, AuditStore } from "../../storage/store.ts";
 import { listSegments } from "../spool/files.ts";
 import type { SpoolReader } from "../spool/reader.ts";
 import type { Finding } from "./finding.ts";
 import type { LawfulAbsence } from "./orders.ts";
 import { comparePage, type Page } from "./page.ts";
+import { readSegmentHeader } from "./segment-header.ts";
 
 /** This log's tree at its last checkpoint. */
 export interface MonitoredTree {
@@ -51,6 +53,7 @@ export async function lookAt(
     rows: rows ?? new Map(),
     records: new Map(records.map((record) => [record.seq, record])),
     // Asked after reading: a segment that was removed meanwhile is not missing.
+    headless: listHeadless(deps.spoolDir, from, to),
     spoolFrom: listSegments(deps.spoolDir)[0]?.firstSeq ?? Number.POSITIVE_INFINITY,
     databaseTo: rows === undefined ? 0 : Math.min(to, shippedSeq),
     mayBeGone: deps.absence.mayBeGone,
@@ -67,6 +70,15 @@ function readLeaves(tree: MonitoredTree | undefined, from: number, to: number) {
   const until = Math.min(to, tree?.size ?? 0);
   const leaves = from > until ? [] : (tree?.leaves(from, until) ?? []);
   return new Map(leaves.map((leaf, at) => [from + at, leaf]));
+}
+
+/** First records of the segments that begin in this page and have no sound header. */
+function listHeadless(spoolDir: string, from: number, to: number): ReadonlySet<number> {
+  const begun = listSegments(spoolDir).filter((one) => one.firstSeq >= from && one.firstSeq <= to);
+  const headless = begun.filter(({ path, firstSeq }) => {
+    return readSegmentHeader(path)?.firstSeq !== firstSeq && existsSync(path);
+  });
+  return new Set(headless.map(({ firstSeq }) => firstSeq));
 }
 
 /** Undefined where the database is away. */

@@ -16,6 +16,8 @@ export interface Page {
   readonly leaves: ReadonlyMap<number, string>;
   readonly rows: ReadonlyMap<number, AuditRow>;
   readonly records: ReadonlyMap<number, SpoolRecord>;
+  /** Records whose segment begins with them and has lost its header. */
+  readonly headless: ReadonlySet<number>;
   /** Records from here on should be in the spool, and up to here in the database. */
   readonly spoolFrom: number;
   readonly databaseTo: number;
@@ -45,9 +47,10 @@ function isTreeAlone({ leaves, rows, records }: Page, seq: number): boolean {
   return rows.get(seq)?.leaf === record.leaf;
 }
 
-function checkRecord({ records }: Page, seq: number, leaf: string | undefined) {
+function checkRecord({ records, headless }: Page, seq: number, leaf: string | undefined) {
   const record = records.get(seq);
-  if (record === undefined) return { place: "spool", kind: "damaged", seq } as const;
+  if (record === undefined || headless.has(seq))
+    return { place: "spool", kind: "damaged", seq } as const;
   if (record.leaf !== leaf) return { place: "spool", kind: "edited", seq } as const;
   return undefined;
 }
