@@ -39,7 +39,9 @@ export function toSinkLine(record: SpoolRecord): SinkLine | undefined {
   const eventType = eventTypeOf(envelope.event, status);
   const level = levelOf(envelope.event, status);
   const tokens = tokensOf(record.details);
-  const more = Object.entries(facts).filter(([name]) => !namedFacts.has(name));
+  const more = Object.entries(facts)
+    .filter(([name]) => !namedFacts.has(name))
+    .map(([name, value]) => [name, withoutClient(value)] as const);
   const line = {
     timestamp: new Date(envelope.time).toISOString(),
     level,
@@ -56,7 +58,7 @@ export function toSinkLine(record: SpoolRecord): SinkLine | undefined {
     endpoint_path: typeof facts.scope === "string" ? `/${facts.scope}` : undefined,
     status,
     policy_decision: decisionOf(status, facts.decision),
-    policy_rule: facts.decision,
+    policy_rule: withoutClient(facts.decision),
     duration_ms: typeof facts.durationUs === "number" ? facts.durationUs / 1000 : undefined,
     response_status: envelope.event === "call.outcome" ? responseStatus(facts.error) : undefined,
     error_code: facts.code,
@@ -110,7 +112,7 @@ const quietStatuses = new Set([undefined, "ok", "success", "input_required", "ca
 
 function levelOf(event: string, status: string | undefined): SinkLevel {
   if (errorEvents.test(event) && event !== "storage.up") return "error";
-  return quietStatuses.has(status) ? "info" : "warn";
+  return quietStatuses.has(status?.toLowerCase()) ? "info" : "warn";
 }
 
 function decisionOf(status: string | undefined, rule: unknown): string | undefined {
@@ -128,6 +130,11 @@ function responseStatus(error: unknown): number {
 function tokensOf(sealed: string): Tokens {
   const part = parsePart(sealed);
   return typeof part === "object" ? part.tokens : {};
+}
+
+/** A rule that is a client's own registration is called by the client's id, which is an identity. */
+function withoutClient(value: unknown): unknown {
+  return typeof value === "string" && value.startsWith("client:") ? "client" : value;
 }
 
 function textOf(value: unknown): string | undefined {

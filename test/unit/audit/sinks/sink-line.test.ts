@@ -59,6 +59,18 @@ test("D02, D03: the names that log pipelines look for, and the record's place", 
   expect(line.seq).toBe(record.seq);
 });
 
+test("a rule that is called by a client's id is not", async () => {
+  const decision = "client:agent-1";
+  const { line, value } = await lineOf({ status: "denied", decision, reason: decision });
+  expect(value).toMatchObject({ policy_rule: "client", facts: { reason: "client" } });
+  expect(line.text).not.toContain("agent-1");
+});
+
+test("an operator's successful change is no warning", async () => {
+  expect((await lineOf({ status: "OK" })).line.level).toBe("info");
+  expect((await lineOf({ status: "PERMISSION_DENIED" })).line.level).toBe("warn");
+});
+
 test("identities stand there as tokens only, and nothing else of the sealed part", async () => {
   const { line, value } = await lineOf({});
   expect(value.user_id).toBe(token);
