@@ -62,7 +62,9 @@ export async function lookAt(
   if (!findings.some(({ kind, place }) => kind === "deleted" && place === "database")) {
     return { page, findings };
   }
-  await deps.absence.refresh((seq) => tree?.leaves(seq, seq)[0]);
+  await deps.absence.refresh((first, last) =>
+    tree === undefined || last > tree.size ? [] : tree.leaves(first, last),
+  );
   return { page, findings: comparePage(page) };
 }
 

@@ -8,10 +8,12 @@ import type { AuditRow, AuditStore } from "../../storage/store.ts";
 import { leafOf, parseEnvelope } from "../envelope.ts";
 
 export interface LawfulAbsence {
-  /** Reads orders that came since the last time; `leafAt` gives this log's own leaves. */
-  refresh(leafAt: (seq: number) => string | undefined): Promise<void>;
+  /** Reads orders that came since the last time; `leaves` gives this log's own, those it has. */
+  refresh(leaves: LeafRange): Promise<void>;
   mayBeGone(seq: number, what: "row" | "details"): boolean;
 }
+
+type LeafRange = (from: number, to: number) => readonly string[];
 
 interface Order {
   readonly what: "row" | "details";
@@ -32,14 +34,14 @@ export function createLawfulAbsence(store: Pick<AuditStore, "scan">, logId: stri
   const ranges: { readonly what: Order["what"]; readonly from: number; readonly to: number }[] = [];
   const seen = new Set<string>();
 
-  async function refresh(leafAt: (seq: number) => string | undefined): Promise<void> {
+  async function refresh(leaves: LeafRange): Promise<void> {
     for (const kind of kinds) {
       for await (const row of scanEvent(store, kind.event)) {
         const key = `${row.logId} ${row.seq}`;
         if (seen.has(key)) continue;
         const order = parseOrder(row, kind, logId);
         // One that does not hold now is looked at again: leaves come with the next checkpoint.
-        if (order !== undefined && !holds(order, leafAt)) continue;
+        if (order !== undefined && !holds(order, leaves)) continue;
         seen.add(key);
         if (order !== undefined) for (const range of toSpans(order)) ranges.push(range);
       }
@@ -80,8 +82,10 @@ function parseOrder(row: AuditRow, kind: (typeof kinds)[number], logId: string):
   return seqs && { what: kind.what, seqs, digest };
 }
 
-function holds({ seqs, digest }: Order, leafAt: (seq: number) => string | undefined): boolean {
-  return digestLeaves(seqs.map((seq) => leafAt(seq) ?? "")) === digest;
+/** Orders of retention name long ranges, and each range is one reading of the tiles. */
+function holds(order: Order, leaves: LeafRange): boolean {
+  const own = toSpans(order).flatMap(({ from, to }) => leaves(from, to));
+  return own.length === order.seqs.length && digestLeaves(own) === order.digest;
 }
 
 function toSpans({ what, seqs }: Order) {
