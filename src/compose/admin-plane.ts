@@ -129,6 +129,8 @@ function createServices(parts: Parts, runtime: Runtime, state: StateWriter) {
       opener: parts.opener,
       tokens: parts.tokens,
       log: audit,
+      evidence: audit.evidence,
+      clock,
       verifyLog: () => verifyLogs(parts),
     }),
     LimitService: createLimitService({ penalties: runtime.penalties }),

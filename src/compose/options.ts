@@ -3,13 +3,12 @@
  * compose alone.
  */
 import { readFileSync } from "node:fs";
-import { resolve } from "node:path";
 import { type AgentsOptions, defaultAgentsOptions } from "../agents/options.ts";
 import type { Config } from "../config/config.ts";
 import type { IssuerConfig } from "../config/issuer-secrets.ts";
 import type { JwtIssuerConfig } from "../identity/jwt-issuer.ts";
+import type { BodyRules } from "../pipeline/stored-bodies.ts";
 import { defaultScanLimits } from "../protocol/scan.ts";
-import type { SinkSpec } from "./sink-messages.ts";
 
 export function toAgentsOptions({ agents }: Config): AgentsOptions {
   return {
@@ -94,51 +93,22 @@ function asList(name: string | undefined): readonly string[] | undefined {
   return name === undefined ? undefined : [name];
 }
 
-/** CAs are read when the sinks are made: a file that cannot be read stops the start, with its name. */
-export function toSinks({ audit }: Config): readonly SinkSpec[] {
-  return audit.sinks.map((sink): SinkSpec => {
-    const { name, kind } = sink;
-    switch (kind) {
-      case "file":
-        return {
-          name,
-          kind,
-          path: resolve(sink.path ?? ""),
-          rotateBytes: sink.rotateBytes ?? 100 * 1024 * 1024,
-          rotateDaily: sink.rotateDaily ?? true,
-          keepFiles: sink.keepFiles ?? 14,
-          sync: sink.sync ?? true,
-        };
-      case "stdout":
-        return { name, kind };
-      case "syslog":
-        return {
-          name,
-          kind,
-          ...toHostAndPort(sink.address ?? ""),
-          transport: sink.transport ?? "tls",
-          facility: sink.facility ?? 13,
-          ca: sink.caFile === undefined ? undefined : readFileSync(sink.caFile, "utf8"),
-        };
-      case "otlp":
-        return { name, kind, url: sink.url ?? "", resource: toAttributes(sink.resource ?? []) };
-      default:
-        return kind satisfies never;
-    }
-  });
+/** Room of a record besides its bodies. */
+const recordCharsMax = 16 * 1024;
+/** A character of a body is at most an escaped quote. */
+const charsPerBodyChar = 2;
+
+/** Longest record kept as it is: with the bodies that are kept. */
+export function toRecordCharsMax({ audit }: Config): number {
+  const kept = [audit.bodies.arguments, audit.bodies.result].filter((list) => list.length > 0);
+  return recordCharsMax + kept.length * charsPerBodyChar * audit.bodies.charsMax;
 }
 
-function toAttributes(pairs: readonly string[]): Readonly<Record<string, string>> {
-  return Object.fromEntries(
-    pairs.map((pair) => {
-      const equals = pair.indexOf("=");
-      return [pair.slice(0, equals), pair.slice(equals + 1)];
-    }),
-  );
-}
-
-function toHostAndPort(address: string): { readonly host: string; readonly port: number } {
-  const colon = address.lastIndexOf(":");
-  const host = address.slice(0, colon).replace(/^\[(.*)\]$/, "$1");
-  return { host, port: Number(address.slice(colon + 1)) };
+export function toBodyRules({ audit }: Config): BodyRules {
+  const { bodies } = audit;
+  return {
+    arguments: new Set(bodies.arguments),
+    result: new Set(bodies.result),
+    charsMax: bodies.charsMax,
+  };
 }

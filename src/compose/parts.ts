@@ -42,8 +42,9 @@ import { createMetrics, type Metrics } from "../telemetry/metrics.ts";
 import type { Vault } from "../vault/vault.ts";
 import { startCopyThread } from "./copy-thread.ts";
 import { openKeyVault } from "./key-vault.ts";
-import { toSinks } from "./options.ts";
-import { type SinkThread, startSinkThread } from "./sink-thread.ts";
+import { toRecordCharsMax } from "./options.ts";
+import { toSinks } from "./sink-options.ts";
+import { type SinkThread, startSinks } from "./sink-thread.ts";
 import { startWitnessThread, type WitnessThread } from "./witness-thread.ts";
 import { askWitnesses, toWitnessSpec } from "./witnessing.ts";
 
@@ -126,18 +127,19 @@ export async function createParts(config: Config): Promise<Parts> {
     options: {
       segmentBytesMax: config.audit.segmentBytesMax,
       spoolBytesMax: config.audit.spoolBytesMax,
+      recordBytesMax: toRecordCharsMax(config),
+      reserveBytesMax: config.audit.reserveBytesMax,
       deadlineMs: config.audit.deadlineMs,
+      requireCheckpoints: config.audit.requireCheckpoints,
       keepShippedMs: config.audit.keepShippedHours * 3_600_000,
     },
   });
-  const sinks = startSinks(config, audit, log, metrics);
   const { logId } = audit.status();
+  const watching = { audit, clock, log, metrics };
+  const sinks = startSinks({ dataDir: config.dataDir, logId, sinks: toSinks(config) }, watching);
   const witness = startWitnessThread({
     spec: toWitnessSpec(config, logId, database),
-    audit,
-    clock,
-    log,
-    metrics,
+    ...watching,
   });
   const changes = createServerChanges();
   const servers = createServers({
@@ -222,22 +224,6 @@ export async function createParts(config: Config): Promise<Parts> {
     }),
     startedAtMs,
   };
-}
-
-function startSinks(
-  config: Config,
-  audit: OpenAuditLog,
-  log: Log,
-  metrics: Metrics,
-): SinkThread | undefined {
-  const sinks = toSinks(config);
-  if (sinks.length === 0) return undefined;
-  return startSinkThread({
-    spec: { dataDir: config.dataDir, logId: audit.status().logId, sinks },
-    syncedSeq: () => audit.status().syncedSeq,
-    log,
-    metrics,
-  });
 }
 
 /** The stored resources behind the key that seals their secrets; what lies there plainly is sealed first. */

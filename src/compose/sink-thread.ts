@@ -3,6 +3,7 @@
  * and turns what comes back into metrics and one log line for each change. A thread that died is started again. Called
  * by `parts.ts`.
  */
+import type { AuditLog } from "../audit/record.ts";
 import type { FeedChange, FeedStatus } from "../audit/sinks/feed.ts";
 import { startWorker } from "../lib/worker.ts";
 import type { Log } from "../telemetry/log.ts";
@@ -12,6 +13,16 @@ import type { FromSinks, SinksSpec, ToSinks } from "./sink-messages.ts";
 export interface SinkThread {
   /** Lets the sinks deliver what little is left. To be called once the spool is closed. */
   close(): Promise<void>;
+}
+
+/** Undefined where there are none. */
+export function startSinks(
+  spec: SinksSpec,
+  deps: Pick<SinkThreadDeps, "log" | "metrics"> & { readonly audit: Pick<AuditLog, "status"> },
+): SinkThread | undefined {
+  if (spec.sinks.length === 0) return undefined;
+  const { audit, log, metrics } = deps;
+  return startSinkThread({ spec, syncedSeq: () => audit.status().syncedSeq, log, metrics });
 }
 
 export interface SinkThreadDeps {

@@ -6,7 +6,10 @@ export type AuditService<Caller> = {
   readonly queryRecords: (request: QueryRecordsRequest, caller: Caller) => Promise<QueryRecordsResponse>;
   readonly exportRecords: (request: ExportRecordsRequest, caller: Caller) => AsyncIterable<ExportRecordsResponse>;
   readonly tailRecords: (request: TailRecordsRequest, caller: Caller) => AsyncIterable<TailRecordsResponse>;
+  readonly openField: (request: OpenFieldRequest, caller: Caller) => Promise<OpenFieldResponse>;
   readonly verifyLog: (request: VerifyLogRequest, caller: Caller) => Promise<VerifyLogResponse>;
+  readonly getCheckpoint: (request: GetCheckpointRequest, caller: Caller) => Promise<GetCheckpointResponse>;
+  readonly getProof: (request: GetProofRequest, caller: Caller) => Promise<GetProofResponse>;
 };
 
 export type RecordOrder =
@@ -114,6 +117,30 @@ export interface TailRecordsResponse {
   readonly dropped_before: number;
 }
 
+export interface OpenFieldRequest {
+  readonly log_id: string;
+  readonly seq: number;
+  readonly field: string;
+}
+
+export interface FieldOpening {
+  readonly name: string;
+  readonly value_json: string;
+  readonly random: string;
+  readonly others: readonly FieldCommitment[];
+}
+
+export interface FieldCommitment {
+  readonly name: string;
+  readonly commitment: string;
+}
+
+export interface OpenFieldResponse {
+  readonly envelope_json: string;
+  readonly leaf: string;
+  readonly opening?: FieldOpening | null | undefined;
+}
+
 export type VerifyLogRequest = Readonly<Record<string, never>>;
 
 export interface LogVerification {
@@ -128,6 +155,36 @@ export interface LogVerification {
 export interface VerifyLogResponse {
   readonly ok: boolean;
   readonly logs: readonly LogVerification[];
+}
+
+export interface CheckpointEvidence {
+  readonly log_id: string;
+  readonly note: string;
+  readonly size: number;
+  readonly root: string;
+  readonly certificate: string;
+}
+
+export interface GetCheckpointRequest {
+  readonly log_id: string;
+}
+
+export interface GetCheckpointResponse {
+  readonly checkpoint?: CheckpointEvidence | null | undefined;
+}
+
+export interface GetProofRequest {
+  readonly log_id: string;
+  readonly seq: number;
+  readonly old_size?: number | undefined;
+}
+
+export interface GetProofResponse {
+  readonly proof: string;
+  readonly index: number;
+  readonly leaf: string;
+  readonly consistency: readonly string[];
+  readonly checkpoint?: CheckpointEvidence | null | undefined;
 }
 
 export type CacheService<Caller> = {
@@ -1302,6 +1359,7 @@ export interface ToolSetting {
   readonly risk_tier: RiskTier;
   readonly required_roles: readonly string[];
   readonly cost: number;
+  readonly audit_class: string;
 }
 
 export interface Server {

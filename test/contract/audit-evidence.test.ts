@@ -35,6 +35,7 @@ import { silentLog } from "../../src/telemetry/log.ts";
 import { createMetrics } from "../../src/telemetry/metrics.ts";
 import { until } from "../support/deadline.ts";
 import { createMemoryAuditStore } from "../support/memory-audit-store.ts";
+import { openMemoryVault } from "../support/sealing.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
 
 interface Life extends AsyncDisposable {
@@ -57,6 +58,7 @@ async function live(dataDir: string, more: Partial<AuditLogDeps> = {}): Promise<
     clock: systemClock,
     log: silentLog,
     metrics,
+    keys: await openMemoryVault(),
     life: { version: "test" },
     options: { ...quick, ...options },
     ...rest,
@@ -270,8 +272,8 @@ function flipBitOf(dataDir: string, seq: number): void {
 }
 
 /** Flips a bit in a tile and returns its bytes. */
-function spoil(tile: string): Buffer {
-  const bytes = readFileSync(tile);
+function spoil(tile: string) {
+  const bytes = Buffer.from(readFileSync(tile));
   bytes[4] = (bytes[4] ?? 0) ^ 1;
   writeFileSync(tile, bytes);
   return bytes;

@@ -8,7 +8,8 @@ import * as fs from "node:fs";
 import { dirname } from "node:path";
 import type { AuditRow } from "../../storage/store.ts";
 import { genesisLeaf, leafOf, parseEnvelope, type SealedRecord } from "../envelope.ts";
-import { listSegments, type SegmentFile, syncDir, unmarkDamaged } from "../spool/files.ts";
+import { realEvidenceDisk } from "../evidence/disk.ts";
+import { listSegments, type SegmentFile, unmarkDamaged } from "../spool/files.ts";
 import {
   encodeHeader,
   type RecordFrame,
@@ -144,5 +145,5 @@ function replaceSegment({ path }: SegmentFile, frames: readonly Uint8Array[]): v
   fs.linkSync(path, path + keptSuffix);
   fs.renameSync(unfinished, path);
   unmarkDamaged(path);
-  syncDir(dirname(path));
+  realEvidenceDisk.syncFolder(dirname(path));
 }

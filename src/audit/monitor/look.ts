@@ -50,7 +50,8 @@ export async function lookAt(
     from,
     to: Math.min(to, syncedSeq),
     leaves: readLeaves(tree, from, to),
-    rows: rows ?? new Map(),
+    rows: new Map(rows?.map((row) => [row.seq, row])),
+    doubled: findDoubled(rows ?? []),
     records: new Map(records.map((record) => [record.seq, record])),
     // Asked after reading: a segment that was removed meanwhile is not missing.
     headless: listHeadless(deps.spoolDir, from, to),
@@ -84,17 +85,32 @@ function listHeadless(spoolDir: string, from: number, to: number): ReadonlySet<n
 }
 
 /** Undefined where the database is away. */
-async function readRows({ store, logId }: LookDeps, from: number, to: number) {
-  if (from > to) return new Map<number, AuditRow>();
+async function readRows(
+  { store, logId }: LookDeps,
+  from: number,
+  to: number,
+): Promise<readonly AuditRow[] | undefined> {
+  if (from > to) return [];
   const page = await store
     .scan({
       filter: {},
       after: { logId, seq: from - 1 },
-      limit: to - from + 1,
+      // Room for numbers that somebody gave out twice.
+      limit: 2 * (to - from + 1),
       order: "ascending",
       includePruned: true,
     })
     .catch(() => undefined);
-  const own = page?.rows.filter((row) => row.logId === logId && row.seq <= to);
-  return own && new Map(own.map((row) => [row.seq, row]));
+  return page?.rows.filter((row) => row.logId === logId && row.seq <= to);
+}
+
+/** In PostgreSQL a number is unique in its month only. */
+function findDoubled(rows: readonly AuditRow[]): ReadonlySet<number> {
+  const seen = new Set<number>();
+  const doubled = new Set<number>();
+  for (const { seq } of rows) {
+    if (seen.has(seq)) doubled.add(seq);
+    seen.add(seq);
+  }
+  return doubled;
 }

@@ -159,7 +159,7 @@ export function startMonitor(deps: MonitorDeps): Monitor {
   function settle(confirmed: readonly Finding[], from: number, to: number): readonly Finding[] {
     const keys = new Set(confirmed.map(keyOf));
     for (const [key, { seq, kind }] of open) {
-      const isHere = seq >= from && seq <= to && kind !== "root" && kind !== "inserted";
+      const isHere = seq >= from && seq <= to && kind !== "root";
       if (isHere && !keys.has(key)) open.delete(key);
     }
     return confirmed.filter(remember);

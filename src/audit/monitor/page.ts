@@ -15,6 +15,8 @@ export interface Page {
   /** Leaves in hex by record; none beyond the last checkpoint. */
   readonly leaves: ReadonlyMap<number, string>;
   readonly rows: ReadonlyMap<number, AuditRow>;
+  /** Records of which there is more than one row. */
+  readonly doubled: ReadonlySet<number>;
   readonly records: ReadonlyMap<number, SpoolRecord>;
   /** Records whose segment begins with them and has lost its header. */
   readonly headless: ReadonlySet<number>;
@@ -58,6 +60,7 @@ function checkRecord({ records, headless }: Page, seq: number, leaf: string | un
 function checkRow(page: Page, seq: number, leaf: string | undefined): Finding | undefined {
   const row = page.rows.get(seq);
   const finding = (kind: Finding["kind"]): Finding => ({ place: "database", kind, seq });
+  if (page.doubled.has(seq)) return finding("inserted");
   if (row === undefined) return finding("deleted");
   if (leaf !== undefined && row.leaf !== leaf) return finding("edited");
   if (row.envelope === null) return page.mayBeGone(seq, "row") ? undefined : finding("deleted");

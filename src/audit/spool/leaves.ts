@@ -57,7 +57,7 @@ const pieceBytes = 256 * 1024;
 /** An envelope's head is never longer, whatever its facts. */
 const headBytesMax = 320;
 const headPattern =
-  /^\{"v":\d{1,3},"log":"([^"]{1,64})","seq":(\d{1,16}),"prev":"([0-9a-f]{64})","time":\d{1,16},"event":"([a-z_.]{1,64})",/;
+  /^\{"v":\d{1,3},"log":"([^"]{1,64})","seq":(\d{1,16}),"prev":"([0-9a-f]{64})","time":[^,]{1,24},"event":"([a-z_.]{1,64})",/;
 
 export function createLeafReader(dir: string): LeafReader {
   let cursor: Cursor | undefined;

@@ -13,6 +13,7 @@ async function soundPage(): Promise<Page> {
   const records = await log.read();
   return {
     ...{ from: 1, to: 3, spoolFrom: 1, databaseTo: 3, headless: new Set<number>() },
+    doubled: new Set(),
     leaves: new Map(records.map((record) => [record.seq, record.leaf])),
     rows: new Map(records.map((record) => [record.seq, toAuditRow(record) as AuditRow])),
     records: new Map(records.map((record) => [record.seq, record])),
@@ -48,6 +49,11 @@ test.each([
 ] as const)("ST-06: a row with %p is %s", async (change, kind) => {
   const page = withRow(await soundPage(), 2, change);
   expect(comparePage(page)).toEqual([{ place: "database", kind, seq: 2 }]);
+});
+
+test("ST-06: a number that was given out twice is an insertion", async () => {
+  const page = { ...(await soundPage()), doubled: new Set([3]) };
+  expect(comparePage(page)).toEqual([{ place: "database", kind: "inserted", seq: 3 }]);
 });
 
 test("what an order lets be gone is no finding", async () => {
