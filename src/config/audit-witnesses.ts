@@ -51,7 +51,7 @@ export const witnessing = {
     ),
   witness_database_url_file: text("File that holds that URL.").optional(),
   monitor_records_per_second: count(
-    2_000,
+    1_000,
     "Records of spool and database the monitor recomputes each second, at most.",
   ),
 };

@@ -22,7 +22,7 @@ export interface MonitorOptions {
 }
 
 export const defaultMonitorOptions: MonitorOptions = {
-  recordsPerSecond: 2_000,
+  recordsPerSecond: 1_000,
   lapMinMs: 10_000,
   secondLookMs: 2_000,
 };
