@@ -11,6 +11,7 @@ import { createAdminServer } from "../admin/server.ts";
 import { createAuditService, type LogVerification } from "../admin/services/audit-service.ts";
 import { createCacheService } from "../admin/services/cache-service.ts";
 import { createClientService } from "../admin/services/client-service.ts";
+import { createGrantService } from "../admin/services/grant-service.ts";
 import { createLimitService } from "../admin/services/limit-service.ts";
 import { createPolicyService } from "../admin/services/policy-service.ts";
 import { createRetentionService } from "../admin/services/retention-service.ts";
@@ -25,6 +26,7 @@ import { version } from "../lib/version.ts";
 import type { PenaltyBox } from "../limits/penalty-box.ts";
 import type { ServerStatus } from "../servers/client.ts";
 import { checkTransport } from "../servers/egress.ts";
+import { recordRevoked } from "./consents.ts";
 import type { Parts } from "./parts.ts";
 import { issuerNames } from "./token-issuers.ts";
 
@@ -104,6 +106,15 @@ function createServices(parts: Parts, runtime: Runtime, state: StateWriter) {
       endSession: (id) => runtime.sessions.end(id),
     }),
     RevocationService: createRevocationService({ state, clock, issuers: issuerNames(config) }),
+    GrantService: createGrantService({
+      grants: parts.consents.grants,
+      revokeUpstream: async ({ id, server }) =>
+        (await servers
+          .authorization(server)
+          ?.revoke(id)
+          .catch(() => false)) === true,
+      recordRevoked: (grant) => recordRevoked(parts, grant, "operator"),
+    }),
     ServerService: createServerService({
       state,
       defaults: {

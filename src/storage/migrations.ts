@@ -5,6 +5,7 @@
 import { type Kysely, type SqlBool, sql, type Transaction } from "kysely";
 import { type IndexedColumn, inIndex } from "./audit-index.ts";
 import type { SqlDialect } from "./dialect.ts";
+import { addGrants } from "./migration-grants.ts";
 import { addLastUses } from "./migration-last-uses.ts";
 import { addTenants } from "./migration-tenants.ts";
 import type { Tables } from "./schema.ts";
@@ -22,6 +23,7 @@ const migrations: readonly Migration[] = [
   { version: 1, name: "first tables", up: createTables },
   { version: 2, name: "tenants", up: addTenants },
   { version: 3, name: "times of last use", up: addLastUses },
+  { version: 4, name: "users' grants", up: addGrants },
 ];
 export const schemaVersion = migrations.length;
 

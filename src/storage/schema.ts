@@ -58,6 +58,21 @@ export interface LastUsesTable {
   readonly used_at_ms: number;
 }
 
+export interface UserGrantsTable {
+  readonly id: string;
+  readonly tenant: string | null;
+  readonly server: string;
+  readonly body: string;
+  readonly version: number;
+  readonly updated_at_ms: number;
+}
+
+export interface BrowserPassesTable {
+  readonly id: string;
+  readonly body: string;
+  readonly until_ms: number;
+}
+
 export interface SchemaMigrationsTable {
   readonly version: number;
   readonly name: string;
@@ -69,5 +84,7 @@ export interface Tables {
   readonly audit_logs: AuditLogsTable;
   readonly audit_records: AuditRecordsTable;
   readonly last_uses: LastUsesTable;
+  readonly user_grants: UserGrantsTable;
+  readonly browser_passes: BrowserPassesTable;
   readonly schema_migrations: SchemaMigrationsTable;
 }

@@ -5,6 +5,7 @@
 import { sql } from "kysely";
 import type { SqlDialect } from "./dialect.ts";
 import { createAuditStore } from "./sql-audit.ts";
+import { createGrantStore, createPassStore } from "./sql-grants.ts";
 import { defaultSqlStoreLimits, type Guard, type SqlStoreLimits } from "./sql-part.ts";
 import { createResourceStore } from "./sql-resources.ts";
 import { createUseStore } from "./sql-uses.ts";
@@ -28,6 +29,8 @@ export function createSqlStore(
     resources: createResourceStore(dialect, guard, limits),
     audit: createAuditStore(dialect, guard, limits),
     uses: createUseStore(dialect, guard, limits),
+    grants: createGrantStore(dialect, guard),
+    passes: createPassStore(dialect, guard),
     async exclusively(name, work) {
       const release = await guard(() => dialect.tryLock(name));
       if (release === undefined) return undefined;
