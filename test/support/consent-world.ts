@@ -82,7 +82,7 @@ export async function startConsentWorld(
       scopes,
       clients: [
         {
-          ...{ ...web, ...grants, client_id: "gateway", client_secret: serverClientSecret },
+          ...{ ...web, ...grants, client_id: "gateway-files", client_secret: serverClientSecret },
           redirect_uris: [`${publicUrl}/consent/callback`],
         },
       ],
@@ -121,7 +121,7 @@ export async function startConsentWorld(
     auth: {
       oauth: {
         grant: "OAUTH_GRANT_AUTHORIZATION_CODE",
-        client_id: "gateway",
+        client_id: "gateway-files",
         client_secret: serverClientSecret,
         issuer: authority.issuer,
         ...options.auth,

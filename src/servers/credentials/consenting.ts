@@ -114,7 +114,7 @@ export function createConsentingServer(options: ConsentingOptions): ConsentingSe
       return { kind: "fault", fault: consentRequired(name, url) };
     }
     const more = moreScopes.length === 0 ? "" : " to more than before";
-    const message = `${name} needs your consent${more}: open the page, log in and allow access`;
+    const message = `[${name}] needs your consent${more}: open the page, log in and allow access`;
     const paramsText = JSON.stringify({ mode: "url", message, url });
     const state = `${marker}${before.asks + 1}:${before.version}`;
     const question = { key: "consent", method: "elicitation/create", paramsText } as const;
