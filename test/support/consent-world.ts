@@ -131,7 +131,7 @@ export async function startConsentWorld(
   await admin.call("PolicyService", "CreateRole", {
     role: {
       name: "adder",
-      permissions: [{ resource: "mcp:files:*", actions: ["POLICY_ACTION_ANY"] }],
+      permissions: [{ resource: "mcp:*:*", actions: ["POLICY_ACTION_ANY"] }],
     },
   });
   const resource = "https://gateway.example";

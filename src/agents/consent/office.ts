@@ -87,7 +87,9 @@ export function createConsentOffice(deps: {
       case "denied":
         return html(deniedPage(step.server), 200, [cookies.clear(step.flow)]);
       case "refused": {
-        const cleared = step.flow === undefined ? [] : [cookies.clear(step.flow)];
+        // Whoever makes something up ends nobody's flow.
+        const isOver = step.flow !== undefined && step.why !== "forged";
+        const cleared = isOver ? [cookies.clear(step.flow)] : [];
         return html(refusalPage(step.why), refusalStatus(step.why), cleared);
       }
       default:
