@@ -91,10 +91,20 @@ describe("AZ-20 whose browser it is", () => {
   });
 
   test("a second client of the same user needs a consent of its own", async () => {
-    const token = await world.tokenOf("nora");
-    expect((await world.echo(token)).result?.content).toBeDefined();
-    const [grant] = await grantsOf("nora");
-    expect(grant).toMatchObject({ client: "agent" });
+    const [first, second] = [
+      await world.tokenOf("nora"),
+      await world.tokenOf("nora", "other-agent"),
+    ];
+    expect((await world.echo(first)).result?.content).toBeDefined();
+    const question = await world.echo(second);
+    expect(question.result?.resultType).toBe("input_required");
+    const page = await world.browserOf("nora").open(linkOf(question));
+    expect(page.text).toContain("<dd>other-agent</dd>");
+    await world.browserOf("nora").press(page, "deny");
+    expect((await world.echo(second)).result?.resultType).toBe("input_required");
+    expect((await world.echo(first)).result?.content).toBeDefined();
+    const clients = (await grantsOf("nora")).map((one) => Reflect.get(one, "client"));
+    expect(clients).toEqual(["agent"]);
   });
 });
 

@@ -29,11 +29,12 @@ export interface AuthorizationServer extends AsyncDisposable {
     readonly resource: string;
     readonly scope: string;
     readonly user?: string;
+    readonly client?: string | undefined;
   }): Promise<string>;
   /** The public keys. */
   keys(): Promise<JSONWebKeySet>;
   /** The access token for a code that `authorize` gave. */
-  exchange(code: string, resource: string): Promise<string>;
+  exchange(code: string, resource: string, client?: string): Promise<string>;
   /** RFC 7009, by the agent's client. */
   revoke(token: string): Promise<void>;
 }
@@ -81,19 +82,19 @@ export async function startAuthorizationServer(
     rotateKeys,
     browse,
     keys: async () => (await (await fetch(`${issuer}/jwks`)).json()) as JSONWebKeySet,
-    async authorize({ resource, scope, user }) {
+    async authorize({ resource, scope, user, client: client_id = client.id }) {
       const url = new URL(`${issuer}/auth`);
-      const { id: client_id, redirectUri: redirect_uri } = client;
+      const { redirectUri: redirect_uri } = client;
       url.search = new URLSearchParams({
         ...{ client_id, redirect_uri, response_type: "code", scope, resource },
         ...{ code_challenge: codeChallenge, code_challenge_method: "S256" },
       }).toString();
       return (await browse(url, user)).get("code") ?? "";
     },
-    async exchange(code, resource) {
+    async exchange(code, resource, client_id = client.id) {
       const body = new URLSearchParams({
         ...{ grant_type: "authorization_code", code, resource, code_verifier: codeVerifier },
-        ...{ client_id: client.id, redirect_uri: client.redirectUri },
+        ...{ client_id, redirect_uri: client.redirectUri },
       });
       const answer = await fetch(`${issuer}/token`, { method: "POST", body });
       const { access_token: token } = (await answer.json()) as { access_token?: string };

@@ -29,7 +29,8 @@ export interface ConsentWorld extends AsyncDisposable {
   readonly publicUrl: string;
   /** The configuration and arguments that it was started with. */
   readonly start: Parameters<typeof startGateway>[0];
-  tokenOf(user: string): Promise<string>;
+  /** Of an agent whose OAuth client is `agent`, or another. */
+  tokenOf(user: string, client?: "other-agent"): Promise<string>;
   /** Logged in, at both places, as this user as soon as somebody asks. */
   browserOf(user: string, atServer?: string): Browser;
   echo(token: string, more?: CallMore): Promise<RpcAnswer>;
@@ -71,6 +72,10 @@ export async function startConsentWorld(
         {
           ...{ ...web, ...grants, client_id: "gateway-login", client_secret: loginSecret },
           redirect_uris: [`${publicUrl}/consent/login`],
+        },
+        {
+          ...{ ...web, ...grants, client_id: "other-agent", token_endpoint_auth_method: "none" },
+          redirect_uris: ["http://127.0.0.1:1/callback"],
         },
       ],
     }),
@@ -137,8 +142,10 @@ export async function startConsentWorld(
   const resource = "https://gateway.example";
   return {
     ...{ issuer, authority, guard, gateway, admin, publicUrl, start },
-    tokenOf: async (user) =>
-      issuer.exchange(await issuer.authorize({ resource, scope: "mcp", user }), resource),
+    async tokenOf(user, client) {
+      const code = await issuer.authorize({ resource, scope: "mcp", user, client });
+      return issuer.exchange(code, resource, client);
+    },
     browserOf(user, atServer = user) {
       const browser = createBrowser();
       browser.setCookie(issuer.issuer, userCookie, user);

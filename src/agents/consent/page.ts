@@ -32,20 +32,20 @@ export const contentPolicy =
 export function questionPage(question: ConsentQuestion, flow: string, csrf: string): string {
   const { server, client, user, scopes, newScopes, issuer } = question;
   const listed = scopes.map((scope) => {
-    return `<li>${escape(scope)}${newScopes.includes(scope) ? " <small>(new)</small>" : ""}</li>`;
+    return `<li>${escapeHtml(scope)}${newScopes.includes(scope) ? " <small>(new)</small>" : ""}</li>`;
   });
   const what =
     listed.length === 0 ? "whatever it grants by default" : `<ul>${listed.join("")}</ul>`;
-  const who = client === undefined ? "an application without a name" : escape(client);
+  const who = client === undefined ? "an application without a name" : escapeHtml(client);
   return page(
     `Allow access to ${server}?`,
-    `<p>An application that works for you wants to use <strong>${escape(server)}</strong> in your name.</p>
-<dl><dt>Application</dt><dd>${who}</dd><dt>Server</dt><dd>${escape(server)}</dd>
-<dt>Access</dt><dd>${what}</dd><dt>You are</dt><dd>${escape(userName(user))}</dd>
-<dt>Next</dt><dd>you go on to ${escape(hostOf(issuer))}, which asks you too</dd></dl>
+    `<p>An application that works for you wants to use <strong>${escapeHtml(server)}</strong> in your name.</p>
+<dl><dt>Application</dt><dd>${who}</dd><dt>Server</dt><dd>${escapeHtml(server)}</dd>
+<dt>Access</dt><dd>${what}</dd><dt>You are</dt><dd>${escapeHtml(userName(user))}</dd>
+<dt>Next</dt><dd>you go on to ${escapeHtml(hostOf(issuer))}, which asks you too</dd></dl>
 <p>Allow it only if you have just asked the application for this yourself.</p>
-<form method="post" action="/consent"><input type="hidden" name="flow" value="${escape(flow)}">
-<input type="hidden" name="token" value="${escape(csrf)}">
+<form method="post" action="/consent"><input type="hidden" name="flow" value="${escapeHtml(flow)}">
+<input type="hidden" name="token" value="${escapeHtml(csrf)}">
 <button name="decision" value="deny">Deny</button>
 <button class="go" name="decision" value="allow">Allow</button></form>`,
   );
@@ -55,16 +55,16 @@ export function questionPage(question: ConsentQuestion, flow: string, csrf: stri
 export function goPage(url: string): string {
   return page(
     "On to the authorization server",
-    `<p>You are on your way to ${escape(hostOf(url))}.</p>
-<p><a class="go" href="${escape(url)}">Continue</a></p>`,
-    `<meta http-equiv="refresh" content="0;url=${escape(url)}">`,
+    `<p>You are on your way to ${escapeHtml(hostOf(url))}.</p>
+<p><a class="go" href="${escapeHtml(url)}">Continue</a></p>`,
+    `<meta http-equiv="refresh" content="0;url=${escapeHtml(url)}">`,
   );
 }
 
 export function donePage(server: string): string {
   return page(
     `${server} is ready`,
-    `<p>The application may use <strong>${escape(server)}</strong> in your name from now on.</p>
+    `<p>The application may use <strong>${escapeHtml(server)}</strong> in your name from now on.</p>
 <p>Close this page and go back to it.</p>`,
   );
 }
@@ -72,7 +72,7 @@ export function donePage(server: string): string {
 export function deniedPage(server: string): string {
   return page(
     "Nothing was allowed",
-    `<p>The application cannot use <strong>${escape(server)}</strong> in your name. Close this page.</p>`,
+    `<p>The application cannot use <strong>${escapeHtml(server)}</strong> in your name. Close this page.</p>`,
   );
 }
 
@@ -116,21 +116,21 @@ export function refusalStatus(why: Refusal): number {
 }
 
 export function refusalPage(why: Refusal): string {
-  return page("This did not work", `<p>${escape(refusals[why].text)}</p>`);
+  return page("This did not work", `<p>${escapeHtml(refusals[why].text)}</p>`);
 }
 
 /** `body` and `head` are HTML, `title` is text. */
 function page(title: string, body: string, head = ""): string {
   return `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">
-<title>${escape(title)}</title>${head}<style>${style}</style></head>
-<body><main><h1>${escape(title)}</h1>
+<title>${escapeHtml(title)}</title>${head}<style>${style}</style></head>
+<body><main><h1>${escapeHtml(title)}</h1>
 ${body}
 </main></body></html>
 `;
 }
 
-function escape(text: string): string {
+function escapeHtml(text: string): string {
   return text.replace(/[&<>"'`]/g, (one) => `&#${one.charCodeAt(0)};`);
 }
 

@@ -9,7 +9,7 @@ import type { CancelSignal } from "../../lib/cancellation.ts";
 import type { Clock } from "../../lib/clock.ts";
 import type { GrantStore, Store, StoredGrant } from "../../storage/store.ts";
 import type { AccessCaller, GrantSummary } from "../user-access.ts";
-import { type Grant, grantPlace, openGrant } from "./grant-shape.ts";
+import { type Grant, grantPlace, openGrant, summarizeGrant, summaryOf } from "./grant-shape.ts";
 import { createGrantWaits, type WaitEnd } from "./grant-waits.ts";
 import type { SecretSealer } from "./sealing.ts";
 import type { IssuedToken } from "./token-request.ts";
@@ -71,7 +71,7 @@ export function createGrants(deps: {
   const listeners = new Set<(id: string) => void>();
   const waits = createGrantWaits({ read: load, clock });
 
-  const open = (stored: StoredGrant) => openGrant(stored, sealer);
+  const summarize = (stored: StoredGrant) => summarizeGrant(stored, sealer);
 
   function learn(id: string, grant: Grant | undefined): Grant | undefined {
     const before = known.get(id)?.grant;
@@ -85,7 +85,7 @@ export function createGrants(deps: {
 
   async function load(id: string): Promise<Grant | undefined> {
     const stored = await store.read(id);
-    return learn(id, stored && open(stored));
+    return learn(id, stored && openGrant(stored, sealer));
   }
 
   function readOnce(id: string): Promise<Grant | undefined> {
@@ -146,7 +146,9 @@ export function createGrants(deps: {
     if (grant === undefined || grant.accessToken !== used) return grant;
     const issued = grant.refreshToken === undefined ? undefined : await attempt(grant, ask);
     if (issued === undefined) {
-      if (await store.remove(id, grant.version)) deps.onOver?.(toSummary(grant));
+      if (await store.remove(id, grant.version)) {
+        deps.onOver?.(summaryOf(grant));
+      }
       return load(id);
     }
     await write({
@@ -199,10 +201,10 @@ export function createGrants(deps: {
       listeners.add(gone);
       return () => listeners.delete(gone);
     },
-    list: async (query) => (await store.list(query)).map((stored) => toSummary(open(stored))),
+    list: async (query) => (await store.list(query)).map(summarize),
     async summary(id) {
       const stored = await store.read(id);
-      return stored && toSummary(open(stored));
+      return stored && summarize(stored);
     },
   };
 }
@@ -219,13 +221,6 @@ async function attempt(
     if (isOver) return undefined;
     throw error;
   }
-}
-
-function toSummary(grant: Grant): GrantSummary {
-  const { id, principal, client, tenant, server, scopes, issuer } = grant;
-  const { grantedAtMs, updatedAtMs, refreshToken } = grant;
-  const names = { id, principal, client, tenant, server, scopes, issuer };
-  return { ...names, grantedAtMs, updatedAtMs, renewable: refreshToken !== undefined };
 }
 
 function busy(): GatewayError {
