@@ -104,7 +104,8 @@ export async function startConsentWorld(
     env: options.env,
     args: ["--port", String(port)],
     config: {
-      agents: { public_url: publicUrl, insecure_cookies: true },
+      // A call that waits for its user answers in one piece, which is easier to read.
+      agents: { public_url: publicUrl, insecure_cookies: true, sse_after_ms: 120_000 },
       identity: {
         jwt: {
           issuers: [
