@@ -46,6 +46,7 @@ const holders = {
   "retention.write": ["admin", "dpo"],
   "audit.read": ["admin", "auditor", "dpo"],
   "audit.export": ["admin", "auditor"],
+  "audit.open": ["auditor", "dpo"],
   "audit.verify": ["admin", "operator", "auditor", "dpo"],
   "limits.read": ["admin", "operator", "auditor"],
   "limits.clear": ["admin", "operator"],
@@ -147,8 +148,11 @@ export const rpcPermissions: RpcTable = {
   },
   AuditService: {
     queryRecords: { permission: "audit.read", kind: "audit-read" },
+    summarizeRecords: { permission: "audit.read", kind: "audit-read" },
     exportRecords: { permission: "audit.export", kind: "export" },
     tailRecords: { permission: "audit.read", kind: "audit-read" },
+    // To show somebody's value with a proof is to let it go.
+    openField: { permission: "audit.open", kind: "export" },
     verifyLog: { permission: "audit.verify", kind: "audit-read" },
   },
   LimitService: {

@@ -89,8 +89,10 @@ export const rpcReach: ReachTable = {
   },
   AuditService: {
     queryRecords: "tenant",
+    summarizeRecords: "tenant",
     exportRecords: "tenant",
     tailRecords: "tenant",
+    openField: "tenant",
     // A chain is of all tenants' records: it holds as a whole or not at all.
     verifyLog: "gateway",
   },

@@ -13,7 +13,8 @@ import { newId } from "../lib/id.ts";
 import type { Store } from "../storage/store.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
-import type { AuditLog, RecordDraft } from "./record.ts";
+import type { SealingKeys } from "../vault/keys.ts";
+import type { AuditLog, DurabilityLevel, RecordDraft, RecordRef } from "./record.ts";
 import { type Copier, createCopier } from "./shipping/copier.ts";
 import {
   defaultShipperOptions,
@@ -21,7 +22,10 @@ import {
   type ShipperOptions,
   startShipper,
 } from "./shipping/shipper.ts";
-import { defaultSpoolOptions, openSpool, type Spool, type SpoolOptions } from "./spool/spool.ts";
+import { unavailable } from "./spool/callers.ts";
+import { closesIntent } from "./spool/gaps.ts";
+import { defaultSpoolOptions, type SpoolOptions } from "./spool/options.ts";
+import { openSpool, type Spool } from "./spool/spool.ts";
 import type { StartSpoolThread } from "./spool/thread.ts";
 import { createTail, type Tail } from "./tail.ts";
 
@@ -31,6 +35,8 @@ export interface AuditLogDeps {
   readonly clock: Clock;
   readonly log: Log;
   readonly metrics: Pick<Metrics, "count" | "observe" | "gauge">;
+  /** Seals the personal values of records. */
+  readonly keys: Pick<SealingKeys, "pairFor" | "listen">;
   readonly options?: Partial<SpoolOptions & ShipperOptions>;
   readonly startThread?: StartSpoolThread;
   /** Copies on a thread of its own; by default records are copied on this one, to `store`. */
@@ -41,6 +47,8 @@ export interface AuditLogDeps {
 const wantedShare = 0.5;
 /** Segments in a full quota, at least: room is freed a segment at a time, and the one being written stays. */
 const segmentsInQuotaMin = 8;
+/** How long closing waits for a disk that hangs. */
+const closeFlushMs = 1_000;
 
 function chooseOptions(given: AuditLogDeps["options"]): SpoolOptions & ShipperOptions {
   const options = { ...defaultSpoolOptions, ...defaultShipperOptions, ...given };
@@ -51,8 +59,11 @@ function chooseOptions(given: AuditLogDeps["options"]): SpoolOptions & ShipperOp
 export interface OpenAuditLog extends AuditLog {
   /** Resolves where the spool's thread died: nothing can be recorded, so nothing is done, until a new start. */
   readonly died: Promise<string>;
-  /** Syncs what was appended, stops shipping and releases the spool. */
-  close(): Promise<void>;
+  /**
+   * Syncs what was appended, and `closing` as the log's last record; ships what is left and releases the spool. A log
+   * that cannot be closed with its record is closed without.
+   */
+  close(closing?: RecordDraft): Promise<void>;
 }
 
 /** Opens the log; rejects where the spool is in use, not private or unreadable. */
@@ -70,8 +81,9 @@ export async function openAuditLog(deps: AuditLogDeps): Promise<OpenAuditLog> {
       log,
       metrics,
       options,
+      keys: deps.keys,
       synced: (_seq, frames) => {
-        shipper?.wake();
+        shipper?.wake(spool.awaitsCopy());
         tail?.offer(frames);
       },
       ...(deps.startThread === undefined ? {} : { startThread: deps.startThread }),
@@ -99,6 +111,7 @@ export async function openAuditLog(deps: AuditLogDeps): Promise<OpenAuditLog> {
     syncedSeq: () => spool.status().syncedSeq,
     record,
     remove: spool.remove,
+    shipped: spool.noteCopied,
     excessBytes: () => spool.status().spoolBytes - options.spoolBytesMax * wantedShare,
   });
   const shippedSeq = () => shipper?.shippedSeq() ?? 0;
@@ -106,17 +119,33 @@ export async function openAuditLog(deps: AuditLogDeps): Promise<OpenAuditLog> {
   metrics.gauge("mcp_gateway_audit_backlog", () => spool.status().syncedSeq - shippedSeq());
   return {
     died: spool.died,
-    append: spool.append,
+    append,
     flush: spool.flush,
     tail: tail.listen,
     status: () => ({ logId, shippedSeq: shippedSeq(), ...spool.status() }),
-    close: async () => {
-      await Promise.race([spool.flush(), Bun.sleep(options.deadlineMs)]);
-      await shipper?.stop();
-      await copier.close();
-      await spool.close();
-    },
+    close,
   };
+
+  function append(draft: RecordDraft, level: DurabilityLevel): Promise<RecordRef> {
+    // Nothing is done whose record is known beforehand not to reach its level: A+ is answered from the database.
+    const isAct = draft.class === "A+" && !closesIntent(draft);
+    if (!isAct || shipper?.isAway() !== true) return spool.append(draft, level);
+    metrics.count("mcp_gateway_audit_failures_total", { class: draft.class });
+    return Promise.reject(unavailable("copy-away"));
+  }
+
+  async function close(closing?: RecordDraft): Promise<void> {
+    await Promise.race([spool.flush(), Bun.sleep(closeFlushMs)]);
+    if (closing !== undefined) {
+      await spool.conclude(closing).catch((cause: unknown) => {
+        // With the disk full or the spool's thread gone, the rest is closed all the same.
+        log.error("audit.not_concluded", { event: closing.event, reason: String(cause) });
+      });
+    }
+    await shipper?.stop();
+    await copier.close();
+    await spool.close();
+  }
 }
 
 /** Says what a crash left: every open intent gets its outcome, and damage is named and kept. */
@@ -131,7 +160,9 @@ function recordRecovery(spool: Spool, clock: Clock, record: (draft: RecordDraft)
   }
   for (const { segment, from, to, kind } of damage) {
     const name = segment.slice(segment.lastIndexOf("/") + 1);
-    record({ ...own, event: "integrity.violation", facts: { kind, segment: name, from, to } });
+    // What was never acknowledged is no damage, and is left where it is.
+    const event = kind === "torn" ? "audit.gap" : "integrity.violation";
+    record({ ...own, event, facts: { kind, segment: name, from, to } });
   }
 }
 

@@ -5,6 +5,8 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { type OpenAuditLog, openAuditLog } from "../audit/log.ts";
+import { createOpener, type Opener } from "../audit/opener.ts";
+import { createFilterTokens, type FilterTokens } from "../audit/tokens.ts";
 import { createReplyCache, type ReplyCache } from "../cache/reply-cache.ts";
 import type { Config } from "../config/config.ts";
 import { createTokenHasher, type TokenHasher } from "../identity/client-token.ts";
@@ -37,8 +39,11 @@ import { openStore } from "../storage/open-store.ts";
 import type { ResourceStore, Store } from "../storage/store.ts";
 import { createLog, type Log } from "../telemetry/log.ts";
 import { createMetrics, type Metrics } from "../telemetry/metrics.ts";
+import type { Vault } from "../vault/vault.ts";
 import { type Consents, createConsents } from "./consents.ts";
 import { startCopyThread } from "./copy-thread.ts";
+import { openKeyVault } from "./key-vault.ts";
+import { toRecordCharsMax } from "./options.ts";
 
 /** Everything that is made before the listeners; each listener takes what it needs. */
 export interface Parts {
@@ -48,6 +53,11 @@ export interface Parts {
   readonly metrics: Metrics;
   readonly store: Store;
   readonly audit: OpenAuditLog;
+  /** The keys of the records' personal values. */
+  readonly vault: Vault;
+  /** For whoever reads records. */
+  readonly opener: Opener;
+  readonly tokens: FilterTokens;
   readonly current: SwappableSnapshot;
   /** Of policy, as this configuration allows it: for everything that makes a snapshot. */
   readonly compile: CompilePolicy;
@@ -89,6 +99,8 @@ export async function createParts(config: Config): Promise<Parts> {
   const opened = await openStore({ ...database, log, migrate: true, waitMs: databaseWaitMs });
   await mkdir(config.dataDir, { recursive: true, mode: 0o700 });
   const sealer = await createSealer(config);
+  const vault = await openKeyVault(config, { clock, log });
+  const tokens = createFilterTokens(vault);
   const store = { ...opened, resources: await sealedResources(opened, sealer, clock, log) };
   const { stateRevision, resources } = await store.resources.load();
   const compile = compileWithNames(compilePolicy, {
@@ -105,10 +117,13 @@ export async function createParts(config: Config): Promise<Parts> {
     clock,
     log,
     metrics,
+    keys: vault,
     startCopier: (spool) => startCopyThread({ ...spool, store: database }),
     options: {
       segmentBytesMax: config.audit.segmentBytesMax,
       spoolBytesMax: config.audit.spoolBytesMax,
+      recordBytesMax: toRecordCharsMax(config),
+      reserveBytesMax: config.audit.reserveBytesMax,
       deadlineMs: config.audit.deadlineMs,
       keepShippedMs: config.audit.keepShippedHours * 3_600_000,
     },
@@ -155,6 +170,7 @@ export async function createParts(config: Config): Promise<Parts> {
   const retention = createRetention({
     store,
     audit,
+    toStored: tokens.toStored,
     rules: () => current.get().retentionRules,
     clock,
     log,
@@ -169,6 +185,9 @@ export async function createParts(config: Config): Promise<Parts> {
     metrics,
     store,
     audit,
+    vault,
+    opener: createOpener(vault),
+    tokens,
     current,
     compile,
     follower,

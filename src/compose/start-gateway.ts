@@ -2,6 +2,7 @@
  * Builds and connects everything once; decides nothing. Opens what must outlast calls first (store, log, state),
  * then the pipeline, then the listeners; closes in reverse. The admin plane is loaded last and lazily.
  */
+import type { RecordDraft } from "../audit/record.ts";
 import type { createRejections } from "../audit/rejections.ts";
 import type { Config } from "../config/config.ts";
 import { startDevIssuerServer } from "../identity/dev-issuer-server.ts";
@@ -67,7 +68,7 @@ export async function startGateway(config: Config): Promise<Gateway> {
   const stopRejections = startRejections(parts, dispatch.rejections);
   const stopLastUse = startLastUse(parts);
   const stopDevIssuer = startDevIssuer(parts);
-  await recordLifecycle(parts, "lifecycle.started");
+  await parts.audit.append(lifecycleRecord(parts, "lifecycle.started"), "synced");
   return {
     addresses: { agents: agents.url, admin: plane.address, ops: ops.url },
     adminTokenFile: plane.adminTokenFile,
@@ -84,11 +85,8 @@ export async function startGateway(config: Config): Promise<Gateway> {
       await stopDevIssuer();
       await stopLastUse();
       await parts.servers.close();
-      await recordLifecycle(parts, "lifecycle.stopped").catch((cause: unknown) => {
-        // With the disk full or the spool's thread gone, the rest is closed all the same.
-        parts.log.error("lifecycle.not_recorded", { reason: String(cause) });
-      });
-      await parts.audit.close();
+      await parts.audit.close(lifecycleRecord(parts, "lifecycle.stopped"));
+      await parts.vault.close();
       await parts.store.close();
       await ops.close();
     },
@@ -156,10 +154,10 @@ function addGauges({ metrics, cache, current }: Parts, inFlight: () => number): 
   metrics.gauge("mcp_gateway_state_revision", () => current.get().stateRevision);
 }
 
-async function recordLifecycle(
-  { audit, clock, current }: Parts,
+function lifecycleRecord(
+  { clock, current }: Parts,
   event: "lifecycle.started" | "lifecycle.stopped",
-): Promise<void> {
+): RecordDraft {
   const facts = { version, stateRevision: current.get().stateRevision };
-  await audit.append({ event, class: "A", timeMs: clock.nowMs(), facts, details: {} }, "synced");
+  return { event, class: "A", timeMs: clock.nowMs(), facts, details: {} };
 }

@@ -4,11 +4,13 @@
  */
 import { z } from "zod";
 import { agents } from "./agents-section.ts";
+import { audit } from "./audit-section.ts";
 import { atLeastZero, count, flag, mebibyte, port, section, text } from "./fields.ts";
 import { identity } from "./identity-section.ts";
 import { limits } from "./limits-section.ts";
 import { policySection } from "./policy-section.ts";
 import { sanitize } from "./sanitize-section.ts";
+import { vault } from "./vault-section.ts";
 
 export const adminRoles = ["admin", "operator", "auditor", "approver", "dpo", "viewer"] as const;
 
@@ -95,20 +97,6 @@ const validation = section(
   "What is checked before a server sees a call.",
 );
 
-const audit = section(
-  {
-    segment_bytes_max: count(64 * mebibyte, "Size at which the spool starts a new file."),
-    spool_bytes_max: count(1024 * mebibyte, "Most bytes the spool holds; then calls are refused."),
-    deadline_ms: count(1_000, "Longest wait for a record to become durable."),
-    keep_shipped_hours: atLeastZero(24, "How long spool files stay once they are copied."),
-    class_b_on_failure: z
-      .enum(["closed", "open"])
-      .default("closed")
-      .describe("Refuse (closed) or answer (open) read-only calls whose record is late."),
-  },
-  "The durable record of every call.",
-);
-
 export const configSchema = z.strictObject({
   data_dir: text("Folder of the spool, the embedded database, keys and admin.token.").default(
     "./data",
@@ -137,6 +125,7 @@ export const configSchema = z.strictObject({
   sanitize,
   validation,
   audit,
+  vault,
   retention: section(
     { interval_minutes: count(60, "Time between runs of the retention rules.") },
     "Deletion of old records.",

@@ -5,7 +5,9 @@
 export type AuditService<Caller> = {
   readonly queryRecords: (request: QueryRecordsRequest, caller: Caller) => Promise<QueryRecordsResponse>;
   readonly exportRecords: (request: ExportRecordsRequest, caller: Caller) => AsyncIterable<ExportRecordsResponse>;
+  readonly summarizeRecords: (request: SummarizeRecordsRequest, caller: Caller) => Promise<SummarizeRecordsResponse>;
   readonly tailRecords: (request: TailRecordsRequest, caller: Caller) => AsyncIterable<TailRecordsResponse>;
+  readonly openField: (request: OpenFieldRequest, caller: Caller) => Promise<OpenFieldResponse>;
   readonly verifyLog: (request: VerifyLogRequest, caller: Caller) => Promise<VerifyLogResponse>;
 };
 
@@ -36,6 +38,14 @@ export interface RecordFilter {
   readonly tenant: string;
 }
 
+export type SealState =
+  | "SEAL_STATE_UNSPECIFIED"
+  | "SEAL_STATE_OPEN"
+  | "SEAL_STATE_SEALED"
+  | "SEAL_STATE_SHREDDED"
+  | "SEAL_STATE_PRUNED"
+  | "SEAL_STATE_BROKEN";
+
 export interface AuditRecord {
   readonly log_id: string;
   readonly seq: number;
@@ -57,6 +67,15 @@ export interface AuditRecord {
   readonly correlation_id: string;
   readonly data_class: string;
   readonly tenant: string;
+  readonly seal_state: SealState;
+  readonly sealed_json: string;
+  readonly identities_hidden: boolean;
+  readonly endpoint_path: string;
+  readonly duration_ms: number;
+  readonly response_status: number;
+  readonly error: string;
+  readonly error_code: number;
+  readonly arguments_digest: string;
 }
 
 export interface QueryRecordsRequest {
@@ -70,6 +89,35 @@ export interface QueryRecordsRequest {
 export interface QueryRecordsResponse {
   readonly records: readonly AuditRecord[];
   readonly next_page_token: string;
+}
+
+export type RecordSummary =
+  | "RECORD_SUMMARY_UNSPECIFIED"
+  | "RECORD_SUMMARY_RECENT_ACTIVITY"
+  | "RECORD_SUMMARY_POLICY_VIOLATIONS"
+  | "RECORD_SUMMARY_TOOL_USAGE";
+
+export interface SummarizeRecordsRequest {
+  readonly filter?: RecordFilter | null | undefined;
+  readonly summary: RecordSummary;
+  readonly lines_max: number;
+}
+
+export interface SummaryLine {
+  readonly event: string;
+  readonly server: string;
+  readonly tool: string;
+  readonly decision: string;
+  readonly status: string;
+  readonly records: number;
+  readonly first_time_ms: number;
+  readonly last_time_ms: number;
+}
+
+export interface SummarizeRecordsResponse {
+  readonly lines: readonly SummaryLine[];
+  readonly from_ms: number;
+  readonly complete: boolean;
 }
 
 export interface ExportRecordsRequest {
@@ -102,6 +150,30 @@ export interface TailRecordsRequest {
 export interface TailRecordsResponse {
   readonly record?: AuditRecord | null | undefined;
   readonly dropped_before: number;
+}
+
+export interface OpenFieldRequest {
+  readonly log_id: string;
+  readonly seq: number;
+  readonly field: string;
+}
+
+export interface FieldOpening {
+  readonly name: string;
+  readonly value_json: string;
+  readonly random: string;
+  readonly others: readonly FieldCommitment[];
+}
+
+export interface FieldCommitment {
+  readonly name: string;
+  readonly commitment: string;
+}
+
+export interface OpenFieldResponse {
+  readonly envelope_json: string;
+  readonly leaf: string;
+  readonly opening?: FieldOpening | null | undefined;
 }
 
 export type VerifyLogRequest = Readonly<Record<string, never>>;
@@ -1038,6 +1110,7 @@ export interface ReplayReport {
   readonly lines: readonly ReplayLine[];
   readonly without_line: number;
   readonly reasons: readonly ReplayReason[];
+  readonly identities_hidden: boolean;
 }
 
 export type ReplayChange =
@@ -1331,6 +1404,7 @@ export interface ToolSetting {
   readonly risk_tier: RiskTier;
   readonly required_roles: readonly string[];
   readonly cost: number;
+  readonly audit_class: string;
 }
 
 export interface Server {

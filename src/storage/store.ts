@@ -62,7 +62,7 @@ export interface AuditRow {
   readonly leaf: string;
   /** The hashed envelope as JSON text; null once retention deleted the record. */
   readonly envelope: string | null;
-  /** Committed, deletable part as JSON text: identities and the commitment's random; null once deleted. */
+  /** The sealed, deletable part as JSON text: everything personal; null once deleted or erased. */
   readonly details: string | null;
   readonly timeMs: number;
   readonly event: string;
@@ -81,16 +81,17 @@ export interface AuditRow {
   readonly tenant: string | null;
 }
 
+/** Principal, client and session stand in the copy as tokens (`audit/tokens.ts`): any of those given. */
 export interface AuditFilter {
-  readonly principal?: string;
-  readonly client?: string;
+  readonly principal?: string | readonly string[];
+  readonly client?: string | readonly string[];
   readonly tool?: string;
   readonly server?: string;
   readonly scope?: string;
   readonly event?: string;
   readonly status?: string;
   readonly decision?: string;
-  readonly session?: string;
+  readonly session?: string | readonly string[];
   readonly correlationId?: string;
   readonly dataClass?: string;
   readonly tenant?: string;
@@ -100,10 +101,50 @@ export interface AuditFilter {
   readonly untilMs?: number;
 }
 
+/** A record's place in the chains, and in time where pages go by time. */
+export interface AuditPlace {
+  readonly logId: string;
+  readonly seq: number;
+  readonly timeMs?: number;
+}
+
 export interface AuditPage {
   readonly rows: readonly AuditRow[];
   /** Position to continue from; undefined = the end. */
-  readonly next: { readonly logId: string; readonly seq: number } | undefined;
+  readonly next: AuditPlace | undefined;
+}
+
+export interface AuditScan {
+  readonly filter: AuditFilter;
+  readonly after?: AuditPlace;
+  readonly limit: number;
+  readonly order: "ascending" | "descending";
+  /** Only by place: pruned rows are found by nothing but their place, time and event. */
+  readonly includePruned?: boolean;
+  /**
+   * place: by log and number, logs in the order in which their first rows came. time: by time over all logs, and a
+   * page may hold fewer rows than asked for, even none, with `next` saying where the search goes on. By default place.
+   */
+  readonly by?: "place" | "time";
+}
+
+export type SummaryColumn = "event" | "server" | "tool" | "decision" | "status";
+
+export interface AuditSummaryQuery {
+  readonly filter: AuditFilter;
+  readonly by: readonly SummaryColumn[];
+  readonly rowsMax: number;
+  readonly groupsMax: number;
+}
+
+export interface AuditSummary {
+  readonly groups: readonly (Readonly<Partial<Record<SummaryColumn, string | null>>> & {
+    readonly records: number;
+    readonly firstTimeMs: number;
+    readonly lastTimeMs: number;
+  })[];
+  /** False where more rows matched than were counted. */
+  readonly isComplete: boolean;
 }
 
 export interface AuditStore {
@@ -111,17 +152,10 @@ export interface AuditStore {
   append(rows: readonly AuditRow[]): Promise<void>;
   /** The highest row of a log, or undefined for an empty one. */
   head(logId: string): Promise<{ readonly seq: number; readonly leaf: string } | undefined>;
-  /**
-   * Rows in order (`ascending` by log and seq, or newest first), pruned ones included only when asked. Logs stand in
-   * the order in which their first rows came. Nothing follows a place in a log that is not there.
-   */
-  scan(query: {
-    readonly filter: AuditFilter;
-    readonly after?: { readonly logId: string; readonly seq: number };
-    readonly limit: number;
-    readonly order: "ascending" | "descending";
-    readonly includePruned?: boolean;
-  }): Promise<AuditPage>;
+  /** Rows in order, pruned ones only when asked. Nothing follows a place in a log that is not there. */
+  scan(query: AuditScan): Promise<AuditPage>;
+  /** Counts live rows by these columns: of the newest that match, at most `rowsMax`; the largest groups first. */
+  summarize(query: AuditSummaryQuery): Promise<AuditSummary>;
   /** Live rows matching, for retention: oldest first, at most `limit`. */
   prunable(query: {
     readonly filter: AuditFilter;

@@ -146,8 +146,14 @@ const rows: { readonly [S in keyof AdminServices]: Readonly<Record<keyof AdminSe
     },
     AuditService: {
       queryRecords: records,
+      summarizeRecords: records,
       exportRecords: records,
       tailRecords: records,
+      openField: named((whose) => ({
+        log_id: "log-1",
+        seq: { own: 1, other: 2, common: 3, nobody: 9 }[whose],
+        field: "principal",
+      })),
       verifyLog: gateway,
     },
     LimitService: { listPenalties: gateway, clearPenalty: gateway },

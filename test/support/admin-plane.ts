@@ -53,6 +53,7 @@ import {
   createMemoryResourceStore,
   type MemoryResourceStore,
 } from "./memory-store.ts";
+import { createSampleOpener, createSampleTokens } from "./sealing.ts";
 
 export const digestOfToken = (token: string): string =>
   createHmac("sha256", "test-key").update(token).digest("hex");
@@ -98,7 +99,11 @@ export interface AdminPlaneOptions {
 
 export async function startAdminPlane(options: AdminPlaneOptions = {}): Promise<AdminPlane> {
   const dataDir = mkdtempSync(join(tmpdir(), "admin-plane-"));
-  const operators = createOperators({ dataDir, operators: options.operators ?? [] });
+  const operators = createOperators({
+    dataDir,
+    operators: options.operators ?? [],
+    bootstrapRoles: ["admin", "auditor"],
+  });
   const token = readFileSync(operators.tokenPath, "utf8").trim();
   const store = createMemoryResourceStore();
   const loaded = await (options.store?.resources ?? store).load();
@@ -108,6 +113,8 @@ export async function startAdminPlane(options: AdminPlaneOptions = {}): Promise<
   const records: RecordDraft[] = [];
   const events: string[] = [];
   const rows = [...(options.rows ?? [])];
+  const opener = createSampleOpener();
+  const tokens = createSampleTokens();
   const purges: PurgeFilter[] = [];
   const sessions = new Map((options.sessions ?? [ciSession]).map((one) => [one.id, one]));
   const grants = new Map((options.grants ?? []).map((one) => [one.id, one]));
@@ -170,7 +177,7 @@ export async function startAdminPlane(options: AdminPlaneOptions = {}): Promise<
       current,
       clock: systemClock,
       audit,
-      records: options.store?.audit ?? createMemoryAuditScan(rows),
+      records: { store: options.store?.audit ?? createMemoryAuditScan(rows), opener, tokens },
       twoPerson,
     }),
     RetentionService: createRetentionService({
@@ -203,6 +210,9 @@ export async function startAdminPlane(options: AdminPlaneOptions = {}): Promise<
     }),
     AuditService: createAuditService({
       store: createMemoryAuditScan(rows),
+      opener,
+      clock: systemClock,
+      tokens,
       log: {
         tail(listener) {
           listeners.add(listener);

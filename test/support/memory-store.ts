@@ -1,8 +1,8 @@
 /**
  * A Store in memory with the real one's semantics (compare-and-set, pages), for suites about something else.
  */
+import { matchesFilter } from "../../src/admin/convert/records.ts";
 import {
-  type AuditFilter,
   type AuditRow,
   type AuditStore,
   type ResourceStore,
@@ -53,10 +53,12 @@ export function createMemoryResourceStore(): MemoryResourceStore {
 }
 
 /** `scan` over rows that are given in ascending order. */
-export function createMemoryAuditScan(rows: readonly AuditRow[]): Pick<AuditStore, "scan"> {
+export function createMemoryAuditScan(
+  rows: readonly AuditRow[],
+): Pick<AuditStore, "scan" | "summarize"> {
   return {
     async scan({ filter, after, limit, order }) {
-      const found = rows.filter((row) => matches(row, filter));
+      const found = rows.filter((row) => matchesFilter(row, filter));
       if (order === "descending") found.reverse();
       const isPast = (row: AuditRow) =>
         after === undefined || (order === "ascending" ? row.seq > after.seq : row.seq < after.seq);
@@ -65,6 +67,19 @@ export function createMemoryAuditScan(rows: readonly AuditRow[]): Pick<AuditStor
       const last = page.at(-1);
       const hasMore = rest.length > page.length && last !== undefined;
       return { rows: page, next: hasMore ? { logId: last.logId, seq: last.seq } : undefined };
+    },
+    async summarize({ filter, by }) {
+      const found = rows.filter((row) => matchesFilter(row, filter));
+      const groups = Map.groupBy(found, (row) => JSON.stringify(by.map((column) => row[column])));
+      return {
+        groups: [...groups.values()].map((own) => ({
+          ...Object.fromEntries(by.map((column) => [column, own[0]?.[column] ?? null])),
+          records: own.length,
+          firstTimeMs: Math.min(...own.map((row) => row.timeMs)),
+          lastTimeMs: Math.max(...own.map((row) => row.timeMs)),
+        })),
+        isComplete: true,
+      };
     },
   };
 }
@@ -93,12 +108,4 @@ export function auditRow(seq: number, more: Partial<AuditRow> = {}): AuditRow {
     tenant: null,
     ...more,
   };
-}
-
-function matches(row: AuditRow, filter: AuditFilter): boolean {
-  return Object.entries(filter).every(([key, value]) => {
-    if (key === "fromMs") return row.timeMs >= Number(value);
-    if (key === "untilMs") return row.timeMs < Number(value);
-    return Reflect.get(row, key) === value;
-  });
 }

@@ -6,17 +6,18 @@ import { createHash } from "node:crypto";
 import type { AuditLog } from "../../audit/record.ts";
 import { GatewayError } from "../../errors/fault.ts";
 import type {
+  AuditRecord,
   AuditService,
   ExportRecordsRequest,
   ExportRecordsResponse,
-  QueryRecordsRequest,
 } from "../../gen/types.ts";
-import type { AuditFilter, AuditPage, AuditRow, AuditStore } from "../../storage/store.ts";
+import type { AuditFilter, AuditRow } from "../../storage/store.ts";
 import type { Caller } from "../caller.ts";
-import { fromAuditRow, matchesFilter, toAuditFilter } from "../convert/records.ts";
+import { matchesFilter } from "../convert/records.ts";
 import { csv, type ExportFormat, jsonLines } from "../export-format.ts";
-import { decodePageToken, encodePageToken, readPageSize } from "../page-token.ts";
-import { needTenant } from "../tenants.ts";
+import { viewRows } from "../record-view.ts";
+import { type AuditSearchDeps, createAuditSearch, toOwnFilter } from "./audit-search.ts";
+import { openField } from "./open-field.ts";
 
 export interface LogVerification {
   readonly logId: string;
@@ -28,8 +29,7 @@ export interface LogVerification {
   readonly problem: string | undefined;
 }
 
-export interface AuditServiceDeps {
-  readonly store: Pick<AuditStore, "scan">;
+export interface AuditServiceDeps extends AuditSearchDeps {
   readonly log: Pick<AuditLog, "tail">;
   readonly verifyLog: (signal: AbortSignal) => Promise<readonly LogVerification[]>;
   /** Records waiting for a reader of TailRecords; beyond it they are dropped and counted. */
@@ -38,31 +38,16 @@ export interface AuditServiceDeps {
 
 const exportPageSize = 500;
 const chunkBytesMin = 64 * 1024;
+/** Records opened at once for a reader of TailRecords. */
+const tailBatchMax = 100;
 
 export function createAuditService(deps: AuditServiceDeps): AuditService<Caller> {
   return {
-    async queryRecords(request, caller) {
-      const filter = toOwnFilter(request.filter, caller);
-      const question = ["records", filter, request.order, request.include_pruned];
-      const after = decodePageToken(question, request.page_token, ["string", "number"]);
-      const page = await deps.store.scan({
-        filter,
-        limit: readPageSize(request.page_size),
-        order: request.order === "RECORD_ORDER_OLDEST_FIRST" ? "ascending" : "descending",
-        includePruned: request.include_pruned,
-        ...(after === undefined
-          ? {}
-          : { after: { logId: String(after[0]), seq: Number(after[1]) } }),
-      });
-      return { records: page.rows.map(fromAuditRow), next_page_token: nextToken(question, page) };
-    },
+    ...createAuditSearch(deps),
     exportRecords: (request, caller) => exportRecords(deps, request, caller),
     tailRecords: (request, caller) =>
-      tailRecords(
-        deps,
-        toOwnFilter(request.filter, caller),
-        AbortSignal.any([caller.signal, caller.draining]),
-      ),
+      tailRecords(deps, toOwnFilter(request.filter, caller), caller),
+    openField: (request, caller) => openField(deps, request, caller),
     async verifyLog(_request, caller) {
       const logs = await deps.verifyLog(caller.signal);
       return {
@@ -77,16 +62,6 @@ export function createAuditService(deps: AuditServiceDeps): AuditService<Caller>
       };
     },
   };
-}
-
-/** An operator of a tenant finds the tenant's records, whatever else the filter says; records of no tenant are not. */
-function toOwnFilter(filter: QueryRecordsRequest["filter"], caller: Caller): AuditFilter {
-  const tenant = needTenant(caller, filter?.tenant ?? "");
-  return { ...toAuditFilter(filter), ...(tenant === undefined ? {} : { tenant }) };
-}
-
-function nextToken(question: unknown, { next }: AuditPage): string {
-  return next === undefined ? "" : encodePageToken(question, [next.logId, next.seq]);
 }
 
 async function* exportRecords(
@@ -105,10 +80,10 @@ async function* exportRecords(
     text = "";
     return { chunk };
   };
-  for await (const row of scanAll(deps.store, request, caller)) {
+  for await (const record of scanAll(deps, request, caller)) {
     count += 1;
-    widen(ranges, row);
-    text += format.line(fromAuditRow(row));
+    widen(ranges, record);
+    text += format.line(record);
     if (text.length >= chunkBytesMin) yield takeChunk();
   }
   if (text !== "") yield takeChunk();
@@ -118,19 +93,19 @@ async function* exportRecords(
 }
 
 async function* scanAll(
-  store: AuditServiceDeps["store"],
+  { store, opener, tokens }: AuditServiceDeps,
   request: ExportRecordsRequest,
   caller: Caller,
-): AsyncGenerator<AuditRow> {
+): AsyncGenerator<AuditRecord> {
   const query = {
-    filter: toOwnFilter(request.filter, caller),
+    filter: await tokens.toStored(toOwnFilter(request.filter, caller)),
     limit: exportPageSize,
     order: "ascending",
     includePruned: request.include_pruned,
   } as const;
   let page = await store.scan(query);
   while (true) {
-    yield* page.rows;
+    yield* await viewRows(page.rows, caller, opener);
     if (page.next === undefined || caller.signal.aborted) return;
     page = await store.scan({ ...query, after: page.next });
   }
@@ -152,14 +127,19 @@ function needFormat(format: ExportRecordsRequest["format"]): ExportFormat {
   }
 }
 
-function widen(ranges: Map<string, { first_seq: number; last_seq: number }>, row: AuditRow): void {
-  const range = ranges.get(row.logId);
-  if (range === undefined) ranges.set(row.logId, { first_seq: row.seq, last_seq: row.seq });
-  else range.last_seq = row.seq;
+function widen(
+  ranges: Map<string, { first_seq: number; last_seq: number }>,
+  { log_id, seq }: AuditRecord,
+): void {
+  const range = ranges.get(log_id);
+  if (range === undefined) ranges.set(log_id, { first_seq: seq, last_seq: seq });
+  else range.last_seq = seq;
 }
 
 /** Never ends by itself: the reader cancels, or the server drains. */
-async function* tailRecords(deps: AuditServiceDeps, filter: AuditFilter, signal: AbortSignal) {
+async function* tailRecords(deps: AuditServiceDeps, asked: AuditFilter, caller: Caller) {
+  const signal = AbortSignal.any([caller.signal, caller.draining]);
+  const filter = await deps.tokens.toStored(asked);
   const backlogMax = deps.tailBacklogMax ?? 1000;
   const waiting: AuditRow[] = [];
   let dropped = 0;
@@ -174,16 +154,18 @@ async function* tailRecords(deps: AuditServiceDeps, filter: AuditFilter, signal:
   signal.addEventListener("abort", onAbort, { once: true });
   try {
     while (!signal.aborted) {
-      const row = waiting.shift();
-      if (row === undefined) {
+      const rows = waiting.splice(0, tailBatchMax);
+      if (rows.length === 0) {
         await new Promise<void>((resolve) => {
           wake = resolve;
         });
         continue;
       }
-      const dropped_before = dropped;
-      dropped = 0;
-      yield { record: fromAuditRow(row), dropped_before };
+      for (const record of await viewRows(rows, caller, deps.opener)) {
+        const dropped_before = dropped;
+        dropped = 0;
+        yield { record, dropped_before };
+      }
     }
   } finally {
     stop();

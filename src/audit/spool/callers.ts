@@ -1,15 +1,15 @@
 /**
- * Who waits for which record, and how far it has come: posted, written, synced. Settles each caller when its level is
- * reached, or refuses it when its deadline passes or the disk fails. Used by `spool.ts` alone, which talks to the
+ * Who waits for which record, and how far it has come: posted, written, synced, copied. Settles each caller when its
+ * level is reached, or refuses it when its deadline passes or the disk fails. Used by `spool.ts` alone, which talks to the
  * thread and tells this what it said.
- *
- * Batches clock themselves: at most two are under way, and what arrives meanwhile forms the next.
  */
 import { GatewayError } from "../../errors/fault.ts";
 import type { Clock } from "../../lib/clock.ts";
 import { renderDraft } from "../envelope.ts";
 import type { DurabilityLevel, RecordDraft, RecordRef } from "../record.ts";
-import { type RecordMark, renderLines } from "./messages.ts";
+import { createBatches } from "./batches.ts";
+import { markOf, renderLines } from "./messages.ts";
+import { createProgress } from "./progress.ts";
 
 export interface SpoolCallersOptions {
   readonly deadlineMs: number;
@@ -22,6 +22,8 @@ export interface SpoolCallersDeps {
   readonly clock: Clock;
   readonly options: SpoolCallersOptions;
   readonly post: (batch: string) => void;
+  /** No batch posted from now on names the pair. */
+  readonly retired: (pair: number) => void;
   /** A caller of class A or B was refused. */
   readonly refused: (draft: RecordDraft) => void;
   /** A record stands in the log although its caller was refused. */
@@ -31,13 +33,25 @@ export interface SpoolCallersDeps {
 export interface SpoolCallers {
   /** What a caller gets who did not wait for a number. */
   readonly unnumbered: RecordRef;
-  add(draft: RecordDraft, level: DurabilityLevel): Promise<RecordRef>;
+  /** `pair` is the reference of the keys for its values, 0 for none; `untilMs` is when it is given up. */
+  add(
+    draft: RecordDraft,
+    level: DurabilityLevel,
+    pair: number,
+    untilMs: number,
+  ): Promise<RecordRef>;
+  /** Calls back once no batch to come names the pair. */
+  retire(pair: number): void;
   /** Records not yet synced or given up. */
   waiting(): number;
   /** Resolves when everything added so far is synced or given up. */
   flush(): Promise<void>;
   noteWritten(firstSeq: number): void;
   noteSynced(seq: number): void;
+  /** The database holds everything up to `seq`. */
+  noteCopied(seq: number): void;
+  /** Whether somebody waits for the database. */
+  awaitsCopy(): boolean;
   /** These two return the drafts that were refused. */
   noteUnwritten(reason: string): readonly RecordDraft[];
   noteUnsynced(seq: number, reason: string): readonly RecordDraft[];
@@ -61,42 +75,35 @@ interface Group {
   readonly entries: readonly Entry[];
 }
 
-const batchesInFlightMax = 2;
-/** How long a batch may wait for the callers that were there a moment ago. */
-const gatherMs = 1;
-
 export function createSpoolCallers(deps: SpoolCallersDeps): SpoolCallers {
   const { logId, clock, options } = deps;
   const unnumbered: RecordRef = Object.freeze({ logId, seq: 0 });
-  let pendingLines: string[] = [];
-  let pending: Entry[] = [];
-  let isSendScheduled = false;
-  let gatherTimer: ReturnType<typeof setTimeout> | undefined;
-  let lastBatchRecords = 0;
-  const sent: (readonly Entry[])[] = [];
+  const batches = createBatches<Entry>({ ...deps, recordsMax: options.batchRecordsMax });
   const undurable: Group[] = [];
-  let flushes: { readonly untilAdded: number; readonly resolve: () => void }[] = [];
+  /** Synced, and waited for until the database has them. */
+  let uncopied: Entry[] = [];
+  const progress = createProgress();
   let sweepTimer: ReturnType<typeof setTimeout> | undefined;
-  let added = 0;
-  let finished = 0;
 
-  function add(draft: RecordDraft, level: DurabilityLevel): Promise<RecordRef> {
+  function add(
+    draft: RecordDraft,
+    level: DurabilityLevel,
+    pair: number,
+    untilMs: number,
+  ): Promise<RecordRef> {
     const entry: Entry = {
       draft,
       level,
-      untilMs: clock.monotonicMs() + options.deadlineMs,
+      untilMs,
       resolve: ignore,
       reject: ignore,
       seq: 0,
       isSettled: level === "queued",
       isRefused: false,
     };
-    pendingLines.push(
-      renderLines(markOf(draft, level), renderDraft(draft, options.recordBytesMax)),
-    );
-    pending.push(entry);
-    added += 1;
-    scheduleSend();
+    const rendered = renderDraft(draft, options.recordBytesMax);
+    batches.add(renderLines(markOf(draft, level), pair, rendered), entry);
+    progress.add();
     if (level === "queued") return Promise.resolve(unnumbered);
     sweepTimer ??= setTimeout(sweep, options.deadlineMs);
     return new Promise((resolve, reject) => {
@@ -105,58 +112,39 @@ export function createSpoolCallers(deps: SpoolCallersDeps): SpoolCallers {
     });
   }
 
-  /**
-   * A batch leaves at the end of the turn of the event loop in which it became as large as the one before, or a
-   * moment later: many callers at once share a message and a sync, and one caller alone never waits.
-   */
-  function scheduleSend(): void {
-    if (isSendScheduled || pending.length === 0 || sent.length >= batchesInFlightMax) return;
-    if (pending.length < lastBatchRecords) {
-      gatherTimer ??= setTimeout(send, gatherMs);
-      return;
-    }
-    isSendScheduled = true;
-    setImmediate(send);
-  }
-
-  function send(): void {
-    clearTimeout(gatherTimer);
-    gatherTimer = undefined;
-    isSendScheduled = false;
-    if (pending.length === 0 || sent.length >= batchesInFlightMax) return;
-    const max = options.batchRecordsMax;
-    const entries = pending.length <= max ? pending : pending.slice(0, max);
-    const lines = pending.length <= max ? pendingLines : pendingLines.slice(0, max);
-    pending = pending.length <= max ? [] : pending.slice(max);
-    pendingLines = pendingLines.length <= max ? [] : pendingLines.slice(max);
-    lastBatchRecords = entries.length;
-    sent.push(entries);
-    deps.post(lines.join("\n"));
-  }
-
   function noteWritten(firstSeq: number): void {
-    const entries = sent.shift() ?? [];
+    const entries = batches.takeOldest();
     entries.forEach((entry, index) => {
       entry.seq = firstSeq + index;
       if (entry.isRefused) deps.standsRefused(entry.draft, entry.seq);
       else if (entry.level === "written") settle(entry);
     });
     undurable.push({ lastSeq: firstSeq + entries.length - 1, entries });
-    scheduleSend();
+    batches.advance();
   }
 
   function noteUnwritten(reason: string): readonly RecordDraft[] {
-    const entries = sent.shift() ?? [];
+    const entries = batches.takeOldest();
     refuseEach(entries, reason);
-    scheduleSend();
+    batches.advance();
     return entries.map((entry) => entry.draft);
   }
 
   function noteSynced(seq: number): void {
     for (const { entries } of takeGroups(seq)) {
-      for (const entry of entries) if (!entry.isSettled) settle(entry);
-      finish(entries.length);
+      for (const entry of entries) {
+        if (entry.isSettled) continue;
+        if (entry.level === "copied") uncopied.push(entry);
+        else settle(entry);
+      }
+      progress.finish(entries.length);
     }
+  }
+
+  function noteCopied(seq: number): void {
+    if (uncopied.length === 0) return;
+    for (const entry of uncopied) if (entry.seq <= seq && !entry.isSettled) settle(entry);
+    uncopied = uncopied.filter((entry) => !entry.isSettled);
   }
 
   function noteUnsynced(seq: number, reason: string): readonly RecordDraft[] {
@@ -166,13 +154,9 @@ export function createSpoolCallers(deps: SpoolCallersDeps): SpoolCallers {
   }
 
   function refuseAll(reason: string): void {
-    const groups = [
-      ...undurable.splice(0).map((group) => group.entries),
-      ...sent.splice(0),
-      pending,
-    ];
-    pending = [];
-    pendingLines = [];
+    const groups = [...undurable.splice(0).map((group) => group.entries), ...batches.all()];
+    batches.clear();
+    for (const entry of uncopied.splice(0)) refuse(entry, reason);
     for (const entries of groups) refuseEach(entries, reason);
   }
 
@@ -188,7 +172,7 @@ export function createSpoolCallers(deps: SpoolCallersDeps): SpoolCallers {
 
   function refuseEach(entries: readonly Entry[], reason: string): void {
     for (const entry of entries) refuse(entry, reason);
-    finish(entries.length);
+    progress.finish(entries.length);
   }
 
   function refuse(entry: Entry, reason: string): void {
@@ -204,56 +188,44 @@ export function createSpoolCallers(deps: SpoolCallersDeps): SpoolCallers {
     if (entry.seq > 0) deps.standsRefused(entry.draft, entry.seq);
   }
 
-  function finish(count: number): void {
-    finished += count;
-    flushes = flushes.filter((one) => {
-      if (finished < one.untilAdded) return true;
-      one.resolve();
-      return false;
-    });
-  }
-
   /** One timer for all deadlines: entries wait in the order of their deadlines. */
   function sweep(): void {
     sweepTimer = undefined;
     const nowMs = clock.monotonicMs();
     let nextMs = Number.POSITIVE_INFINITY;
-    for (const entries of [...undurable.map((group) => group.entries), ...sent, pending]) {
+    for (const entries of [
+      ...undurable.map((group) => group.entries),
+      ...batches.all(),
+      uncopied,
+    ]) {
       for (const entry of entries) {
         if (entry.isSettled) continue;
         if (entry.untilMs <= nowMs) refuse(entry, "deadline");
         else nextMs = Math.min(nextMs, entry.untilMs);
       }
     }
+    uncopied = uncopied.filter((entry) => !entry.isSettled);
     if (nextMs !== Number.POSITIVE_INFINITY) sweepTimer = setTimeout(sweep, nextMs - nowMs + 1);
-  }
-
-  function flush(): Promise<void> {
-    if (finished >= added) return Promise.resolve();
-    return new Promise((resolve) => flushes.push({ untilAdded: added, resolve }));
   }
 
   return {
     unnumbered,
     add,
-    waiting: () => added - finished,
-    flush,
+    retire: batches.retire,
+    waiting: progress.waiting,
+    flush: progress.flush,
     noteWritten,
     noteSynced,
+    noteCopied,
+    awaitsCopy: () => uncopied.length > 0,
     noteUnwritten,
     noteUnsynced,
     refuseAll,
     stop: () => {
       clearTimeout(sweepTimer);
-      clearTimeout(gatherTimer);
+      batches.stop();
     },
   };
-}
-
-function markOf(draft: RecordDraft, level: DurabilityLevel): RecordMark {
-  const urgency = level === "synced" ? "!" : "";
-  if (draft.event === "call.intent") return `${urgency}i`;
-  return typeof draft.facts.intent === "number" ? `${urgency}o${draft.facts.intent}` : urgency;
 }
 
 /** The refusal of a caller whose record cannot be made durable. */

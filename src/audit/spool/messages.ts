@@ -1,12 +1,19 @@
 /**
  * What the spool's two threads say to each other. A batch of records is one string, the cheapest thing to post:
- * three lines a record (mark, body, values), which JSON texts keep apart because they hold no line break.
+ * three lines a record (mark and pair, body, values), which JSON texts keep apart because they hold no line break. A
+ * pair of keys is posted once, before the first batch that names it.
  */
+import type { IndexKey, SealingPair } from "../../vault/keys.ts";
 import type { RenderedDraft } from "../envelope.ts";
+import type { DurabilityLevel, RecordDraft } from "../record.ts";
 import type { SpoolDamage } from "./recover.ts";
 
 export interface SpoolWriterOptions {
   readonly segmentBytesMax: number;
+  /** Room kept for the day the disk is full. */
+  readonly reserveBytesMax: number;
+  /** How often a full disk is tried again. */
+  readonly probeIntervalMs: number;
 }
 
 export type ToSpool =
@@ -17,6 +24,10 @@ export type ToSpool =
       readonly logId: string;
       readonly options: SpoolWriterOptions;
     }
+  | { readonly kind: "pair"; readonly pair: SealingPair }
+  /** No later batch names the pair. */
+  | { readonly kind: "forget"; readonly ref: number }
+  | { readonly kind: "index"; readonly index: IndexKey }
   | { readonly kind: "remove"; readonly firstSeq: number }
   | { readonly kind: "tail"; readonly on: boolean }
   | { readonly kind: "close" };
@@ -45,6 +56,8 @@ export type FromSpool =
     }
   /** A sync failed: nothing up to `seq` that was not synced before may be called durable. */
   | { readonly kind: "unsynced"; readonly seq: number; readonly reason: string }
+  /** The disk is full, or has room again. */
+  | { readonly kind: "room"; readonly isFull: boolean; readonly reason: string }
   | { readonly kind: "removed"; readonly spoolBytes: number }
   | { readonly kind: "not-removed"; readonly firstSeq: number; readonly reason: string }
   | { readonly kind: "closed" };
@@ -52,15 +65,22 @@ export type FromSpool =
 /** `i` opens an intent, `o<seq>` closes one, nothing does neither; `!` before it: somebody waits for the sync. */
 export type RecordMark = `${"!" | ""}${"i" | "" | `o${number}`}`;
 
+export function markOf(draft: RecordDraft, level: DurabilityLevel): RecordMark {
+  const urgency = level === "synced" || level === "copied" ? "!" : "";
+  if (draft.event === "call.intent") return `${urgency}i`;
+  return typeof draft.facts.intent === "number" ? `${urgency}o${draft.facts.intent}` : urgency;
+}
+
 export interface BatchRecord {
   readonly isUrgent: boolean;
   readonly opensIntent: boolean;
   readonly closesIntent: number | undefined;
-  readonly draft: RenderedDraft;
+  readonly draft: RenderedDraft & { readonly pair: number };
 }
 
-export function renderLines(mark: RecordMark, draft: RenderedDraft): string {
-  return `${mark}\n${draft.body}\n${draft.values}`;
+/** `pair` is the reference of the keys that seal the values; 0 where there is none to seal. */
+export function renderLines(mark: RecordMark, pair: number, draft: RenderedDraft): string {
+  return `${mark} ${pair}\n${draft.body}\n${draft.values}`;
 }
 
 /** The records of a batch: what `renderLines` made, joined by line breaks. */
@@ -70,12 +90,14 @@ export function parseBatch(batch: string): readonly BatchRecord[] {
   for (let at = 0; at + 2 < lines.length; at += 3) {
     const line = lines[at] ?? "";
     const isUrgent = line.startsWith("!");
-    const mark = isUrgent ? line.slice(1) : line;
+    const end = line.indexOf(" ");
+    const mark = line.slice(isUrgent ? 1 : 0, end);
+    const pair = Number(line.slice(end + 1));
     records.push({
       isUrgent,
       opensIntent: mark === "i",
       closesIntent: mark.startsWith("o") ? Number(mark.slice(1)) : undefined,
-      draft: { body: lines[at + 1] ?? "", values: lines[at + 2] ?? "" },
+      draft: { body: lines[at + 1] ?? "", values: lines[at + 2] ?? "", pair },
     });
   }
   return records;

@@ -8,6 +8,7 @@ import type { Rejections } from "../../audit/rejections.ts";
 import { createFault, type Fault, GatewayError } from "../../errors/fault.ts";
 import type { Clock } from "../../lib/clock.ts";
 import type { Outcome } from "../../protocol/messages.ts";
+import type { Redact } from "../../sanitize/redactor.ts";
 import type { Metrics } from "../../telemetry/metrics.ts";
 import {
   askerDetails,
@@ -19,6 +20,7 @@ import {
 } from "../call-record.ts";
 import type { Exchange } from "../exchange.ts";
 import type { Stage } from "../stage.ts";
+import { type BodyRules, bodyDetails } from "../stored-bodies.ts";
 
 export interface AuditDeps {
   readonly audit: AuditLog;
@@ -27,6 +29,9 @@ export interface AuditDeps {
   readonly metrics: Metrics;
   /** What becomes of a class B call whose record is late: refused, or answered with the gap on record. */
   readonly classBOnFailure: "closed" | "open";
+  /** Which bodies a record keeps. */
+  readonly bodies: BodyRules;
+  readonly redact: Redact;
 }
 
 export function createAuditStage(deps: AuditDeps): Stage {
@@ -59,13 +64,18 @@ function record(deps: AuditDeps, x: Exchange, outcome: Outcome): void | Promise<
     class: auditClass,
     timeMs: deps.clock.nowMs(),
     facts: { ...facts, ...outcomeFacts(x, outcome, durationMs) },
-    details: { ...details, ...askerDetails(x.principal), ...resultDetails(outcome) },
+    details: {
+      ...details,
+      ...askerDetails(x.principal),
+      ...resultDetails(outcome),
+      ...bodyDetails(x, outcome, deps),
+    },
   } as const;
   if (auditClass === "C") {
     void deps.audit.append(draft, "queued");
     return;
   }
-  return deps.audit.append(draft, "synced").then(
+  return deps.audit.append(draft, auditClass === "A+" ? "copied" : "synced").then(
     () => {},
     (cause: unknown) => {
       if (auditClass === "B" && deps.classBOnFailure === "open") return;
