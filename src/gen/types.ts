@@ -487,12 +487,10 @@ export interface RotateKeysResponse {
 }
 
 export interface KeySubject {
-  readonly tenant: string;
   readonly principal: string;
 }
 
 export interface KeyClass {
-  readonly tenant: string;
   readonly data_class: string;
   readonly month: string;
 }
@@ -500,6 +498,7 @@ export interface KeyClass {
 export interface DestroyKeysRequest {
   readonly subject?: KeySubject | null | undefined;
   readonly class?: KeyClass | null | undefined;
+  readonly tenant: string;
   readonly reason: string;
   readonly sweep_now: boolean;
   readonly validate_only: boolean;

@@ -57,9 +57,9 @@ test("AZ-15: an operator of a tenant sees and destroys the tenant's keys alone",
   expect(world.plane.erasures.at(-1)?.target).toMatchObject({ tenant: ownTenant, ...ann });
   const before = world.plane.erasures.length;
   for (const tenant of [otherTenant, "nowhere"]) {
-    const ofOther = await refusal(world.own, { ...subject, subject: { ...ann, tenant } });
+    const ofOther = await refusal(world.own, { ...subject, tenant });
     expect(ofOther.code).toBe(status.NOT_FOUND);
-    const ofClass = { class: { tenant, data_class: "X", month: "2026-01" }, reason: "r" };
+    const ofClass = { tenant, class: { data_class: "X", month: "2026-01" }, reason: "r" };
     expect((await refusal(world.own, ofClass)).code).toBe(status.NOT_FOUND);
   }
   expect(world.plane.erasures).toHaveLength(before);

@@ -49,7 +49,7 @@ export function createKeyService(deps: KeyServiceDeps): KeyService<Caller> {
       return { epoch, rewraps_pending: rewraps };
     },
     async destroyKeys(request, caller) {
-      const target = toErasureTarget(request, (given) => needTenant(caller, given) ?? "");
+      const target = toErasureTarget(request, needTenant(caller, request.tenant) ?? "");
       if (request.reason === "" || request.reason.length > reasonLengthMax) {
         const message = `reason: must be set, and have at most ${reasonLengthMax} characters`;
         throw new GatewayError("invalid-params", message);
