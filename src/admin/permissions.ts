@@ -152,6 +152,9 @@ export const rpcPermissions: RpcTable = {
     // To show somebody's value with a proof is to let it go.
     openField: { permission: "audit.open", kind: "export" },
     verifyLog: { permission: "audit.verify", kind: "audit-read" },
+    // Asked for again and again by who watches the log; it tells of no record.
+    getCheckpoint: read("audit.verify"),
+    getProof: { permission: "audit.verify", kind: "audit-read" },
   },
   LimitService: {
     listPenalties: read("limits.read"),

@@ -136,6 +136,7 @@ function createServices(parts: Parts, runtime: Runtime, state: StateWriter) {
       opener: parts.opener,
       tokens: parts.tokens,
       log: audit,
+      evidence: audit.evidence,
       clock,
       verifyLog: () => verifyLogs(parts),
     }),

@@ -117,6 +117,7 @@ export async function createParts(config: Config): Promise<Parts> {
     log,
     metrics,
     keys: vault,
+    life: { version, stateRevision },
     startCopier: (spool) => startCopyThread({ ...spool, store: database }),
     options: {
       segmentBytesMax: config.audit.segmentBytesMax,
@@ -124,6 +125,7 @@ export async function createParts(config: Config): Promise<Parts> {
       recordBytesMax: toRecordCharsMax(config),
       reserveBytesMax: config.audit.reserveBytesMax,
       deadlineMs: config.audit.deadlineMs,
+      requireCheckpoints: config.audit.requireCheckpoints,
       keepShippedMs: config.audit.keepShippedHours * 3_600_000,
     },
   });

@@ -54,6 +54,7 @@ import {
   createMemoryResourceStore,
   type MemoryResourceStore,
 } from "./memory-store.ts";
+import { createSampleEvidence, sampleLogStatus } from "./sample-evidence.ts";
 import { createSampleOpener, createSampleTokens } from "./sealing.ts";
 
 export const digestOfToken = (token: string): string =>
@@ -203,7 +204,9 @@ export async function startAdminPlane(options: AdminPlaneOptions = {}): Promise<
           listeners.add(listener);
           return () => listeners.delete(listener);
         },
+        status: () => ({ ...sampleLogStatus, syncedSeq: rows.length }),
       },
+      evidence: createSampleEvidence(),
       verifyLog: async () => [
         { logId: "log-1", ok: true, records: 2, firstSeq: 1, lastSeq: 2, problem: undefined },
       ],
