@@ -480,7 +480,8 @@ export type KeyPurpose =
   | "KEY_PURPOSE_KEK"
   | "KEY_PURPOSE_SUBJECT"
   | "KEY_PURPOSE_CLASS"
-  | "KEY_PURPOSE_INDEX";
+  | "KEY_PURPOSE_INDEX"
+  | "KEY_PURPOSE_NODE";
 
 export type KeyState =
   | "KEY_STATE_UNSPECIFIED"
@@ -516,6 +517,7 @@ export interface RotateKeysRequest {
 export interface RotateKeysResponse {
   readonly epoch: number;
   readonly rewraps_pending: number;
+  readonly node_key: string;
 }
 
 export interface KeySubject {

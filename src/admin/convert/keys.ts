@@ -26,7 +26,8 @@ const states = {
 } as const satisfies Partial<Record<KeyState, KeyGroup["state"]>>;
 
 /** Undefined = all purposes. */
-export function toPurpose(purpose: KeyPurpose): KeyGroup["purpose"] | undefined {
+export function toPurpose(purpose: KeyPurpose): KeyGroup["purpose"] | "node" | undefined {
+  if (purpose === "KEY_PURPOSE_NODE") return "node";
   return purpose === "KEY_PURPOSE_UNSPECIFIED" ? undefined : purposes[purpose];
 }
 
