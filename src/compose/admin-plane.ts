@@ -154,6 +154,7 @@ function createServices(parts: Parts, runtime: Runtime, state: StateWriter) {
     KeyService: createKeyService({
       erasure: parts.keyWork.erasure,
       rotation: parts.keyWork.rotation,
+      rotateNodeKey: () => rotateNodeKey(parts),
       listKeys: parts.vault.store.sweeps.summary,
     }),
     LimitService: createLimitService({ penalties: runtime.penalties }),
@@ -182,6 +183,11 @@ function createServices(parts: Parts, runtime: Runtime, state: StateWriter) {
       drain: runtime.drain,
     }),
   };
+}
+
+async function rotateNodeKey({ audit }: Parts): Promise<{ readonly newKey: string }> {
+  if (audit.evidence !== undefined) return await audit.evidence.rotateNodeKey();
+  throw new GatewayError("state-conflict", "This node signs no log, so it has no node key.");
 }
 
 function listSessions(runtime: Runtime) {

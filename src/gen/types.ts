@@ -518,7 +518,8 @@ export type KeyPurpose =
   | "KEY_PURPOSE_KEK"
   | "KEY_PURPOSE_SUBJECT"
   | "KEY_PURPOSE_CLASS"
-  | "KEY_PURPOSE_INDEX";
+  | "KEY_PURPOSE_INDEX"
+  | "KEY_PURPOSE_NODE";
 
 export type KeyState =
   | "KEY_STATE_UNSPECIFIED"
@@ -554,15 +555,14 @@ export interface RotateKeysRequest {
 export interface RotateKeysResponse {
   readonly epoch: number;
   readonly rewraps_pending: number;
+  readonly node_key: string;
 }
 
 export interface KeySubject {
-  readonly tenant: string;
   readonly principal: string;
 }
 
 export interface KeyClass {
-  readonly tenant: string;
   readonly data_class: string;
   readonly month: string;
 }
@@ -570,6 +570,7 @@ export interface KeyClass {
 export interface DestroyKeysRequest {
   readonly subject?: KeySubject | null | undefined;
   readonly class?: KeyClass | null | undefined;
+  readonly tenant: string;
   readonly reason: string;
   readonly sweep_now: boolean;
   readonly validate_only: boolean;

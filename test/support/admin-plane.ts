@@ -241,6 +241,7 @@ export async function startAdminPlane(options: AdminPlaneOptions = {}): Promise<
         pending: () => 3,
       },
       rotation: { rotate: async () => ({ epoch: 2, rewraps: 4 }) },
+      rotateNodeKey: async () => ({ newKey: "the new one" }),
       listKeys: async (tenant) =>
         keyGroups.filter((group) => tenant === undefined || group.tenant === tenant),
     }),

@@ -55,6 +55,9 @@ describe("permissions", () => {
       "Purge",
       "Drain",
       "ClearPenalty",
+      // Keys are no part of the state.
+      "RotateKeys",
+      "DestroyKeys",
     ];
     for (const rpc of rpcs) {
       if (findPermission(rpc.service, rpc.method)?.kind !== "write") continue;
