@@ -173,8 +173,8 @@ test.skipIf(!canMount())(
     const records = await drainedRecords(admin);
     expect(compareLogs({ acknowledged, seen: upstream.texts, records })).toEqual(noContradictions);
     expect(
-      records.some((one) => one.event === "audit.gap" && one.envelope_json.includes("ENOSPC")),
-    ).toBe(true);
+      records.filter((one) => one.event === "storage.disk_full").length,
+    ).toBeGreaterThanOrEqual(2 * 3);
     expect(await admin.call("AuditService", "VerifyLog")).toMatchObject({ ok: true });
 
     // It can also be stopped with the disk full, and started once there is room.
