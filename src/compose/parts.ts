@@ -41,6 +41,7 @@ import { createLog, type Log } from "../telemetry/log.ts";
 import { createMetrics, type Metrics } from "../telemetry/metrics.ts";
 import type { Vault } from "../vault/vault.ts";
 import { startCopyThread } from "./copy-thread.ts";
+import { createKeyWork, type KeyWork } from "./erasure.ts";
 import { openKeyVault } from "./key-vault.ts";
 import { toRecordCharsMax } from "./options.ts";
 
@@ -69,6 +70,8 @@ export interface Parts {
   readonly changes: ServerChanges;
   readonly cache: ReplyCache;
   readonly retention: Retention;
+  /** Erasure and key rotation. */
+  readonly keyWork: KeyWork;
   readonly tokenDigest: TokenHasher;
   readonly tokenKeyId: string;
   readonly signingSecret: SigningSecret;
@@ -114,6 +117,7 @@ export async function createParts(config: Config): Promise<Parts> {
     log,
     metrics,
     keys: vault,
+    life: { version, stateRevision },
     startCopier: (spool) => startCopyThread({ ...spool, store: database }),
     options: {
       segmentBytesMax: config.audit.segmentBytesMax,
@@ -121,6 +125,7 @@ export async function createParts(config: Config): Promise<Parts> {
       recordBytesMax: toRecordCharsMax(config),
       reserveBytesMax: config.audit.reserveBytesMax,
       deadlineMs: config.audit.deadlineMs,
+      requireCheckpoints: config.audit.requireCheckpoints,
       keepShippedMs: config.audit.keepShippedHours * 3_600_000,
     },
   });
@@ -171,6 +176,7 @@ export async function createParts(config: Config): Promise<Parts> {
     metrics,
     options: { intervalMs: config.retention.intervalMinutes * 60_000, batchMax: 500 },
   });
+  const keyWork = createKeyWork({ config, vault, store, audit, cache, clock, log, metrics });
   const startedAtMs = clock.nowMs();
   return {
     config,
@@ -190,6 +196,7 @@ export async function createParts(config: Config): Promise<Parts> {
     changes,
     cache,
     retention,
+    keyWork,
     tokenDigest: createTokenHasher(tokenKey),
     tokenKeyId: tokenKeyId(tokenKey),
     signingSecret: createSigningSecret(tokenKey),
