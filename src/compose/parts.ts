@@ -44,6 +44,10 @@ import { startCopyThread } from "./copy-thread.ts";
 import { createKeyWork, type KeyWork } from "./erasure.ts";
 import { openKeyVault } from "./key-vault.ts";
 import { toRecordCharsMax } from "./options.ts";
+import { toSinks } from "./sink-options.ts";
+import { type SinkThread, startSinks } from "./sink-thread.ts";
+import { startWitnessThread, type WitnessThread } from "./witness-thread.ts";
+import { askWitnesses, toWitnessSpec } from "./witnessing.ts";
 
 /** Everything that is made before the listeners; each listener takes what it needs. */
 export interface Parts {
@@ -53,6 +57,9 @@ export interface Parts {
   readonly metrics: Metrics;
   readonly store: Store;
   readonly audit: OpenAuditLog;
+  /** Undefined where there is none. */
+  readonly sinks: SinkThread | undefined;
+  readonly witness: WitnessThread;
   /** The keys of the records' personal values. */
   readonly vault: Vault;
   /** For whoever reads records. */
@@ -118,6 +125,7 @@ export async function createParts(config: Config): Promise<Parts> {
     metrics,
     keys: vault,
     life: { version, stateRevision },
+    witnessedSize: (logId) => askWitnesses(config, logId, { checkpoints: opened.checkpoints, log }),
     startCopier: (spool) => startCopyThread({ ...spool, store: database }),
     options: {
       segmentBytesMax: config.audit.segmentBytesMax,
@@ -128,6 +136,13 @@ export async function createParts(config: Config): Promise<Parts> {
       requireCheckpoints: config.audit.requireCheckpoints,
       keepShippedMs: config.audit.keepShippedHours * 3_600_000,
     },
+  });
+  const { logId } = audit.status();
+  const watching = { audit, clock, log, metrics };
+  const sinks = startSinks({ dataDir: config.dataDir, logId, sinks: toSinks(config) }, watching);
+  const witness = startWitnessThread({
+    spec: toWitnessSpec(config, logId, database),
+    ...watching,
   });
   const changes = createServerChanges();
   const servers = createServers({
@@ -185,6 +200,8 @@ export async function createParts(config: Config): Promise<Parts> {
     metrics,
     store,
     audit,
+    sinks,
+    witness,
     vault,
     opener: createOpener(vault),
     tokens,

@@ -53,6 +53,16 @@ export interface AuditRecordsTable {
   readonly tenant: string | null;
 }
 
+/** Only grows: the database refuses everything but an insert that extends the log. */
+export interface AuditCheckpointsTable {
+  readonly log_id: string;
+  readonly size: number;
+  /** Hex. */
+  readonly root: string;
+  readonly note: string;
+  readonly stored_at_ms: number;
+}
+
 export interface LastUsesTable {
   readonly name: string;
   readonly used_at_ms: number;
@@ -102,6 +112,7 @@ export interface Tables {
   readonly resources: ResourcesTable;
   readonly audit_logs: AuditLogsTable;
   readonly audit_records: AuditRecordsTable;
+  readonly audit_checkpoints: AuditCheckpointsTable;
   readonly last_uses: LastUsesTable;
   readonly schema_migrations: SchemaMigrationsTable;
   readonly vault_keys: VaultKeysTable;

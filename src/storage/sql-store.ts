@@ -5,6 +5,7 @@
 import { sql } from "kysely";
 import type { SqlDialect } from "./dialect.ts";
 import { createAuditStore } from "./sql-audit.ts";
+import { createCheckpointStore } from "./sql-checkpoints.ts";
 import { createAuditErasing } from "./sql-erasure.ts";
 import { defaultSqlStoreLimits, type Guard, type SqlStoreLimits } from "./sql-part.ts";
 import { createResourceStore } from "./sql-resources.ts";
@@ -31,6 +32,7 @@ export function createSqlStore(
       ...createAuditStore(dialect, guard, limits),
       ...createAuditErasing(dialect, guard, limits),
     },
+    checkpoints: createCheckpointStore(dialect, guard),
     uses: createUseStore(dialect, guard, limits),
     async exclusively(name, work) {
       const release = await guard(() => dialect.tryLock(name));
