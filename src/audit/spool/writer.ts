@@ -225,7 +225,7 @@ export function openSpoolWriter(deps: SpoolWriterDeps): SpoolWriter {
   /** Ahead of need, so that a disk which is full says so while there still is room for what was let in. */
   function makeRoom(into: OpenSegment): void {
     try {
-      writeAhead(disk, into, options.segmentBytesMax);
+      writeAhead(disk, dir, into, options.segmentBytesMax);
     } catch (error) {
       reserve.noteFailure(error);
     }
