@@ -11,13 +11,16 @@ const outerPad = 0x5c;
 const textCharsMax = 1_024;
 const bytesPerCharMax = 3;
 
-const inner = Buffer.alloc(blockBytes + textCharsMax * bytesPerCharMax, innerPad);
+/** Bytes that may follow a text: a salt. */
+const bytesMax = 64;
+
+const inner = Buffer.alloc(blockBytes + textCharsMax * bytesPerCharMax + bytesMax, innerPad);
 const outer = new Uint8Array(blockBytes + hashBytes).fill(outerPad);
 const outerTail = outer.subarray(blockBytes);
 /** The first bytes of `inner`, by how many: a view made once for each length. */
 const innerViews: Uint8Array[] = [];
 
-/** Writes the HMAC of `text` in UTF-8, followed by `bytes` where given, to `into`: 32 bytes, which may be the key's. */
+/** Writes the HMAC of `text` in UTF-8, followed by `bytes` (at most 64) where given, to `into`: 32 bytes, which may be the key's. */
 export function hmacInto(
   into: Uint8Array,
   key: Uint8Array,
