@@ -21,8 +21,11 @@ const stamp = `${executable}.inputs`;
 
 export const entryPoints = [
   "src/main.ts",
+  "src/audit/evidence/notary-worker.ts",
   "src/audit/spool/worker.ts",
   "src/compose/copy-worker.ts",
+  "src/compose/sink-worker.ts",
+  "src/compose/witness-worker.ts",
   "src/storage/sqlite-worker.ts",
 ] as const;
 
