@@ -4,7 +4,8 @@
  */
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { type OpenAuditLog, openAuditLog } from "../audit/log.ts";
+import { type AuditLogDeps, type OpenAuditLog, openAuditLog } from "../audit/log.ts";
+import { openNoAuditLog } from "../audit/off.ts";
 import { createOpener, type Opener } from "../audit/opener.ts";
 import { createFilterTokens, type FilterTokens } from "../audit/tokens.ts";
 import { createReplyCache, type ReplyCache } from "../cache/reply-cache.ts";
@@ -40,6 +41,7 @@ import type { ResourceStore, Store } from "../storage/store.ts";
 import { createLog, type Log } from "../telemetry/log.ts";
 import { createMetrics, type Metrics } from "../telemetry/metrics.ts";
 import type { Vault } from "../vault/vault.ts";
+import type { CopySpec } from "./copy-messages.ts";
 import { startCopyThread } from "./copy-thread.ts";
 import { openKeyVault } from "./key-vault.ts";
 import { toRecordCharsMax } from "./options.ts";
@@ -107,23 +109,9 @@ export async function createParts(config: Config): Promise<Parts> {
   const tokenKeyPath = config.identity.tokenKeyFile ?? join(config.dataDir, "token.key");
   const tokenKey = await loadKey(tokenKeyPath);
   checkTokenKey(tokenKey, tokenKeyPath, current.get().tokens.values());
-  const audit = await openAuditLog({
-    dataDir: config.dataDir,
-    store,
-    clock,
-    log,
-    metrics,
-    keys: vault,
-    startCopier: (spool) => startCopyThread({ ...spool, store: database }),
-    options: {
-      segmentBytesMax: config.audit.segmentBytesMax,
-      spoolBytesMax: config.audit.spoolBytesMax,
-      recordBytesMax: toRecordCharsMax(config),
-      reserveBytesMax: config.audit.reserveBytesMax,
-      deadlineMs: config.audit.deadlineMs,
-      keepShippedMs: config.audit.keepShippedHours * 3_600_000,
-    },
-  });
+  const audit = config.audit.enabled
+    ? await openAudit(config, database, { store, clock, log, metrics, keys: vault })
+    : openNoAuditLog(log);
   const changes = createServerChanges();
   const servers = createServers({
     specs: current.get().servers,
@@ -205,6 +193,28 @@ export async function createParts(config: Config): Promise<Parts> {
     }),
     startedAtMs,
   };
+}
+
+type AuditParts = Pick<AuditLogDeps, "store" | "clock" | "log" | "metrics" | "keys">;
+
+async function openAudit(
+  config: Config,
+  database: CopySpec["store"],
+  parts: AuditParts,
+): Promise<OpenAuditLog> {
+  return await openAuditLog({
+    dataDir: config.dataDir,
+    ...parts,
+    startCopier: (spool) => startCopyThread({ ...spool, store: database }),
+    options: {
+      segmentBytesMax: config.audit.segmentBytesMax,
+      spoolBytesMax: config.audit.spoolBytesMax,
+      recordBytesMax: toRecordCharsMax(config),
+      reserveBytesMax: config.audit.reserveBytesMax,
+      deadlineMs: config.audit.deadlineMs,
+      keepShippedMs: config.audit.keepShippedHours * 3_600_000,
+    },
+  });
 }
 
 /** The stored resources behind the key that seals their secrets; what lies there plainly is sealed first. */

@@ -103,6 +103,7 @@ function createGatewayHealth({ clock, store, audit }: Parts): Health {
         run: async () => {
           const { writable, syncedSeq, shippedSeq } = audit.status();
           if (!writable) throw new Error("the spool takes no records");
+          if (audit.off) return "OFF: nothing is recorded";
           return `${syncedSeq - shippedSeq} records not yet in the database`;
         },
       },
