@@ -10,6 +10,7 @@ import { createOpener, type Opener } from "../audit/opener.ts";
 import { createFilterTokens, type FilterTokens } from "../audit/tokens.ts";
 import { createReplyCache, type ReplyCache } from "../cache/reply-cache.ts";
 import type { Config } from "../config/config.ts";
+import { isStrict } from "../config/presets.ts";
 import { createTokenHasher, type TokenHasher } from "../identity/client-token.ts";
 import { type DevIssuer, openDevIssuer } from "../identity/dev-issuer.ts";
 import { loadKey } from "../identity/key-file.ts";
@@ -82,8 +83,11 @@ export interface Parts {
   readonly startedAtMs: number;
 }
 
-/** How long a start waits for a database that is not there yet. */
-const databaseWaitMs = 15_000;
+/**
+ * How long a start waits for a database that is not there yet: as long as it takes, up to what a timer can hold. What
+ * it would serve is in there, and going away would only have it started again.
+ */
+const databaseWaitMs = 2 ** 31 - 1;
 
 export async function createParts(config: Config): Promise<Parts> {
   const clock = systemClock;
@@ -94,6 +98,7 @@ export async function createParts(config: Config): Promise<Parts> {
     ...(config.database.url === undefined ? {} : { databaseUrl: config.database.url.reveal() }),
     dataDir: config.dataDir,
     deadlineMs: config.database.deadlineMs,
+    mustBeDurable: isStrict(config.preset),
   };
   const opened = await openStore({ ...database, log, migrate: true, waitMs: databaseWaitMs });
   await mkdir(config.dataDir, { recursive: true, mode: 0o700 });

@@ -12,6 +12,7 @@ import { createOpsServer } from "../telemetry/ops-server.ts";
 import { createGatewayDispatch, createListener } from "./data-plane.ts";
 import { createLimits } from "./limits.ts";
 import { createParts, type Parts } from "./parts.ts";
+import { answerWhileStarting } from "./starting.ts";
 import { checkIssuers } from "./token-issuers.ts";
 
 export interface Gateway {
@@ -33,7 +34,7 @@ const lastUsePeriodMs = 60_000;
 
 export async function startGateway(config: Config): Promise<Gateway> {
   checkIssuers(config);
-  const parts = await createParts(config);
+  const parts = await answerWhileStarting(config, createParts(config));
   const limits = createLimits(parts);
   const dispatch = createGatewayDispatch(parts, limits);
   const listener = createListener(parts, dispatch);
