@@ -206,7 +206,7 @@ async function setReadOnly(postgres: TestPostgres, state: "on" | "off"): Promise
 test("ST-01: with PostgreSQL down at boot the gateway waits, alive and not ready, and then serves", async () => {
   await using postgres = await startPostgres();
   await postgres.stop();
-  const port = freePort();
+  const port = await freePort();
   const starting = startGateway({
     env: { DATABASE_URL: postgres.url },
     config: { database: { deadline_ms: 1000 } },
