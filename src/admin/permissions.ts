@@ -46,6 +46,10 @@ const holders = {
   "audit.export": ["admin", "auditor"],
   "audit.open": ["auditor", "dpo"],
   "audit.verify": ["admin", "operator", "auditor", "dpo"],
+  "keys.read": ["admin", "operator", "auditor", "dpo"],
+  "keys.rotate": ["admin"],
+  // As with retention: whose acts the records show does not erase them.
+  "keys.destroy": ["admin", "dpo"],
   "limits.read": ["admin", "operator", "auditor"],
   "limits.clear": ["admin", "operator"],
   "cache.read": everyone,
@@ -148,10 +152,18 @@ export const rpcPermissions: RpcTable = {
     // To show somebody's value with a proof is to let it go.
     openField: { permission: "audit.open", kind: "export" },
     verifyLog: { permission: "audit.verify", kind: "audit-read" },
+    // Asked for again and again by who watches the log; it tells of no record.
+    getCheckpoint: read("audit.verify"),
+    getProof: { permission: "audit.verify", kind: "audit-read" },
   },
   LimitService: {
     listPenalties: read("limits.read"),
     clearPenalty: write("limits.clear"),
+  },
+  KeyService: {
+    listKeys: read("keys.read"),
+    rotateKeys: write("keys.rotate"),
+    destroyKeys: write("keys.destroy"),
   },
   CacheService: {
     getStatistics: read("cache.read"),

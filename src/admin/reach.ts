@@ -91,6 +91,8 @@ export const rpcReach: ReachTable = {
     openField: "tenant",
     // A chain is of all tenants' records: it holds as a whole or not at all.
     verifyLog: "gateway",
+    getCheckpoint: "gateway",
+    getProof: "tenant",
   },
   LimitService: {
     // Sources are nobody's, and callers of every tenant are in one box.
@@ -102,6 +104,12 @@ export const rpcReach: ReachTable = {
     revokeTokens: "gateway",
     listRevocations: "gateway",
     deleteRevocation: "gateway",
+  },
+  KeyService: {
+    listKeys: "tenant",
+    // What wraps everybody's keys, and what everybody is searched by.
+    rotateKeys: "gateway",
+    destroyKeys: "tenant",
   },
   CacheService: {
     getStatistics: "gateway",

@@ -2,18 +2,19 @@
  * The audit log as the rest of the gateway sees it: the spool, its copy in the database, and live listeners,
  * opened, recovered and closed together. `compose/` opens one per process.
  *
- * One log per node: its id is kept in `<data dir>/node-id` and one chain runs on across restarts. A log for every
- * start, with its own signing key and a certified beginning, comes with checkpoints.
+ * One log per node: its id is kept in `<data dir>/node-id` and one chain, and one tree, run on across restarts. Each
+ * life of the process signs with a key of its own, which the node's key certifies in the life's first record.
  */
-import { constants } from "node:fs";
-import { mkdir, open, readFile, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Clock } from "../lib/clock.ts";
-import { newId } from "../lib/id.ts";
 import type { Store } from "../storage/store.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import type { SealingKeys } from "../vault/keys.ts";
+import { type Evidence, openEvidence } from "./evidence/evidence.ts";
+import type { StartNotaryThread } from "./evidence/notary-thread.ts";
+import { defaultEvidenceOptions, type EvidenceOptions } from "./evidence/options.ts";
+import { openOwnSpool, renderLoss } from "./own-spool.ts";
 import type { AuditLog, DurabilityLevel, RecordDraft, RecordRef } from "./record.ts";
 import { type Copier, createCopier } from "./shipping/copier.ts";
 import {
@@ -37,8 +38,11 @@ export interface AuditLogDeps {
   readonly metrics: Pick<Metrics, "count" | "observe" | "gauge">;
   /** Seals the personal values of records. */
   readonly keys: Pick<SealingKeys, "pairFor" | "listen">;
-  readonly options?: Partial<SpoolOptions & ShipperOptions>;
+  readonly options?: Partial<SpoolOptions & ShipperOptions & EvidenceOptions>;
   readonly startThread?: StartSpoolThread;
+  /** What the first record of this life of the process says; without it none is written, and nothing is signed. */
+  readonly life?: RecordDraft["facts"];
+  readonly startNotary?: StartNotaryThread;
   /** Copies on a thread of its own; by default records are copied on this one, to `store`. */
   readonly startCopier?: (spool: { readonly dir: string; readonly logId: string }) => Copier;
 }
@@ -50,15 +54,22 @@ const segmentsInQuotaMin = 8;
 /** How long closing waits for a disk that hangs. */
 const closeFlushMs = 1_000;
 
-function chooseOptions(given: AuditLogDeps["options"]): SpoolOptions & ShipperOptions {
-  const options = { ...defaultSpoolOptions, ...defaultShipperOptions, ...given };
+type Options = SpoolOptions & ShipperOptions & EvidenceOptions;
+
+function chooseOptions(given: AuditLogDeps["options"]): Options {
+  const defaults = { ...defaultSpoolOptions, ...defaultShipperOptions, ...defaultEvidenceOptions };
+  const options = { ...defaults, ...given };
   const segmentBytesMax = Math.ceil(options.spoolBytesMax / segmentsInQuotaMin);
   return { ...options, segmentBytesMax: Math.min(options.segmentBytesMax, segmentBytesMax) };
 }
 
 export interface OpenAuditLog extends AuditLog {
+  /** Checkpoints and proofs; undefined where the log was opened without a life. */
+  readonly evidence: Evidence | undefined;
   /** Resolves where the spool's thread died: nothing can be recorded, so nothing is done, until a new start. */
   readonly died: Promise<string>;
+  /** Empties what these keys opened in the spool's files; resolves with how many records it was. */
+  shred(keys: readonly string[]): Promise<number>;
   /**
    * Syncs what was appended, and `closing` as the log's last record; ships what is left and releases the spool. A log
    * that cannot be closed with its record is closed without.
@@ -73,6 +84,7 @@ export async function openAuditLog(deps: AuditLogDeps): Promise<OpenAuditLog> {
   const dir = join(deps.dataDir, "spool");
   let shipper: Shipper | undefined;
   let tail: Tail | undefined;
+  let evidence: Evidence | undefined;
   const open = (logId: string) =>
     openSpool({
       dir,
@@ -82,7 +94,8 @@ export async function openAuditLog(deps: AuditLogDeps): Promise<OpenAuditLog> {
       metrics,
       options,
       keys: deps.keys,
-      synced: (_seq, frames) => {
+      synced: (seq, frames) => {
+        evidence?.noteSynced(seq);
         shipper?.wake(spool.awaitsCopy());
         tail?.offer(frames);
       },
@@ -97,6 +110,21 @@ export async function openAuditLog(deps: AuditLogDeps): Promise<OpenAuditLog> {
   };
   recordRecovery(spool, clock, record);
   if (loss !== undefined) record(renderLoss(loss, clock));
+  if (deps.life !== undefined) {
+    evidence = openEvidence({
+      dataDir: deps.dataDir,
+      spoolDir: dir,
+      logId,
+      clock,
+      log,
+      metrics,
+      options,
+      append: (draft) => spool.append(draft, "synced"),
+      record,
+      startThread: deps.startNotary,
+    });
+    await evidence.begin(spool.opened.lastSeq, deps.life);
+  }
   const store = deps.store.audit;
   const copier = deps.startCopier?.({ dir, logId }) ?? createCopier({ dir, logId, store });
   shipper = startShipper({
@@ -112,26 +140,46 @@ export async function openAuditLog(deps: AuditLogDeps): Promise<OpenAuditLog> {
     record,
     remove: spool.remove,
     shipped: spool.noteCopied,
-    excessBytes: () => spool.status().spoolBytes - options.spoolBytesMax * wantedShare,
+    neededAboveSeq,
+    excessBytes,
   });
   const shippedSeq = () => shipper?.shippedSeq() ?? 0;
   metrics.gauge("mcp_gateway_audit_spool_bytes", () => spool.status().spoolBytes);
   metrics.gauge("mcp_gateway_audit_backlog", () => spool.status().syncedSeq - shippedSeq());
   return {
     died: spool.died,
+    evidence,
     append,
     flush: spool.flush,
+    shred: spool.shred,
     tail: tail.listen,
     status: () => ({ logId, shippedSeq: shippedSeq(), ...spool.status() }),
     close,
   };
 
+  function excessBytes(): number {
+    return spool.status().spoolBytes - options.spoolBytesMax * wantedShare;
+  }
+
+  /** What is not signed yet stays, unless signing has stopped and calls would soon have to stop too. */
+  function neededAboveSeq(): number {
+    if (evidence === undefined || (evidence.isLate() && excessBytes() > 0)) return Infinity;
+    return evidence.signedSeq();
+  }
+
   function append(draft: RecordDraft, level: DurabilityLevel): Promise<RecordRef> {
-    // Nothing is done whose record is known beforehand not to reach its level: A+ is answered from the database.
-    const isAct = draft.class === "A+" && !closesIntent(draft);
-    if (!isAct || shipper?.isAway() !== true) return spool.append(draft, level);
+    const refusal = refusalOf(draft);
+    if (refusal === undefined) return spool.append(draft, level);
     metrics.count("mcp_gateway_audit_failures_total", { class: draft.class });
-    return Promise.reject(unavailable("copy-away"));
+    return Promise.reject(unavailable(refusal));
+  }
+
+  /** Nothing is done whose record is known beforehand not to become what its class asks for. */
+  function refusalOf(draft: RecordDraft): string | undefined {
+    if (evidence?.refuses(draft)) return "nothing-is-signed";
+    // A+ is answered from the database.
+    const isAct = draft.class === "A+" && !closesIntent(draft);
+    return isAct && shipper?.isAway() === true ? "copy-away" : undefined;
   }
 
   async function close(closing?: RecordDraft): Promise<void> {
@@ -142,6 +190,7 @@ export async function openAuditLog(deps: AuditLogDeps): Promise<OpenAuditLog> {
         log.error("audit.not_concluded", { event: closing.event, reason: String(cause) });
       });
     }
+    await evidence?.close(spool.status().syncedSeq);
     await shipper?.stop();
     await copier.close();
     await spool.close();
@@ -163,83 +212,5 @@ function recordRecovery(spool: Spool, clock: Clock, record: (draft: RecordDraft)
     // What was never acknowledged is no damage, and is left where it is.
     const event = kind === "torn" ? "audit.gap" : "integrity.violation";
     record({ ...own, event, facts: { kind, segment: name, from, to } });
-  }
-}
-
-interface OwnSpool {
-  readonly logId: string;
-  readonly spool: Spool;
-  readonly loss: Loss | undefined;
-}
-
-interface Loss {
-  readonly kind: "spool-lost" | "rolled-back";
-  readonly logId: string;
-  /** The last record in the spool, and in the database. */
-  readonly lastSeq: number;
-  readonly lastSeqInStore: number;
-}
-
-/**
- * The spool under this node's log id; under a new one where the database holds records of this log which the spool
- * does not (ST-15, ST-16). Going on under the old id would give numbers a second time. What was found is kept beside.
- */
-async function openOwnSpool(
-  deps: AuditLogDeps,
-  dir: string,
-  open: (logId: string) => Promise<Spool>,
-): Promise<OwnSpool> {
-  const logId = await loadNodeId(deps.dataDir);
-  const spool = await open(logId);
-  const loss = await findLoss(deps, logId, spool.opened);
-  if (loss === undefined) return { logId, spool, loss };
-  await spool.close();
-  const keptAs = `${dir}-${logId}`;
-  deps.log.error(loss.kind === "rolled-back" ? "audit.rolled_back" : "audit.spool_lost", {
-    ...loss,
-    keptAs,
-    advice: "The spool is older than the database: was a copy restored? A new log is begun.",
-  });
-  await rename(dir, keptAs);
-  await rm(join(deps.dataDir, "node-id"));
-  const newLogId = await loadNodeId(deps.dataDir);
-  return { logId: newLogId, spool: await open(newLogId), loss };
-}
-
-async function findLoss(
-  deps: AuditLogDeps,
-  logId: string,
-  { lastSeq }: Spool["opened"],
-): Promise<Loss | undefined> {
-  const head = await deps.store.audit.head(logId).catch(() => undefined);
-  if (head === undefined || head.seq <= lastSeq) return undefined;
-  const kind = lastSeq === 0 ? "spool-lost" : "rolled-back";
-  return { kind, logId, lastSeq, lastSeqInStore: head.seq };
-}
-
-function renderLoss({ kind, logId, lastSeq, lastSeqInStore }: Loss, clock: Clock): RecordDraft {
-  const facts = { kind, log: logId, lastSeq, lastSeqInStore };
-  const own = { event: "integrity.violation", class: "A", details: {} } as const;
-  return { ...own, timeMs: clock.nowMs(), facts };
-}
-
-const idPattern = /^[0-9a-f-]{36}$/;
-
-/** This node's id, made at the first start. */
-async function loadNodeId(dataDir: string): Promise<string> {
-  await mkdir(dataDir, { recursive: true, mode: 0o700 });
-  const path = join(dataDir, "node-id");
-  const { O_RDWR, O_CREAT, O_NOFOLLOW } = constants;
-  const file = await open(path, O_RDWR | O_CREAT | O_NOFOLLOW, 0o600);
-  try {
-    const found = (await readFile(file, "utf8")).trim();
-    if (idPattern.test(found)) return found;
-    if (found !== "") throw new Error(`${path} must hold one UUID and nothing else`);
-    const id = newId();
-    await file.write(`${id}\n`, 0);
-    await file.sync();
-    return id;
-  } finally {
-    await file.close();
   }
 }

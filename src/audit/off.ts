@@ -10,6 +10,8 @@ export function openNoAuditLog(log: Log): OpenAuditLog {
   const ref = { logId: "", seq: 0 };
   return {
     off: true,
+    evidence: undefined,
+    shred: async () => 0,
     died: new Promise(() => {}),
     append: async () => ref,
     flush: async () => {},

@@ -44,6 +44,7 @@ import { createMetrics, type Metrics } from "../telemetry/metrics.ts";
 import type { Vault } from "../vault/vault.ts";
 import type { CopySpec } from "./copy-messages.ts";
 import { startCopyThread } from "./copy-thread.ts";
+import { createKeyWork, type KeyWork } from "./erasure.ts";
 import { openKeyVault } from "./key-vault.ts";
 import { toRecordCharsMax } from "./options.ts";
 
@@ -72,6 +73,8 @@ export interface Parts {
   readonly changes: ServerChanges;
   readonly cache: ReplyCache;
   readonly retention: Retention;
+  /** Erasure and key rotation. */
+  readonly keyWork: KeyWork;
   readonly tokenDigest: TokenHasher;
   readonly tokenKeyId: string;
   readonly signingSecret: SigningSecret;
@@ -115,7 +118,14 @@ export async function createParts(config: Config): Promise<Parts> {
   const tokenKey = await loadKey(tokenKeyPath);
   checkTokenKey(tokenKey, tokenKeyPath, current.get().tokens.values());
   const audit = config.audit.enabled
-    ? await openAudit(config, database, { store, clock, log, metrics, keys: vault })
+    ? await openAudit(config, database, {
+        store,
+        clock,
+        log,
+        metrics,
+        keys: vault,
+        life: { version, stateRevision },
+      })
     : openNoAuditLog(log);
   const changes = createServerChanges();
   const servers = createServers({
@@ -164,6 +174,7 @@ export async function createParts(config: Config): Promise<Parts> {
     metrics,
     options: { intervalMs: config.retention.intervalMinutes * 60_000, batchMax: 500 },
   });
+  const keyWork = createKeyWork({ config, vault, store, audit, cache, clock, log, metrics });
   const startedAtMs = clock.nowMs();
   return {
     config,
@@ -183,6 +194,7 @@ export async function createParts(config: Config): Promise<Parts> {
     changes,
     cache,
     retention,
+    keyWork,
     tokenDigest: createTokenHasher(tokenKey),
     tokenKeyId: tokenKeyId(tokenKey),
     signingSecret: createSigningSecret(tokenKey),
@@ -200,7 +212,7 @@ export async function createParts(config: Config): Promise<Parts> {
   };
 }
 
-type AuditParts = Pick<AuditLogDeps, "store" | "clock" | "log" | "metrics" | "keys">;
+type AuditParts = Pick<AuditLogDeps, "store" | "clock" | "log" | "metrics" | "keys" | "life">;
 
 async function openAudit(
   config: Config,
@@ -217,6 +229,7 @@ async function openAudit(
       recordBytesMax: toRecordCharsMax(config),
       reserveBytesMax: config.audit.reserveBytesMax,
       deadlineMs: config.audit.deadlineMs,
+      requireCheckpoints: config.audit.requireCheckpoints,
       keepShippedMs: config.audit.keepShippedHours * 3_600_000,
     },
   });

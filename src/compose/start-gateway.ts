@@ -64,12 +64,12 @@ export async function startGateway(config: Config): Promise<Gateway> {
   const stopLimits = await limits.start();
   const agents = await listener.start();
   parts.retention.start();
+  parts.keyWork.start();
   parts.freshness.start();
   addGauges(parts, dispatch.inFlight);
   const stopRejections = startRejections(parts, dispatch.rejections);
   const stopLastUse = startLastUse(parts);
   const stopDevIssuer = startDevIssuer(parts);
-  await parts.audit.append(lifecycleRecord(parts, "lifecycle.started"), "synced");
   return {
     addresses: { agents: agents.url, admin: plane.address, ops: ops.url },
     adminTokenFile: plane.adminTokenFile,
@@ -79,6 +79,7 @@ export async function startGateway(config: Config): Promise<Gateway> {
       await listener.stop();
       await plane.stop();
       await parts.retention.stop();
+      await parts.keyWork.stop();
       stopRejections();
       await stopLimits();
       parts.freshness.stop();
@@ -86,7 +87,7 @@ export async function startGateway(config: Config): Promise<Gateway> {
       await stopDevIssuer();
       await stopLastUse();
       await parts.servers.close();
-      await parts.audit.close(lifecycleRecord(parts, "lifecycle.stopped"));
+      await parts.audit.close(closingRecord(parts));
       await parts.vault.close();
       await parts.store.close();
       await ops.close();
@@ -156,10 +157,8 @@ function addGauges({ metrics, cache, current }: Parts, inFlight: () => number): 
   metrics.gauge("mcp_gateway_state_revision", () => current.get().stateRevision);
 }
 
-function lifecycleRecord(
-  { clock, current }: Parts,
-  event: "lifecycle.started" | "lifecycle.stopped",
-): RecordDraft {
+function closingRecord({ clock, current }: Parts): RecordDraft {
   const facts = { version, stateRevision: current.get().stateRevision };
-  return { event, class: "A", timeMs: clock.nowMs(), facts, details: {} };
+  const own = { event: "lifecycle.stopped", class: "A", details: {} } as const;
+  return { ...own, timeMs: clock.nowMs(), facts };
 }

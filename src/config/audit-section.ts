@@ -23,6 +23,10 @@ export const audit = section(
       .enum(["closed", "open"])
       .default("closed")
       .describe("Refuse (closed) or answer (open) read-only calls whose record is late."),
+    require_checkpoints: z
+      .boolean()
+      .default(false)
+      .describe("Refuse what is of class A while records have been unsigned for a minute."),
     bodies: auditBodies,
   },
   "The durable record of every call.",

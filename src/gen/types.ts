@@ -9,6 +9,8 @@ export type AuditService<Caller> = {
   readonly tailRecords: (request: TailRecordsRequest, caller: Caller) => AsyncIterable<TailRecordsResponse>;
   readonly openField: (request: OpenFieldRequest, caller: Caller) => Promise<OpenFieldResponse>;
   readonly verifyLog: (request: VerifyLogRequest, caller: Caller) => Promise<VerifyLogResponse>;
+  readonly getCheckpoint: (request: GetCheckpointRequest, caller: Caller) => Promise<GetCheckpointResponse>;
+  readonly getProof: (request: GetProofRequest, caller: Caller) => Promise<GetProofResponse>;
 };
 
 export type RecordOrder =
@@ -190,6 +192,36 @@ export interface LogVerification {
 export interface VerifyLogResponse {
   readonly ok: boolean;
   readonly logs: readonly LogVerification[];
+}
+
+export interface CheckpointEvidence {
+  readonly log_id: string;
+  readonly note: string;
+  readonly size: number;
+  readonly root: string;
+  readonly certificate: string;
+}
+
+export interface GetCheckpointRequest {
+  readonly log_id: string;
+}
+
+export interface GetCheckpointResponse {
+  readonly checkpoint?: CheckpointEvidence | null | undefined;
+}
+
+export interface GetProofRequest {
+  readonly log_id: string;
+  readonly seq: number;
+  readonly old_size?: number | undefined;
+}
+
+export interface GetProofResponse {
+  readonly proof: string;
+  readonly index: number;
+  readonly leaf: string;
+  readonly consistency: readonly string[];
+  readonly checkpoint?: CheckpointEvidence | null | undefined;
 }
 
 export type CacheService<Caller> = {
@@ -436,6 +468,80 @@ export type PolicyAction =
   | "POLICY_ACTION_INVOKE_TOOL"
   | "POLICY_ACTION_READ_RESOURCE"
   | "POLICY_ACTION_GET_PROMPT";
+
+export type KeyService<Caller> = {
+  readonly listKeys: (request: ListKeysRequest, caller: Caller) => Promise<ListKeysResponse>;
+  readonly rotateKeys: (request: RotateKeysRequest, caller: Caller) => Promise<RotateKeysResponse>;
+  readonly destroyKeys: (request: DestroyKeysRequest, caller: Caller) => Promise<DestroyKeysResponse>;
+};
+
+export type KeyPurpose =
+  | "KEY_PURPOSE_UNSPECIFIED"
+  | "KEY_PURPOSE_KEK"
+  | "KEY_PURPOSE_SUBJECT"
+  | "KEY_PURPOSE_CLASS"
+  | "KEY_PURPOSE_INDEX";
+
+export type KeyState =
+  | "KEY_STATE_UNSPECIFIED"
+  | "KEY_STATE_ACTIVE"
+  | "KEY_STATE_DECRYPT_ONLY"
+  | "KEY_STATE_DESTROYED";
+
+export interface KeyGroup {
+  readonly purpose: KeyPurpose;
+  readonly tenant: string;
+  readonly label: string;
+  readonly epoch: number;
+  readonly state: KeyState;
+  readonly count: number;
+  readonly oldest_created_at_ms: number;
+  readonly newest_created_at_ms: number;
+}
+
+export interface ListKeysRequest {
+  readonly purpose: KeyPurpose;
+  readonly tenant: string;
+}
+
+export interface ListKeysResponse {
+  readonly groups: readonly KeyGroup[];
+  readonly sweeps_pending: number;
+}
+
+export interface RotateKeysRequest {
+  readonly purpose: KeyPurpose;
+}
+
+export interface RotateKeysResponse {
+  readonly epoch: number;
+  readonly rewraps_pending: number;
+}
+
+export interface KeySubject {
+  readonly tenant: string;
+  readonly principal: string;
+}
+
+export interface KeyClass {
+  readonly tenant: string;
+  readonly data_class: string;
+  readonly month: string;
+}
+
+export interface DestroyKeysRequest {
+  readonly subject?: KeySubject | null | undefined;
+  readonly class?: KeyClass | null | undefined;
+  readonly reason: string;
+  readonly sweep_now: boolean;
+  readonly validate_only: boolean;
+}
+
+export interface DestroyKeysResponse {
+  readonly keys: number;
+  readonly records: number;
+  readonly sweep_due_at_ms?: number | undefined;
+}
 
 export type LimitService<Caller> = {
   readonly listPenalties: (request: ListPenaltiesRequest, caller: Caller) => Promise<ListPenaltiesResponse>;

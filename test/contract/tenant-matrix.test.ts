@@ -151,6 +151,8 @@ const rows: { readonly [S in keyof AdminServices]: Readonly<Record<keyof AdminSe
         field: "principal",
       })),
       verifyLog: gateway,
+      getCheckpoint: gateway,
+      getProof: named((whose) => ({ seq: { own: 1, other: 2, common: 3, nobody: 99 }[whose] })),
     },
     LimitService: { listPenalties: gateway, clearPenalty: gateway },
     RevocationService: {
@@ -158,6 +160,7 @@ const rows: { readonly [S in keyof AdminServices]: Readonly<Record<keyof AdminSe
       listRevocations: gateway,
       deleteRevocation: gateway,
     },
+    KeyService: { listKeys: records, rotateKeys: gateway, destroyKeys: records },
     CacheService: { getStatistics: gateway, purge: records },
     SystemService: { getConfig: gateway, getStatus: gateway, drain: gateway },
   };

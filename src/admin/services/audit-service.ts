@@ -16,6 +16,7 @@ import type { Caller } from "../caller.ts";
 import { matchesFilter } from "../convert/records.ts";
 import { csv, type ExportFormat, jsonLines } from "../export-format.ts";
 import { viewRows } from "../record-view.ts";
+import { type AuditEvidenceDeps, createAuditEvidence } from "./audit-evidence.ts";
 import { type AuditSearchDeps, createAuditSearch, toOwnFilter } from "./audit-search.ts";
 import { openField } from "./open-field.ts";
 
@@ -29,8 +30,9 @@ export interface LogVerification {
   readonly problem: string | undefined;
 }
 
-export interface AuditServiceDeps extends AuditSearchDeps {
-  readonly log: Pick<AuditLog, "tail">;
+export interface AuditServiceDeps extends Omit<AuditSearchDeps, "store">, AuditEvidenceDeps {
+  readonly store: AuditSearchDeps["store"] & AuditEvidenceDeps["store"];
+  readonly log: Pick<AuditLog, "tail" | "status">;
   readonly verifyLog: (signal: AbortSignal) => Promise<readonly LogVerification[]>;
   /** Records waiting for a reader of TailRecords; beyond it they are dropped and counted. */
   readonly tailBacklogMax?: number;
@@ -44,6 +46,7 @@ const tailBatchMax = 100;
 export function createAuditService(deps: AuditServiceDeps): AuditService<Caller> {
   return {
     ...createAuditSearch(deps),
+    ...createAuditEvidence(deps),
     exportRecords: (request, caller) => exportRecords(deps, request, caller),
     tailRecords: (request, caller) =>
       tailRecords(deps, toOwnFilter(request.filter, caller), caller),
