@@ -73,6 +73,8 @@ export interface RecordRef {
 }
 
 export interface AuditLog {
+  /** Set where nothing is recorded, by configuration: then nothing need be put together for it either. */
+  readonly off?: true;
   /**
    * Appends and resolves once the level is reached. Rejects with GatewayError `audit-unavailable` where it is
    * not reached in time; class C never rejects (it is dropped, counted, and a gap record follows).

@@ -12,6 +12,7 @@ export interface CopySpec {
     readonly databaseUrl?: string;
     readonly dataDir: string;
     readonly deadlineMs: number;
+    readonly mustBeDurable?: boolean;
   };
 }
 

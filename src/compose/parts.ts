@@ -4,11 +4,12 @@
  */
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { type OpenAuditLog, openAuditLog } from "../audit/log.ts";
+import type { OpenAuditLog } from "../audit/log.ts";
 import { createOpener, type Opener } from "../audit/opener.ts";
 import { createFilterTokens, type FilterTokens } from "../audit/tokens.ts";
 import { createReplyCache, type ReplyCache } from "../cache/reply-cache.ts";
 import type { Config } from "../config/config.ts";
+import { isStrict } from "../config/presets.ts";
 import { createTokenHasher, type TokenHasher } from "../identity/client-token.ts";
 import { type DevIssuer, openDevIssuer } from "../identity/dev-issuer.ts";
 import { loadKey } from "../identity/key-file.ts";
@@ -40,15 +41,12 @@ import type { ResourceStore, Store } from "../storage/store.ts";
 import { createLog, type Log } from "../telemetry/log.ts";
 import { createMetrics, type Metrics } from "../telemetry/metrics.ts";
 import type { Vault } from "../vault/vault.ts";
+import { startAuditing } from "./auditing.ts";
 import { type Consents, createConsents } from "./consents.ts";
-import { startCopyThread } from "./copy-thread.ts";
 import { createKeyWork, type KeyWork } from "./erasure.ts";
 import { openKeyVault } from "./key-vault.ts";
-import { toRecordCharsMax } from "./options.ts";
-import { toSinks } from "./sink-options.ts";
-import { type SinkThread, startSinks } from "./sink-thread.ts";
-import { startWitnessThread, type WitnessThread } from "./witness-thread.ts";
-import { askWitnesses, toWitnessSpec } from "./witnessing.ts";
+import type { SinkThread } from "./sink-thread.ts";
+import type { WitnessThread } from "./witness-thread.ts";
 
 /** Everything that is made before the listeners; each listener takes what it needs. */
 export interface Parts {
@@ -60,7 +58,7 @@ export interface Parts {
   readonly audit: OpenAuditLog;
   /** Undefined where there is none. */
   readonly sinks: SinkThread | undefined;
-  readonly witness: WitnessThread;
+  readonly witness: WitnessThread | undefined;
   /** The keys of the records' personal values. */
   readonly vault: Vault;
   /** For whoever reads records. */
@@ -93,8 +91,11 @@ export interface Parts {
   readonly startedAtMs: number;
 }
 
-/** How long a start waits for a database that is not there yet. */
-const databaseWaitMs = 15_000;
+/**
+ * How long a start waits for a database that is not there yet: as long as it takes, up to what a timer can hold. What
+ * it would serve is in there, and going away would only have it started again.
+ */
+const databaseWaitMs = 2 ** 31 - 1;
 
 export async function createParts(config: Config): Promise<Parts> {
   const clock = systemClock;
@@ -105,6 +106,7 @@ export async function createParts(config: Config): Promise<Parts> {
     ...(config.database.url === undefined ? {} : { databaseUrl: config.database.url.reveal() }),
     dataDir: config.dataDir,
     deadlineMs: config.database.deadlineMs,
+    mustBeDurable: isStrict(config.preset),
   };
   const opened = await openStore({ ...database, log, migrate: true, waitMs: databaseWaitMs });
   await mkdir(config.dataDir, { recursive: true, mode: 0o700 });
@@ -121,32 +123,13 @@ export async function createParts(config: Config): Promise<Parts> {
   const tokenKeyPath = config.identity.tokenKeyFile ?? join(config.dataDir, "token.key");
   const tokenKey = await loadKey(tokenKeyPath);
   checkTokenKey(tokenKey, tokenKeyPath, current.get().tokens.values());
-  const audit = await openAuditLog({
-    dataDir: config.dataDir,
+  const { audit, sinks, witness } = await startAuditing(config, database, opened.checkpoints, {
     store,
     clock,
     log,
     metrics,
     keys: vault,
     life: { version, stateRevision },
-    witnessedSize: (logId) => askWitnesses(config, logId, { checkpoints: opened.checkpoints, log }),
-    startCopier: (spool) => startCopyThread({ ...spool, store: database }),
-    options: {
-      segmentBytesMax: config.audit.segmentBytesMax,
-      spoolBytesMax: config.audit.spoolBytesMax,
-      recordBytesMax: toRecordCharsMax(config),
-      reserveBytesMax: config.audit.reserveBytesMax,
-      deadlineMs: config.audit.deadlineMs,
-      requireCheckpoints: config.audit.requireCheckpoints,
-      keepShippedMs: config.audit.keepShippedHours * 3_600_000,
-    },
-  });
-  const { logId } = audit.status();
-  const watching = { audit, clock, log, metrics };
-  const sinks = startSinks({ dataDir: config.dataDir, logId, sinks: toSinks(config) }, watching);
-  const witness = startWitnessThread({
-    spec: toWitnessSpec(config, logId, database),
-    ...watching,
   });
   const changes = createServerChanges();
   const consents = createConsents({ config, clock, log, store, audit }, sealer, tokenKey);

@@ -6,10 +6,14 @@ import { z } from "zod";
 import { auditBodies } from "./audit-bodies.ts";
 import { sinks } from "./audit-sinks.ts";
 import { witnessing } from "./audit-witnesses.ts";
-import { atLeastZero, count, mebibyte, section } from "./fields.ts";
+import { atLeastZero, count, flag, mebibyte, section } from "./fields.ts";
 
 export const audit = section(
   {
+    enabled: flag(
+      true,
+      "Record what happens. Off, nothing is recorded at all: for measuring what it costs, never for use.",
+    ),
     segment_bytes_max: count(64 * mebibyte, "Size at which the spool starts a new file."),
     spool_bytes_max: count(1024 * mebibyte, "Most bytes the spool holds; then calls are refused."),
     reserve_bytes_max: count(

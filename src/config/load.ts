@@ -72,6 +72,7 @@ export function loadConfig(
   }
   const warnings = [
     ...findDevIssuer(values),
+    ...(values.audit.enabled ? [] : ["audit.enabled is false: NOTHING THAT HAPPENS IS RECORDED"]),
     ...values.i_accept.map((risk) => `the risk "${risk}" is accepted by configuration`),
     ...authorities.map(({ where, message }) => `${where}: ${message}`),
     ...layers.warnings,

@@ -138,6 +138,12 @@ function findRelaxations(values: ConfigValues): readonly Risk[] {
       "servers in private ranges or on plain http are allowed one by one, by registration",
     ],
     [
+      !values.audit.enabled,
+      "audit-off",
+      "audit.enabled",
+      "what is done must be recorded; leave the key out",
+    ],
+    [
       values.audit.class_b_on_failure === "open",
       "unrecorded-calls",
       "audit.class_b_on_failure",

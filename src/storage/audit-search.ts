@@ -134,7 +134,7 @@ interface Driver {
 }
 
 /** Rows of a part that are counted: with more it is common, and of common ones the first is as good as any. */
-const countedMax = 2_000;
+const countedMax = 1_000;
 
 /** What to find the rows by: the part of the filter that the fewest rows have, or the time alone. */
 async function chooseDriver(

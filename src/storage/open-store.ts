@@ -24,6 +24,8 @@ export interface OpenStoreOptions {
   readonly waitMs?: number;
   /** Longest a migration may take, waiting for another process's included. */
   readonly migrateDeadlineMs?: number;
+  /** Refuse a PostgreSQL that says "committed" of what a power cut takes away; otherwise it is warned of (ST-04). */
+  readonly mustBeDurable?: boolean;
   /** Connections to PostgreSQL. */
   readonly connectionsMax?: number;
   /** SQLite on the calling thread, for a caller that is a thread of its own. */
@@ -90,6 +92,13 @@ async function usingDialect(
 
 function createDialect(options: OpenStoreOptions, deadlineMs: number): SqlDialect {
   const { databaseUrl, dataDir, log, connectionsMax = 8, isDirect = false } = options;
+  const { mustBeDurable = false } = options;
   if (databaseUrl === undefined) return createSqliteDialect({ dataDir, deadlineMs, log, isDirect });
-  return createPostgresDialect({ url: databaseUrl, deadlineMs, connectionsMax, log });
+  return createPostgresDialect({
+    url: databaseUrl,
+    deadlineMs,
+    connectionsMax,
+    mustBeDurable,
+    log,
+  });
 }

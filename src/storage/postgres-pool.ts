@@ -13,6 +13,8 @@ export interface PostgresOptions {
   /** Longest use of a connection, waiting for one included. */
   readonly deadlineMs: number;
   readonly connectionsMax: number;
+  /** Refuses connections to a server that may lose what it committed. */
+  readonly mustBeDurable?: boolean;
   readonly log: Log;
 }
 
@@ -44,12 +46,13 @@ export function createPostgresPool(options: PostgresOptions): PostgresPool {
     ...toClientConfig(options),
     max: connectionsMax,
     verify: (client, done) => {
-      makeDurable(client).then((fsync) => {
+      makeDurable(client).then((off) => {
+        if (off.length === 0) return done();
+        if (options.mustBeDurable) return done(undurable(off));
         // Said once: connections come and go.
-        if (fsync !== "on" && !isReported) {
-          log.warn("storage.not_durable", { setting: "fsync", value: fsync, wanted: "on" });
-          isReported = true;
-        }
+        if (!isReported)
+          log.warn("storage.not_durable", { settings: off.join(", "), wanted: "on" });
+        isReported = true;
         done();
       }, done);
     },
@@ -123,12 +126,12 @@ function createQuery(
 const never = new Promise<never>(() => {});
 
 /**
- * Settings that let the server say "committed" and forget (ST-04): one is mended for this connection, and the other,
- * which only the server's own configuration can mend, is returned.
+ * Settings that let the server say "committed" and forget (ST-04): one is mended for this connection, and those that
+ * only the server's own configuration can mend, and are off, are returned.
  */
-async function makeDurable(client: Client): Promise<string | undefined> {
-  const { rows } = await client.query<{ committing: string; fsync: string }>(
-    `select current_setting('fsync') as fsync, case
+async function makeDurable(client: Client): Promise<readonly string[]> {
+  const { rows } = await client.query<{ committing: string; fsync: string; whole: string }>(
+    `select current_setting('fsync') as fsync, current_setting('full_page_writes') as whole, case
        when current_setting('synchronous_commit') in ('on', 'remote_apply')
        then current_setting('synchronous_commit')
        else set_config('synchronous_commit', 'on', false) end as committing`,
@@ -137,7 +140,15 @@ async function makeDurable(client: Client): Promise<string | undefined> {
   if (settings?.committing !== "on" && settings?.committing !== "remote_apply") {
     throw new Error(`synchronous_commit is "${settings?.committing}" and could not be set to "on"`);
   }
-  return settings.fsync;
+  return [
+    ...(settings.fsync === "on" ? [] : ["fsync"]),
+    ...(settings.whole === "on" ? [] : ["full_page_writes"]),
+  ];
+}
+
+function undurable(off: readonly string[]): Error {
+  const message = `the server runs without ${off.join(" and ")}: it may lose or spoil what it said was committed`;
+  return new Error(`refused under this preset (undurable-database): ${message}; turn them on`);
 }
 
 /** A connection outside the pool, for what outlives a query: a lock or a subscription. */

@@ -18,7 +18,7 @@ export interface Measured {
   readonly cpuUs: number;
 }
 
-const connections = 32;
+const connectionsDefault = 32;
 const modernRevision = "2026-07-28";
 const legacyRevision = "2025-11-25";
 const clientInfo = { name: "bench", version: "1.0.0" };
@@ -27,11 +27,12 @@ export async function measureCalls(
   kind: CallKind,
   target: Target,
   durationMs: number,
+  connections = connectionsDefault,
 ): Promise<Measured> {
   const run =
     kind === "ws"
-      ? await prepareSocket(target, durationMs)
-      : await prepareHttp(kind, target, durationMs);
+      ? await prepareSocket(target, durationMs, connections)
+      : await prepareHttp(kind, target, durationMs, connections);
   const beforeUs = cpuMicroseconds(target.pid);
   const result = await run();
   const cpuUs = cpuMicroseconds(target.pid) - beforeUs;
@@ -52,6 +53,7 @@ async function prepareHttp(
   kind: "http_legacy" | "http_modern",
   target: Target,
   durationMs: number,
+  connections: number,
 ): Promise<Run> {
   const isModern = kind === "http_modern";
   const url = isModern ? target.modernUrl : target.legacyUrl;
@@ -73,7 +75,11 @@ async function prepareHttp(
   };
 }
 
-async function prepareSocket(target: Target, durationMs: number): Promise<Run> {
+async function prepareSocket(
+  target: Target,
+  durationMs: number,
+  connections: number,
+): Promise<Run> {
   const { socketUrl: url, headers } = target;
   const options: LoadOptions = {
     kind: "calls",
@@ -90,6 +96,12 @@ async function prepareSocket(target: Target, durationMs: number): Promise<Run> {
     await child.exited;
     return parseResult(first);
   };
+}
+
+/** A modern call as an agent sends it: where to, with which headers and which body. */
+export function modernCall(target: Target) {
+  const body = callBody(true).replace("%d", "7");
+  return { url: target.modernUrl, headers: modernHeaders(target), body };
 }
 
 /** Both load generators end with the same members; one that is missing becomes NaN and fails the run. */

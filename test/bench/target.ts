@@ -35,6 +35,9 @@ const config = {
   log: { level: "warn" },
 };
 
+/** Nobody said of its tools that they only read: their calls are recorded in class A. */
+export const unvouchedServer = "unvouched";
+
 export async function startUpstream(): Promise<Peer> {
   return startPeer("upstream.ts", loadCore);
 }
@@ -52,8 +55,12 @@ export async function startRelay(upstream: Peer): Promise<Peer & { readonly targ
 /** The executable with a client, its role, a deny rule and three servers, set up by gRPC like any operator does. */
 export async function startBenchGateway(
   upstream: Peer,
+  more: Readonly<Record<string, unknown>> = {},
 ): Promise<{ readonly gateway: GatewayProcess; readonly target: Target }> {
-  const gateway = await startGateway({ config, prefix: pinned(measuredCore, []) });
+  const gateway = await startGateway({
+    config: { ...config, ...more },
+    prefix: pinned(measuredCore, []),
+  });
   try {
     const token = await setUp(gateway, upstream.port);
     const socketBase = gateway.agents.replace("http:", "ws:");
@@ -75,11 +82,12 @@ export async function startBenchGateway(
 async function setUp(gateway: GatewayProcess, upstreamPort: number): Promise<string> {
   using admin = createAdminClient(gateway);
   const servers = [
-    ["legacy", "SERVER_ERA_LEGACY", "REMOTE_KIND_STREAMABLE_HTTP", "http", "/mcp"],
-    ["modern", "SERVER_ERA_MODERN", "REMOTE_KIND_STREAMABLE_HTTP", "http", "/mcp"],
-    ["socket", "SERVER_ERA_LEGACY", "REMOTE_KIND_WEBSOCKET", "ws", "/ws"],
+    ["legacy", "SERVER_ERA_LEGACY", "REMOTE_KIND_STREAMABLE_HTTP", "http", "/mcp", true],
+    ["modern", "SERVER_ERA_MODERN", "REMOTE_KIND_STREAMABLE_HTTP", "http", "/mcp", true],
+    ["socket", "SERVER_ERA_LEGACY", "REMOTE_KIND_WEBSOCKET", "ws", "/ws", true],
+    [unvouchedServer, "SERVER_ERA_MODERN", "REMOTE_KIND_STREAMABLE_HTTP", "http", "/mcp", false],
   ] as const;
-  for (const [name, era, kind, scheme, path] of servers) {
+  for (const [name, era, kind, scheme, path, isVouchedFor] of servers) {
     const url = `${scheme}://127.0.0.1:${upstreamPort}${path}`;
     const server = {
       name,
@@ -89,7 +97,7 @@ async function setUp(gateway: GatewayProcess, upstreamPort: number): Promise<str
       allow_private_network: true,
       max_in_flight: 4_096,
       // What a careful operator says of a tool that changes nothing: its calls are recorded in class B.
-      tool_settings: [{ tool: "echo", read_only: true }],
+      tool_settings: isVouchedFor ? [{ tool: "echo", read_only: true }] : [],
     };
     await admin.call("ServerService", "RegisterServer", { server });
   }

@@ -676,6 +676,50 @@ describe("store on postgres alone", () => {
     await pool.end();
   });
 
+  test("ST-04: a server that forgets is warned of once, and refused where it must not be", async () => {
+    await using server = await startPostgres({ fsync: "off", full_page_writes: "off" });
+    const said: unknown[] = [];
+    const log = {
+      ...silentLog,
+      warn: (event: string, facts?: object) => said.push([event, facts]),
+    };
+    const options = { databaseUrl: server.url, dataDir: "/nonexistent", log, deadlineMs };
+    const store = await openStore({ ...options, migrate: true });
+    await Promise.all(Array.from({ length: 4 }, () => store.ping()));
+    await store.close();
+    const warned = ["storage.not_durable", { settings: "fsync, full_page_writes", wanted: "on" }];
+    expect(said).toContainEqual(warned);
+    const error = await rejection(openStore({ ...options, migrate: false, mustBeDurable: true }));
+    expect(error.kind).toBe("unavailable");
+    expect(error.message).toContain("undurable-database");
+    expect(error.message).toContain("fsync and full_page_writes");
+  });
+
+  test("ST-04: rows are appended with a synchronous commit, whatever the database's default", async () => {
+    const database = await newPostgres();
+    const store = await database.open();
+    const url = database.location.databaseUrl!;
+    await runOn(url, `create table told (how text)`);
+    await runOn(
+      url,
+      `create function tell() returns trigger language plpgsql as $$ begin
+      insert into told values (current_setting('synchronous_commit')); return new; end $$`,
+    );
+    await runOn(
+      url,
+      `create trigger tells after insert on audit_records for each row execute function tell()`,
+    );
+    // As a pooler does that hands out another connection.
+    const name = new URL(url).pathname.slice(1);
+    await runOn(postgres.url, `alter database ${name} set synchronous_commit = off`);
+    await store.audit.append([row(1)]);
+    const client = new Client({ connectionString: url });
+    await client.connect();
+    expect((await client.query("select how from told")).rows).toEqual([{ how: "on" }]);
+    await client.end();
+    await store.close();
+  });
+
   test("tables away and back again: unavailable meanwhile, no restart needed (ST-05)", async () => {
     const database = await newPostgres();
     const store = await database.open();

@@ -117,6 +117,7 @@ describe("CF-01: the configuration is read strictly", () => {
     ["anonymous-access", "identity: {anonymous: true}"],
     ["private-network-servers", "servers: {allow_private_network: true}"],
     ["unrecorded-calls", "audit: {class_b_on_failure: open}"],
+    ["audit-off", "audit: {enabled: false}"],
     ["unmasked-results", "sanitize: {enabled: false}"],
     ["unchecked-arguments", "validation: {tool_arguments: false}"],
     ["plain-http-public-url", "agents: {public_url: 'http://gateway.example'}"],

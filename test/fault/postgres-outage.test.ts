@@ -10,6 +10,7 @@ import { verifySpool } from "../../src/audit/verify/verify.ts";
 import { type AdminClient, createAdminClient } from "../support/admin-client.ts";
 import { until } from "../support/deadline.ts";
 import { openModern } from "../support/echo-agents.ts";
+import { freePort } from "../support/free-port.ts";
 import { startGateway } from "../support/gateway-process.ts";
 import { generousLimits, registerClient, registerHttpServer } from "../support/operator.ts";
 import { startPostgres, type TestPostgres } from "../support/postgres.ts";
@@ -53,7 +54,66 @@ const outages: Readonly<Record<string, Outage>> = {
     end: (postgres) => setReadOnly(postgres, "off"),
     isNoticed: true,
   },
+  "without its table": {
+    ids: "ST-05",
+    begin: (postgres) => run(postgres, "alter table audit_records rename to audit_records_hidden"),
+    end: (postgres) => run(postgres, "alter table audit_records_hidden rename to audit_records"),
+    isNoticed: true,
+  },
+  "locked as VACUUM FULL locks": {
+    ids: "ST-05",
+    begin: async (postgres) => {
+      const client = await connect(postgres);
+      await client.query("begin; lock table audit_records in access exclusive mode");
+      held.push(client);
+    },
+    end: letGo,
+    isNoticed: true,
+  },
+  "out of connections": {
+    ids: "ST-05",
+    begin: takeEveryConnection,
+    end: letGo,
+    isNoticed: true,
+  },
 };
+
+/** Connections that an outage consists of. */
+const held: Client[] = [];
+
+async function letGo(): Promise<void> {
+  for (const client of held.splice(0)) await client.end();
+}
+
+async function connect(postgres: TestPostgres): Promise<Client> {
+  const client = new Client({ connectionString: postgres.url });
+  client.on("error", () => {});
+  await client.connect();
+  return client;
+}
+
+async function run(postgres: TestPostgres, text: string): Promise<void> {
+  const client = await connect(postgres);
+  await client.query(text);
+  await client.end();
+}
+
+/** The gateway's own among them: the last that came is ended until no other gets in. */
+async function takeEveryConnection(postgres: TestPostgres): Promise<void> {
+  const first = await connect(postgres);
+  held.push(first);
+  for (let refused = 0; refused < 3; ) {
+    try {
+      held.push(await connect(postgres));
+      refused = 0;
+    } catch {
+      refused += 1;
+      await first.query(
+        "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'mcp-gateway'",
+      );
+    }
+  }
+}
 
 for (const [name, outage] of Object.entries(outages)) {
   test(`${outage.ids} R-06: with PostgreSQL ${name} no call is refused and no record lost`, async () => {
@@ -92,6 +152,8 @@ for (const [name, outage] of Object.entries(outages)) {
     await phase("during");
     if (outage.isNoticed) {
       await until("storage.down in the log", () => gateway.stdout().includes("storage.down"));
+      const ready = await fetch(`${gateway.ops}/health/ready`);
+      expect(ready.status).toBe(200);
       await phase("noticed");
     }
     await outage.end(postgres);
@@ -140,3 +202,26 @@ async function setReadOnly(postgres: TestPostgres, state: "on" | "off"): Promise
     await client.end();
   }
 }
+
+test("ST-01: with PostgreSQL down at boot the gateway waits, alive and not ready, and then serves", async () => {
+  await using postgres = await startPostgres();
+  await postgres.stop();
+  const port = await freePort();
+  const starting = startGateway({
+    env: { DATABASE_URL: postgres.url },
+    config: { database: { deadline_ms: 1000 } },
+    opsPort: port,
+    startTimeoutMs: 60_000,
+  });
+  const status = (path: string) =>
+    fetch(`http://127.0.0.1:${port}/health/${path}`).then(
+      (response) => response.status,
+      () => 0,
+    );
+  await until("an answer to probes", async () => (await status("live")) === 200);
+  expect(await status("ready")).toBe(503);
+  await postgres.restart();
+  await using gateway = await starting;
+  await until("readiness", async () => (await status("ready")) === 200);
+  expect(gateway.stdout()).toContain("storage.waiting");
+});

@@ -22,6 +22,8 @@ export interface GatewayOptions {
   /** Put before the command, for example `["taskset", "-c", "0"]`. */
   readonly prefix?: readonly string[];
   readonly startTimeoutMs?: number;
+  /** Of the ops listener, where it must be known before the gateway is up; a free one by default. */
+  readonly opsPort?: number;
 }
 
 export interface GatewayProcess extends AsyncDisposable {
@@ -113,7 +115,8 @@ async function commandOf(
   const isSource = options.from === "source";
   const program = isSource ? [process.execPath, join(repository, "src/main.ts")] : [executable];
   const command = [...program, "serve", "--data-dir", dataDir];
-  for (const listener of ["--port", "--admin-port", "--ops-port"]) command.push(listener, "0");
+  for (const listener of ["--port", "--admin-port"]) command.push(listener, "0");
+  command.push("--ops-port", String(options.opsPort ?? 0));
   const configFile = join(folder, "gateway.yaml");
   await Bun.write(configFile, JSON.stringify(unhurried(options.config), null, 2));
   command.push("--config", configFile);

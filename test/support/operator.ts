@@ -60,6 +60,7 @@ export interface RecordView {
   readonly time_ms: number;
   readonly envelope_json: string;
   readonly details_json: string;
+  readonly arguments_digest: string;
 }
 
 /** Every record that matches, oldest first, over all pages. */

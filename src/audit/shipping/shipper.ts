@@ -143,7 +143,9 @@ export function startShipper(deps: ShipperDeps): Shipper {
       removeShipped(head?.seq ?? 0);
       return;
     }
-    log.warn("audit.store_regressed", { shipped: shipped.seq, head: head?.seq ?? 0 });
+    const regress = { shippedSeq: shipped.seq, storeSeq: head?.seq ?? 0 };
+    log.warn("storage.regressed", regress);
+    record("storage.regressed", regress);
     shipped = undefined;
   }
 

@@ -47,6 +47,7 @@ export function createAuditStage(deps: AuditDeps): Stage {
       };
       x.outcome = outcome;
       count(deps, x, outcome);
+      if (deps.audit.off) return;
       const noise = noiseOf(x, outcome);
       if (noise !== undefined) {
         noteRejection(deps, x, noise);

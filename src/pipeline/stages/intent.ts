@@ -18,6 +18,7 @@ export function createIntentStage(deps: IntentDeps): Stage {
   return {
     name: "intent",
     enter(x: Exchange): Verdict | Promise<Verdict> {
+      if (deps.audit.off) return proceed;
       const auditClass = classOf(x);
       if (auditClass === "C") return proceed;
       return record(deps, x, auditClass);

@@ -224,6 +224,7 @@ describe("F07, CF-02: presets", () => {
     ["anonymous-access", "identity: {anonymous: true}"],
     ["private-network-servers", "servers: {allow_private_network: true}"],
     ["unrecorded-calls", "audit: {class_b_on_failure: open}"],
+    ["audit-off", "audit: {enabled: false}"],
     ["unmasked-results", "sanitize: {enabled: false}"],
     ["unchecked-arguments", "validation: {tool_arguments: false}"],
     ["admin-without-tls", "admin: {host: 0.0.0.0}"],

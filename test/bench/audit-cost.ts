@@ -1,0 +1,67 @@
+/**
+ * What recording costs: throughput at 64 connections as a share of the same executable's with the audit off, and the
+ * latency it adds at 1,000 calls a second; for tools approved as read-only (class B) and for all others (class A).
+ * The gateways take turns in each round, so a noisy minute touches all alike; the medians count.
+ */
+
+import { measureCalls, modernCall } from "./calls.ts";
+import { loadCore, startScript } from "./child.ts";
+import { median } from "./cold-start.ts";
+import type { PacedOptions } from "./paced-client.ts";
+import { startBenchGateway, startUpstream, type Target, unvouchedServer } from "./target.ts";
+
+const connections = 64;
+const callsPerSecond = 1_000;
+
+interface Cost {
+  readonly rps: number;
+  readonly p50Us: number;
+  readonly p99Us: number;
+}
+
+export async function measureAuditCost(
+  rounds: number,
+  durationMs: number,
+): Promise<Readonly<Record<string, number>>> {
+  await using upstream = await startUpstream();
+  const off = await startBenchGateway(upstream, { audit: { enabled: false } });
+  await using _off = off.gateway;
+  const on = await startBenchGateway(upstream);
+  await using _on = on.gateway;
+  const a = { ...on.target, modernUrl: `${on.gateway.agents}/${unvouchedServer}/mcp` };
+  const targets: Readonly<Record<string, Target>> = { off: off.target, b: on.target, a };
+  const measured = new Map<string, Cost[]>(Object.keys(targets).map((name) => [name, []]));
+  for (const target of Object.values(targets))
+    await measureCalls("http_modern", target, durationMs, connections);
+  for (let round = 0; round < rounds; round += 1) {
+    for (const [name, target] of Object.entries(targets)) {
+      const { rps } = await measureCalls("http_modern", target, durationMs, connections);
+      const { p50Us, p99Us } = await measurePaced(target, durationMs);
+      measured.get(name)?.push({ rps, p50Us, p99Us });
+    }
+  }
+  const middle = (name: string, field: keyof Cost) =>
+    median((measured.get(name) ?? []).map((one) => one[field]));
+  const figures: Record<string, number> = { "audit_off.rps": middle("off", "rps") };
+  for (const name of ["b", "a"]) {
+    figures[`audit_${name}_ratio`] = middle(name, "rps") / middle("off", "rps");
+    figures[`audit_${name}.rps`] = middle(name, "rps");
+    for (const [field, of] of [
+      ["p50Us", "p50"],
+      ["p99Us", "p99"],
+    ] as const) {
+      figures[`audit_${name}_added_${of}_ms`] = (middle(name, field) - middle("off", field)) / 1000;
+    }
+  }
+  return figures;
+}
+
+async function measurePaced(target: Target, durationMs: number) {
+  const options: PacedOptions = { ...modernCall(target), callsPerSecond, durationMs };
+  const { child, first } = await startScript("paced-client.ts", loadCore, [
+    JSON.stringify(options),
+  ]);
+  await child.exited;
+  if (first.failed !== 0) throw new Error(`${first.failed} of ${first.calls} paced calls failed`);
+  return { p50Us: Number(first.p50Us), p99Us: Number(first.p99Us) };
+}

@@ -1,0 +1,229 @@
+/**
+ * Searching the audit copy (issue 5, item 7): whatever is asked, a page is read off an index and few rows are looked at,
+ * on both databases; pages hold together while rows come and go. At ten million rows: `test/bench/audit-query.ts`.
+ */
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { CompiledQuery, type Kysely } from "kysely";
+import { scan } from "../../src/storage/audit-search.ts";
+import type { SqlDialect } from "../../src/storage/dialect.ts";
+import { openStore } from "../../src/storage/open-store.ts";
+import { createPostgresDialect } from "../../src/storage/postgres.ts";
+import type { Tables } from "../../src/storage/schema.ts";
+import { defaultSqlStoreLimits } from "../../src/storage/sql-part.ts";
+import { createSqliteDialect } from "../../src/storage/sqlite.ts";
+import type { AuditFilter, AuditPlace, AuditScan, Store } from "../../src/storage/store.ts";
+import { silentLog } from "../../src/telemetry/log.ts";
+import { auditRow as row } from "../support/audit-row.ts";
+import { fillPostgres, fillSqlite, filtersToAsk } from "../support/many-records.ts";
+import { startPostgres, type TestPostgres } from "../support/postgres.ts";
+import { temporaryFolder } from "../support/temporary-folder.ts";
+
+setDefaultTimeout(120_000);
+
+const rows = 30_000;
+const untilMs = Date.UTC(2026, 10, 15);
+const limits = { ...defaultSqlStoreLimits, examinedRowsMax: 500 };
+const filters = Object.entries(filtersToAsk(untilMs)) as readonly (readonly [
+  string,
+  AuditFilter,
+])[];
+/** A page's candidates, or what is counted of one value, and one row more of each month. */
+const touchedMax = 2_000 + 100;
+
+const folder = temporaryFolder("audit-search");
+let postgres: TestPostgres;
+const stack = new AsyncDisposableStack();
+afterAll(() => stack.disposeAsync());
+beforeAll(async () => {
+  stack.use(folder);
+  postgres = stack.use(await startPostgres());
+});
+
+const log = silentLog;
+const deadlineMs = 60_000;
+type Kind = "sqlite" | "postgres";
+
+async function openFilled(kind: Kind): Promise<SqlDialect> {
+  const place = kind === "sqlite" ? {} : { databaseUrl: postgres.url };
+  const dataDir = folder.path;
+  await (await openStore({ ...place, dataDir, log, deadlineMs, migrate: true })).close();
+  if (kind === "sqlite") fillSqlite(dataDir, rows, untilMs);
+  else await fillPostgres(postgres.url, rows, untilMs);
+  return kind === "sqlite"
+    ? createSqliteDialect({ dataDir, deadlineMs, log, isDirect: true })
+    : createPostgresDialect({ url: postgres.url, deadlineMs, connectionsMax: 2, log });
+}
+
+/** The statements of one search, as they go to the database. */
+async function statementsOf(
+  db: Kysely<Tables>,
+  query: AuditScan,
+): Promise<readonly CompiledQuery[]> {
+  const statements: CompiledQuery[] = [];
+  const spied = db.withPlugin({
+    transformQuery({ node, queryId }) {
+      statements.push(db.getExecutor().compileQuery(node, queryId));
+      return node;
+    },
+    transformResult: async ({ result }) => result,
+  });
+  await scan(spied, query, limits);
+  return statements.filter(({ sql }) => sql.includes("audit_records"));
+}
+
+async function explain(db: Kysely<Tables>, how: string, { sql, parameters }: CompiledQuery) {
+  const query = { ...CompiledQuery.raw(`${how} ${sql}`), parameters };
+  return (await db.executeQuery<Record<string, unknown>>(query)).rows;
+}
+
+interface PlanNode {
+  readonly "Node Type": string;
+  readonly "Relation Name"?: string;
+  readonly "Actual Rows": number;
+  readonly "Actual Loops": number;
+  readonly "Rows Removed by Filter"?: number;
+  readonly Plans?: readonly PlanNode[];
+}
+
+function nodesOf(node: PlanNode): readonly PlanNode[] {
+  return [node, ...(node.Plans ?? []).flatMap(nodesOf)];
+}
+
+/** Rows of the audit copy that a plan touched, whether it used them or threw them away. */
+function touched(plan: PlanNode): number {
+  const scans = nodesOf(plan).filter((node) => node["Relation Name"]?.startsWith("audit_records"));
+  return scans.reduce((sum, node) => {
+    const each = node["Actual Rows"] + (node["Rows Removed by Filter"] ?? 0);
+    return sum + each * node["Actual Loops"];
+  }, 0);
+}
+
+describe("postgres", () => {
+  let dialect: SqlDialect;
+  beforeAll(async () => {
+    dialect = await openFilled("postgres");
+    stack.defer(() => dialect.close());
+  });
+
+  test.each(filters)("no search touches more than its bound: %s", async (_name, filter) => {
+    for (const order of ["descending", "ascending"] as const) {
+      const query = { filter, limit: 100, order, by: "time" } as const;
+      for (const statement of await statementsOf(dialect.db, query)) {
+        const [explained] = await explain(dialect.db, "explain (analyze, format json)", statement);
+        const [{ Plan: plan }] = explained?.["QUERY PLAN"] as readonly [{ Plan: PlanNode }];
+        expect(touched(plan), statement.sql).toBeLessThanOrEqual(touchedMax);
+      }
+    }
+  });
+});
+
+describe("sqlite", () => {
+  let dialect: SqlDialect;
+  beforeAll(async () => {
+    dialect = await openFilled("sqlite");
+    stack.defer(() => dialect.close());
+  });
+
+  test.each(filters)(
+    "every search is read off an index, in its order: %s",
+    async (_name, filter) => {
+      for (const order of ["descending", "ascending"] as const) {
+        const query = { filter, limit: 100, order, by: "time" } as const;
+        for (const statement of await statementsOf(dialect.db, query)) {
+          const steps = await explain(dialect.db, "explain query plan", statement);
+          const reads = steps
+            .map(({ detail }) => String(detail))
+            .filter((one) => /audit_records/.test(one));
+          expect(reads.length, statement.sql).toBeGreaterThan(0);
+          for (const read of reads.filter(
+            (one) => !/^(SCAN|SEARCH) \(?subquery|^CO-ROUTINE|^SCAN audit_records$/.test(one),
+          )) {
+            expect(read, statement.sql).toMatch(/USING (COVERING )?INDEX audit_records_by_/);
+          }
+          // A subquery goes by the table's name: the table itself must be read by an index, exactly where it is read.
+          const plain = reads.filter((one) => one === "SCAN audit_records").length;
+          const made = steps.filter(({ detail }) =>
+            /^(CO-ROUTINE|MATERIALIZE) audit_records$/.test(String(detail)),
+          );
+          expect(plain, statement.sql).toBe(made.length);
+        }
+      }
+    },
+  );
+});
+
+describe.each(["sqlite", "postgres"] as const)("pages on %s", (kind) => {
+  let store: Store;
+  let found: readonly number[];
+  beforeAll(async () => {
+    const place = kind === "sqlite" ? {} : { databaseUrl: postgres.url };
+    store = await openStore({ ...place, dataDir: folder.path, log, deadlineMs, migrate: false });
+    stack.defer(() => store.close());
+    found = Array.from({ length: rows }, (_, at) => rows - at);
+  });
+
+  async function* pages(filter: AuditFilter, between: () => Promise<void> = async () => {}) {
+    let after: AuditPlace | undefined;
+    do {
+      const page = await store.audit.scan({
+        filter,
+        limit: 1000,
+        order: "descending",
+        by: "time",
+        ...(after === undefined ? {} : { after }),
+      });
+      yield page.rows.map(({ seq }) => seq);
+      after = page.next;
+      await between();
+    } while (after !== undefined);
+  }
+
+  async function all(filter: AuditFilter, between?: () => Promise<void>) {
+    const seqs: number[] = [];
+    for await (const page of pages(filter, between)) seqs.push(...page);
+    return seqs;
+  }
+
+  test("a search that stops and goes on finds every row once, as one without bounds would", async () => {
+    const even = found.filter((n) => n % 3 > 0 && n % 200 === 7 && n % 20 === 3);
+    const { "common and common": both } = filtersToAsk(untilMs);
+    expect(await all(both)).toEqual(even);
+    const denied = found.filter((n) => n % 20 === 3 && n % 4 === 0);
+    expect(await all({ status: "denied", dataClass: "CONFIDENTIAL" })).toEqual(denied);
+    const outcomes = found.filter((n) => n % 2 === 1 && n % 100_000 !== 5 && n % 20 === 3);
+    expect(await all({ event: "call.outcome", status: "denied" })).toEqual(outcomes);
+  });
+
+  test("pages hold together while rows come and are pruned", async () => {
+    let seq = rows;
+    const gone = 4_000;
+    const seen = await all({ client: "client-7" }, async () => {
+      seq += 1;
+      await store.audit.append([
+        row(seq, { logId: "made", client: "client-7", timeMs: untilMs + seq }),
+      ]);
+      await store.audit.prune([{ logId: "made", seq: gone + 7 }]);
+    });
+    const wanted = found.filter((n) => n % 50 === 7);
+    expect(seen.filter((n) => n !== gone + 7)).toEqual(wanted.filter((n) => n !== gone + 7));
+    expect(new Set(seen).size).toBe(seen.length);
+    const first = await store.audit.scan({
+      filter: { client: "client-7" },
+      limit: 1,
+      order: "descending",
+      by: "time",
+    });
+    expect(first.rows[0]?.seq).toBe(seq);
+  });
+
+  test("D16: counts by columns, of the newest rows only where there are too many", async () => {
+    const query = { filter: { status: "denied" }, by: ["status", "server"], groupsMax: 9 } as const;
+    const whole = await store.audit.summarize({ ...query, rowsMax: rows });
+    expect(whole).toMatchObject({
+      isComplete: true,
+      groups: [{ status: "denied", server: "server-3", records: rows / 20 }],
+    });
+    const newest = await store.audit.summarize({ ...query, rowsMax: 100 });
+    expect(newest.isComplete).toBe(false);
+  });
+});
