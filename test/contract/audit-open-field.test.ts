@@ -13,13 +13,11 @@ import { startAdminPlane } from "../support/admin-plane.ts";
 import { recordCalls } from "../support/recorded-calls.ts";
 
 const token = "auditor-with-a-token-of-32-characters";
+const adminToken = "administrator-with-a-token-of-32-chars";
+const digest = (text: string) => createHash("sha256").update(text).digest("hex");
 const operators = [
-  {
-    name: "ada",
-    roles: ["auditor"],
-    tenant: undefined,
-    tokenSha256: createHash("sha256").update(token).digest("hex"),
-  },
+  { name: "ada", roles: ["auditor"], tenant: undefined, tokenSha256: digest(token) },
+  { name: "adam", roles: ["admin"], tenant: undefined, tokenSha256: digest(adminToken) },
 ] as const;
 
 const rows = recordCalls("log-1", [
@@ -78,7 +76,9 @@ describe("K-17: OpenField", () => {
 
   test("an administrator who is no auditor may not", async () => {
     await using plane = await startAdminPlane({ rows, operators });
-    const refused = await refusal(plane.client().call("AuditService", "openField", at(1)));
+    const refused = await refusal(
+      plane.client(adminToken).call("AuditService", "openField", at(1)),
+    );
     expect(refused.code).toBe(status.PERMISSION_DENIED);
     expect(refused.details).toContain("auditor, dpo");
   });
