@@ -51,7 +51,7 @@ interface Position {
   leaf: string;
   /** In the segment that is followed: where the accepted records end, and where those start that may be unsynced. */
   end: number;
-  unsureFrom: number | undefined;
+  unsureFrom: number;
   readonly openIntents: Set<number>;
   readonly damage: SpoolDamage[];
 }
@@ -70,7 +70,7 @@ export function recoverSpool(disk: Pick<SpoolDisk, "list" | "read">, dir: string
     seq: (header?.firstSeq ?? 1) - 1,
     leaf: header?.prev ?? genesisLeaf,
     end: 0,
-    unsureFrom: undefined,
+    unsureFrom: 0,
     openIntents: new Set(header?.openIntents),
     damage: [],
   };
@@ -94,7 +94,8 @@ export function recoverSpool(disk: Pick<SpoolDisk, "list" | "read">, dir: string
 function toActive({ file, bytes, scan }: Found, position: Position): ActiveSegment {
   const goesOn = position.damage.length === 0;
   const soundEnd = goesOn ? scan.soundEnd : position.end;
-  const unsureFrom = position.unsureFrom ?? soundEnd;
+  // The marks between the records count too: one that is lost would look like damage.
+  const unsureFrom = Math.min(position.unsureFrom, soundEnd);
   const unsure = bytes.subarray(unsureFrom, soundEnd);
   return { ...file, bytes, soundEnd, unsure, unsureFrom, goesOn };
 }
@@ -109,7 +110,7 @@ function follow(
     position.damage.push({ segment: file.path, from, to, kind });
   if (scan.header === undefined) report("header", 0, scan.soundEnd);
   position.end = scan.headerEnd;
-  position.unsureFrom = undefined;
+  position.unsureFrom = scan.headerEnd;
   let isTorn = false;
   for (const record of scan.records) {
     const envelope = parseEnvelope(record.envelope);
@@ -142,7 +143,7 @@ function take(
   { seq, event, facts }: EnvelopeView,
   syncedSeq: number,
 ): void {
-  if (seq > syncedSeq) position.unsureFrom ??= record.from;
+  if (seq <= syncedSeq) position.unsureFrom = record.to;
   position.seq = seq;
   position.leaf = record.leaf;
   position.end = record.to;
