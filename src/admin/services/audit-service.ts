@@ -30,9 +30,7 @@ export interface LogVerification {
   readonly problem: string | undefined;
 }
 
-export interface AuditServiceDeps
-  extends Omit<AuditSearchDeps, "store">,
-    Omit<AuditEvidenceDeps, "store"> {
+export interface AuditServiceDeps extends Omit<AuditSearchDeps, "store">, AuditEvidenceDeps {
   readonly store: AuditSearchDeps["store"] & AuditEvidenceDeps["store"];
   readonly log: Pick<AuditLog, "tail" | "status">;
   readonly verifyLog: (signal: AbortSignal) => Promise<readonly LogVerification[]>;
@@ -47,8 +45,8 @@ const tailBatchMax = 100;
 
 export function createAuditService(deps: AuditServiceDeps): AuditService<Caller> {
   return {
-    ...createAuditEvidence(deps),
     ...createAuditSearch(deps),
+    ...createAuditEvidence(deps),
     exportRecords: (request, caller) => exportRecords(deps, request, caller),
     tailRecords: (request, caller) =>
       tailRecords(deps, toOwnFilter(request.filter, caller), caller),
