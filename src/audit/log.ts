@@ -71,6 +71,8 @@ export interface OpenAuditLog extends AuditLog {
   readonly evidence: Evidence | undefined;
   /** Resolves where the spool's thread died: nothing can be recorded, so nothing is done, until a new start. */
   readonly died: Promise<string>;
+  /** Empties what these keys opened in the spool's files; resolves with how many records it was. */
+  shred(keys: readonly string[]): Promise<number>;
   /**
    * Syncs what was appended, and `closing` as the log's last record; ships what is left and releases the spool. A log
    * that cannot be closed with its record is closed without.
@@ -155,6 +157,7 @@ export async function openAuditLog(deps: AuditLogDeps): Promise<OpenAuditLog> {
     evidence,
     append,
     flush: spool.flush,
+    shred: spool.shred,
     tail: tail.listen,
     status: () => ({ logId, shippedSeq: shippedSeq(), ...spool.status() }),
     close,

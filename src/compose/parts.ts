@@ -41,6 +41,7 @@ import { createLog, type Log } from "../telemetry/log.ts";
 import { createMetrics, type Metrics } from "../telemetry/metrics.ts";
 import type { Vault } from "../vault/vault.ts";
 import { startCopyThread } from "./copy-thread.ts";
+import { createKeyWork, type KeyWork } from "./erasure.ts";
 import { openKeyVault } from "./key-vault.ts";
 import { toRecordCharsMax } from "./options.ts";
 import { toSinks } from "./sink-options.ts";
@@ -76,6 +77,8 @@ export interface Parts {
   readonly changes: ServerChanges;
   readonly cache: ReplyCache;
   readonly retention: Retention;
+  /** Erasure and key rotation. */
+  readonly keyWork: KeyWork;
   readonly tokenDigest: TokenHasher;
   readonly tokenKeyId: string;
   readonly signingSecret: SigningSecret;
@@ -188,6 +191,7 @@ export async function createParts(config: Config): Promise<Parts> {
     metrics,
     options: { intervalMs: config.retention.intervalMinutes * 60_000, batchMax: 500 },
   });
+  const keyWork = createKeyWork({ config, vault, store, audit, cache, clock, log, metrics });
   const startedAtMs = clock.nowMs();
   return {
     config,
@@ -209,6 +213,7 @@ export async function createParts(config: Config): Promise<Parts> {
     changes,
     cache,
     retention,
+    keyWork,
     tokenDigest: createTokenHasher(tokenKey),
     tokenKeyId: tokenKeyId(tokenKey),
     signingSecret: createSigningSecret(tokenKey),

@@ -71,6 +71,7 @@ export async function startGateway(config: Config): Promise<Gateway> {
   const stopLimits = await limits.start();
   const agents = await listener.start();
   parts.retention.start();
+  parts.keyWork.start();
   parts.freshness.start();
   addGauges(parts, dispatch.inFlight);
   const stopRejections = startRejections(parts, dispatch.rejections);
@@ -85,6 +86,7 @@ export async function startGateway(config: Config): Promise<Gateway> {
       await listener.stop();
       await plane.stop();
       await parts.retention.stop();
+      await parts.keyWork.stop();
       stopRejections();
       await stopLimits();
       parts.freshness.stop();

@@ -131,6 +131,20 @@ export const configSchema = z.strictObject({
     { interval_minutes: count(60, "Time between runs of the retention rules.") },
     "Deletion of old records.",
   ),
+  erasure: section(
+    {
+      mix_subjects: count(
+        5,
+        "Erased persons whose records are swept together, so that the order in the log shows nobody's records as one person's.",
+      ),
+      mix_hours: atLeastZero(24, "Longest wait for so many of them; 0 sweeps each at once."),
+      key_retire_minutes: count(
+        10,
+        "Least time a rotated key stays beside its successor, for the nodes that share the vault to hear of it.",
+      ),
+    },
+    "Erasing persons and data classes: the key is destroyed at once, the rest is swept later.",
+  ),
   servers: section(
     {
       connect_timeout_ms: count(10_000, "Longest wait for a server's connection."),

@@ -82,6 +82,22 @@ export interface VaultKeysTable {
   readonly destroyed_at_ms: number | null;
 }
 
+/** The sweep as JSON: it holds search tokens, and goes once it is done. */
+export interface VaultSweepsTable {
+  readonly key: string;
+  readonly sweep: string;
+}
+
+export interface VaultSweptTable {
+  readonly key: string;
+  readonly log_id: string;
+}
+
+export interface VaultNodesTable {
+  readonly log_id: string;
+  readonly seen_at_ms: number;
+}
+
 export interface VaultMigrationsTable {
   readonly version: number;
 }
@@ -100,5 +116,8 @@ export interface Tables {
   readonly last_uses: LastUsesTable;
   readonly schema_migrations: SchemaMigrationsTable;
   readonly vault_keys: VaultKeysTable;
+  readonly vault_sweeps: VaultSweepsTable;
+  readonly vault_swept: VaultSweptTable;
+  readonly vault_nodes: VaultNodesTable;
   readonly vault_migrations: VaultMigrationsTable;
 }

@@ -13,6 +13,7 @@ import { summarize } from "./audit-summary.ts";
 import { chunksOf } from "./chunks.ts";
 import type { SqlDialect } from "./dialect.ts";
 import type { Tables } from "./schema.ts";
+import type { AuditErasing } from "./sql-erasure.ts";
 import type { Guard, SqlStoreLimits } from "./sql-part.ts";
 import type { AuditPlace, AuditStore } from "./store.ts";
 
@@ -20,7 +21,7 @@ export function createAuditStore(
   dialect: SqlDialect,
   guard: Guard,
   limits: SqlStoreLimits,
-): AuditStore {
+): Omit<AuditStore, keyof AuditErasing> {
   const { db } = dialect;
   const append = createAppend(dialect, guard, limits);
   return {

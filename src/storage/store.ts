@@ -147,6 +147,20 @@ export interface AuditSummary {
   readonly isComplete: boolean;
 }
 
+/** Rows sealed under keys, and where to look for them: the keys' ids have no index of their own. */
+export interface SealedQuery {
+  readonly keys: readonly string[];
+  /** Which of a row's two keys is meant. */
+  readonly of: "subject" | "class";
+  /** Tokens the rows stand under in their column `principal`; undefined = look at all rows. */
+  readonly principals?: readonly string[];
+  /** Inclusive and exclusive. */
+  readonly fromMs?: number;
+  readonly untilMs?: number;
+  /** Rows of these logs are left out. */
+  readonly exceptLogs?: readonly string[];
+}
+
 export interface AuditStore {
   /** Inserts rows; one already there with the same leaf is skipped, with another leaf it is kind "corrupt" (a fork). */
   append(rows: readonly AuditRow[]): Promise<void>;
@@ -175,6 +189,15 @@ export interface AuditStore {
   }): Promise<number>;
   /** Puts these rows where others, or none, stand under their numbers: for healing what somebody changed (ST-06). */
   replace(rows: readonly AuditRow[]): Promise<void>;
+  /** Rows whose sealed part can be opened with one of these keys, in order of log and seq, at most `limit`. */
+  sealed(
+    query: SealedQuery & { readonly limit: number },
+  ): Promise<readonly { readonly logId: string; readonly seq: number; readonly leaf: string }[]>;
+  countSealed(query: SealedQuery): Promise<number>;
+  /** The time of the oldest row that stands under search tokens; undefined where none does. */
+  oldestTokenMs(): Promise<number | undefined>;
+  /** Removes the sealed part of these rows and what they are searched by of it. Returns how many had one. */
+  erase(rows: readonly { readonly logId: string; readonly seq: number }[]): Promise<number>;
   /** Removes envelope, details and search columns of the rows; log id, seq and leaf stay. Returns how many were live. */
   prune(rows: readonly { readonly logId: string; readonly seq: number }[]): Promise<number>;
 }

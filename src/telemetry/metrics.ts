@@ -87,6 +87,8 @@ const counters = {
   mcp_gateway_upstream_restarts_total: ["Server processes started again, by server.", ["server"]],
   mcp_gateway_admin_calls_total: ["Admin calls, by method and gRPC status.", ["method", "status"]],
   mcp_gateway_retention_deleted_total: ["Records deleted by retention.", []],
+  mcp_gateway_erasure_records_total: ["Records whose sealed part was erased.", []],
+  mcp_gateway_keys_destroyed_total: ["Keys destroyed, by purpose.", ["purpose"]],
 } as const satisfies Record<string, readonly [string, readonly string[]]>;
 
 const histograms = {
@@ -133,6 +135,7 @@ const gauges = {
   mcp_gateway_audit_checkpoint_size: ["Records under the latest checkpoint of this node.", []],
   mcp_gateway_audit_unsigned_seconds: ["Age of the oldest synced record that is not signed.", []],
   mcp_gateway_audit_signing_late: ["1 while records have been unsigned for too long.", []],
+  mcp_gateway_erasure_pending: ["Destroyed keys whose records are not all swept yet.", []],
   mcp_gateway_state_revision: ["Revision of the state being served.", []],
   mcp_gateway_upstream_ready: ["1 where the server is ready, by server.", ["server"]],
 } as const satisfies Record<string, readonly [string, readonly string[]]>;
