@@ -55,14 +55,6 @@ export function createMemoryAuditStore(): MemoryAuditStore {
       return live(filter, exclude).slice(0, limit);
     },
     countPrunable: async ({ filter, exclude }) => live(filter, exclude).length,
-    replace: async (added) => {
-      needUp();
-      for (const row of added) {
-        const at = rows.findIndex((one) => one.logId === row.logId && one.seq === row.seq);
-        if (at === -1) rows.push(row);
-        else rows[at] = row;
-      }
-    },
     sealed: async ({ limit, ...query }) => {
       needUp();
       return rows.filter((row) => isSealed(row, query)).slice(0, limit);
@@ -85,6 +77,14 @@ export function createMemoryAuditStore(): MemoryAuditStore {
         count += 1;
       }
       return count;
+    },
+    replace: async (added) => {
+      needUp();
+      for (const row of added) {
+        const at = rows.findIndex((one) => one.logId === row.logId && one.seq === row.seq);
+        if (at === -1) rows.push(row);
+        else rows[at] = row;
+      }
     },
     prune: async (gone) => {
       let count = 0;
