@@ -328,7 +328,7 @@ test("O03 O04: the endpoints of operations", async () => {
   const detailed = JSON.parse((await get("/health/detailed")).text);
   expect(detailed).toMatchObject({
     status: "ready",
-    checks: [{ name: "audit" }, { name: "database" }],
+    checks: [{ name: "audit" }, { name: "integrity", status: "ok" }, { name: "database" }],
   });
   const metrics = await get("/metrics");
   expect(metrics.type).toContain("text/plain");
