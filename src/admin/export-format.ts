@@ -30,6 +30,13 @@ const columns = [
   "tenant",
   "envelope_json",
   "details_json",
+  "endpoint_path",
+  "duration_ms",
+  "response_status",
+  "error",
+  "error_code",
+  "arguments_digest",
+  "identities_hidden",
   "seal_state",
   "sealed_json",
 ] as const satisfies readonly (keyof AuditRecord)[];
@@ -46,8 +53,8 @@ export const csv: ExportFormat = {
 };
 
 /** Quoted where RFC 4180 asks for it; a text that a spreadsheet would run as a formula gets an apostrophe. */
-export function csvCell(value: string | number): string {
-  if (typeof value === "number") return String(value);
+export function csvCell(value: string | number | boolean): string {
+  if (typeof value !== "string") return String(value);
   const safe = /^[=+\-@\t\r]/.test(value) ? `'${value}` : value;
   return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
 }

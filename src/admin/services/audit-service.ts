@@ -3,31 +3,21 @@
  * holds one page at most, however long the answer.
  */
 import { createHash } from "node:crypto";
-import type { OpenedRow, Opener } from "../../audit/opener.ts";
 import type { AuditLog } from "../../audit/record.ts";
-import type { FilterTokens } from "../../audit/tokens.ts";
 import { GatewayError } from "../../errors/fault.ts";
 import type {
+  AuditRecord,
   AuditService,
   ExportRecordsRequest,
   ExportRecordsResponse,
-  QueryRecordsRequest,
 } from "../../gen/types.ts";
-import type { Clock } from "../../lib/clock.ts";
-import type {
-  AuditFilter,
-  AuditPage,
-  AuditPlace,
-  AuditRow,
-  AuditScan,
-  AuditStore,
-} from "../../storage/store.ts";
+import type { AuditFilter, AuditRow } from "../../storage/store.ts";
 import type { Caller } from "../caller.ts";
-import { fromAuditRow, matchesFilter, toAuditFilter } from "../convert/records.ts";
+import { matchesFilter } from "../convert/records.ts";
 import { csv, type ExportFormat, jsonLines } from "../export-format.ts";
-import { decodePageToken, encodePageToken, readPageSize } from "../page-token.ts";
-import { needTenant } from "../tenants.ts";
+import { viewRows } from "../record-view.ts";
 import { type AuditEvidenceDeps, createAuditEvidence } from "./audit-evidence.ts";
+import { type AuditSearchDeps, createAuditSearch, toOwnFilter } from "./audit-search.ts";
 import { openField } from "./open-field.ts";
 
 export interface LogVerification {
@@ -40,50 +30,26 @@ export interface LogVerification {
   readonly problem: string | undefined;
 }
 
-export interface AuditServiceDeps extends AuditEvidenceDeps {
-  readonly store: Pick<AuditStore, "scan">;
-  readonly opener: Opener;
-  readonly tokens: FilterTokens;
+export interface AuditServiceDeps extends Omit<AuditSearchDeps, "store">, AuditEvidenceDeps {
+  readonly store: AuditSearchDeps["store"] & AuditEvidenceDeps["store"];
   readonly log: Pick<AuditLog, "tail" | "status">;
-  readonly clock: Pick<Clock, "monotonicMs">;
   readonly verifyLog: (signal: AbortSignal) => Promise<readonly LogVerification[]>;
   /** Records waiting for a reader of TailRecords; beyond it they are dropped and counted. */
   readonly tailBacklogMax?: number;
 }
 
 const exportPageSize = 500;
-/** How long one answer looks for its first record, about. */
-const emptyPagesMs = 50;
 const chunkBytesMin = 64 * 1024;
 /** Records opened at once for a reader of TailRecords. */
 const tailBatchMax = 100;
 
 export function createAuditService(deps: AuditServiceDeps): AuditService<Caller> {
   return {
+    ...createAuditSearch(deps),
     ...createAuditEvidence(deps),
-    async queryRecords(request, caller) {
-      const filter = toOwnFilter(request.filter, caller);
-      const question = ["records", filter, request.order, request.include_pruned];
-      const token = decodePageToken(question, request.page_token, ["string", "number", "number"]);
-      const page = await search(deps, {
-        filter: await deps.tokens.toStored(filter),
-        limit: readPageSize(request.page_size),
-        order: request.order === "RECORD_ORDER_OLDEST_FIRST" ? "ascending" : "descending",
-        includePruned: request.include_pruned,
-        // What was pruned has lost what it could be found by.
-        by: request.include_pruned ? "place" : "time",
-        ...(token === undefined ? {} : { after: toPlace(token) }),
-      });
-      const opened = await deps.opener.open(page.rows);
-      return { records: opened.map(fromAuditRow), next_page_token: nextToken(question, page) };
-    },
     exportRecords: (request, caller) => exportRecords(deps, request, caller),
     tailRecords: (request, caller) =>
-      tailRecords(
-        deps,
-        toOwnFilter(request.filter, caller),
-        AbortSignal.any([caller.signal, caller.draining]),
-      ),
+      tailRecords(deps, toOwnFilter(request.filter, caller), caller),
     openField: (request, caller) => openField(deps, request, caller),
     async verifyLog(_request, caller) {
       const logs = await deps.verifyLog(caller.signal);
@@ -99,31 +65,6 @@ export function createAuditService(deps: AuditServiceDeps): AuditService<Caller>
       };
     },
   };
-}
-
-/** An operator of a tenant finds the tenant's records, whatever else the filter says; records of no tenant are not. */
-function toOwnFilter(filter: QueryRecordsRequest["filter"], caller: Caller): AuditFilter {
-  const tenant = needTenant(caller, filter?.tenant ?? "");
-  return { ...toAuditFilter(filter), ...(tenant === undefined ? {} : { tenant }) };
-}
-
-/** Goes on where a page came back empty though there may be more, until that takes too long to be one answer. */
-async function search({ store, clock }: AuditServiceDeps, query: AuditScan): Promise<AuditPage> {
-  const endsAtMs = clock.monotonicMs() + emptyPagesMs;
-  let page = await store.scan(query);
-  while (page.rows.length === 0 && page.next !== undefined && clock.monotonicMs() < endsAtMs) {
-    page = await store.scan({ ...query, after: page.next });
-  }
-  return page;
-}
-
-function nextToken(question: unknown, { next }: AuditPage): string {
-  if (next === undefined) return "";
-  return encodePageToken(question, [next.logId, next.seq, next.timeMs ?? 0]);
-}
-
-function toPlace([logId, seq, timeMs]: readonly (string | number)[]): AuditPlace {
-  return { logId: String(logId), seq: Number(seq), timeMs: Number(timeMs) };
 }
 
 async function* exportRecords(
@@ -142,10 +83,10 @@ async function* exportRecords(
     text = "";
     return { chunk };
   };
-  for await (const opened of scanAll(deps, request, caller)) {
+  for await (const record of scanAll(deps, request, caller)) {
     count += 1;
-    widen(ranges, opened.row);
-    text += format.line(fromAuditRow(opened));
+    widen(ranges, record);
+    text += format.line(record);
     if (text.length >= chunkBytesMin) yield takeChunk();
   }
   if (text !== "") yield takeChunk();
@@ -158,7 +99,7 @@ async function* scanAll(
   { store, opener, tokens }: AuditServiceDeps,
   request: ExportRecordsRequest,
   caller: Caller,
-): AsyncGenerator<OpenedRow> {
+): AsyncGenerator<AuditRecord> {
   const query = {
     filter: await tokens.toStored(toOwnFilter(request.filter, caller)),
     limit: exportPageSize,
@@ -167,7 +108,7 @@ async function* scanAll(
   } as const;
   let page = await store.scan(query);
   while (true) {
-    yield* await opener.open(page.rows);
+    yield* await viewRows(page.rows, caller, opener);
     if (page.next === undefined || caller.signal.aborted) return;
     page = await store.scan({ ...query, after: page.next });
   }
@@ -189,14 +130,18 @@ function needFormat(format: ExportRecordsRequest["format"]): ExportFormat {
   }
 }
 
-function widen(ranges: Map<string, { first_seq: number; last_seq: number }>, row: AuditRow): void {
-  const range = ranges.get(row.logId);
-  if (range === undefined) ranges.set(row.logId, { first_seq: row.seq, last_seq: row.seq });
-  else range.last_seq = row.seq;
+function widen(
+  ranges: Map<string, { first_seq: number; last_seq: number }>,
+  { log_id, seq }: AuditRecord,
+): void {
+  const range = ranges.get(log_id);
+  if (range === undefined) ranges.set(log_id, { first_seq: seq, last_seq: seq });
+  else range.last_seq = seq;
 }
 
 /** Never ends by itself: the reader cancels, or the server drains. */
-async function* tailRecords(deps: AuditServiceDeps, asked: AuditFilter, signal: AbortSignal) {
+async function* tailRecords(deps: AuditServiceDeps, asked: AuditFilter, caller: Caller) {
+  const signal = AbortSignal.any([caller.signal, caller.draining]);
   const filter = await deps.tokens.toStored(asked);
   const backlogMax = deps.tailBacklogMax ?? 1000;
   const waiting: AuditRow[] = [];
@@ -219,10 +164,10 @@ async function* tailRecords(deps: AuditServiceDeps, asked: AuditFilter, signal: 
         });
         continue;
       }
-      for (const opened of await deps.opener.open(rows)) {
+      for (const record of await viewRows(rows, caller, deps.opener)) {
         const dropped_before = dropped;
         dropped = 0;
-        yield { record: fromAuditRow(opened), dropped_before };
+        yield { record, dropped_before };
       }
     }
   } finally {
