@@ -39,8 +39,9 @@ export interface Notary {
   adopt(syncedSeq: number): void;
   begin(startedSeq: number): void;
   noteSynced(seq: number): void;
-  /** Ms until a checkpoint is due; undefined where nothing waits for one. */
+  /** Ms until a checkpoint is due, or another look at what could not be read; undefined where nothing waits. */
   dueInMs(): number | undefined;
+  /** Looks again, and signs. */
   signDue(): void;
   /** The leaf of a synced record, in hex; undefined where it cannot be read. */
   leafAt(seq: number): string | undefined;
@@ -76,27 +77,32 @@ export function createNotary({ place, options, disk, clock, emit }: NotaryDeps):
   let unsignedSinceMs: number | undefined;
   /** What was refused last, so that the same is not said again at every try. */
   let refused = "";
-  let refusedAtMs = Number.NEGATIVE_INFINITY;
+  /** Synced, as far as was told; where reading stopped before it, it is tried again from `readAgainAtMs` on. */
+  let wantedSeq = 0;
+  let readAgainAtMs = Number.NEGATIVE_INFINITY;
 
   /** Runs a step; what it finds wrong is said. */
-  function attempt(step: () => void): void {
+  function attempt(step: () => void): boolean {
     try {
       step();
+      return true;
     } catch (error) {
       const message = toMessage(error, (tree?.size() ?? 0) + 1);
       const text = JSON.stringify(message);
       if (message.kind === "failed" || text !== refused) emit(message);
       if (message.kind === "refused") refused = text;
-      refusedAtMs = clock.monotonicMs();
+      return false;
     }
   }
 
   /** Has the tree hold all that is synced. Where something was wrong, it is not looked at again at once. */
   function catchUp(seq: number): void {
     const grown = tree;
-    if (grown === undefined || grown.size() >= seq) return;
-    if (clock.monotonicMs() - refusedAtMs < options.retryMs) return;
-    attempt(() => readUntil(grown, seq));
+    wantedSeq = Math.max(wantedSeq, seq);
+    if (grown === undefined || grown.size() >= wantedSeq) return;
+    if (clock.monotonicMs() < readAgainAtMs) return;
+    const isRead = attempt(() => readUntil(grown, wantedSeq));
+    if (!isRead) readAgainAtMs = clock.monotonicMs() + options.retryMs;
   }
 
   function adopt(syncedSeq: number): void {
@@ -179,18 +185,21 @@ export function createNotary({ place, options, disk, clock, emit }: NotaryDeps):
   }
 
   function dueInMs(): number | undefined {
-    if (!isUnsigned()) return undefined;
     const nowMs = clock.monotonicMs();
+    const isBehind = tree !== undefined && tree.size() < wantedSeq;
+    const readInMs = isBehind ? Math.max(0, readAgainAtMs - nowMs) : undefined;
+    if (!isUnsigned()) return readInMs;
     unsignedSinceMs ??= nowMs;
     const count = (tree?.size() ?? 0) - (signed?.size ?? 0);
     const dueAtMs =
       count >= options.signAfterRecords
         ? signedAtMs + options.signGapMs
         : unsignedSinceMs + options.signAfterMs;
-    return Math.max(0, dueAtMs - nowMs);
+    return Math.max(0, Math.min(dueAtMs - nowMs, readInMs ?? Number.POSITIVE_INFINITY));
   }
 
   function signDue(): void {
+    catchUp(wantedSeq);
     // Set before it is tried: a disk that fails is tried again as often, and no oftener.
     signedAtMs = clock.monotonicMs();
     unsignedSinceMs = signedAtMs;

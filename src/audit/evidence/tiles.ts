@@ -111,6 +111,8 @@ interface FullTile {
   readonly level: number;
   readonly index: number;
   readonly hashes: Buffer;
+  /** Whether parts of it were saved before it was full. */
+  readonly hasPartial: boolean;
 }
 
 /** The tree whose first `size` leaves are in the tiles in `dir`. */
@@ -123,6 +125,8 @@ export function openTileTree(disk: EvidenceDisk, dir: string, startSize: number)
   let lastLeaves: FullTile | undefined;
   /** A crash may have left a folder made but not synced in the one above it. */
   let isFirstSave = true;
+  /** Where the last tile was written: it need not be made again. */
+  let lastFolder = "";
   for (let level = 0; tileWidth ** level <= startSize; level += 1) edges.push(loadEdge(level));
 
   function loadEdge(level: number): Edge {
@@ -150,7 +154,8 @@ export function openTileTree(disk: EvidenceDisk, dir: string, startSize: number)
   function noteHash(level: number, edge: Edge): void {
     edge.count += 1;
     if (edge.count < tileWidth) return;
-    const tile = { level, index: edge.index, hashes: Buffer.from(edge.hashes) };
+    const hashes = Buffer.from(edge.hashes);
+    const tile = { level, index: edge.index, hashes, hasPartial: edge.saved > 0 };
     full.push(tile);
     if (level === 0) lastLeaves = tile;
     edge.index += 1;
@@ -184,13 +189,20 @@ export function openTileTree(disk: EvidenceDisk, dir: string, startSize: number)
     });
     for (const folder of changed) disk.syncFolder(folder);
     // Only now that what replaces them is durable.
-    for (const { level, index } of full) disk.remove(dirname(join(dir, tilePath(level, index, 1))));
+    for (const { level, index, hasPartial } of full) {
+      if (hasPartial) disk.remove(dirname(join(dir, tilePath(level, index, 1))));
+    }
     full = [];
+    lastFolder = "";
     isFirstSave = false;
     for (const edge of edges) edge.saved = edge.count;
   }
 
-  function writeTile(changed: Set<string>, { level, index, hashes }: FullTile, width: number) {
+  function writeTile(
+    changed: Set<string>,
+    { level, index, hashes }: Omit<FullTile, "hasPartial">,
+    width: number,
+  ): void {
     const path = tilePath(level, index, width);
     const bytes = hashes.subarray(0, width * hashBytes);
     const folder = dirname(join(dir, path));
@@ -204,7 +216,8 @@ export function openTileTree(disk: EvidenceDisk, dir: string, startSize: number)
       if (!found.equals(bytes)) throw new TileConflict(`${path} holds other hashes than the log`);
       return;
     }
-    for (const grown of disk.makeFolder(folder)) changed.add(grown);
+    if (folder !== lastFolder) for (const grown of disk.makeFolder(folder)) changed.add(grown);
+    lastFolder = folder;
     disk.write(join(dir, path), bytes);
   }
 

@@ -17,11 +17,11 @@ import { temporaryFolder } from "../../../support/temporary-folder.ts";
 const dir = "/evidence";
 const options = { signAfterMs: 750, signAfterRecords: 1024, signGapMs: 200, retryMs: 0 };
 
-function open(spoolDir: string, disk: BreakingDisk, nowMs: () => number = () => 0) {
+function open(spoolDir: string, disk: BreakingDisk, nowMs: () => number = () => 0, retryMs = 0) {
   const said: FromNotary[] = [];
   const notary = createNotary({
     place: { spoolDir, dir, logId: "log-1" },
-    options,
+    options: { ...options, retryMs },
     disk,
     clock: { nowMs, monotonicMs: nowMs },
     emit: (message) => said.push(message),
@@ -186,3 +186,38 @@ function respell(spoolDir: string, change: (text: string) => string): void {
   }
   writeFileSync(path, bytes);
 }
+
+describe("what could not be read or signed", () => {
+  test("is looked at again by itself, with no further record", async () => {
+    await using folder = temporaryFolder("notary-again");
+    const files = createSpoolFiles(folder.path);
+    files.write(20);
+    let nowMs = 0;
+    const disk = createBreakingDisk(dir);
+    const { notary, of } = open(folder.path, disk, () => nowMs, 5000);
+    notary.adopt(0);
+    notary.begin(1);
+    notary.signDue();
+    // The disk takes nothing: what is synced meanwhile is read all the same.
+    disk.breakAt(1);
+    notary.noteSynced(5);
+    notary.signDue();
+    expect(of("failed").length).toBe(1);
+    notary.noteSynced(10);
+    disk.restart();
+    expect(notary.dueInMs()).toBe(options.signAfterMs);
+    notary.signDue();
+    expect(of("signed").map(({ size }) => size)).toEqual([1, 10]);
+    // A record that cannot be read: looked at again when it is time, and signed once it is there.
+    notary.noteSynced(25);
+    expect(of("refused").length).toBe(1);
+    notary.signDue();
+    expect(notary.dueInMs()).toBe(5000);
+    nowMs += 5000;
+    expect(notary.dueInMs()).toBe(0);
+    files.write(5);
+    notary.signDue();
+    expect(of("signed").at(-1)?.size).toBe(25);
+    expect(notary.dueInMs()).toBeUndefined();
+  });
+});
