@@ -30,6 +30,8 @@ const columns = [
   "tenant",
   "envelope_json",
   "details_json",
+  "seal_state",
+  "sealed_json",
 ] as const satisfies readonly (keyof AuditRecord)[];
 
 /** Envelope and details are texts in it, so their bytes, and with them the leaf, survive every JSON parser. */

@@ -1,32 +1,32 @@
 /**
- * The bytes of one record: the hashed envelope and the deletable details beside it, and how they hang together.
- * The caller's thread renders what it knows (`renderDraft`); the writer's thread adds sequence, previous leaf and
- * commitment (`sealRecord`). Verification reads the same texts back with `parseEnvelope` and `opensCommitment`.
+ * The bytes of one record: the hashed envelope and the sealed part beside it, and how they hang together. The caller's
+ * thread renders what it knows (`renderDraft`); the writer's thread adds sequence, previous leaf and commitment and
+ * seals the values (`sealRecord`). Verification reads the envelope back with `parseEnvelope`.
  *
- * Details are `{"r":"<64 hex>","values":{..}}`. The commitment is HMAC-SHA256(r, bytes of values): with `r` gone
- * nobody can test a guess against it. The bytes of `values` are cut out by position, never re-serialised.
+ * The values are never in the envelope, only a commitment to them (`commitment.ts`); they lie sealed beside it
+ * (`sealing.ts`), so they can be destroyed and every hash stays valid.
  */
 import type { AuditClass, RecordDraft } from "./record.ts";
+import type { Sealer } from "./sealer.ts";
 
 /** The previous leaf of a log's first record. */
 export const genesisLeaf = "0".repeat(64);
-export const randomBytesPerRecord = 32;
 /** Stands before an envelope under the hash (RFC 6962), so a leaf can never be mistaken for a tree node. */
 export const leafPrefix = 0x00;
 
-const valuesOffset = '{"r":"'.length + 64 + '","values":'.length;
 const shortenedLength = 512;
 
-/** What the caller's thread knows of a record: three texts without a line break. */
+/** What the caller's thread knows of a record: two texts without a line break, and the pair of keys for the second. */
 export interface RenderedDraft {
   /** Members of the envelope from `time` to `facts`. */
   readonly body: string;
-  /** The values to commit to, as JSON. */
+  /** The values to commit to and to seal, as JSON. */
   readonly values: string;
 }
 
 export interface SealedRecord {
   readonly envelope: string;
+  /** The sealed part; empty in the spool once it was erased. */
   readonly details: string;
 }
 
@@ -72,23 +72,20 @@ function shorten(values: RecordDraft["facts"]): RecordDraft["facts"] {
   return short;
 }
 
-/** Puts a rendered draft in its place in the chain; `random` is 32 fresh bytes used for nothing else. */
+/** Puts a rendered draft in its place in the chain; `fresh` is 48 random bytes used for nothing else. */
 export function sealRecord(
-  logId: string,
-  seq: number,
-  prev: string,
-  draft: RenderedDraft,
-  random: Uint8Array,
+  sealer: Sealer,
+  place: { readonly log: string; readonly seq: number; readonly prev: string },
+  draft: RenderedDraft & { readonly pair: number },
+  fresh: Uint8Array,
 ): SealedRecord {
-  const commitment = commit(random, draft.values);
+  const { log, seq, prev } = place;
+  const { body, values, pair } = draft;
+  const { commitment, fields } = sealer.commit(values, fresh);
   return {
-    envelope: `{"v":1,"log":"${logId}","seq":${seq},"prev":"${prev}",${draft.body},"commitment":"${commitment}"}`,
-    details: `{"r":"${Buffer.from(random).toString("hex")}","values":${draft.values}}`,
+    envelope: `{"v":2,"log":"${log}","seq":${seq},"prev":"${prev}",${body},"commitment":"${commitment}"}`,
+    details: sealer.seal({ log, seq, commitment, fields, values, pair, fresh }),
   };
-}
-
-function commit(random: Uint8Array, values: string): string {
-  return new Bun.CryptoHasher("sha256", random).update(values).digest("hex");
 }
 
 /** The leaf of an envelope read back as text; the writer hashes the frame's own bytes instead. */
@@ -118,7 +115,7 @@ function isEnvelope(value: unknown): value is EnvelopeView {
   if (typeof value !== "object" || value === null) return false;
   const some = value as Partial<Record<keyof EnvelopeView, unknown>>;
   return (
-    some.v === 1 &&
+    some.v === 2 &&
     typeof some.log === "string" &&
     Number.isSafeInteger(some.seq) &&
     typeof some.prev === "string" &&
@@ -128,23 +125,4 @@ function isEnvelope(value: unknown): value is EnvelopeView {
     typeof some.facts === "object" &&
     some.facts !== null
   );
-}
-
-/** The committed values, or undefined where the text is not a details part. */
-export function parseDetails(details: string): Readonly<Record<string, unknown>> | undefined {
-  try {
-    const parsed: unknown = JSON.parse(details.slice(valuesOffset, -1));
-    return typeof parsed === "object" && parsed !== null
-      ? (parsed as Readonly<Record<string, unknown>>)
-      : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-/** Whether these details are the ones the envelope committed to. */
-export function opensCommitment(commitment: string, details: string): boolean {
-  const random = Buffer.from(details.slice(6, 70), "hex");
-  if (random.length !== randomBytesPerRecord) return false;
-  return commit(random, details.slice(valuesOffset, -1)) === commitment;
 }

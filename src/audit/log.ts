@@ -13,6 +13,7 @@ import { newId } from "../lib/id.ts";
 import type { Store } from "../storage/store.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
+import type { SealingKeys } from "../vault/keys.ts";
 import type { AuditLog, RecordDraft } from "./record.ts";
 import { type Copier, createCopier } from "./shipping/copier.ts";
 import {
@@ -31,6 +32,8 @@ export interface AuditLogDeps {
   readonly clock: Clock;
   readonly log: Log;
   readonly metrics: Pick<Metrics, "count" | "observe" | "gauge">;
+  /** Seals the personal values of records. */
+  readonly keys: Pick<SealingKeys, "pairFor" | "listen">;
   readonly options?: Partial<SpoolOptions & ShipperOptions>;
   readonly startThread?: StartSpoolThread;
   /** Copies on a thread of its own; by default records are copied on this one, to `store`. */
@@ -70,6 +73,7 @@ export async function openAuditLog(deps: AuditLogDeps): Promise<OpenAuditLog> {
       log,
       metrics,
       options,
+      keys: deps.keys,
       synced: (_seq, frames) => {
         shipper?.wake();
         tail?.offer(frames);

@@ -1,9 +1,11 @@
 /**
  * A record as a row of the database's copy: its bytes, its leaf, and the columns people search by, all of them
- * derived from the record so that verification can derive them again. Used by the shipper, tail and verification.
+ * derived from the record so that verification can derive them again. Who it was stands there as tokens, as the
+ * sealed part has them. Used by the shipper, tail and verification.
  */
 import type { AuditRow } from "../storage/store.ts";
-import { parseDetails, parseEnvelope } from "./envelope.ts";
+import { parseEnvelope } from "./envelope.ts";
+import { parsePart } from "./sealing.ts";
 import type { RecordFrame } from "./spool/format.ts";
 
 /** The row of a record; undefined where the envelope cannot be read. */
@@ -11,7 +13,8 @@ export function toAuditRow(record: RecordFrame): AuditRow | undefined {
   const envelope = parseEnvelope(record.envelope);
   if (envelope === undefined) return undefined;
   const { facts } = envelope;
-  const values = parseDetails(record.details) ?? {};
+  const part = parsePart(record.details);
+  const tokens = typeof part === "object" ? part.tokens : {};
   return {
     logId: envelope.log,
     seq: envelope.seq,
@@ -21,15 +24,15 @@ export function toAuditRow(record: RecordFrame): AuditRow | undefined {
     timeMs: envelope.time,
     event: envelope.event,
     durability: envelope.class,
-    principal: toColumn(values.principal),
-    client: toColumn(values.client),
+    principal: tokens.principal ?? null,
+    client: tokens.client ?? null,
     tool: toColumn(facts.tool),
     server: toColumn(facts.server),
     scope: toColumn(facts.scope),
     method: toColumn(facts.method),
     status: toColumn(facts.status),
     decision: toColumn(facts.decision),
-    session: toColumn(values.session),
+    session: tokens.session ?? null,
     correlationId: toColumn(facts.correlationId),
     dataClass: toColumn(facts.dataClass),
     tenant: toColumn(facts.tenant),

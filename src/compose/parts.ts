@@ -5,6 +5,8 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { type OpenAuditLog, openAuditLog } from "../audit/log.ts";
+import { createOpener, type Opener } from "../audit/opener.ts";
+import { createFilterTokens, type FilterTokens } from "../audit/tokens.ts";
 import { createReplyCache, type ReplyCache } from "../cache/reply-cache.ts";
 import type { Config } from "../config/config.ts";
 import { createTokenHasher, type TokenHasher } from "../identity/client-token.ts";
@@ -37,7 +39,9 @@ import { openStore } from "../storage/open-store.ts";
 import type { ResourceStore, Store } from "../storage/store.ts";
 import { createLog, type Log } from "../telemetry/log.ts";
 import { createMetrics, type Metrics } from "../telemetry/metrics.ts";
+import type { Vault } from "../vault/vault.ts";
 import { startCopyThread } from "./copy-thread.ts";
+import { openKeyVault } from "./key-vault.ts";
 
 /** Everything that is made before the listeners; each listener takes what it needs. */
 export interface Parts {
@@ -47,6 +51,11 @@ export interface Parts {
   readonly metrics: Metrics;
   readonly store: Store;
   readonly audit: OpenAuditLog;
+  /** The keys of the records' personal values. */
+  readonly vault: Vault;
+  /** For whoever reads records. */
+  readonly opener: Opener;
+  readonly tokens: FilterTokens;
   readonly current: SwappableSnapshot;
   /** Of policy, as this configuration allows it: for everything that makes a snapshot. */
   readonly compile: CompilePolicy;
@@ -85,6 +94,8 @@ export async function createParts(config: Config): Promise<Parts> {
   };
   const opened = await openStore({ ...database, log, migrate: true, waitMs: databaseWaitMs });
   await mkdir(config.dataDir, { recursive: true, mode: 0o700 });
+  const vault = await openKeyVault(config, { clock, log });
+  const tokens = createFilterTokens(vault);
   const store = { ...opened, resources: await sealedResources(opened, config, clock, log) };
   const { stateRevision, resources } = await store.resources.load();
   const compile = compileWithNames(compilePolicy, {
@@ -101,6 +112,7 @@ export async function createParts(config: Config): Promise<Parts> {
     clock,
     log,
     metrics,
+    keys: vault,
     startCopier: (spool) => startCopyThread({ ...spool, store: database }),
     options: {
       segmentBytesMax: config.audit.segmentBytesMax,
@@ -149,6 +161,7 @@ export async function createParts(config: Config): Promise<Parts> {
   const retention = createRetention({
     store,
     audit,
+    toStored: tokens.toStored,
     rules: () => current.get().retentionRules,
     clock,
     log,
@@ -163,6 +176,9 @@ export async function createParts(config: Config): Promise<Parts> {
     metrics,
     store,
     audit,
+    vault,
+    opener: createOpener(vault),
+    tokens,
     current,
     compile,
     follower,

@@ -89,6 +89,7 @@ export async function startGateway(config: Config): Promise<Gateway> {
         parts.log.error("lifecycle.not_recorded", { reason: String(cause) });
       });
       await parts.audit.close();
+      await parts.vault.close();
       await parts.store.close();
       await ops.close();
     },

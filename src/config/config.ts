@@ -30,8 +30,11 @@ type Limits = Camel<Omit<ConfigValues["limits"], "tiers" | "redis_url" | "redis_
 /** What a tier sets; the rest keeps its default. */
 export type TierConfig = Camel<ConfigValues["limits"]["tiers"][string]>;
 
-export type Config = Camel<Omit<ConfigValues, "database" | "identity" | "limits">> & {
+export type Config = Camel<Omit<ConfigValues, "database" | "vault" | "identity" | "limits">> & {
   readonly database: { readonly url: Secret | undefined; readonly deadlineMs: number };
+  readonly vault: Camel<Omit<ConfigValues["vault"], "url" | "url_file">> & {
+    readonly url: Secret | undefined;
+  };
   readonly identity: Camel<Omit<ConfigValues["identity"], "jwt">> & {
     readonly jwt: { readonly issuers: readonly IssuerConfig[] };
   };
@@ -50,6 +53,7 @@ export type Config = Camel<Omit<ConfigValues, "database" | "identity" | "limits"
 /** Secrets as text, already read from wherever they were; `issuers` is index for index. */
 export interface SecretTexts {
   readonly databaseUrl: string | undefined;
+  readonly vaultUrl: string | undefined;
   readonly redisUrl: string | undefined;
   readonly issuers: readonly IssuerSecretTexts[];
 }
@@ -60,12 +64,17 @@ export function buildConfig(
   secrets: SecretTexts,
   more: Pick<Config, "preset" | "stdioEnvironment" | "warnings">,
 ): Config {
-  const { database, identity, limits, ...plain } = values;
+  const { database, vault, identity, limits, ...plain } = values;
   const { jwt, ...plainIdentity } = identity;
   const { tiers, redis_url, redis_url_file, ...plainLimits } = limits;
   return freezeDeep({
     ...toCamel(plain),
     database: { url: wrap(secrets.databaseUrl), deadlineMs: database.deadline_ms },
+    vault: {
+      keyFile: vault.key_file,
+      nodeLocal: vault.node_local,
+      url: wrap(secrets.vaultUrl),
+    },
     identity: {
       ...toCamel(plainIdentity),
       jwt: {

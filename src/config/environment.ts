@@ -23,6 +23,8 @@ export const overrides: Readonly<Record<string, Override>> = Object.freeze({
   MCP_GATEWAY_OPS_PORT: { path: "ops.port", type: "number" },
   DATABASE_URL: { path: "database.url", type: "text" },
   DATABASE_URL_FILE: { path: "database.url_file", type: "text" },
+  MCP_GATEWAY_VAULT_URL: { path: "vault.url", type: "text" },
+  MCP_GATEWAY_VAULT_URL_FILE: { path: "vault.url_file", type: "text" },
   REDIS_URL: { path: "limits.redis_url", type: "text" },
   REDIS_URL_FILE: { path: "limits.redis_url_file", type: "text" },
 });

@@ -2,10 +2,19 @@
  * What is allowed and yet hardly meant: one sentence each, logged at the start. Called by `load.ts`; what is refused is
  * in `risks.ts`.
  */
+import { isVaultForgotten } from "./risks.ts";
 import type { ConfigValues } from "./schema.ts";
 
 export function findOddities(values: ConfigValues): readonly string[] {
-  return [...findNameless(values), ...findAlone(values)];
+  return [...findNameless(values), ...findAlone(values), ...findSeparateVault(values)];
+}
+
+function findSeparateVault(values: ConfigValues): readonly string[] {
+  if (!isVaultForgotten(values)) return [];
+  return [
+    "vault.url: the audit records are in PostgreSQL and the keys that open them in this node's data_dir: no other node " +
+      "can open these records, and they are sealed for ever if that folder is lost; set vault.url (or vault.node_local)",
+  ];
 }
 
 /** The rule needs two who may approve, or nobody can change policy once one of them has written a draft. */

@@ -96,6 +96,13 @@ function isGuessable(secret: string): boolean {
   return isPublished.test(secret) || new Set(secret).size < secretCharactersMin;
 }
 
+/** Records that nodes share, and keys that they do not. */
+export function isVaultForgotten({ database, vault }: ConfigValues): boolean {
+  const isShared = database.url !== undefined || database.url_file !== undefined;
+  const hasVault = vault.url !== undefined || vault.url_file !== undefined;
+  return isShared && !hasVault && !vault.node_local;
+}
+
 /** Harmless on a developer's machine, and never meant for anywhere else. */
 function findRelaxations(values: ConfigValues): readonly Risk[] {
   const rows: readonly (readonly [boolean, string, string, string])[] = [
@@ -122,6 +129,12 @@ function findRelaxations(values: ConfigValues): readonly Risk[] {
       "unrecorded-calls",
       "audit.class_b_on_failure",
       'a call whose record is late must be refused; use "closed"',
+    ],
+    [
+      isVaultForgotten(values),
+      "node-local-vault",
+      "vault.url",
+      "records in PostgreSQL could be opened by the node that wrote them alone; set vault.url, or vault.node_local where that is meant",
     ],
     [
       !values.validation.tool_arguments,

@@ -9,6 +9,7 @@ import { identity } from "./identity-section.ts";
 import { limits } from "./limits-section.ts";
 import { policySection } from "./policy-section.ts";
 import { sanitize } from "./sanitize-section.ts";
+import { vault } from "./vault-section.ts";
 
 export const adminRoles = ["admin", "operator", "auditor", "approver", "dpo", "viewer"] as const;
 
@@ -137,6 +138,7 @@ export const configSchema = z.strictObject({
   sanitize,
   validation,
   audit,
+  vault,
   retention: section(
     { interval_minutes: count(60, "Time between runs of the retention rules.") },
     "Deletion of old records.",

@@ -12,6 +12,8 @@ import type { ConfigValues } from "./schema.ts";
 export function readSecrets(values: ConfigValues, locate: (path: string) => string): SecretTexts {
   const { url, url_file } = values.database;
   const { redis_url, redis_url_file } = values.limits;
+  const { vault } = values;
+  const vaultUrl = readOneUrl("vault", "url", [vault.url, vault.url_file], locate);
   const databaseUrl = readOneUrl("database", "url", [url, url_file], locate);
   const redisUrl = readOneUrl("limits", "redis_url", [redis_url, redis_url_file], locate);
   const issuers = values.identity.jwt.issuers.map((issuer, index) =>
@@ -19,19 +21,21 @@ export function readSecrets(values: ConfigValues, locate: (path: string) => stri
       readSecretFile(path, locate(`identity.jwt.issuers[${index}].${key}`)),
     ),
   );
-  return { databaseUrl, redisUrl, issuers };
+  return { databaseUrl, vaultUrl, redisUrl, issuers };
 }
+
+const urlNames = { database: "database", vault: "vault's", limits: "Redis" } as const;
 
 /** A URL with a password in it: given as it is or as a file, not both. */
 function readOneUrl(
-  section: string,
+  section: keyof typeof urlNames,
   key: string,
   [url, file]: readonly [string | undefined, string | undefined],
   locate: (path: string) => string,
 ): string | undefined {
   const place = locate(`${section}.${key}_file`);
   if (url !== undefined && file !== undefined) {
-    const message = `give the ${section === "database" ? "database" : "Redis"} URL once: here, or as ${section}.${key}`;
+    const message = `give the ${urlNames[section]} URL once: here, or as ${section}.${key}`;
     throw new ConfigError([{ where: place, message }]);
   }
   return file === undefined ? url : readSecretFile(file, place);

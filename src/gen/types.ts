@@ -36,6 +36,14 @@ export interface RecordFilter {
   readonly tenant: string;
 }
 
+export type SealState =
+  | "SEAL_STATE_UNSPECIFIED"
+  | "SEAL_STATE_OPEN"
+  | "SEAL_STATE_SEALED"
+  | "SEAL_STATE_SHREDDED"
+  | "SEAL_STATE_PRUNED"
+  | "SEAL_STATE_BROKEN";
+
 export interface AuditRecord {
   readonly log_id: string;
   readonly seq: number;
@@ -57,6 +65,8 @@ export interface AuditRecord {
   readonly correlation_id: string;
   readonly data_class: string;
   readonly tenant: string;
+  readonly seal_state: SealState;
+  readonly sealed_json: string;
 }
 
 export interface QueryRecordsRequest {

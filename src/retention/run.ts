@@ -7,7 +7,7 @@ import { GatewayError } from "../errors/fault.ts";
 import type { Clock } from "../lib/clock.ts";
 import { digestLeaves, renderSeqs } from "../lib/seqs.ts";
 import type { RetentionRuleResource } from "../state/resources.ts";
-import type { AuditStore, Store } from "../storage/store.ts";
+import type { AuditFilter, AuditStore, Store } from "../storage/store.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import { buildPlan, type PlannedDeletion } from "./plan.ts";
@@ -40,6 +40,8 @@ export const defaultRetentionOptions: RetentionOptions = {
 export interface RetentionDeps {
   readonly store: Pick<Store, "audit" | "exclusively">;
   readonly audit: RetentionAudit;
+  /** A filter as the store has its values. */
+  readonly toStored: (filter: AuditFilter) => Promise<AuditFilter>;
   readonly rules: () => readonly RetentionRuleResource[];
   readonly clock: Clock;
   readonly log: Log;
@@ -83,7 +85,13 @@ export function createRetention(deps: RetentionDeps): Retention {
   let isStopped = false;
 
   async function process(request: { validateOnly: boolean; by: string }) {
-    const plan = buildPlan(deps.rules(), trustedNowMs());
+    const plan = await Promise.all(
+      buildPlan(deps.rules(), trustedNowMs()).map(async (deletion) => ({
+        ...deletion,
+        filter: await deps.toStored(deletion.filter),
+        exclude: await Promise.all(deletion.exclude.map(deps.toStored)),
+      })),
+    );
     if (request.validateOnly) return countOnly(plan);
     const results = await store.exclusively("retention", () => carryOut(plan, request.by));
     if (results === undefined) {

@@ -1,5 +1,5 @@
 /**
- * What an audit filter means in SQL: every given column equal, time from (inclusive) until (exclusive). Values are
+ * What an audit filter means in SQL: every given column equal to its value or one of its values, time from (inclusive) until (exclusive). Values are
  * always parameters and never patterns, so `%`, `$1` or a quote match themselves (AD-13). Used by `sql-audit.ts`.
  */
 import { type Expression, expressionBuilder, type SqlBool, sql } from "kysely";
@@ -33,8 +33,11 @@ export function matching(filter: AuditFilter): Expression<SqlBool> {
   for (const [member, column] of Object.entries(columns) as [keyof typeof columns, Column][]) {
     const wanted = filter[member];
     if (wanted === undefined) continue;
-    conditions.push(eb(column, "=", toSearchValue(wanted)));
-    if (isUncommon(column, wanted)) conditions.push(inIndex(column));
+    const values = typeof wanted === "string" ? [wanted] : wanted;
+    const [only = ""] = values;
+    if (values.length === 1) conditions.push(eb(column, "=", toSearchValue(only)));
+    else conditions.push(eb(column, "in", values.map(toSearchValue)));
+    if (isUncommon(column, only)) conditions.push(inIndex(column));
   }
   if (filter.fromMs !== undefined) conditions.push(eb("time_ms", ">=", filter.fromMs));
   if (filter.untilMs !== undefined) conditions.push(eb("time_ms", "<", filter.untilMs));

@@ -58,6 +58,24 @@ export interface LastUsesTable {
   readonly used_at_ms: number;
 }
 
+/** In a database of its own (`vault-store.ts`). */
+export interface VaultKeysTable {
+  readonly id: string;
+  readonly purpose: "kek" | "subject" | "class" | "index";
+  readonly tenant: string;
+  readonly label: string;
+  readonly owner: string | null;
+  readonly epoch: number;
+  readonly wrapped: string | null;
+  readonly state: "active" | "decrypt-only" | "destroyed";
+  readonly created_at_ms: number;
+  readonly destroyed_at_ms: number | null;
+}
+
+export interface VaultMigrationsTable {
+  readonly version: number;
+}
+
 export interface SchemaMigrationsTable {
   readonly version: number;
   readonly name: string;
@@ -70,4 +88,6 @@ export interface Tables {
   readonly audit_records: AuditRecordsTable;
   readonly last_uses: LastUsesTable;
   readonly schema_migrations: SchemaMigrationsTable;
+  readonly vault_keys: VaultKeysTable;
+  readonly vault_migrations: VaultMigrationsTable;
 }

@@ -28,6 +28,8 @@ import { createTurns } from "./turns.ts";
 
 export interface SqliteOptions {
   readonly dataDir: string;
+  /** The file's name in it. */
+  readonly file?: string;
   /** Longest use of the connection, waiting for it included. */
   readonly deadlineMs: number;
   /** Operations that may wait for the connection. */
@@ -37,11 +39,11 @@ export interface SqliteOptions {
   readonly log: Log;
 }
 
-/** Opens `<dataDir>/gateway.sqlite` at its first use. */
+/** Opens `<dataDir>/gateway.sqlite`, or the file named, at its first use. */
 export function createSqliteDialect(options: SqliteOptions): SqlDialect {
   const { dataDir, deadlineMs, log } = options;
   createDataDir(dataDir);
-  const path = join(dataDir, "gateway.sqlite");
+  const path = join(dataDir, options.file ?? "gateway.sqlite");
   // Another process may hold the file; give up before our own deadline does, to say so.
   const busyTimeoutMs = deadlineMs * 0.8;
   const connect = options.isDirect ? createDirectSqliteConnection : createSqliteConnection;

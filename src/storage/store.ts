@@ -62,7 +62,7 @@ export interface AuditRow {
   readonly leaf: string;
   /** The hashed envelope as JSON text; null once retention deleted the record. */
   readonly envelope: string | null;
-  /** Committed, deletable part as JSON text: identities and the commitment's random; null once deleted. */
+  /** The sealed, deletable part as JSON text: everything personal; null once deleted or erased. */
   readonly details: string | null;
   readonly timeMs: number;
   readonly event: string;
@@ -81,16 +81,17 @@ export interface AuditRow {
   readonly tenant: string | null;
 }
 
+/** Principal, client and session stand in the copy as tokens (`audit/tokens.ts`): any of those given. */
 export interface AuditFilter {
-  readonly principal?: string;
-  readonly client?: string;
+  readonly principal?: string | readonly string[];
+  readonly client?: string | readonly string[];
   readonly tool?: string;
   readonly server?: string;
   readonly scope?: string;
   readonly event?: string;
   readonly status?: string;
   readonly decision?: string;
-  readonly session?: string;
+  readonly session?: string | readonly string[];
   readonly correlationId?: string;
   readonly dataClass?: string;
   readonly tenant?: string;

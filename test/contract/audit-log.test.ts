@@ -15,6 +15,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type AuditLogDeps, type OpenAuditLog, openAuditLog } from "../../src/audit/log.ts";
+import { createOpener } from "../../src/audit/opener.ts";
 import type { RecordDraft } from "../../src/audit/record.ts";
 import { listSegments } from "../../src/audit/spool/files.ts";
 import { scanSegment } from "../../src/audit/spool/format.ts";
@@ -23,7 +24,9 @@ import { systemClock } from "../../src/lib/clock.ts";
 import type { AuditRow } from "../../src/storage/store.ts";
 import { silentLog } from "../../src/telemetry/log.ts";
 import { createMetrics } from "../../src/telemetry/metrics.ts";
+import type { Vault } from "../../src/vault/vault.ts";
 import { createMemoryAuditStore, type MemoryAuditStore } from "../support/memory-audit-store.ts";
+import { openMemoryVault } from "../support/sealing.ts";
 
 const cleanups: (() => void)[] = [];
 afterEach(() => {
@@ -36,14 +39,16 @@ function makeDir(): string {
   return dir;
 }
 
-function openLog(
+async function openLog(
   dataDir: string,
   store: MemoryAuditStore = createMemoryAuditStore(),
   options: AuditLogDeps["options"] = {},
+  vault?: Vault,
 ): Promise<OpenAuditLog> {
   return openAuditLog({
     dataDir,
     store: { audit: store },
+    keys: vault ?? (await openMemoryVault()),
     clock: systemClock,
     log: silentLog,
     metrics: createMetrics(),
@@ -73,7 +78,8 @@ function envelopesOf(dataDir: string) {
 test("records are numbered, chained, shipped and verify in the spool and in the store", async () => {
   const dataDir = makeDir();
   const store = createMemoryAuditStore();
-  const log = await openLog(dataDir, store);
+  const vault = await openMemoryVault();
+  const log = await openLog(dataDir, store, {}, vault);
   const refs = await Promise.all(
     (["queued", "written", "synced"] as const).flatMap((level) =>
       Array.from({ length: 20 }, () => log.append(draft("admin.change", { tool: "tö✓l" }), level)),
@@ -86,8 +92,14 @@ test("records are numbered, chained, shipped and verify in the spool and in the 
   await until(() => log.status().shippedSeq === 60);
   const { logId } = log.status();
   await log.close();
-  expect(store.rows[0]).toMatchObject({ principal: "agent-1", client: "demo", tool: "tö✓l" });
-  expect(store.rows[0]?.envelope).not.toContain("agent-1");
+  expect(JSON.stringify(store.rows)).not.toContain("agent-1");
+  for (const { row, state, values } of await createOpener(vault).open(store.rows)) {
+    expect(row).toMatchObject({ principal: "agent-1", client: "demo", tool: "tö✓l" });
+    expect({ state, values }).toEqual({
+      state: "open",
+      values: { principal: "agent-1", client: "demo" },
+    });
+  }
   expect(await verifyStore(store, logId)).toMatchObject({ ok: true, records: 60 });
   expect(verifySpool(join(dataDir, "spool"))).toMatchObject({ ok: true, records: 60, logId });
   expect(statSync(join(dataDir, "spool")).mode & 0o777).toBe(0o700);

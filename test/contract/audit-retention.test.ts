@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { openAuditLog } from "../../src/audit/log.ts";
+import { createFilterTokens } from "../../src/audit/tokens.ts";
 import { verifyStore } from "../../src/audit/verify/verify.ts";
 import { type Clock, systemClock } from "../../src/lib/clock.ts";
 import { createRetention } from "../../src/retention/run.ts";
@@ -11,6 +12,7 @@ import type { RetentionRuleResource } from "../../src/state/resources.ts";
 import { silentLog } from "../../src/telemetry/log.ts";
 import { createMetrics } from "../../src/telemetry/metrics.ts";
 import { createMemoryAuditStore } from "../support/memory-audit-store.ts";
+import { openMemoryVault } from "../support/sealing.ts";
 
 const rule: RetentionRuleResource = {
   id: "two-days",
@@ -30,9 +32,11 @@ test("PV-10 deletions leave the chain verifiable; one without its order is a vio
   const store = createMemoryAuditStore();
   const clock: Clock = systemClock;
   const metrics = createMetrics();
+  const vault = await openMemoryVault();
   const log = await openAuditLog({
     dataDir,
     store: { audit: store },
+    keys: vault,
     clock,
     log: silentLog,
     metrics,
@@ -46,6 +50,7 @@ test("PV-10 deletions leave the chain verifiable; one without its order is a vio
   const retention = createRetention({
     store: { audit: store, exclusively: (_name, work) => work() },
     audit: log,
+    toStored: createFilterTokens(vault).toStored,
     rules: () => [rule],
     clock,
     log: silentLog,

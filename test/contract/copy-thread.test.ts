@@ -8,6 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { openAuditLog } from "../../src/audit/log.ts";
 import type { Copier } from "../../src/audit/shipping/copier.ts";
+import { createFilterTokens } from "../../src/audit/tokens.ts";
 import { verifyStore } from "../../src/audit/verify/verify.ts";
 import { startCopyThread } from "../../src/compose/copy-thread.ts";
 import { systemClock } from "../../src/lib/clock.ts";
@@ -16,6 +17,7 @@ import { StoreError } from "../../src/storage/store.ts";
 import { silentLog } from "../../src/telemetry/log.ts";
 import { createMetrics } from "../../src/telemetry/metrics.ts";
 import { until } from "../support/deadline.ts";
+import { openMemoryVault } from "../support/sealing.ts";
 
 const cleanups: (() => unknown)[] = [];
 afterEach(async () => {
@@ -28,10 +30,12 @@ async function openParts() {
   const database = { dataDir, deadlineMs: 2000 };
   const store = await openStore({ ...database, log: silentLog, migrate: true });
   cleanups.push(() => store.close());
+  const vault = await openMemoryVault();
   let copier: Copier | undefined;
   const log = await openAuditLog({
     dataDir,
     store,
+    keys: vault,
     clock: systemClock,
     log: silentLog,
     metrics: createMetrics(),
@@ -56,11 +60,12 @@ async function openParts() {
         ),
       ),
     );
-  return { dataDir, database, store, log, record };
+  const { toStored } = createFilterTokens(vault);
+  return { dataDir, database, store, log, record, toStored };
 }
 
 test("every record arrives once, in order, and verifies", async () => {
-  const { store, log, record } = await openParts();
+  const { store, log, record, toStored } = await openParts();
   await record(100);
   await until("the copy is complete", () => log.status().shippedSeq === 100);
   await record(7);
@@ -68,7 +73,7 @@ test("every record arrives once, in order, and verifies", async () => {
   await log.close();
   expect(await verifyStore(store.audit, logId)).toMatchObject({ ok: true, records: 107 });
   const page = await store.audit.scan({
-    filter: { principal: "agent-1", tool: "tö✓l-99" },
+    filter: await toStored({ principal: "agent-1", tool: "tö✓l-99" }),
     limit: 2,
     order: "ascending",
   });

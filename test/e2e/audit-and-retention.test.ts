@@ -23,6 +23,7 @@ import {
   registerClient,
   registerHttpServer,
 } from "../support/operator.ts";
+import { openFolderVault } from "../support/sealing.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
 import { startTinyServer, type TinyServer } from "../support/tiny-server.ts";
 
@@ -320,7 +321,8 @@ describe("retention", () => {
   async function leaveOldRecords(dataDir: string, agesDays: readonly number[]): Promise<void> {
     const deps = { dataDir, log: silentLog, clock: systemClock, metrics: createMetrics() };
     const store = await openStore({ ...deps, deadlineMs: 5_000, migrate: true });
-    const audit = await openAuditLog({ ...deps, store });
+    const keys = await openFolderVault(dataDir);
+    const audit = await openAuditLog({ ...deps, store, keys });
     for (const days of agesDays) {
       await audit.append(
         {
@@ -334,6 +336,7 @@ describe("retention", () => {
       );
     }
     await audit.close();
+    await keys.close();
     await store.close();
   }
 

@@ -51,6 +51,7 @@ import {
   createMemoryResourceStore,
   type MemoryResourceStore,
 } from "./memory-store.ts";
+import { createSampleOpener, createSampleTokens } from "./sealing.ts";
 
 export const digestOfToken = (token: string): string =>
   createHmac("sha256", "test-key").update(token).digest("hex");
@@ -104,6 +105,8 @@ export async function startAdminPlane(options: AdminPlaneOptions = {}): Promise<
   const records: RecordDraft[] = [];
   const events: string[] = [];
   const rows = [...(options.rows ?? [])];
+  const opener = createSampleOpener();
+  const tokens = createSampleTokens();
   const purges: PurgeFilter[] = [];
   const sessions = new Map((options.sessions ?? [ciSession]).map((one) => [one.id, one]));
   const listeners = new Set<(row: AuditRow) => void>();
@@ -165,7 +168,7 @@ export async function startAdminPlane(options: AdminPlaneOptions = {}): Promise<
       current,
       clock: systemClock,
       audit,
-      records: options.store?.audit ?? createMemoryAuditScan(rows),
+      records: { store: options.store?.audit ?? createMemoryAuditScan(rows), opener, tokens },
       twoPerson,
     }),
     RetentionService: createRetentionService({
@@ -182,6 +185,8 @@ export async function startAdminPlane(options: AdminPlaneOptions = {}): Promise<
     }),
     AuditService: createAuditService({
       store: createMemoryAuditScan(rows),
+      opener,
+      tokens,
       log: {
         tail(listener) {
           listeners.add(listener);

@@ -7,10 +7,12 @@ import { systemClock } from "../../src/lib/clock.ts";
 import { silentLog } from "../../src/telemetry/log.ts";
 import { createMetrics } from "../../src/telemetry/metrics.ts";
 import { createMemoryAuditStore } from "./memory-audit-store.ts";
+import { openFolderVault } from "./sealing.ts";
 
 const log = await openAuditLog({
   dataDir: process.argv[2] ?? "",
   store: { audit: createMemoryAuditStore() },
+  keys: await openFolderVault(process.argv[2] ?? ""),
   clock: systemClock,
   log: silentLog,
   metrics: createMetrics(),

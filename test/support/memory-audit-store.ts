@@ -1,6 +1,7 @@
 /**
  * A tiny in-memory AuditStore for the audit log's own tests; `isDown` makes every call fail like a lost database.
  */
+import { matchesFilter } from "../../src/admin/convert/records.ts";
 import {
   type AuditFilter,
   type AuditRow,
@@ -18,7 +19,9 @@ export function createMemoryAuditStore(): MemoryAuditStore {
   const live = (filter: AuditFilter, exclude: readonly AuditFilter[]) =>
     rows.filter(
       (row) =>
-        row.envelope !== null && matches(row, filter) && !exclude.some((one) => matches(row, one)),
+        row.envelope !== null &&
+        matchesFilter(row, filter) &&
+        !exclude.some((one) => matchesFilter(row, one)),
     );
   const store: MemoryAuditStore = {
     rows,
@@ -38,7 +41,7 @@ export function createMemoryAuditStore(): MemoryAuditStore {
     scan: async ({ filter, after, limit, includePruned }) => {
       needUp();
       const found = rows
-        .filter((row) => (includePruned || row.envelope !== null) && matches(row, filter))
+        .filter((row) => (includePruned || row.envelope !== null) && matchesFilter(row, filter))
         .filter((row) => after === undefined || placeOf(row) > placeOf(after))
         .toSorted((a, b) => (placeOf(a) < placeOf(b) ? -1 : 1));
       const page = found.slice(0, limit);
@@ -70,12 +73,4 @@ export function createMemoryAuditStore(): MemoryAuditStore {
 
 function placeOf(row: { readonly logId: string; readonly seq: number }): string {
   return `${row.logId}/${String(row.seq).padStart(16, "0")}`;
-}
-
-function matches(row: AuditRow, filter: AuditFilter): boolean {
-  const { fromMs, untilMs, ...equal } = filter;
-  if (fromMs !== undefined && row.timeMs < fromMs) return false;
-  if (untilMs !== undefined && row.timeMs >= untilMs) return false;
-  const names = Object.keys(equal) as (keyof typeof equal)[];
-  return names.every((name) => row[name] === equal[name]);
 }

@@ -7,15 +7,18 @@ import { type Clock, systemClock } from "../../src/lib/clock.ts";
 import { openStore } from "../../src/storage/open-store.ts";
 import { silentLog } from "../../src/telemetry/log.ts";
 import { createMetrics } from "../../src/telemetry/metrics.ts";
+import { openFolderVault } from "./sealing.ts";
 
 const monthMs = 30 * 24 * 60 * 60 * 1000;
 
 export async function writeOldRecords(dataDir: string, count: number): Promise<void> {
   const clock: Clock = { ...systemClock, nowMs: () => systemClock.nowMs() - monthMs };
   const store = await openStore({ dataDir, log: silentLog, deadlineMs: 5_000, migrate: true });
+  const vault = await openFolderVault(dataDir);
   const log = await openAuditLog({
     dataDir,
     store,
+    keys: vault,
     clock,
     log: silentLog,
     metrics: createMetrics(),
@@ -27,5 +30,6 @@ export async function writeOldRecords(dataDir: string, count: number): Promise<v
   }
   await log.flush();
   await log.close();
+  await vault.close();
   await store.close();
 }

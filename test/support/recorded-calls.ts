@@ -2,9 +2,11 @@
  * Records of calls as the gateway writes them, made at will: sealed envelopes in one chain, as rows for a store.
  * Asserts nothing.
  */
-import { genesisLeaf, leafOf, renderDraft, sealRecord } from "../../src/audit/envelope.ts";
+import { genesisLeaf, leafOf } from "../../src/audit/envelope.ts";
+import type { RecordDraft } from "../../src/audit/record.ts";
 import { toAuditRow } from "../../src/audit/row.ts";
 import type { AuditRow } from "../../src/storage/store.ts";
+import { sealSample } from "./sealing.ts";
 
 export interface CallToRecord {
   readonly timeMs: number;
@@ -28,17 +30,14 @@ export function recordCalls(logId: string, calls: readonly CallToRecord[]): read
     const { method = "tools/call", server, tool, decision } = call;
     const status = decision === "default" ? "denied" : "success";
     const correlationId = `${logId}-${index + 1}`;
-    const draft = renderDraft(
-      {
-        event: "call.outcome",
-        class: "A",
-        timeMs,
-        facts: { method, server, tool, decision, status, correlationId, durationUs: 1_500 },
-        details: { principal, client, roles, groups, resource, peer: "127.0.0.1" },
-      },
-      65_536,
-    );
-    const sealed = sealRecord(logId, index + 1, prev, draft, new Uint8Array(32).fill(index % 256));
+    const draft: RecordDraft = {
+      event: "call.outcome",
+      class: "A",
+      timeMs,
+      facts: { method, server, tool, decision, status, correlationId, durationUs: 1_500 },
+      details: { principal, client, roles, groups, resource, peer: "127.0.0.1" },
+    };
+    const sealed = sealSample({ log: logId, seq: index + 1, prev }, draft);
     const leaf = leafOf(sealed.envelope);
     prev = leaf;
     const row = toAuditRow({ ...sealed, leaf });

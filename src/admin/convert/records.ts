@@ -1,9 +1,10 @@
 /**
  * Audit rows and filters between protobuf and the store, and whether a live row matches a filter.
  */
-import type { AuditRecord, RecordFilter } from "../../gen/types.ts";
+import type { OpenedRow, SealState } from "../../audit/opener.ts";
+import type { AuditRecord, RecordFilter, SealState as SealStateMessage } from "../../gen/types.ts";
 import type { AuditFilter, AuditRow } from "../../storage/store.ts";
-import { orUndefined } from "./common.ts";
+import { keyFor, orUndefined } from "./common.ts";
 
 /** Only what is set: a filter's missing members match everything. */
 export function toAuditFilter(message: RecordFilter | null | undefined): AuditFilter {
@@ -27,13 +28,25 @@ export function toAuditFilter(message: RecordFilter | null | undefined): AuditFi
   return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
 }
 
-export function fromAuditRow(row: AuditRow): AuditRecord {
+const sealStates = {
+  SEAL_STATE_OPEN: "open",
+  SEAL_STATE_SEALED: "sealed",
+  SEAL_STATE_SHREDDED: "shredded",
+  SEAL_STATE_PRUNED: "pruned",
+  SEAL_STATE_BROKEN: "broken",
+} as const satisfies Readonly<
+  Record<Exclude<SealStateMessage, "SEAL_STATE_UNSPECIFIED">, SealState>
+>;
+
+export function fromAuditRow({ row, state, values }: OpenedRow): AuditRecord {
   return {
     log_id: row.logId,
     seq: row.seq,
     leaf: row.leaf,
     envelope_json: row.envelope ?? "",
-    details_json: row.details ?? "",
+    details_json: state === "open" ? JSON.stringify(values) : "",
+    sealed_json: row.details ?? "",
+    seal_state: keyFor(sealStates, state),
     time_ms: row.timeMs,
     event: row.event,
     durability: row.durability,
@@ -58,7 +71,10 @@ export function matchesFilter(row: AuditRow, { fromMs, untilMs, ...texts }: Audi
   if (untilMs !== undefined && row.timeMs >= untilMs) return false;
   const columns: Readonly<Record<keyof typeof texts, string | null>> = row;
   for (const key of Object.keys(texts) as (keyof typeof texts)[]) {
-    if (texts[key] !== undefined && columns[key] !== texts[key]) return false;
+    const wanted = texts[key];
+    if (wanted === undefined) continue;
+    const values: readonly string[] = typeof wanted === "string" ? [wanted] : wanted;
+    if (!values.includes(columns[key] ?? "")) return false;
   }
   return true;
 }

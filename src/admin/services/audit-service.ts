@@ -3,7 +3,9 @@
  * holds one page at most, however long the answer.
  */
 import { createHash } from "node:crypto";
+import type { OpenedRow, Opener } from "../../audit/opener.ts";
 import type { AuditLog } from "../../audit/record.ts";
+import type { FilterTokens } from "../../audit/tokens.ts";
 import { GatewayError } from "../../errors/fault.ts";
 import type {
   AuditService,
@@ -30,6 +32,8 @@ export interface LogVerification {
 
 export interface AuditServiceDeps {
   readonly store: Pick<AuditStore, "scan">;
+  readonly opener: Opener;
+  readonly tokens: FilterTokens;
   readonly log: Pick<AuditLog, "tail">;
   readonly verifyLog: (signal: AbortSignal) => Promise<readonly LogVerification[]>;
   /** Records waiting for a reader of TailRecords; beyond it they are dropped and counted. */
@@ -38,6 +42,8 @@ export interface AuditServiceDeps {
 
 const exportPageSize = 500;
 const chunkBytesMin = 64 * 1024;
+/** Records opened at once for a reader of TailRecords. */
+const tailBatchMax = 100;
 
 export function createAuditService(deps: AuditServiceDeps): AuditService<Caller> {
   return {
@@ -46,7 +52,7 @@ export function createAuditService(deps: AuditServiceDeps): AuditService<Caller>
       const question = ["records", filter, request.order, request.include_pruned];
       const after = decodePageToken(question, request.page_token, ["string", "number"]);
       const page = await deps.store.scan({
-        filter,
+        filter: await deps.tokens.toStored(filter),
         limit: readPageSize(request.page_size),
         order: request.order === "RECORD_ORDER_OLDEST_FIRST" ? "ascending" : "descending",
         includePruned: request.include_pruned,
@@ -54,7 +60,8 @@ export function createAuditService(deps: AuditServiceDeps): AuditService<Caller>
           ? {}
           : { after: { logId: String(after[0]), seq: Number(after[1]) } }),
       });
-      return { records: page.rows.map(fromAuditRow), next_page_token: nextToken(question, page) };
+      const opened = await deps.opener.open(page.rows);
+      return { records: opened.map(fromAuditRow), next_page_token: nextToken(question, page) };
     },
     exportRecords: (request, caller) => exportRecords(deps, request, caller),
     tailRecords: (request, caller) =>
@@ -105,10 +112,10 @@ async function* exportRecords(
     text = "";
     return { chunk };
   };
-  for await (const row of scanAll(deps.store, request, caller)) {
+  for await (const opened of scanAll(deps, request, caller)) {
     count += 1;
-    widen(ranges, row);
-    text += format.line(fromAuditRow(row));
+    widen(ranges, opened.row);
+    text += format.line(fromAuditRow(opened));
     if (text.length >= chunkBytesMin) yield takeChunk();
   }
   if (text !== "") yield takeChunk();
@@ -118,19 +125,19 @@ async function* exportRecords(
 }
 
 async function* scanAll(
-  store: AuditServiceDeps["store"],
+  { store, opener, tokens }: AuditServiceDeps,
   request: ExportRecordsRequest,
   caller: Caller,
-): AsyncGenerator<AuditRow> {
+): AsyncGenerator<OpenedRow> {
   const query = {
-    filter: toOwnFilter(request.filter, caller),
+    filter: await tokens.toStored(toOwnFilter(request.filter, caller)),
     limit: exportPageSize,
     order: "ascending",
     includePruned: request.include_pruned,
   } as const;
   let page = await store.scan(query);
   while (true) {
-    yield* page.rows;
+    yield* await opener.open(page.rows);
     if (page.next === undefined || caller.signal.aborted) return;
     page = await store.scan({ ...query, after: page.next });
   }
@@ -159,7 +166,8 @@ function widen(ranges: Map<string, { first_seq: number; last_seq: number }>, row
 }
 
 /** Never ends by itself: the reader cancels, or the server drains. */
-async function* tailRecords(deps: AuditServiceDeps, filter: AuditFilter, signal: AbortSignal) {
+async function* tailRecords(deps: AuditServiceDeps, asked: AuditFilter, signal: AbortSignal) {
+  const filter = await deps.tokens.toStored(asked);
   const backlogMax = deps.tailBacklogMax ?? 1000;
   const waiting: AuditRow[] = [];
   let dropped = 0;
@@ -174,16 +182,18 @@ async function* tailRecords(deps: AuditServiceDeps, filter: AuditFilter, signal:
   signal.addEventListener("abort", onAbort, { once: true });
   try {
     while (!signal.aborted) {
-      const row = waiting.shift();
-      if (row === undefined) {
+      const rows = waiting.splice(0, tailBatchMax);
+      if (rows.length === 0) {
         await new Promise<void>((resolve) => {
           wake = resolve;
         });
         continue;
       }
-      const dropped_before = dropped;
-      dropped = 0;
-      yield { record: fromAuditRow(row), dropped_before };
+      for (const opened of await deps.opener.open(rows)) {
+        const dropped_before = dropped;
+        dropped = 0;
+        yield { record: fromAuditRow(opened), dropped_before };
+      }
     }
   } finally {
     stop();

@@ -3,7 +3,9 @@
  * page by page, newest first, and judges each call by the policy in force and by the one the draft would make. Nothing
  * is held but a page and the report.
  */
-import { parseDetails, parseEnvelope } from "../../audit/envelope.ts";
+import { parseEnvelope } from "../../audit/envelope.ts";
+import type { OpenedRow, Opener } from "../../audit/opener.ts";
+import type { FilterTokens } from "../../audit/tokens.ts";
 import { GatewayError } from "../../errors/fault.ts";
 import type { PolicyService, ReplayRequest, ReplayResponse } from "../../gen/types.ts";
 import type { Clock } from "../../lib/clock.ts";
@@ -26,6 +28,8 @@ export interface PolicyReplayDeps {
   readonly state: StateWriter;
   readonly current: CurrentSnapshot;
   readonly store: Pick<AuditStore, "scan">;
+  readonly opener: Opener;
+  readonly tokens: FilterTokens;
   readonly clock: Clock;
 }
 
@@ -64,7 +68,7 @@ async function* replay(
 ): AsyncGenerator<ReplayResponse> {
   const wantedMax = readBound("calls_max", request.calls_max, callsDefault, callsMax);
   const examples = readBound("examples", request.examples, examplesDefault, examplesMax);
-  const filter = toFilter(request, caller);
+  const filter = await deps.tokens.toStored(toFilter(request, caller));
   const now = deps.current.get();
   const drafted = await snapshotWithDraft(deps.state, request.draft, caller);
   const judge = createJudge(now, drafted);
@@ -77,10 +81,10 @@ async function* replay(
   let after: { readonly logId: string; readonly seq: number } | undefined;
   while (!caller.signal.aborted && deps.clock.monotonicMs() < endsAtMs) {
     const page = await deps.store.scan(after === undefined ? query : { ...query, after });
-    for (const row of page.rows) {
+    for (const opened of await deps.opener.open(page.rows)) {
       await turn();
       if (calls >= wantedMax) break;
-      if (judge(row, tally)) calls += 1;
+      if (judge(opened, tally)) calls += 1;
     }
     after = page.next;
     isComplete = after === undefined && calls < wantedMax;
@@ -97,7 +101,7 @@ async function* replay(
 function createJudge(
   now: Snapshot,
   drafted: Snapshot,
-): (row: AuditRow, tally: ReplayTally) => boolean {
+): (opened: OpenedRow, tally: ReplayTally) => boolean {
   const compare = createComparison(now.policyInput, drafted.policyInput);
   const askersNow = createAskers(now);
   const askersDrafted = createAskers(drafted);
@@ -107,11 +111,11 @@ function createJudge(
     if ("unknown" in asksDrafted) return { change: "undetermined", reason: asksDrafted.unknown };
     return compare({ now: asksNow, drafted: asksDrafted }, call.question, call.facts);
   };
-  return (row, tally) => {
+  return ({ row, state, values }, tally) => {
     const facts = parseEnvelope(row.envelope ?? "")?.facts ?? {};
-    const details = parseDetails(row.details ?? "") ?? {};
-    const call = readRecordedCall(row, facts, details);
-    if (call === undefined) return false;
+    const read = readRecordedCall(row, facts, values);
+    if (read === undefined) return false;
+    const call = state === "open" ? read : { unknown: `who called is ${state}` };
     const isKnown = !("unknown" in call);
     const { logId, seq, timeMs, correlationId } = row;
     const counted = {

@@ -3,7 +3,6 @@
  * drafts, history, Explain, Replay.
  */
 import type { PolicyService } from "../../gen/types.ts";
-import type { AuditStore } from "../../storage/store.ts";
 import type { Caller } from "../caller.ts";
 import type { StateWriter } from "../change-state.ts";
 import { needMessage } from "../convert/common.ts";
@@ -19,10 +18,10 @@ import { createResourceCrud } from "../resource-crud.ts";
 import { createDraftRpcs, type PolicyDraftsDeps } from "./policy-drafts-service.ts";
 import { createExplainRpc, type PolicyExplainDeps } from "./policy-explain.ts";
 import { createHistoryRpcs } from "./policy-history-service.ts";
-import { createReplayRpc } from "./policy-replay.ts";
+import { createReplayRpc, type PolicyReplayDeps } from "./policy-replay.ts";
 
 export interface PolicyServiceDeps extends PolicyExplainDeps, PolicyDraftsDeps {
-  readonly records: Pick<AuditStore, "scan">;
+  readonly records: Pick<PolicyReplayDeps, "store" | "opener" | "tokens">;
 }
 
 /** The five RPCs of one noun. */
@@ -41,7 +40,7 @@ export function createPolicyService(deps: PolicyServiceDeps): PolicyService<Call
     ...createExplainRpc(deps),
     ...createDraftRpcs(deps),
     ...createHistoryRpcs(deps),
-    ...createReplayRpc({ ...deps, store: deps.records }),
+    ...createReplayRpc({ ...deps, ...deps.records }),
   };
 }
 

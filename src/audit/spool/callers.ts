@@ -22,6 +22,8 @@ export interface SpoolCallersDeps {
   readonly clock: Clock;
   readonly options: SpoolCallersOptions;
   readonly post: (batch: string) => void;
+  /** No batch posted from now on names the pair. */
+  readonly retired: (pair: number) => void;
   /** A caller of class A or B was refused. */
   readonly refused: (draft: RecordDraft) => void;
   /** A record stands in the log although its caller was refused. */
@@ -31,7 +33,15 @@ export interface SpoolCallersDeps {
 export interface SpoolCallers {
   /** What a caller gets who did not wait for a number. */
   readonly unnumbered: RecordRef;
-  add(draft: RecordDraft, level: DurabilityLevel): Promise<RecordRef>;
+  /** `pair` is the reference of the keys for its values, 0 for none; `untilMs` is when it is given up. */
+  add(
+    draft: RecordDraft,
+    level: DurabilityLevel,
+    pair: number,
+    untilMs: number,
+  ): Promise<RecordRef>;
+  /** Calls back once no batch to come names the pair. */
+  retire(pair: number): void;
   /** Records not yet synced or given up. */
   waiting(): number;
   /** Resolves when everything added so far is synced or given up. */
@@ -73,6 +83,7 @@ export function createSpoolCallers(deps: SpoolCallersDeps): SpoolCallers {
   let isSendScheduled = false;
   let gatherTimer: ReturnType<typeof setTimeout> | undefined;
   let lastBatchRecords = 0;
+  let retiring: number[] = [];
   const sent: (readonly Entry[])[] = [];
   const undurable: Group[] = [];
   let flushes: { readonly untilAdded: number; readonly resolve: () => void }[] = [];
@@ -80,11 +91,16 @@ export function createSpoolCallers(deps: SpoolCallersDeps): SpoolCallers {
   let added = 0;
   let finished = 0;
 
-  function add(draft: RecordDraft, level: DurabilityLevel): Promise<RecordRef> {
+  function add(
+    draft: RecordDraft,
+    level: DurabilityLevel,
+    pair: number,
+    untilMs: number,
+  ): Promise<RecordRef> {
     const entry: Entry = {
       draft,
       level,
-      untilMs: clock.monotonicMs() + options.deadlineMs,
+      untilMs,
       resolve: ignore,
       reject: ignore,
       seq: 0,
@@ -92,7 +108,7 @@ export function createSpoolCallers(deps: SpoolCallersDeps): SpoolCallers {
       isRefused: false,
     };
     pendingLines.push(
-      renderLines(markOf(draft, level), renderDraft(draft, options.recordBytesMax)),
+      renderLines(markOf(draft, level), pair, renderDraft(draft, options.recordBytesMax)),
     );
     pending.push(entry);
     added += 1;
@@ -132,6 +148,18 @@ export function createSpoolCallers(deps: SpoolCallersDeps): SpoolCallers {
     lastBatchRecords = entries.length;
     sent.push(entries);
     deps.post(lines.join("\n"));
+    if (pending.length === 0) releaseRetired();
+  }
+
+  function retire(pair: number): void {
+    retiring.push(pair);
+    if (pending.length === 0) releaseRetired();
+  }
+
+  function releaseRetired(): void {
+    const released = retiring;
+    retiring = [];
+    for (const pair of released) deps.retired(pair);
   }
 
   function noteWritten(firstSeq: number): void {
@@ -236,6 +264,7 @@ export function createSpoolCallers(deps: SpoolCallersDeps): SpoolCallers {
   return {
     unnumbered,
     add,
+    retire,
     waiting: () => added - finished,
     flush,
     noteWritten,

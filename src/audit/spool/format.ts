@@ -18,7 +18,8 @@ export const frameBytesMax = 4 * 1024 * 1024;
 
 /** Opens every segment, so that recovery needs to read no older one. */
 export interface SegmentHeader {
-  readonly v: 1;
+  /** 2 since records are sealed. */
+  readonly v: 2;
   readonly log: string;
   readonly firstSeq: number;
   /** Leaf of record firstSeq - 1. */
@@ -110,16 +111,21 @@ function decodePayload(bytes: Buffer, payload: number, end: number): Decoded {
 function parseHeader(text: string): SegmentHeader | undefined {
   try {
     const header = JSON.parse(text) as SegmentHeader;
-    return header.v === 1 && Number.isSafeInteger(header.firstSeq) ? header : undefined;
+    if (!Number.isSafeInteger(header.firstSeq)) return undefined;
+    if (header.v === 2) return header;
   } catch {
     return undefined;
   }
+  throw new Error(
+    "the spool was written by another version of this program, whose records this one cannot read: " +
+      "start with an empty data folder, or run the program that wrote it",
+  );
 }
 
 /** The start of the next sound frame after `offset`, or undefined where none follows. */
 export function findNextFrame(bytes: Buffer, offset: number): number | undefined {
   // Every frame's envelope opens with these bytes, so only plausible places pay for a checksum.
-  const opening = Buffer.from('{"v":1,');
+  const opening = Buffer.from('{"v":2,');
   const distance = frameHeadBytes + payloadHeadBytes;
   let at = bytes.indexOf(opening, offset + 1 + distance);
   while (at !== -1) {

@@ -1,7 +1,9 @@
 /**
  * What the spool's two threads say to each other. A batch of records is one string, the cheapest thing to post:
- * three lines a record (mark, body, values), which JSON texts keep apart because they hold no line break.
+ * three lines a record (mark and pair, body, values), which JSON texts keep apart because they hold no line break. A
+ * pair of keys is posted once, before the first batch that names it.
  */
+import type { IndexKey, SealingPair } from "../../vault/keys.ts";
 import type { RenderedDraft } from "../envelope.ts";
 import type { SpoolDamage } from "./recover.ts";
 
@@ -17,6 +19,10 @@ export type ToSpool =
       readonly logId: string;
       readonly options: SpoolWriterOptions;
     }
+  | { readonly kind: "pair"; readonly pair: SealingPair }
+  /** No later batch names the pair. */
+  | { readonly kind: "forget"; readonly ref: number }
+  | { readonly kind: "index"; readonly index: IndexKey }
   | { readonly kind: "remove"; readonly firstSeq: number }
   | { readonly kind: "tail"; readonly on: boolean }
   | { readonly kind: "close" };
@@ -56,11 +62,12 @@ export interface BatchRecord {
   readonly isUrgent: boolean;
   readonly opensIntent: boolean;
   readonly closesIntent: number | undefined;
-  readonly draft: RenderedDraft;
+  readonly draft: RenderedDraft & { readonly pair: number };
 }
 
-export function renderLines(mark: RecordMark, draft: RenderedDraft): string {
-  return `${mark}\n${draft.body}\n${draft.values}`;
+/** `pair` is the reference of the keys that seal the values; 0 where there is none to seal. */
+export function renderLines(mark: RecordMark, pair: number, draft: RenderedDraft): string {
+  return `${mark} ${pair}\n${draft.body}\n${draft.values}`;
 }
 
 /** The records of a batch: what `renderLines` made, joined by line breaks. */
@@ -70,12 +77,14 @@ export function parseBatch(batch: string): readonly BatchRecord[] {
   for (let at = 0; at + 2 < lines.length; at += 3) {
     const line = lines[at] ?? "";
     const isUrgent = line.startsWith("!");
-    const mark = isUrgent ? line.slice(1) : line;
+    const end = line.indexOf(" ");
+    const mark = line.slice(isUrgent ? 1 : 0, end);
+    const pair = Number(line.slice(end + 1));
     records.push({
       isUrgent,
       opensIntent: mark === "i",
       closesIntent: mark.startsWith("o") ? Number(mark.slice(1)) : undefined,
-      draft: { body: lines[at + 1] ?? "", values: lines[at + 2] ?? "" },
+      draft: { body: lines[at + 1] ?? "", values: lines[at + 2] ?? "", pair },
     });
   }
   return records;

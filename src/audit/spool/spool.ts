@@ -3,14 +3,17 @@
  * to what the spool's thread says of it. On every call's path, so it does nothing else; numbering, hashing and the disk
  * belong to that thread. Who waits for what is in `callers.ts`, what is owed after a failure in `gaps.ts`.
  */
+import { GatewayError } from "../../errors/fault.ts";
 import type { Clock } from "../../lib/clock.ts";
 import type { Log } from "../../telemetry/log.ts";
 import type { Metrics } from "../../telemetry/metrics.ts";
+import type { SealingKeys } from "../../vault/keys.ts";
 import type { DurabilityLevel, RecordDraft, RecordRef } from "../record.ts";
 import { admit } from "./admission.ts";
 import { createSpoolCallers, unavailable } from "./callers.ts";
 import { closesIntent, createSpoolGaps } from "./gaps.ts";
 import type { FromSpool } from "./messages.ts";
+import { createSpoolPairing } from "./pairing.ts";
 import { type StartSpoolThread, startSpoolThread } from "./thread.ts";
 
 export interface SpoolOptions {
@@ -48,6 +51,7 @@ export interface SpoolDeps {
   readonly log: Log;
   readonly metrics: Pick<Metrics, "count" | "observe">;
   readonly options: SpoolOptions;
+  readonly keys: Pick<SealingKeys, "pairFor" | "listen">;
   /** Called after each sync, and never before. */
   readonly synced: (seq: number, frames: readonly Uint8Array[] | undefined) => void;
   readonly startThread?: StartSpoolThread;
@@ -85,9 +89,11 @@ export async function openSpool(deps: SpoolDeps): Promise<Spool> {
     clock,
     options,
     post: (batch) => thread.post(batch),
+    retired: (ref) => thread.post({ kind: "forget", ref }),
     refused: (draft) => metrics.count("mcp_gateway_audit_failures_total", { class: draft.class }),
     standsRefused: closeRefusedIntent,
   });
+  const pairing = createSpoolPairing({ keys: deps.keys, clock });
   const gaps = createSpoolGaps({ clock, probeIntervalMs: options.probeIntervalMs, append });
   const opening = Promise.withResolvers<FromSpool & { readonly kind: "opened" }>();
   const closed = Promise.withResolvers<void>();
@@ -106,20 +112,61 @@ export async function openSpool(deps: SpoolDeps): Promise<Spool> {
     );
   }, options.openTimeoutMs);
   const opened = await opening.promise.finally(() => clearTimeout(openTimer));
-  const { flush } = callers;
+  deps.keys.listen({
+    paired: (pair) => thread.post({ kind: "pair", pair }),
+    forgotten: callers.retire,
+    indexed: (index) => thread.post({ kind: "index", index }),
+  });
   return { opened, died: death.promise, append, flush, remove, tail, status, close };
 
   function append(draft: RecordDraft, level: DurabilityLevel): Promise<RecordRef> {
     const refusal = admit({
       class: draft.class,
       used: spoolBytes / options.spoolBytesMax,
-      queued: callers.waiting() / options.queueRecordsMax,
+      queued: (callers.waiting() + pairing.waiting()) / options.queueRecordsMax,
       failure: isClosing ? "closing" : failure,
       closesIntent: closesIntent(draft),
     });
     if (refusal !== undefined) return refuseAtOnce(draft, refusal);
+    const untilMs = clock.monotonicMs() + options.deadlineMs;
+    const pair = pairing.pairOf(draft, untilMs);
+    if (typeof pair !== "number") return appendLater(draft, level, pair, untilMs);
     metrics.count("mcp_gateway_audit_records_total", { class: draft.class });
-    return callers.add(draft, level);
+    return callers.add(draft, level, pair, untilMs);
+  }
+
+  /** The keys of its values are not at hand: the caller waits for them no longer than for its record. */
+  function appendLater(
+    draft: RecordDraft,
+    level: DurabilityLevel,
+    pair: Promise<number>,
+    untilMs: number,
+  ): Promise<RecordRef> {
+    const added = pair.then(
+      (ref) => {
+        metrics.count("mcp_gateway_audit_records_total", { class: draft.class });
+        return callers.add(draft, level, ref, untilMs);
+      },
+      (cause) => {
+        if (closesIntent(draft)) appendWithoutValues(draft);
+        return refuseAtOnce(draft, reasonOf(cause));
+      },
+    );
+    if (level !== "queued") return added;
+    added.catch(ignore);
+    return Promise.resolve(callers.unnumbered);
+  }
+
+  /** A call that was made gets its outcome even where its values cannot be sealed: without them. */
+  function appendWithoutValues(draft: RecordDraft): void {
+    append({ ...draft, facts: { ...draft.facts, valuesLost: true }, details: {} }, "queued").catch(
+      ignore,
+    );
+  }
+
+  async function flush(): Promise<void> {
+    await pairing.settled();
+    await callers.flush();
   }
 
   function refuseAtOnce(draft: RecordDraft, reason: string): Promise<RecordRef> {
@@ -237,6 +284,10 @@ export async function openSpool(deps: SpoolDeps): Promise<Spool> {
     callers.stop();
     thread.terminate();
   }
+}
+
+function reasonOf(cause: unknown): string {
+  return (cause instanceof GatewayError && cause.fault.reason) || "no-sealing-keys";
 }
 
 function ignore(): void {}

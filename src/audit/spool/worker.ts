@@ -1,8 +1,9 @@
 /**
- * The spool's thread: owns the segment files and runs the writer on them, so no call's event loop ever waits for
- * the disk. Started by `spool.ts` through `lib/worker.ts`; an extra entry point of the executable.
+ * The spool's thread: owns the segment files and runs the writer on them, and seals what it writes, so no call's
+ * event loop ever waits for the disk or for a cipher. Started by `spool.ts` through `lib/worker.ts`; an extra entry point of the executable.
  */
 import { systemClock } from "../../lib/clock.ts";
+import { createSealer } from "../sealer.ts";
 import type { FromSpool, ToSpool } from "./messages.ts";
 import { realDisk } from "./segment.ts";
 import { openSpoolWriter, type SpoolWriter } from "./writer.ts";
@@ -10,6 +11,7 @@ import { openSpoolWriter, type SpoolWriter } from "./writer.ts";
 declare const self: Worker;
 
 let writer: SpoolWriter | undefined;
+const sealer = createSealer();
 
 function emit(message: FromSpool): void {
   self.postMessage(message);
@@ -18,7 +20,8 @@ function emit(message: FromSpool): void {
 function open(message: Exclude<ToSpool, string> & { readonly kind: "open" }): void {
   const { dir, logId, options } = message;
   try {
-    writer = openSpoolWriter({ dir, logId, options, disk: realDisk, clock: systemClock, emit });
+    const own = { disk: realDisk, clock: systemClock, sealer, emit };
+    writer = openSpoolWriter({ dir, logId, options, ...own });
   } catch (error) {
     emit({ kind: "not-opened", message: error instanceof Error ? error.message : String(error) });
   }
@@ -33,6 +36,15 @@ function command(message: Exclude<ToSpool, string>): void {
   switch (message.kind) {
     case "open":
       open(message);
+      break;
+    case "pair":
+      sealer.pair(message.pair);
+      break;
+    case "forget":
+      sealer.forget(message.ref);
+      break;
+    case "index":
+      sealer.index(message.index);
       break;
     case "remove":
       writer?.remove(message.firstSeq);

@@ -8,7 +8,8 @@
  */
 import { statSync, unlinkSync } from "node:fs";
 import type { Clock } from "../../lib/clock.ts";
-import { randomBytesPerRecord, sealRecord } from "../envelope.ts";
+import { sealRecord } from "../envelope.ts";
+import { freshBytesPerRecord, type Sealer } from "../sealer.ts";
 import {
   listSegments,
   lockSpool,
@@ -40,6 +41,7 @@ export interface SpoolWriterDeps {
   readonly logId: string;
   readonly disk: SpoolDisk;
   readonly clock: Clock;
+  readonly sealer: Sealer;
   readonly emit: (message: FromSpool) => void;
   readonly options: SpoolWriterOptions;
 }
@@ -70,11 +72,11 @@ const lazySyncMs = 20;
 
 /** Opens the spool, recovers it and reports `opened`. Throws where it cannot be used. */
 export function openSpoolWriter(deps: SpoolWriterDeps): SpoolWriter {
-  const { dir, disk, clock, emit, options } = deps;
+  const { dir, disk, clock, sealer, emit, options } = deps;
   prepareSpoolDir(dir);
   const unlock = lockSpool(dir);
   let scratch: Buffer = Buffer.allocUnsafeSlow(scratchBytes);
-  const nextRandom = createRandomPool(randomBytesPerRecord);
+  const nextFresh = createRandomPool(freshBytesPerRecord);
 
   const recovered = recoverOrUnlock();
   const openIntents = new Set(recovered.openIntents);
@@ -128,7 +130,7 @@ export function openSpoolWriter(deps: SpoolWriterDeps): SpoolWriter {
 
   function openSegment(): OpenSegment {
     const header = encodeHeader({
-      v: 1,
+      v: 2,
       log: deps.logId,
       firstSeq: synced.seq + 1,
       prev: synced.leaf,
@@ -182,7 +184,8 @@ export function openSpoolWriter(deps: SpoolWriterDeps): SpoolWriter {
     let { seq, leaf } = last;
     for (const { draft } of records) {
       seq += 1;
-      const sealed = sealRecord(deps.logId, seq, leaf, draft, nextRandom());
+      const place = { log: deps.logId, seq, prev: leaf };
+      const sealed = sealRecord(sealer, place, draft, nextFresh());
       const needed = end + recordFrameBytesMax(sealed);
       if (needed > scratch.length) scratch = grow(scratch, needed);
       const written = writeRecord(scratch, end, sealed);

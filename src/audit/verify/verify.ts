@@ -7,14 +7,10 @@
 import { readFileSync } from "node:fs";
 import { digestLeaves, parseSeqs } from "../../lib/seqs.ts";
 import type { AuditRow, AuditStore } from "../../storage/store.ts";
-import {
-  type EnvelopeView,
-  genesisLeaf,
-  leafOf,
-  opensCommitment,
-  parseEnvelope,
-} from "../envelope.ts";
+import { emptyCommitment } from "../commitment.ts";
+import { type EnvelopeView, genesisLeaf, leafOf, parseEnvelope } from "../envelope.ts";
 import { toAuditRow } from "../row.ts";
+import { parsePart } from "../sealing.ts";
 import { listSegments } from "../spool/files.ts";
 import { scanSegment } from "../spool/format.ts";
 
@@ -167,10 +163,14 @@ function checkBytes(
     return bad(seq, "link", "it does not name the leaf of the record before it");
   }
   if (record.details === null) return bad(seq, "details-missing", "its details are gone");
-  if (!opensCommitment(envelope.commitment, record.details)) {
-    return bad(seq, "commitment", "its details are not those it committed to");
-  }
+  const part = parsePart(record.details);
+  const isWhole = part !== undefined && (part === "empty") === hasNoFields(envelope);
+  if (!isWhole) return bad(seq, "commitment", "its details are not those it committed to");
   return undefined;
+}
+
+function hasNoFields({ commitment }: EnvelopeView): boolean {
+  return commitment === emptyCommitment;
 }
 
 /** The first pruned record that no sound order covers. */

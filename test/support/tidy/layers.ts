@@ -23,6 +23,7 @@ export const capabilities = [
   "route",
   "sanitize",
   "schemas",
+  "vault",
 ] as const;
 
 /** Folder to folders it may import from. The two files directly in `src` stand for themselves. */
@@ -67,6 +68,8 @@ const sharedShapes: Readonly<Record<string, "types" | "types and values">> = {
   "src/storage/store.ts": "types and values",
   "src/telemetry/log.ts": "types",
   "src/telemetry/metrics.ts": "types",
+  "src/vault/keys.ts": "types",
+  "src/vault/store.ts": "types",
 };
 
 /** Package to the folders (or files) of `src` that may name it. Packages not listed may not be used in `src`. */
@@ -79,7 +82,14 @@ export const homes: Readonly<Record<string, readonly string[]>> = {
   "bun:sqlite": ["src/storage/", "src/audit/spool/files.ts"],
   jose: ["src/identity/", "src/servers/credentials/", "src/cli/"],
   kysely: ["src/storage/"],
-  "lru-cache": ["src/cache/", "src/identity/", "src/limits/", "src/policy/", "src/schemas/"],
+  "lru-cache": [
+    "src/cache/",
+    "src/identity/",
+    "src/limits/",
+    "src/policy/",
+    "src/schemas/",
+    "src/vault/",
+  ],
   pg: ["src/storage/"],
   re2js: ["src/lib/linear-pattern.ts", "src/policy/", "src/schemas/"],
   "structured-headers": ["src/identity/"],

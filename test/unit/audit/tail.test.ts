@@ -1,14 +1,14 @@
 /** Live listeners: what they are shown, and that what they are not shown is counted. */
 import { expect, test } from "bun:test";
-import { sealRecord } from "../../../src/audit/envelope.ts";
 import { recordFrameBytesMax, writeRecord } from "../../../src/audit/spool/format.ts";
 import { createTail } from "../../../src/audit/tail.ts";
 import { createMetrics } from "../../../src/telemetry/metrics.ts";
+import { sealSample } from "../../support/sealing.ts";
 
 function frames(count: number): Uint8Array {
   const body = '"time":1,"event":"admin.change","class":"A","facts":{}';
   const draft = { body, values: "{}" };
-  const sealed = sealRecord("log-1", 1, "0".repeat(64), draft, new Uint8Array(32));
+  const sealed = sealSample({ log: "log-1", seq: 1, prev: "0".repeat(64) }, draft);
   const one = Buffer.alloc(recordFrameBytesMax(sealed));
   const { end } = writeRecord(one, 0, sealed);
   return Buffer.concat(Array.from({ length: count }, () => one.subarray(0, end)));

@@ -56,6 +56,7 @@ function setUp(options = { intervalMs: 1000, batchMax: 2 }) {
         return { logId: "orders", seq: recorded.length };
       },
     },
+    toStored: async (filter) => filter,
     rules: () => [rule],
     clock,
     log: silentLog,

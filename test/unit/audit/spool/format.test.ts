@@ -1,18 +1,19 @@
 /** Frames and segments: what is written reads back, a torn tail is told from damage in the middle. */
 import { expect, test } from "bun:test";
-import { leafOf, sealRecord } from "../../../../src/audit/envelope.ts";
+import { leafOf } from "../../../../src/audit/envelope.ts";
 import {
   decodeFrame,
   encodeHeader,
   scanSegment,
   writeRecord,
 } from "../../../../src/audit/spool/format.ts";
+import { sealSample } from "../../../support/sealing.ts";
 
-const header = { v: 1, log: "log-1", firstSeq: 1, prev: "0", openIntents: [7] } as const;
+const header = { v: 2, log: "log-1", firstSeq: 1, prev: "0", openIntents: [7] } as const;
 
 function seal(seq: number) {
   const body = `"time":1,"event":"admin.change","class":"A","facts":{"tool":"ä✓${seq}"}`;
-  return sealRecord("log-1", seq, "p", { body, values: '{"principal":"ö"}' }, new Uint8Array(32));
+  return sealSample({ log: "log-1", seq, prev: "p" }, { body, values: '{"principal":"ö"}' });
 }
 
 function buildSegment(count: number) {

@@ -5,6 +5,7 @@ import { renderLines } from "../../../../src/audit/spool/messages.ts";
 import { createSpoolReader } from "../../../../src/audit/spool/reader.ts";
 import { realDisk } from "../../../../src/audit/spool/segment.ts";
 import { openSpoolWriter } from "../../../../src/audit/spool/writer.ts";
+import { createSampleSealer } from "../../../support/sealing.ts";
 import { temporaryFolder } from "../../../support/temporary-folder.ts";
 
 const recordsMax = 40;
@@ -18,12 +19,13 @@ for (const limit of [1, 3, 5, 7, 39]) {
       logId: "log-1",
       disk: { ...realDisk, sync: (_fd, done) => done(null) },
       clock: { nowMs: () => 0, monotonicMs: () => 0 },
+      sealer: createSampleSealer(),
       emit: () => {},
       options: { segmentBytesMax: 3_000 },
     });
     const body = '"time":1,"event":"admin.change","class":"A","facts":{}';
     for (let at = 0; at < recordsMax; at += 1) {
-      writer.append(renderLines("", { body, values: "{}" }));
+      writer.append(renderLines("", 0, { body, values: "{}" }));
     }
     writer.close();
     const reader = createSpoolReader(dir);

@@ -5,6 +5,7 @@ import { parseBatch, type ToSpool } from "../../../../src/audit/spool/messages.t
 import {
   defaultSpoolOptions,
   openSpool,
+  type SpoolDeps,
   type SpoolOptions,
 } from "../../../../src/audit/spool/spool.ts";
 import type { SpoolThreadEvents } from "../../../../src/audit/spool/thread.ts";
@@ -13,7 +14,14 @@ import { silentLog } from "../../../../src/telemetry/log.ts";
 import { createMetrics } from "../../../../src/telemetry/metrics.ts";
 import { until } from "../../../support/deadline.ts";
 
-async function openOnFake(options: Partial<SpoolOptions> = {}, spoolBytes = 0) {
+/** Every record of this test that has values has the same pair. */
+const noKeys = { pairFor: () => 1, listen: () => {} };
+
+async function openOnFake(
+  options: Partial<SpoolOptions> = {},
+  spoolBytes = 0,
+  keys: SpoolDeps["keys"] = noKeys,
+) {
   const posted: string[] = [];
   let events: SpoolThreadEvents | undefined;
   const post = (message: ToSpool) => {
@@ -32,6 +40,7 @@ async function openOnFake(options: Partial<SpoolOptions> = {}, spoolBytes = 0) {
     metrics,
     options: { ...defaultSpoolOptions, ...options },
     synced: () => {},
+    keys,
     startThread: (given) => {
       events = given;
       return { post, terminate: () => {} };
@@ -198,6 +207,7 @@ test("a thread that never starts is an error that names the cause", async () => 
     metrics: createMetrics(),
     options: { ...defaultSpoolOptions, openTimeoutMs: 5 },
     synced: () => {},
+    keys: noKeys,
     startThread: () => ({ post: () => {}, terminate: () => {} }),
   });
   await expect(opening).rejects.toThrow("src/audit/spool/worker.ts");

@@ -13,6 +13,7 @@ import { realDisk, type SpoolDisk } from "../../../../src/audit/spool/segment.ts
 import { openSpoolWriter } from "../../../../src/audit/spool/writer.ts";
 import { verifySpool } from "../../../../src/audit/verify/verify.ts";
 import { until } from "../../../support/deadline.ts";
+import { createSampleSealer } from "../../../support/sealing.ts";
 
 const cleanups: (() => void)[] = [];
 afterEach(() => {
@@ -38,6 +39,7 @@ function openOn(dir: string, broken: Partial<SpoolDisk> = {}, segmentBytesMax = 
     logId: "log-1",
     disk: { ...disk, ...broken },
     clock: { nowMs: () => 0, monotonicMs: () => 0 },
+    sealer: createSampleSealer(),
     emit: (message) => messages.push(message),
     options: { segmentBytesMax },
   });
@@ -47,7 +49,7 @@ function openOn(dir: string, broken: Partial<SpoolDisk> = {}, segmentBytesMax = 
 
 function batch(count: number, mark: RecordMark = "!"): string {
   const body = '"time":1,"event":"admin.change","class":"A","facts":{}';
-  const lines = renderLines(mark, { body, values: "{}" });
+  const lines = renderLines(mark, 0, { body, values: "{}" });
   return Array.from({ length: count }, () => lines).join("\n");
 }
 

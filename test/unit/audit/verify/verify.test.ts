@@ -1,6 +1,6 @@
 /** Verification: each way to tamper with a log is found and named; lawful deletion is not tampering. */
 import { expect, test } from "bun:test";
-import { genesisLeaf, leafOf, renderDraft, sealRecord } from "../../../../src/audit/envelope.ts";
+import { genesisLeaf, leafOf } from "../../../../src/audit/envelope.ts";
 import type { RecordDraft } from "../../../../src/audit/record.ts";
 import { toAuditRow } from "../../../../src/audit/row.ts";
 import {
@@ -11,6 +11,7 @@ import {
 } from "../../../../src/audit/verify/verify.ts";
 import { digestLeaves, renderSeqs } from "../../../../src/lib/seqs.ts";
 import { createMemoryAuditStore } from "../../../support/memory-audit-store.ts";
+import { sealSample } from "../../../support/sealing.ts";
 
 type Facts = RecordDraft["facts"];
 
@@ -22,9 +23,8 @@ function appendTo(
 ) {
   const seq = log.length + 1;
   const draft = { event, class: "A", timeMs: seq, facts, details: { principal: "p" } } as const;
-  const random = new Uint8Array(32).fill(seq);
   const prev = log.at(-1)?.leaf ?? genesisLeaf;
-  const sealed = sealRecord(id, seq, prev, renderDraft(draft, 10_000), random);
+  const sealed = sealSample({ log: id, seq, prev }, draft);
   log.push({ seq, leaf: leafOf(sealed.envelope), ...sealed });
 }
 
@@ -94,10 +94,16 @@ const tamperings: readonly (readonly [
     },
   ],
   [
-    "edited details",
+    "a sealed part that is none",
     "commitment",
     2,
-    (log) => change(log, 2, { details: log[1]?.details?.replace('"p"', '"q"') ?? null }),
+    (log) => change(log, 2, { details: log[1]?.details?.replace('"salt"', '"salz"') ?? null }),
+  ],
+  [
+    "a sealed part said to be empty",
+    "commitment",
+    2,
+    (log) => change(log, 2, { details: '{"v":1}' }),
   ],
   ["details without their order", "details-missing", 2, (log) => change(log, 2, { details: null })],
   ["an envelope that is none", "unreadable", 2, (log) => change(log, 2, { envelope: "{}" })],

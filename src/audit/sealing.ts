@@ -1,0 +1,153 @@
+/**
+ * A record's sealed part: its personal values under a key used for this record alone, which takes a subject's key and
+ * a data class's key of one month to derive. Bound to the record's place and commitment, so it opens nowhere else.
+ * Pure; `sealer.ts` makes parts on the spool's thread, `opener.ts` opens them for readers.
+ */
+import { createCipheriv, createDecipheriv } from "node:crypto";
+import { type Fields, randomBytesPerRecord } from "./commitment.ts";
+
+export const saltBytes = 16;
+const tagBytes = 16;
+const tagLength = { authTagLength: tagBytes };
+/** Every key seals one text, so its nonce need not differ. */
+const nonce = Buffer.alloc(12);
+
+/** Of a record without fields: there is nothing to seal. */
+export const emptyPart = '{"v":1}';
+
+/** The members of a record's values that the copy is searched by, as HMACs. */
+export const tokenMembers = ["principal", "client", "session"] as const;
+export type TokenMember = (typeof tokenMembers)[number];
+export type Tokens = Readonly<Partial<Record<TokenMember, string>>>;
+
+/** What a sealed part is bound to. */
+export interface SealedPlace {
+  readonly log: string;
+  readonly seq: number;
+  readonly commitment: string;
+}
+
+export interface SealedPart {
+  /** Key ids, 16 hex digits each. */
+  readonly subject: string;
+  readonly class: string;
+  /** 32 hex digits. */
+  readonly salt: string;
+  readonly tokens: Tokens;
+  /** Base64 of ciphertext and tag. */
+  readonly sealed: string;
+}
+
+export interface OpenedValues {
+  readonly random: Uint8Array;
+  readonly values: Fields;
+  /** The values as the JSON text that was sealed. */
+  readonly text: string;
+}
+
+export interface PartToSeal {
+  readonly subject: string;
+  readonly class: string;
+  /** 32 bytes that both keys made (see `vault/`). */
+  readonly key: Uint8Array;
+  readonly salt: Uint8Array;
+  readonly random: Uint8Array;
+  readonly tokens: Tokens;
+  /** The values as JSON text. */
+  readonly values: string;
+}
+
+/** The sealed part of one record, as the text that lies beside its envelope. */
+export function sealPart(place: SealedPlace, part: PartToSeal): string {
+  const salt = toHex(part.salt);
+  const cipher = createCipheriv("aes-256-gcm", recordKey(part.key, part.salt), nonce, tagLength);
+  cipher.setAAD(Buffer.from(bindingOf(place, part)));
+  const head = cipher.update(`{"r":"${toHex(part.random)}","values":${part.values}}`, "utf8");
+  cipher.final();
+  const sealed = Buffer.concat([head, cipher.getAuthTag()]).toString("base64");
+  return `{"v":1,"subject":"${part.subject}","class":"${part.class}","salt":"${salt}","tokens":${JSON.stringify(part.tokens)},"sealed":"${sealed}"}`;
+}
+
+function recordKey(key: Uint8Array, salt: Uint8Array): Uint8Array {
+  return new Bun.CryptoHasher("sha256", key).update("record\0").update(salt).digest();
+}
+
+function bindingOf(place: SealedPlace, ids: { subject: string; class: string }): string {
+  return `${place.log}\n${place.seq}\n${place.commitment}\n${ids.subject}\n${ids.class}`;
+}
+
+function toHex(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("hex");
+}
+
+const keyId = /^[0-9a-f]{16}$/;
+const hex16 = /^[0-9a-f]{32}$/;
+const base64 = /^[A-Za-z0-9+/]+={0,2}$/;
+const members = ["v", "subject", "class", "salt", "tokens", "sealed"] as const;
+
+/** The sealed part in a text; "empty" for that of a record without fields, undefined where it is neither. */
+export function parsePart(text: string): SealedPart | "empty" | undefined {
+  if (text === emptyPart) return "empty";
+  const parsed = parseObject(text);
+  if (parsed?.v !== 1 || Object.keys(parsed).join() !== members.join()) return undefined;
+  const { subject, class: classId, salt, tokens, sealed } = parsed;
+  const isSound =
+    isText(subject, keyId) &&
+    isText(classId, keyId) &&
+    isText(salt, hex16) &&
+    isText(sealed, base64) &&
+    isTokens(tokens);
+  return isSound ? { subject, class: classId, salt, tokens, sealed } : undefined;
+}
+
+function isText(value: unknown, pattern: RegExp): value is string {
+  return typeof value === "string" && pattern.test(value);
+}
+
+function isTokens(value: unknown): value is Tokens {
+  if (typeof value !== "object" || value === null) return false;
+  return Object.entries(value).every(
+    ([name, token]) => tokenMembers.some((member) => member === name) && isText(token, hex16),
+  );
+}
+
+function parseObject(text: string): Readonly<Record<string, unknown>> | undefined {
+  try {
+    const parsed: unknown = JSON.parse(text);
+    const isObject = typeof parsed === "object" && parsed !== null && !Array.isArray(parsed);
+    return isObject ? (parsed as Readonly<Record<string, unknown>>) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+const valuesOffset = '{"r":"'.length + 2 * randomBytesPerRecord + '","values":'.length;
+
+/** Opens a part in its place; undefined for another key, another place, or a part that was changed. */
+export function openPart(
+  place: SealedPlace,
+  part: SealedPart,
+  key: Uint8Array,
+): OpenedValues | undefined {
+  const bytes = Buffer.from(part.sealed, "base64");
+  // A text that is not the base64 of its bytes would be a second form of the same part.
+  if (bytes.length < tagBytes || bytes.toString("base64") !== part.sealed) return undefined;
+  const own = recordKey(key, Buffer.from(part.salt, "hex"));
+  try {
+    const decipher = createDecipheriv("aes-256-gcm", own, nonce, tagLength);
+    decipher.setAAD(Buffer.from(bindingOf(place, part)));
+    decipher.setAuthTag(bytes.subarray(-tagBytes));
+    const plain = Buffer.concat([decipher.update(bytes.subarray(0, -tagBytes)), decipher.final()]);
+    return readPlain(plain.toString("utf8"));
+  } catch {
+    return undefined;
+  }
+}
+
+function readPlain(plain: string): OpenedValues | undefined {
+  const text = plain.slice(valuesOffset, -1);
+  const values = parseObject(text);
+  const random = Buffer.from(plain.slice(6, valuesOffset - 11), "hex");
+  if (values === undefined || random.length !== randomBytesPerRecord) return undefined;
+  return { random, values: values as Fields, text };
+}

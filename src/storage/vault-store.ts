@@ -1,0 +1,170 @@
+/**
+ * The key vault over SQL: a file of its own beside the records' (`vault.sqlite`), or a PostgreSQL that nodes share.
+ * Called by `compose/`; what a key is and what opens it is `vault/`'s business.
+ */
+import { sql } from "kysely";
+import type { Log } from "../telemetry/log.ts";
+import type { KeyQuery, StoredKey, VaultStore } from "../vault/store.ts";
+import { chunksOf } from "./chunks.ts";
+import type { SqlDialect } from "./dialect.ts";
+import { createPostgresDialect } from "./postgres.ts";
+import type { VaultKeysTable } from "./schema.ts";
+import { createSqliteDialect } from "./sqlite.ts";
+import { StoreError } from "./store.ts";
+import { migrateVault } from "./vault-schema.ts";
+
+export interface OpenVaultStoreOptions {
+  /** `postgres://…`; undefined = `vault.sqlite` in `dataDir`. */
+  readonly url?: string | undefined;
+  readonly dataDir: string;
+  readonly log: Log;
+  /** Longest any one operation may take. */
+  readonly deadlineMs: number;
+  /** How long to keep trying where PostgreSQL cannot be reached. */
+  readonly waitMs: number;
+}
+
+const vaultFile = "vault.sqlite";
+const migrateDeadlineMs = 60_000;
+const retryAfterMs = 250;
+const connectionsMax = 4;
+const idsPerStatementMax = 512;
+
+/** Rejects with a `StoreError` where it cannot be reached in time or its schema does not fit. */
+export async function openVaultStore(options: OpenVaultStoreOptions): Promise<VaultStore> {
+  const giveUp = AbortSignal.timeout(options.waitMs);
+  while (true) {
+    const migrating = createDialect(options, migrateDeadlineMs);
+    try {
+      await migrateVault(migrating);
+      break;
+    } catch (error) {
+      const found = migrating.toStoreError(error);
+      const isPassing = options.url !== undefined && found.kind === "unavailable";
+      if (!isPassing || giveUp.aborted) throw found;
+      await new Promise((resolve) => setTimeout(resolve, retryAfterMs));
+    } finally {
+      await migrating.close().catch(() => {});
+    }
+  }
+  return createVaultStore(createDialect(options, options.deadlineMs));
+}
+
+function createDialect(options: OpenVaultStoreOptions, deadlineMs: number): SqlDialect {
+  const { url, dataDir, log } = options;
+  if (url === undefined) return createSqliteDialect({ dataDir, file: vaultFile, deadlineMs, log });
+  return createPostgresDialect({ url, deadlineMs, connectionsMax, log });
+}
+
+function createVaultStore(dialect: SqlDialect): VaultStore {
+  const { db } = dialect;
+  const guard = async <T>(work: () => Promise<T>): Promise<T> => {
+    try {
+      return await work();
+    } catch (error) {
+      throw dialect.toStoreError(error);
+    }
+  };
+  const keys = () => db.selectFrom("vault_keys").selectAll();
+  const findActive = async (owners: readonly string[]) => {
+    const rows = await keys().where("owner", "in", owners).where("state", "=", "active").execute();
+    return rows.map(fromTable);
+  };
+
+  async function list(query: KeyQuery): Promise<readonly StoredKey[]> {
+    const { purpose, tenant, state, epoch, after, limit } = query;
+    let found = keys().orderBy("id").limit(limit);
+    if (purpose !== undefined) found = found.where("purpose", "=", purpose);
+    if (tenant !== undefined) found = found.where("tenant", "=", tenant);
+    if (state !== undefined) found = found.where("state", "=", state);
+    if (epoch !== undefined) found = found.where("epoch", "=", epoch);
+    if (after !== undefined) found = found.where("id", ">", after);
+    return (await found.execute()).map(fromTable);
+  }
+
+  return {
+    description: dialect.description,
+    insertOrRead: (key) =>
+      guard(async () => {
+        await db
+          .insertInto("vault_keys")
+          .values(toTable(key))
+          .onConflict((conflict) => conflict.doNothing())
+          .execute();
+        const [standing] = await findActive([key.owner ?? ""]);
+        if (standing !== undefined) return standing;
+        throw new StoreError("unavailable", `key ${key.id} was destroyed while it was made`);
+      }),
+    active: (owners) => guard(() => findActive(owners)),
+    ofOwner: (owner) =>
+      guard(async () => {
+        const rows = await keys().where("owner", "=", owner).orderBy("id").execute();
+        return rows.map(fromTable);
+      }),
+    byIds: (ids) =>
+      guard(async () => {
+        const found: StoredKey[] = [];
+        for (const chunk of chunksOf(ids, idsPerStatementMax)) {
+          const rows = await keys().where("id", "in", chunk).execute();
+          found.push(...rows.map(fromTable));
+        }
+        return found;
+      }),
+    list: (query) => guard(() => list(query)),
+    rewrap: (id, fromEpoch, to) =>
+      guard(async () => {
+        const { numUpdatedRows } = await db
+          .updateTable("vault_keys")
+          .set(to)
+          .where("id", "=", id)
+          .where("epoch", "=", fromEpoch)
+          .where("wrapped", "is not", null)
+          .executeTakeFirst();
+        return numUpdatedRows > 0n;
+      }),
+    succeed: (id, next) =>
+      guard(() =>
+        db.transaction().execute(async (transaction) => {
+          const { numUpdatedRows } = await transaction
+            .updateTable("vault_keys")
+            .set({ state: "decrypt-only" })
+            .where("id", "=", id)
+            .where("state", "=", "active")
+            .executeTakeFirst();
+          if (numUpdatedRows === 0n) return false;
+          await transaction.insertInto("vault_keys").values(toTable(next)).execute();
+          return true;
+        }),
+      ),
+    destroy: (ids, nowMs) =>
+      guard(async () => {
+        const destroyed: string[] = [];
+        for (const chunk of chunksOf(ids, idsPerStatementMax)) {
+          const rows = await db
+            .updateTable("vault_keys")
+            .set({ state: "destroyed", owner: null, wrapped: null, destroyed_at_ms: nowMs })
+            .where("id", "in", chunk)
+            .where("state", "!=", "destroyed")
+            .returning("id")
+            .execute();
+          destroyed.push(...rows.map(({ id }) => id));
+        }
+        return destroyed;
+      }),
+    ping: () =>
+      guard(async () => {
+        await sql`select 1`.execute(db);
+      }),
+    close: () => guard(() => dialect.close()),
+  };
+}
+
+function toTable(key: StoredKey): VaultKeysTable {
+  const { createdAtMs, destroyedAtMs, ...same } = key;
+  return { ...same, created_at_ms: createdAtMs, destroyed_at_ms: destroyedAtMs };
+}
+
+function fromTable(row: VaultKeysTable): StoredKey {
+  const { created_at_ms, destroyed_at_ms, ...same } = row;
+  return { ...same, createdAtMs: created_at_ms, destroyedAtMs: destroyed_at_ms };
+}

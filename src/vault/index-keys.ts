@@ -1,0 +1,75 @@
+/**
+ * The keys that values are searched by: the active one makes tokens, older ones find what was recorded under them.
+ * All of them are held in memory: there are few. Used by `vault.ts`.
+ */
+import type { Clock } from "../lib/clock.ts";
+import type { KeyRing } from "./key-ring.ts";
+import type { IndexKey } from "./keys.ts";
+import type { VaultStore } from "./store.ts";
+
+export interface IndexKeys {
+  /** The active one first. Rejects where the store cannot be asked and what is known is too old. */
+  live(): Promise<readonly IndexKey[]>;
+  /** Asks the store again. */
+  read(): Promise<void>;
+  /** The same where the last time was long ago. */
+  refresh(): Promise<void>;
+  /** Tells of the active one. */
+  tell(): void;
+  close(): void;
+}
+
+const indexKeysMax = 1_000;
+
+/** Reads the index keys, or makes the first. */
+export async function createIndexKeys(deps: {
+  readonly ring: KeyRing;
+  readonly store: VaultStore;
+  readonly clock: Clock;
+  readonly freshMs: number;
+  readonly changed: (active: IndexKey) => void;
+}): Promise<IndexKeys> {
+  const { ring, store, clock } = deps;
+  let keys: readonly IndexKey[] = [];
+  let readAtMs = 0;
+
+  async function read(): Promise<void> {
+    const active = await ring.activeKey({ purpose: "index", tenant: "", name: "" }, "");
+    const stored = await store.list({ purpose: "index", limit: indexKeysMax });
+    const older = stored.filter((one) => one.wrapped !== null && one.id !== active.id);
+    const before = keys[0]?.id;
+    const outdated = keys;
+    keys = [
+      active,
+      ...(await Promise.all(older.map(async (one) => ({ id: one.id, key: await ring.open(one) })))),
+    ];
+    for (const { key } of outdated) key.fill(0);
+    readAtMs = clock.monotonicMs();
+    if (before !== active.id) tell();
+  }
+
+  async function refresh(): Promise<void> {
+    if (clock.monotonicMs() - readAtMs >= deps.freshMs) await read();
+  }
+
+  /** With a copy of the key: the listener's is another thread's. */
+  function tell(): void {
+    const [active] = keys;
+    if (active !== undefined) deps.changed({ id: active.id, key: Uint8Array.from(active.key) });
+  }
+
+  await read();
+  return {
+    live: async () => {
+      await refresh();
+      return keys;
+    },
+    read,
+    refresh,
+    tell,
+    close() {
+      for (const { key } of keys) key.fill(0);
+      keys = [];
+    },
+  };
+}

@@ -1,0 +1,79 @@
+/**
+ * A VaultStore in memory for tests of what stands on it; `isDown` makes every call fail like a lost database. Asserts
+ * nothing.
+ */
+import { StoreError } from "../../src/storage/store.ts";
+import type { StoredKey, VaultStore } from "../../src/vault/store.ts";
+
+export interface MemoryVaultStore extends VaultStore {
+  readonly keys: Map<string, StoredKey>;
+  isDown: boolean;
+  /** Calls so far. */
+  asked: number;
+}
+
+export function createMemoryVaultStore(): MemoryVaultStore {
+  const keys = new Map<string, StoredKey>();
+  const all = () => {
+    store.asked += 1;
+    if (store.isDown) throw new StoreError("unavailable", "the vault is away");
+    return [...keys.values()].toSorted((a, b) => (a.id < b.id ? -1 : 1));
+  };
+  const activeOf = (owner: string | null) =>
+    all().find((key) => key.owner === owner && key.state === "active");
+  const change = (id: string, to: Partial<StoredKey>) => {
+    const key = keys.get(id);
+    if (key !== undefined) keys.set(id, { ...key, ...to });
+  };
+  const store: MemoryVaultStore = {
+    keys,
+    isDown: false,
+    asked: 0,
+    description: { kind: "sqlite", location: "memory" },
+    insertOrRead: async (key) => {
+      const standing = activeOf(key.owner);
+      if (standing === undefined) keys.set(key.id, key);
+      return standing ?? key;
+    },
+    active: async (owners) =>
+      all().filter((key) => key.state === "active" && owners.includes(key.owner ?? "")),
+    ofOwner: async (owner) => all().filter((key) => key.owner === owner),
+    byIds: async (ids) => all().filter((key) => ids.includes(key.id)),
+    list: async ({ limit, after = "", ...wanted }) =>
+      all()
+        .filter((key) => key.id > after)
+        .filter((key) =>
+          Object.entries(wanted).every(([name, value]) => hasMember(key, name, value)),
+        )
+        .slice(0, limit),
+    rewrap: async (id, fromEpoch, to) => {
+      if (all().find((key) => key.id === id)?.epoch !== fromEpoch) return false;
+      change(id, to);
+      return true;
+    },
+    succeed: async (id, next) => {
+      if (all().find((key) => key.id === id)?.state !== "active") return false;
+      change(id, { state: "decrypt-only" });
+      keys.set(next.id, next);
+      return true;
+    },
+    destroy: async (ids, nowMs) => {
+      const found = all().filter((key) => ids.includes(key.id) && key.state !== "destroyed");
+      const gone = {
+        state: "destroyed",
+        owner: null,
+        wrapped: null,
+        destroyedAtMs: nowMs,
+      } as const;
+      for (const { id } of found) change(id, gone);
+      return found.map(({ id }) => id);
+    },
+    ping: async () => void all(),
+    close: async () => {},
+  };
+  return store;
+}
+
+function hasMember(key: StoredKey, name: string, value: unknown): boolean {
+  return value === undefined || Reflect.get(key, name) === value;
+}
