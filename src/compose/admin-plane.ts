@@ -18,7 +18,8 @@ import { createRevocationService } from "../admin/services/revocation-service.ts
 import { createServerService } from "../admin/services/server-service.ts";
 import { createSystemService } from "../admin/services/system-service.ts";
 import type { AgentsListener } from "../agents/listener.ts";
-import { listLogs, type VerifyReport, verifyStore } from "../audit/verify/verify.ts";
+import type { VerifyReport } from "../audit/verify/findings.ts";
+import { listLogs, verifyStore } from "../audit/verify/verify.ts";
 import type { Config } from "../config/config.ts";
 import { GatewayError } from "../errors/fault.ts";
 import { version } from "../lib/version.ts";

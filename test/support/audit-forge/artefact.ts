@@ -81,7 +81,7 @@ export function writeSpool(artefact: Artefact, dir: string): void {
   artefact.heads.forEach((head, index) => {
     const own = artefact.records.filter(({ segment }) => segment === index);
     const frames = own.map(({ envelope, sealed }) => frame(0, envelope ?? "", sealed ?? ""));
-    const header = frame(0x80, JSON.stringify({ v: 1, ...head, openIntents: [] }));
+    const header = frame(0x80, JSON.stringify({ v: 2, ...head, openIntents: [] }));
     if (index > 0 && own.length === 0) return;
     const name = `${String(head.firstSeq).padStart(16, "0")}.seg`;
     put(`spool/${name}`, Buffer.concat([header, ...frames]));

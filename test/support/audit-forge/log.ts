@@ -50,16 +50,26 @@ export function digestOf(leaves: readonly string[]): string {
 export function forgeLog(random: SeededRandom, id = forgeId(random)): ForgedLog {
   const origin = `mcp-gateway/${id}`;
   const nodeKey = forgeKey(origin, random.bytes(32));
-  return build(random, { id, origin, records: [], pinned: nodeKey.vkey, certificates: [] }, {
-    nodeKey,
-    bootKey: nodeKey,
-    timeMs: 1_795_000_000_000,
-  });
+  return build(
+    random,
+    { id, origin, records: [], pinned: nodeKey.vkey, certificates: [] },
+    {
+      nodeKey,
+      bootKey: nodeKey,
+      timeMs: 1_795_000_000_000,
+    },
+  );
 }
 
 function forgeId(random: SeededRandom): string {
   const hex = random.bytes(16).toString("hex");
-  return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join("-");
+  return [
+    hex.slice(0, 8),
+    hex.slice(8, 12),
+    hex.slice(12, 16),
+    hex.slice(16, 20),
+    hex.slice(20),
+  ].join("-");
 }
 
 interface State {

@@ -86,7 +86,8 @@ function pickPlace(story: Story): number {
 /** A stretch of ordinary records. */
 function pickStretch(story: Story, count: number): number {
   const places = new Set(ordinary(story));
-  const isFree = (at: number) => Array.from({ length: count }, (_, n) => at + n).every((one) => places.has(one));
+  const isFree = (at: number) =>
+    Array.from({ length: count }, (_, n) => at + n).every((one) => places.has(one));
   return story.random.pick([...places].filter(isFree));
 }
 
@@ -117,7 +118,9 @@ function rechain(artefact: Artefact, from: number): void {
   }
   artefact.heads = artefact.heads.map((head, index) => {
     const first = artefact.records.findIndex(({ segment }) => segment === index);
-    return first < 1 ? head : { ...head, firstSeq: first + 1, prev: artefact.records[first - 1]?.leaf ?? "" };
+    return first < 1
+      ? head
+      : { ...head, firstSeq: first + 1, prev: artefact.records[first - 1]?.leaf ?? "" };
   });
 }
 
@@ -150,7 +153,8 @@ const tampers: Readonly<Record<TamperClass, Tamper>> = {
     const at = pickPlace(story);
     return variant(story, {
       "a fact": () => change(artefact, at, renameTool),
-      "the class": () => change(artefact, at, (envelope) => Object.assign(envelope, { class: "C" })),
+      "the class": () =>
+        change(artefact, at, (envelope) => Object.assign(envelope, { class: "C" })),
       "the commitment": () =>
         change(artefact, at, (envelope) => {
           envelope.commitment = story.random.bytes(32).toString("hex");
@@ -201,7 +205,8 @@ const tampers: Readonly<Record<TamperClass, Tamper>> = {
     return variant(story, {
       "turned round": () => moveAll(story, at, stretch.toReversed()),
       "the first one last": () => moveAll(story, at, [...stretch.slice(1), ...stretch.slice(0, 1)]),
-      "the last one first": () => moveAll(story, at, [...stretch.slice(-1), ...stretch.slice(0, -1)]),
+      "the last one first": () =>
+        moveAll(story, at, [...stretch.slice(-1), ...stretch.slice(0, -1)]),
     });
   },
   cut: (story) => {
@@ -265,7 +270,11 @@ const tampers: Readonly<Record<TamperClass, Tamper>> = {
     const at = Math.min(pickPlace(story), 60);
     const length = artefact.records.length;
     const goOn = (records: readonly ForgedRecord[]) =>
-      moveAll(story, at, records.slice(at, length).map((one) => ({ ...one, segment: 0 })));
+      moveAll(
+        story,
+        at,
+        records.slice(at, length).map((one) => ({ ...one, segment: 0 })),
+      );
     return variant(story, {
       "another log": () => goOn(forgeStory(random, false).records),
       "another history": () => {
@@ -289,10 +298,11 @@ const tampers: Readonly<Record<TamperClass, Tamper>> = {
         rechain(artefact, at);
         // What later lives were certified for goes too, or it would tell.
         const started = placesOf(story, ["lifecycle.started"]).filter((one) => one > at);
-        for (const one of started) change(artefact, one, (envelope) => {
-          envelope.event = "admin.read";
-          envelope.facts = {};
-        });
+        for (const one of started)
+          change(artefact, one, (envelope) => {
+            envelope.event = "admin.read";
+            envelope.facts = {};
+          });
         rechain(artefact, at);
         resign(artefact, ownKey(story));
       },
@@ -341,11 +351,18 @@ const tampers: Readonly<Record<TamperClass, Tamper>> = {
     const forgeOrder = (place: number, leaf: string) => {
       const model = artefact.records[place - 1];
       const envelope = {
-        ...JSON.parse(artefact.records.findLast(({ envelope }) => envelope !== null)?.envelope ?? "{}"),
+        ...JSON.parse(
+          artefact.records.findLast(({ envelope }) => envelope !== null)?.envelope ?? "{}",
+        ),
         seq: place + 1,
         prev: model?.leaf,
         event: kind === "deleted" ? "retention.executed" : "erasure.executed",
-        facts: { [`${kind}Log`]: log.id, [`${kind}Seqs`]: String(at + 1), count: 1, digest: digestOf([leaf]) },
+        facts: {
+          [`${kind}Log`]: log.id,
+          [`${kind}Seqs`]: String(at + 1),
+          count: 1,
+          digest: digestOf([leaf]),
+        },
         commitment: "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
       };
       const text = JSON.stringify(envelope);
@@ -366,9 +383,15 @@ const tampers: Readonly<Record<TamperClass, Tamper>> = {
       },
       "an order that names more": () => {
         empty();
-        const order = placesOf(story, [kind === "deleted" ? "retention.executed" : "erasure.executed"]).at(-1) ?? 0;
+        const order =
+          placesOf(story, [kind === "deleted" ? "retention.executed" : "erasure.executed"]).at(
+            -1,
+          ) ?? 0;
         change(artefact, order, ({ facts }) => {
-          facts[`${kind}Seqs`] = [...String(facts[`${kind}Seqs`]).split(","), at + 1].map(Number).sort((a, b) => a - b).join(",");
+          facts[`${kind}Seqs`] = [...String(facts[`${kind}Seqs`]).split(","), at + 1]
+            .map(Number)
+            .sort((a, b) => a - b)
+            .join(",");
         });
       },
     });
@@ -403,7 +426,9 @@ const tampers: Readonly<Record<TamperClass, Tamper>> = {
         envelope.time -= backMs;
       });
     // An outcome may be as old as its intent, so intents are set back.
-    const intents = ordinary(story).filter((at) => read(artefact.records[at]).event === "call.intent");
+    const intents = ordinary(story).filter(
+      (at) => read(artefact.records[at]).event === "call.intent",
+    );
     return variant(story, {
       "one record": () => backDate(random.pick(intents)),
       "chained anew": () => {
