@@ -21,6 +21,7 @@ const stamp = `${executable}.inputs`;
 
 export const entryPoints = [
   "src/main.ts",
+  "src/audit/evidence/notary-worker.ts",
   "src/audit/spool/worker.ts",
   "src/compose/copy-worker.ts",
   "src/storage/sqlite-worker.ts",

@@ -2,10 +2,10 @@
  * The audit log as the rest of the gateway sees it: the spool, its copy in the database, and live listeners,
  * opened, recovered and closed together. `compose/` opens one per process.
  *
- * One log per node: its id is kept in `<data dir>/node-id` and one chain runs on across restarts. A log for every
- * start, with its own signing key and a certified beginning, comes with checkpoints.
+ * One log per node: its id is kept in `<data dir>/node-id` and one chain, and one tree, run on across restarts. Each
+ * life of the process signs with a key of its own, which the node's key certifies in the life's first record.
  */
-import { constants } from "node:fs";
+import { constants, existsSync } from "node:fs";
 import { mkdir, open, readFile, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Clock } from "../lib/clock.ts";
@@ -14,7 +14,11 @@ import type { Store } from "../storage/store.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import type { SealingKeys } from "../vault/keys.ts";
-import type { AuditLog, RecordDraft } from "./record.ts";
+import { evidenceFolder, readSignedSize } from "./evidence/checkpoint-file.ts";
+import { type Evidence, openEvidence } from "./evidence/evidence.ts";
+import type { StartNotaryThread } from "./evidence/notary-thread.ts";
+import { defaultEvidenceOptions, type EvidenceOptions } from "./evidence/options.ts";
+import type { AuditLog, DurabilityLevel, RecordDraft, RecordRef } from "./record.ts";
 import { type Copier, createCopier } from "./shipping/copier.ts";
 import {
   defaultShipperOptions,
@@ -22,6 +26,7 @@ import {
   type ShipperOptions,
   startShipper,
 } from "./shipping/shipper.ts";
+import { unavailable } from "./spool/callers.ts";
 import { defaultSpoolOptions, openSpool, type Spool, type SpoolOptions } from "./spool/spool.ts";
 import type { StartSpoolThread } from "./spool/thread.ts";
 import { createTail, type Tail } from "./tail.ts";
@@ -34,8 +39,11 @@ export interface AuditLogDeps {
   readonly metrics: Pick<Metrics, "count" | "observe" | "gauge">;
   /** Seals the personal values of records. */
   readonly keys: Pick<SealingKeys, "pairFor" | "listen">;
-  readonly options?: Partial<SpoolOptions & ShipperOptions>;
+  readonly options?: Partial<SpoolOptions & ShipperOptions & EvidenceOptions>;
   readonly startThread?: StartSpoolThread;
+  /** What the first record of this life of the process says; without it none is written, and nothing is signed. */
+  readonly life?: RecordDraft["facts"];
+  readonly startNotary?: StartNotaryThread;
   /** Copies on a thread of its own; by default records are copied on this one, to `store`. */
   readonly startCopier?: (spool: { readonly dir: string; readonly logId: string }) => Copier;
 }
@@ -45,13 +53,18 @@ const wantedShare = 0.5;
 /** Segments in a full quota, at least: room is freed a segment at a time, and the one being written stays. */
 const segmentsInQuotaMin = 8;
 
-function chooseOptions(given: AuditLogDeps["options"]): SpoolOptions & ShipperOptions {
-  const options = { ...defaultSpoolOptions, ...defaultShipperOptions, ...given };
+type Options = SpoolOptions & ShipperOptions & EvidenceOptions;
+
+function chooseOptions(given: AuditLogDeps["options"]): Options {
+  const defaults = { ...defaultSpoolOptions, ...defaultShipperOptions, ...defaultEvidenceOptions };
+  const options = { ...defaults, ...given };
   const segmentBytesMax = Math.ceil(options.spoolBytesMax / segmentsInQuotaMin);
   return { ...options, segmentBytesMax: Math.min(options.segmentBytesMax, segmentBytesMax) };
 }
 
 export interface OpenAuditLog extends AuditLog {
+  /** Checkpoints and proofs; undefined where the log was opened without a life. */
+  readonly evidence: Evidence | undefined;
   /** Resolves where the spool's thread died: nothing can be recorded, so nothing is done, until a new start. */
   readonly died: Promise<string>;
   /** Syncs what was appended, stops shipping and releases the spool. */
@@ -65,6 +78,7 @@ export async function openAuditLog(deps: AuditLogDeps): Promise<OpenAuditLog> {
   const dir = join(deps.dataDir, "spool");
   let shipper: Shipper | undefined;
   let tail: Tail | undefined;
+  let evidence: Evidence | undefined;
   const open = (logId: string) =>
     openSpool({
       dir,
@@ -74,7 +88,8 @@ export async function openAuditLog(deps: AuditLogDeps): Promise<OpenAuditLog> {
       metrics,
       options,
       keys: deps.keys,
-      synced: (_seq, frames) => {
+      synced: (seq, frames) => {
+        evidence?.noteSynced(seq);
         shipper?.wake();
         tail?.offer(frames);
       },
@@ -89,6 +104,21 @@ export async function openAuditLog(deps: AuditLogDeps): Promise<OpenAuditLog> {
   };
   recordRecovery(spool, clock, record);
   if (loss !== undefined) record(renderLoss(loss, clock));
+  if (deps.life !== undefined) {
+    evidence = openEvidence({
+      dataDir: deps.dataDir,
+      spoolDir: dir,
+      logId,
+      clock,
+      log,
+      metrics,
+      options,
+      append: (draft) => spool.append(draft, "synced"),
+      record,
+      startThread: deps.startNotary,
+    });
+    await evidence.begin(spool.opened.lastSeq, deps.life);
+  }
   const store = deps.store.audit;
   const copier = deps.startCopier?.({ dir, logId }) ?? createCopier({ dir, logId, store });
   shipper = startShipper({
@@ -103,24 +133,43 @@ export async function openAuditLog(deps: AuditLogDeps): Promise<OpenAuditLog> {
     syncedSeq: () => spool.status().syncedSeq,
     record,
     remove: spool.remove,
-    excessBytes: () => spool.status().spoolBytes - options.spoolBytesMax * wantedShare,
+    neededAboveSeq,
+    excessBytes,
   });
   const shippedSeq = () => shipper?.shippedSeq() ?? 0;
   metrics.gauge("mcp_gateway_audit_spool_bytes", () => spool.status().spoolBytes);
   metrics.gauge("mcp_gateway_audit_backlog", () => spool.status().syncedSeq - shippedSeq());
   return {
     died: spool.died,
-    append: spool.append,
+    evidence,
+    append,
     flush: spool.flush,
     tail: tail.listen,
     status: () => ({ logId, shippedSeq: shippedSeq(), ...spool.status() }),
     close: async () => {
       await Promise.race([spool.flush(), Bun.sleep(options.deadlineMs)]);
+      await evidence?.close(spool.status().syncedSeq);
       await shipper?.stop();
       await copier.close();
       await spool.close();
     },
   };
+
+  function excessBytes(): number {
+    return spool.status().spoolBytes - options.spoolBytesMax * wantedShare;
+  }
+
+  /** What is not signed yet stays, unless signing has stopped and calls would soon have to stop too. */
+  function neededAboveSeq(): number {
+    if (evidence === undefined || (evidence.isLate() && excessBytes() > 0)) return Infinity;
+    return evidence.signedSeq();
+  }
+
+  function append(draft: RecordDraft, level: DurabilityLevel): Promise<RecordRef> {
+    if (evidence?.refuses(draft) !== true) return spool.append(draft, level);
+    metrics.count("mcp_gateway_audit_failures_total", { class: draft.class });
+    return Promise.reject(unavailable("nothing-is-signed"));
+  }
 }
 
 /** Says what a crash left: every open intent gets its outcome, and damage is named and kept. */
@@ -148,14 +197,16 @@ interface OwnSpool {
 interface Loss {
   readonly kind: "spool-lost" | "rolled-back";
   readonly logId: string;
-  /** The last record in the spool, and in the database. */
+  /** The last record in the spool, in the database, and under a checkpoint. */
   readonly lastSeq: number;
   readonly lastSeqInStore: number;
+  readonly lastSeqSigned: number;
 }
 
 /**
- * The spool under this node's log id; under a new one where the database holds records of this log which the spool
- * does not (ST-15, ST-16). Going on under the old id would give numbers a second time. What was found is kept beside.
+ * The spool under this node's log id; under a new one where the database holds records of this log, or a checkpoint
+ * covers some, which the spool does not hold (ST-15, ST-16). Going on under the old id would give numbers a second
+ * time. What was found is kept beside.
  */
 async function openOwnSpool(
   deps: AuditLogDeps,
@@ -171,9 +222,11 @@ async function openOwnSpool(
   deps.log.error(loss.kind === "rolled-back" ? "audit.rolled_back" : "audit.spool_lost", {
     ...loss,
     keptAs,
-    advice: "The spool is older than the database: was a copy restored? A new log is begun.",
+    advice: "The spool lacks records it had: was an older copy restored? A new log is begun.",
   });
   await rename(dir, keptAs);
+  const evidenceDir = evidenceFolder(deps.dataDir);
+  if (existsSync(evidenceDir)) await rename(evidenceDir, `${evidenceDir}-${logId}`);
   await rm(join(deps.dataDir, "node-id"));
   const newLogId = await loadNodeId(deps.dataDir);
   return { logId: newLogId, spool: await open(newLogId), loss };
@@ -185,13 +238,15 @@ async function findLoss(
   { lastSeq }: Spool["opened"],
 ): Promise<Loss | undefined> {
   const head = await deps.store.audit.head(logId).catch(() => undefined);
-  if (head === undefined || head.seq <= lastSeq) return undefined;
+  const lastSeqInStore = head?.seq ?? 0;
+  const lastSeqSigned = readSignedSize(evidenceFolder(deps.dataDir), logId);
+  if (lastSeq >= Math.max(lastSeqInStore, lastSeqSigned)) return undefined;
   const kind = lastSeq === 0 ? "spool-lost" : "rolled-back";
-  return { kind, logId, lastSeq, lastSeqInStore: head.seq };
+  return { kind, logId, lastSeq, lastSeqInStore, lastSeqSigned };
 }
 
-function renderLoss({ kind, logId, lastSeq, lastSeqInStore }: Loss, clock: Clock): RecordDraft {
-  const facts = { kind, log: logId, lastSeq, lastSeqInStore };
+function renderLoss({ logId, ...loss }: Loss, clock: Clock): RecordDraft {
+  const facts = { ...loss, log: logId };
   const own = { event: "integrity.violation", class: "A", details: {} } as const;
   return { ...own, timeMs: clock.nowMs(), facts };
 }

@@ -113,6 +113,7 @@ export async function createParts(config: Config): Promise<Parts> {
     log,
     metrics,
     keys: vault,
+    life: { version, stateRevision },
     startCopier: (spool) => startCopyThread({ ...spool, store: database }),
     options: {
       segmentBytesMax: config.audit.segmentBytesMax,

@@ -67,7 +67,6 @@ export async function startGateway(config: Config): Promise<Gateway> {
   const stopRejections = startRejections(parts, dispatch.rejections);
   const stopLastUse = startLastUse(parts);
   const stopDevIssuer = startDevIssuer(parts);
-  await recordLifecycle(parts, "lifecycle.started");
   return {
     addresses: { agents: agents.url, admin: plane.address, ops: ops.url },
     adminTokenFile: plane.adminTokenFile,
@@ -84,7 +83,7 @@ export async function startGateway(config: Config): Promise<Gateway> {
       await stopDevIssuer();
       await stopLastUse();
       await parts.servers.close();
-      await recordLifecycle(parts, "lifecycle.stopped").catch((cause: unknown) => {
+      await recordStop(parts).catch((cause: unknown) => {
         // With the disk full or the spool's thread gone, the rest is closed all the same.
         parts.log.error("lifecycle.not_recorded", { reason: String(cause) });
       });
@@ -157,10 +156,8 @@ function addGauges({ metrics, cache, current }: Parts, inFlight: () => number): 
   metrics.gauge("mcp_gateway_state_revision", () => current.get().stateRevision);
 }
 
-async function recordLifecycle(
-  { audit, clock, current }: Parts,
-  event: "lifecycle.started" | "lifecycle.stopped",
-): Promise<void> {
+async function recordStop({ audit, clock, current }: Parts): Promise<void> {
   const facts = { version, stateRevision: current.get().stateRevision };
-  await audit.append({ event, class: "A", timeMs: clock.nowMs(), facts, details: {} }, "synced");
+  const own = { event: "lifecycle.stopped", class: "A", details: {} } as const;
+  await audit.append({ ...own, timeMs: clock.nowMs(), facts }, "synced");
 }

@@ -43,6 +43,11 @@ const counters = {
   ],
   mcp_gateway_audit_tail_dropped_total: ["Records a live listener was not shown.", []],
   mcp_gateway_audit_shipped_total: ["Records copied to the database.", []],
+  mcp_gateway_audit_checkpoints_total: ["Checkpoints signed, and taken up at the start.", []],
+  mcp_gateway_audit_signing_failures_total: [
+    "Times the notary could not sign or refused to, by reason.",
+    ["reason"],
+  ],
   mcp_gateway_slow_consumers_total: [
     "Connections cut for reading too slowly, by binding.",
     ["binding"],
@@ -95,6 +100,9 @@ const gauges = {
   mcp_gateway_cache_entries: ["Entries held by the reply cache.", []],
   mcp_gateway_audit_spool_bytes: ["Bytes in the spool.", []],
   mcp_gateway_audit_backlog: ["Records synced but not yet in the database.", []],
+  mcp_gateway_audit_checkpoint_size: ["Records under the latest checkpoint of this node.", []],
+  mcp_gateway_audit_unsigned_seconds: ["Age of the oldest synced record that is not signed.", []],
+  mcp_gateway_audit_signing_late: ["1 while records have been unsigned for too long.", []],
   mcp_gateway_state_revision: ["Revision of the state being served.", []],
   mcp_gateway_upstream_ready: ["1 where the server is ready, by server.", ["server"]],
 } as const satisfies Record<string, readonly [string, readonly string[]]>;

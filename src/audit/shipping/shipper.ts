@@ -53,6 +53,8 @@ export interface ShipperDeps {
   /** Records what befalls the copy; never waits and never fails. */
   readonly record: (draft: RecordDraft) => void;
   readonly remove: (firstSeq: number) => void;
+  /** Records above this one are still to be read from the spool, and stay there. */
+  readonly neededAboveSeq: () => number;
   /** Bytes by which the spool is over what it should hold: shipped segments go before their age to free them. */
   readonly excessBytes: () => number;
 }
@@ -137,10 +139,11 @@ export function startShipper(deps: ShipperDeps): Shipper {
 
   function removeShipped(confirmedSeq: number): void {
     let excessBytes = deps.excessBytes();
+    const removableSeq = Math.min(confirmedSeq, deps.neededAboveSeq());
     const segments = listSegments(deps.dir);
     for (const [index, segment] of segments.entries()) {
       const next = segments[index + 1];
-      if (next === undefined || next.firstSeq > confirmedSeq + 1) return;
+      if (next === undefined || next.firstSeq > removableSeq + 1) return;
       const { lastModified, size } = Bun.file(segment.path);
       if (excessBytes <= 0 && clock.nowMs() - lastModified < options.keepShippedMs) return;
       if (isDamaged(segment.path)) continue;

@@ -11,7 +11,7 @@ import { crc32 } from "node:zlib";
 import { leafPrefix, type SealedRecord } from "../envelope.ts";
 
 export const frameHeadBytes = 8;
-const payloadHeadBytes = 5;
+export const payloadHeadBytes = 5;
 const headerKind = 0x80;
 /** A frame longer than this is damage, whatever its length field says. */
 export const frameBytesMax = 4 * 1024 * 1024;
