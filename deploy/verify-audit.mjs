@@ -27,6 +27,7 @@ const OUTLINE_MAX = 1_000_000;
 /** What else may be the reason that a part is missing without its order, or that an order's digest is another. */
 const LOST = ["cut", "replay", "splice", "foreign-key", "key-history"];
 const EXPLAINS = { "removed-tombstone": LOST, "fake-tombstone": [...LOST, "fork"] };
+const LANDMARKS = ["retention.executed", "erasure.executed", "lifecycle.started", "keys.rotated"];
 const MEMBERS = "v,log,seq,prev,time,event,class,facts,commitment";
 
 // ---- hashes, keys, notes ------------------------------------------------------------------------------------------
@@ -106,19 +107,32 @@ class KeyRing {
     const signature = fromBase64(String(facts.bootSignature));
     if (!node || !boot || boot.name !== this.origin || !signature?.length) return ["key-history", "its certificate cannot be read"];
     if (!node.signed(bootStatement(this.origin, facts), signature)) return ["key-history", "the node key did not sign its certificate"];
-    if (!this.nodes.some((key) => key.text === node.text)) return ["foreign-key", `it is certified by ${node.text}, which is not this node's key`];
+    if (!this.knows(node)) return ["foreign-key", `it is certified by ${node.text}, which is not this node's key`];
     this.boots.push(boot);
     return undefined;
   }
-  handOver(facts) {
-    if (facts.newKey === undefined || !this.pinned) return undefined;
+  /** [old key, new key] of a record that both signed. */
+  readHandOver(facts) {
     const [old, next] = [parseKey(facts.oldKey), parseKey(facts.newKey)];
     const [a, b] = [facts.oldSignature, facts.newSignature].map((text) => fromBase64(String(text)) ?? Buffer.alloc(0));
     const said = handOver(this.origin, facts);
-    if (!old || !next || next.name !== this.origin || !old.signed(said, a) || !next.signed(said, b)) return ["key-history", "the hand-over of the node key is not signed by both keys"];
-    if (!this.nodes.some((key) => key.text === old.text)) return ["foreign-key", `it hands over ${old.text}, which is not this node's key`];
+    return old && next?.name === this.origin && old.signed(said, a) && next.signed(said, b) ? [old, next] : undefined;
+  }
+  knows(key) {
+    return this.nodes.some(({ text }) => text === key.text);
+  }
+  handOver(facts) {
+    if (facts.newKey === undefined || !this.pinned) return undefined;
+    const [old, next] = this.readHandOver(facts) ?? [];
+    if (!next) return ["key-history", "the hand-over of the node key is not signed by both keys"];
+    if (!this.knows(old)) return ["foreign-key", `it hands over ${old.text}, which is not this node's key`];
     this.nodes.push(next);
     return undefined;
+  }
+  /** Who knows a later key knows by its signature which ones it followed. */
+  followBack(facts) {
+    const [old, next] = facts.newKey === undefined ? [] : (this.readHandOver(facts) ?? []);
+    if (next && old.name === this.origin && this.knows(next)) this.nodes.push(old);
   }
   /** All keys whose signatures count, with those of certificates kept apart. */
   all() {
@@ -143,7 +157,7 @@ function listTiles(root) {
     for (const entry of readdirSync(dir, { withFileTypes: true })) {
       const name = path === "" ? entry.name : `${path}/${entry.name}`;
       if (entry.isDirectory()) walk(join(dir, entry.name), name);
-      else found.set(name, join(dir, entry.name));
+      else if (/^\d+\/(x\d{3}\/)*\d{3}(\.p\/\d{1,3})?$/.test(name)) found.set(name, join(dir, entry.name));
     }
   };
   if (existsSync(root)) walk(root, "");
@@ -271,6 +285,7 @@ class Log {
   constructor(id, { seen, start, pinned, checkpoints, known, tiles, landmarks, reread, report, unsigned, loose }) {
     Object.assign(this, { id, seen, start, checkpoints, known, reread, report, unsigned, loose, origin: `mcp-gateway/${id}` });
     this.keys = new KeyRing(this.origin, pinned);
+    for (const { e } of landmarks.toReversed()) if (e.log === id && e.event === "keys.rotated") this.keys.followBack(e.facts);
     this.tiles = tiles ?? new Map();
     this.tree = new Tree(this.tiles);
     this.seq = start.seq;
@@ -525,7 +540,11 @@ function* readFrames(bytes) {
     if (length < 5 || end > bytes.length || split > end || crc32(bytes.subarray(at + 8, end)) !== bytes.readUInt32LE(at + 4)) return undefined;
     return { kind: bytes[at + 12], first: bytes.subarray(at + 13, split), hashed: bytes.subarray(at + 12, split), second: bytes.subarray(split, end), end };
   };
-  const isWhole = (at) => bytes.length - at >= 13 && bytes.readUInt32LE(at) >= 5 && at + 8 + bytes.readUInt32LE(at) <= bytes.length;
+  /** All of the frame is there, with no run of zeros in it that was never filled. */
+  const isWhole = (at) => {
+    const end = bytes.length - at < 8 ? Infinity : at + 8 + bytes.readUInt32LE(at);
+    return end <= bytes.length && !bytes.subarray(at, end + 8).includes(Buffer.alloc(8));
+  };
   for (let at = 0; at < bytes.length; ) {
     const frame = frameAt(at);
     if (frame === undefined) {
@@ -565,7 +584,7 @@ function verifySpool(dir, options) {
   const landmarks = [];
   for (const { path } of segments) {
     const bytes = readFileSync(path);
-    for (const event of ["retention.executed", "erasure.executed", "lifecycle.started"]) {
+    for (const event of LANDMARKS) {
       for (let at = bytes.indexOf(`"event":"${event}"`); at !== -1; at = bytes.indexOf(`"event":"${event}"`, at + 1)) {
         const start = bytes.lastIndexOf('{"v":2,"log":', at);
         const e = start < 13 ? undefined : parseEnvelope(bytes.toString("utf8", start, start + bytes.readUInt32LE(start - 5)));
@@ -637,7 +656,7 @@ function verifyExport(path, options) {
     else if (line.kind === "support") head.orders.push({ ...line, e: parseEnvelope(line.envelope) });
     else if (line.kind === "record") {
       if (!head.first.has(line.log)) head.first.set(line.log, line);
-      const event = /"event":"(retention.executed|erasure.executed|lifecycle.started)"/.exec(line.envelope ?? "");
+      const event = LANDMARKS.some((one) => line.envelope?.includes(`"event":"${one}"`));
       if (event) head.orders.push({ ...line, e: parseEnvelope(line.envelope) });
     }
   }

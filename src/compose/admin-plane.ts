@@ -8,7 +8,7 @@ import { createDraftSchedule } from "../admin/draft-schedule.ts";
 import { createOperators } from "../admin/operators.ts";
 import { createPolicyHistory } from "../admin/policy-history.ts";
 import { createAdminServer } from "../admin/server.ts";
-import { createAuditService, type LogVerification } from "../admin/services/audit-service.ts";
+import { createAuditService } from "../admin/services/audit-service.ts";
 import { createCacheService } from "../admin/services/cache-service.ts";
 import { createClientService } from "../admin/services/client-service.ts";
 import { createLimitService } from "../admin/services/limit-service.ts";
@@ -18,14 +18,13 @@ import { createRevocationService } from "../admin/services/revocation-service.ts
 import { createServerService } from "../admin/services/server-service.ts";
 import { createSystemService } from "../admin/services/system-service.ts";
 import type { AgentsListener } from "../agents/listener.ts";
-import type { VerifyReport } from "../audit/verify/findings.ts";
-import { listLogs, verifyStore } from "../audit/verify/verify.ts";
 import type { Config } from "../config/config.ts";
 import { GatewayError } from "../errors/fault.ts";
 import { version } from "../lib/version.ts";
 import type { PenaltyBox } from "../limits/penalty-box.ts";
 import type { ServerStatus } from "../servers/client.ts";
 import { checkTransport } from "../servers/egress.ts";
+import { createAuditChecks } from "./audit-checks.ts";
 import type { Parts } from "./parts.ts";
 import { issuerNames } from "./token-issuers.ts";
 
@@ -130,7 +129,7 @@ function createServices(parts: Parts, runtime: Runtime, state: StateWriter) {
       opener: parts.opener,
       tokens: parts.tokens,
       log: audit,
-      verifyLog: () => verifyLogs(parts),
+      ...createAuditChecks(parts),
     }),
     LimitService: createLimitService({ penalties: runtime.penalties }),
     CacheService: createCacheService({
@@ -210,25 +209,6 @@ function retentionDeps({ retention, clock }: Parts) {
       }
       return { outcomes };
     },
-  };
-}
-
-/** Every log in the database: this node's, other nodes', and those that were given up (ST-16). */
-async function verifyLogs({ store, audit }: Parts): Promise<readonly LogVerification[]> {
-  const logIds = new Set([audit.status().logId, ...(await listLogs(store.audit))]);
-  const verified: LogVerification[] = [];
-  for (const logId of logIds) verified.push(toVerification(await verifyStore(store.audit, logId)));
-  return verified;
-}
-
-function toVerification(report: VerifyReport): LogVerification {
-  return {
-    logId: report.logId,
-    ok: report.ok,
-    records: report.records,
-    firstSeq: report.records === 0 ? 0 : report.lastSeq - report.records + 1,
-    lastSeq: report.lastSeq,
-    problem: report.violation?.message,
   };
 }
 

@@ -7,9 +7,9 @@ import type { EnvelopeView } from "../envelope.ts";
 import { renderBootCertificate, verifyBootCertificate } from "../evidence/boot-certificate.ts";
 import { originOf, parseCheckpoint, type SignedCheckpoint } from "../evidence/checkpoint.ts";
 import { EvidenceError } from "../evidence/evidence-error.ts";
-import { isSignedBy, parseVerifierKey, type VerifierKey } from "../evidence/keys.ts";
+import { verifyHandOver } from "../evidence/hand-over.ts";
+import { parseVerifierKey, type VerifierKey } from "../evidence/keys.ts";
 import { verifyNote } from "../evidence/note.ts";
-import { fromBase64 } from "../evidence/spelling.ts";
 import type { ViolationKind } from "./findings.ts";
 
 export type KeyProblem = readonly [kind: ViolationKind, why: string];
@@ -22,18 +22,20 @@ export interface KeyHistory {
 }
 
 /**
- * `certificates` are those kept apart from the records. Without pinned keys nothing can be said of signatures, so none
+ * `certificates` are those kept apart from the records, `landmarks` the log's records of its keys, read ahead. Without pinned keys nothing can be said of signatures, so none
  * is asked for.
  */
 export function createKeyHistory(
   logId: string,
   pinned: readonly VerifierKey[],
   certificates: readonly string[] = [],
+  landmarks: readonly EnvelopeView[] = [],
 ): KeyHistory {
   const origin = originOf(logId);
   const isPinned = pinned.length > 0;
   const nodeKeys = pinned.filter((key) => key.name === origin);
   const bootKeys: VerifierKey[] = [];
+  learnBackwards();
 
   function pass({ event, facts }: EnvelopeView): KeyProblem | undefined {
     if (!isPinned) return undefined;
@@ -66,19 +68,28 @@ export function createKeyHistory(
 
   function passHandOver(facts: EnvelopeView["facts"]): KeyProblem | undefined {
     try {
-      const [oldKey, newKey] = [String(facts.oldKey), String(facts.newKey)];
-      const [old, next] = [parseVerifierKey(oldKey), parseVerifierKey(newKey)];
-      const text = `mcp-gateway node key v1\n${origin}\n${oldKey}\n${newKey}\n`;
-      const isSound =
-        next.name === origin &&
-        isSignedBy(old, text, fromBase64(String(facts.oldSignature), "a signature")) &&
-        isSignedBy(next, text, fromBase64(String(facts.newSignature), "a signature"));
-      if (!isSound) return ["key-history", "the hand-over of the node key is not signed by both"];
-      if (!isKnown(old)) return ["foreign-key", "it hands over a key that is not this node's"];
-      nodeKeys.push(next);
+      const { oldKey, newKey } = verifyHandOver(toHandOver(facts));
+      if (newKey.name !== origin)
+        return ["key-history", `it hands over to a key of ${newKey.name}`];
+      if (!isKnown(oldKey)) return ["foreign-key", "it hands over a key that is not this node's"];
+      nodeKeys.push(newKey);
       return undefined;
     } catch (error) {
-      return ["key-history", `the hand-over of the node key cannot be read: ${reasonOf(error)}`];
+      return ["key-history", `the hand-over of the node key does not hold: ${reasonOf(error)}`];
+    }
+  }
+
+  /** Who knows a later key knows by its signature which ones it followed. */
+  function learnBackwards(): void {
+    for (const { event, facts } of landmarks.toReversed()) {
+      if (event !== "keys.rotated" || facts.newKey === undefined) continue;
+      try {
+        const { oldKey, newKey } = verifyHandOver(toHandOver(facts));
+        if (oldKey.name === origin && isKnown(newKey) && !isKnown(oldKey)) nodeKeys.push(oldKey);
+      } catch (error) {
+        if (!(error instanceof EvidenceError)) throw error;
+        // Named as wrong when its place is reached.
+      }
     }
   }
 
@@ -125,6 +136,15 @@ export function createKeyHistory(
   }
 
   return { pass, check };
+}
+
+function toHandOver(facts: EnvelopeView["facts"]) {
+  return {
+    oldKey: String(facts.oldKey),
+    newKey: String(facts.newKey),
+    oldSignature: String(facts.oldSignature),
+    newSignature: String(facts.newSignature),
+  };
 }
 
 function reasonOf(error: unknown): string {

@@ -77,7 +77,12 @@ export function toOutlined(logId: string, { seq, envelope, leaf }: VerifiableRec
 export function createLogVerifier(options: LogVerifierOptions): LogVerifier {
   const { logId, start = { seq: 0, leaf: genesisLeaf }, tiles = noTiles } = options;
   const { checkpoints = [], known = [], landmarks = [], seenOrders = new Set<string>() } = options;
-  const keys = createKeyHistory(logId, options.keys ?? [], options.certificates);
+  const keys = createKeyHistory(
+    logId,
+    options.keys ?? [],
+    options.certificates,
+    landmarks.map(({ envelope }) => envelope).filter(({ log }) => log === logId),
+  );
   const times = createTimes(start.seq);
   const tree = createCheckedTree(tiles);
   const signed = checkSigned({ logId, keys, checkpoints, known, tiles });

@@ -41,13 +41,13 @@ export function parseOrder(envelope: EnvelopeView, leaf: string): Order | undefi
   return { kind, log, from: envelope.log, by: envelope.seq, ranges, digest, leaf };
 }
 
-/** A landmark is a record that must be known before its place is reached: an order, or the start of a life. */
+/** A landmark is a record that must be known before its place is reached: an order, or one of the keys' history. */
 export interface Landmark {
   readonly envelope: EnvelopeView;
   readonly leaf: string;
 }
 
-export const landmarkEvents = [...orderEvents, "lifecycle.started"] as const;
+export const landmarkEvents = [...orderEvents, "lifecycle.started", "keys.rotated"] as const;
 
 export function toLandmark(text: string, leaf: string): Landmark | undefined {
   const envelope = parseEnvelope(text);

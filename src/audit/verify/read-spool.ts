@@ -111,6 +111,8 @@ export interface EvidenceFiles {
   readonly tiles: TileFiles;
 }
 
+const tilePattern = /^\d+\/(x\d{3}\/)*\d{3}(\.p\/\d{1,3})?$/;
+
 /** What lies in `<data>/evidence`; a folder that is not there holds nothing. */
 export function readEvidence(dir: string): EvidenceFiles {
   const checkpoint = join(dir, "checkpoint");
@@ -126,7 +128,9 @@ export function readEvidence(dir: string): EvidenceFiles {
     tiles: {
       paths: listed
         .filter((entry) => entry.isFile())
-        .map(({ parentPath, name }) => join(parentPath, name).slice(tiles.length + 1)),
+        .map(({ parentPath, name }) => join(parentPath, name).slice(tiles.length + 1))
+        // What a crash left unfinished is no tile.
+        .filter((path) => tilePattern.test(path)),
       read: (path) => readFileSync(join(tiles, path)),
     },
   };

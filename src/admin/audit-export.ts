@@ -1,0 +1,109 @@
+/**
+ * An export of records as it streams: JSON lines that strangers can verify, or CSV for spreadsheets, then a manifest.
+ * Reads the store's copy page by page. What a reader may see of a record's values is what the record's message has;
+ * what was hashed goes out as it is.
+ */
+import { createHash } from "node:crypto";
+import type { ProofSource } from "../audit/export-proofs.ts";
+import type { OpenedRow, Opener } from "../audit/opener.ts";
+import { GatewayError } from "../errors/fault.ts";
+import type { ExportRecordsRequest, ExportRecordsResponse } from "../gen/types.ts";
+import type { AuditFilter, AuditRow, AuditStore } from "../storage/store.ts";
+import type { Caller } from "./caller.ts";
+import { csv, type ExportFormat } from "./export-format.ts";
+import { createVerifiableLines } from "./verifiable-lines.ts";
+
+export interface AuditExportDeps {
+  readonly store: Pick<AuditStore, "scan">;
+  readonly opener: Opener;
+  readonly proofs: ProofSource;
+}
+
+const exportPageSize = 500;
+const chunkBytesMin = 64 * 1024;
+
+/** `filter` is what the caller may see at all of what was asked for. */
+export async function* exportRecords(
+  deps: AuditExportDeps,
+  request: ExportRecordsRequest,
+  filter: AuditFilter,
+  caller: Pick<Caller, "signal" | "note">,
+): AsyncGenerator<ExportRecordsResponse> {
+  const format = await createFormat(deps, request, filter);
+  const hash = createHash("sha256");
+  const ranges = new Map<string, { first_seq: number; last_seq: number }>();
+  let count = 0;
+  let text = "";
+  const takeChunk = () => {
+    const chunk = Buffer.from(text);
+    hash.update(chunk);
+    text = "";
+    return { chunk };
+  };
+  for await (const line of format.head()) {
+    text += line;
+    if (text.length >= chunkBytesMin) yield takeChunk();
+  }
+  for await (const opened of scanAll(deps, request, filter, caller.signal)) {
+    count += 1;
+    widen(ranges, opened.row);
+    text += format.line(opened);
+    if (text.length >= chunkBytesMin) yield takeChunk();
+  }
+  if (text !== "") yield takeChunk();
+  text = format.tail(count, hash.copy().digest("hex"));
+  if (text !== "") yield takeChunk();
+  caller.note({ rows: count });
+  const logs = [...ranges].map(([log_id, range]) => ({ log_id, ...range }));
+  yield { manifest: { count, sha256: hash.digest("hex"), ranges: logs } };
+}
+
+async function createFormat(
+  { store, proofs }: AuditExportDeps,
+  request: ExportRecordsRequest,
+  filter: AuditFilter,
+): Promise<ExportFormat> {
+  switch (request.format) {
+    case "EXPORT_FORMAT_JSON_LINES":
+      return await createVerifiableLines({ store, proofs, filter, request });
+    case "EXPORT_FORMAT_CSV":
+      if (!request.proofs) return csv;
+      throw new GatewayError(
+        "invalid-params",
+        "proofs: only EXPORT_FORMAT_JSON_LINES can carry them",
+      );
+    case "EXPORT_FORMAT_UNSPECIFIED":
+      throw new GatewayError(
+        "invalid-params",
+        "format: must be EXPORT_FORMAT_JSON_LINES or EXPORT_FORMAT_CSV",
+      );
+    default:
+      return request.format satisfies never;
+  }
+}
+
+async function* scanAll(
+  { store, opener }: AuditExportDeps,
+  request: ExportRecordsRequest,
+  filter: AuditFilter,
+  signal: AbortSignal,
+): AsyncGenerator<OpenedRow> {
+  const query = {
+    filter,
+    limit: exportPageSize,
+    order: "ascending",
+    includePruned: request.include_pruned,
+  } as const;
+  let page = await store.scan(query);
+  while (true) {
+    yield* await opener.open(page.rows);
+    if (page.next === undefined || signal.aborted) return;
+    page = await store.scan({ ...query, after: page.next });
+  }
+}
+
+function widen(ranges: Map<string, { first_seq: number; last_seq: number }>, row: AuditRow): void {
+  const range = ranges.get(row.logId);
+  if (range === undefined) ranges.set(row.logId, { first_seq: row.seq, last_seq: row.seq });
+  else range.last_seq = row.seq;
+}
