@@ -89,6 +89,8 @@ export const rpcReach: ReachTable = {
     tailRecords: "tenant",
     // A chain is of all tenants' records: it holds as a whole or not at all.
     verifyLog: "gateway",
+    getCheckpoint: "gateway",
+    getProof: "tenant",
   },
   LimitService: {
     // Sources are nobody's, and callers of every tenant are in one box.

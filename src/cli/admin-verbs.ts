@@ -1,6 +1,6 @@
 /**
  * `client|server|policy|…  VERB`: the admin plane from the shell. Verbs, flags and help come from the descriptor, so
- * every RPC has a verb. `audit verify` alone works offline and is handled before the descriptor is asked.
+ * every RPC has a verb. `audit verify` and `audit key` work offline and are handled before the descriptor is asked.
  */
 import { readFileSync } from "node:fs";
 import { readClientEnvironment } from "../config/load.ts";
@@ -42,7 +42,8 @@ export function createAdminCommand(noun: string): Command {
     help: describeNoun(noun, rpcs),
     run: async (args, context) => {
       const [verb = "", ...rest] = args;
-      if (noun === "audit" && verb === "verify") return await runOffline(rest, context);
+      const offline = offlineVerbsOf(noun).get(verb);
+      if (offline !== undefined) return await runOffline(verb, await offline(), rest, context);
       const rpc = rpcs.find((one) => one.verb === verb || one.longVerb === verb);
       if (rpc === undefined) throw new UsageError(adviseVerb(noun, verb, rpcs));
       if (rest.includes("--help") || rest.includes("-h")) {
@@ -54,13 +55,27 @@ export function createAdminCommand(noun: string): Command {
   };
 }
 
-/** The one verb without an RPC: it must work where no gateway runs. */
-async function runOffline(args: readonly string[], context: CommandContext): Promise<ExitCode> {
-  const { auditVerify } = await import("./audit-verify.ts");
-  if (!args.includes("--help")) return await auditVerify.run(args, context);
-  context.output.line(
-    `Usage: mcp-gateway audit verify ${auditVerify.usage}\n\n${auditVerify.help}`,
-  );
+type OfflineVerbs = ReadonlyMap<string, () => Promise<Command>>;
+
+/** The verbs without an RPC: they must work where no gateway runs. */
+const offlineAuditVerbs: OfflineVerbs = new Map([
+  ["key", async () => (await import("./audit-key.ts")).auditKey],
+  ["verify", async () => (await import("./audit-verify.ts")).auditVerify],
+]);
+const noVerbs: OfflineVerbs = new Map();
+
+function offlineVerbsOf(noun: string): OfflineVerbs {
+  return noun === "audit" ? offlineAuditVerbs : noVerbs;
+}
+
+async function runOffline(
+  verb: string,
+  command: Command,
+  args: readonly string[],
+  context: CommandContext,
+): Promise<ExitCode> {
+  if (!args.includes("--help")) return await command.run(args, context);
+  context.output.line(`Usage: mcp-gateway audit ${verb} ${command.usage}\n\n${command.help}`);
   return exitCodes.done;
 }
 
@@ -204,7 +219,7 @@ function readText(flag: string, path: string): string {
 }
 
 function adviseVerb(noun: string, verb: string, rpcs: readonly Rpc[]): string {
-  const verbs = [...rpcs.map((rpc) => rpc.verb), ...(noun === "audit" ? ["verify"] : [])];
+  const verbs = [...rpcs.map((rpc) => rpc.verb), ...offlineVerbsOf(noun).keys()];
   if (verb === "") return `name a verb: ${verbs.join(", ")}`;
   const nearest = findNearest(verb, verbs);
   const hint = nearest === undefined ? `there are ${verbs.join(", ")}` : `did you mean ${nearest}?`;
@@ -224,7 +239,9 @@ const commonHelp = `
 function describeNoun(noun: string, rpcs: readonly Rpc[]): string {
   const width = Math.max(0, ...rpcs.map((rpc) => rpc.verb.length));
   const verbs = rpcs.map((rpc) => `  ${rpc.verb.padEnd(width)}  ${rpc.name}`);
-  if (noun === "audit") verbs.push(`  ${"verify".padEnd(width)}  offline, from the spool's files`);
+  for (const verb of offlineVerbsOf(noun).keys()) {
+    verbs.push(`  ${verb.padEnd(width)}  offline, from the data folder`);
+  }
   return `Verbs, and the RPC each calls; VERB --help tells its flags:\n${verbs.join("\n")}\n${commonHelp}
 (mcp-gateway ${noun} answers with exit code 1 where the gateway refuses, 3 where nobody answers)`;
 }

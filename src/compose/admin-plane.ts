@@ -129,6 +129,7 @@ function createServices(parts: Parts, runtime: Runtime, state: StateWriter) {
       opener: parts.opener,
       tokens: parts.tokens,
       log: audit,
+      evidence: audit.evidence,
       ...createAuditChecks(parts),
     }),
     LimitService: createLimitService({ penalties: runtime.penalties }),

@@ -35,6 +35,7 @@ export function createGatewayDispatch(parts: Parts, limits: Limits) {
   const rejections = createRejections({ audit, keysMax: rejectionKeysMax });
   const dispatch = createDispatch({
     audit,
+    leafOf: audit.evidence?.leafOf,
     classBOnFailure: config.audit.classBOnFailure,
     rejections,
     clock,

@@ -7,6 +7,8 @@ export type AuditService<Caller> = {
   readonly exportRecords: (request: ExportRecordsRequest, caller: Caller) => AsyncIterable<ExportRecordsResponse>;
   readonly tailRecords: (request: TailRecordsRequest, caller: Caller) => AsyncIterable<TailRecordsResponse>;
   readonly verifyLog: (request: VerifyLogRequest, caller: Caller) => Promise<VerifyLogResponse>;
+  readonly getCheckpoint: (request: GetCheckpointRequest, caller: Caller) => Promise<GetCheckpointResponse>;
+  readonly getProof: (request: GetProofRequest, caller: Caller) => Promise<GetProofResponse>;
 };
 
 export type RecordOrder =
@@ -140,6 +142,36 @@ export interface VerdictCounts {
 export interface VerifyLogResponse {
   readonly ok: boolean;
   readonly logs: readonly LogVerification[];
+}
+
+export interface CheckpointEvidence {
+  readonly log_id: string;
+  readonly note: string;
+  readonly size: number;
+  readonly root: string;
+  readonly certificate: string;
+}
+
+export interface GetCheckpointRequest {
+  readonly log_id: string;
+}
+
+export interface GetCheckpointResponse {
+  readonly checkpoint?: CheckpointEvidence | null | undefined;
+}
+
+export interface GetProofRequest {
+  readonly log_id: string;
+  readonly seq: number;
+  readonly old_size?: number | undefined;
+}
+
+export interface GetProofResponse {
+  readonly proof: string;
+  readonly index: number;
+  readonly leaf: string;
+  readonly consistency: readonly string[];
+  readonly checkpoint?: CheckpointEvidence | null | undefined;
 }
 
 export type CacheService<Caller> = {

@@ -145,6 +145,8 @@ const rows: { readonly [S in keyof AdminServices]: Readonly<Record<keyof AdminSe
       exportRecords: records,
       tailRecords: records,
       verifyLog: gateway,
+      getCheckpoint: gateway,
+      getProof: named((whose) => ({ seq: { own: 1, other: 2, common: 3, nobody: 99 }[whose] })),
     },
     LimitService: { listPenalties: gateway, clearPenalty: gateway },
     RevocationService: {

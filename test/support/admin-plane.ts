@@ -51,6 +51,7 @@ import {
   createMemoryResourceStore,
   type MemoryResourceStore,
 } from "./memory-store.ts";
+import { createSampleEvidence, sampleLogStatus } from "./sample-evidence.ts";
 import { createSampleOpener, createSampleTokens } from "./sealing.ts";
 
 const soundReport = {
@@ -205,7 +206,9 @@ export async function startAdminPlane(options: AdminPlaneOptions = {}): Promise<
           listeners.add(listener);
           return () => listeners.delete(listener);
         },
+        status: () => ({ ...sampleLogStatus, syncedSeq: rows.length }),
       },
+      evidence: createSampleEvidence(),
       proofs: async () => undefined,
       verifyLog: async () => [soundReport],
     }),

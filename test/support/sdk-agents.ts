@@ -17,6 +17,8 @@ import { createSocketTransport } from "./socket-transport.ts";
 export interface CallOptions {
   readonly onprogress?: (progress: { readonly progress: number }) => void;
   readonly signal?: AbortSignal;
+  /** Goes into the request's `_meta`. */
+  readonly meta?: Answer;
 }
 
 type Answer = { readonly [member: string]: unknown };
@@ -136,8 +138,8 @@ async function connectV1(
   const client = new Client(identity, { capabilities });
   const closed = untilClosed(client);
   await client.connect(transport);
-  return toAgent(client, closed, (name, args, options) =>
-    client.callTool({ name, arguments: args }, undefined, options),
+  return toAgent(client, closed, (name, args, { meta, ...options }) =>
+    client.callTool({ name, arguments: args, ...meta }, undefined, options),
   );
 }
 
@@ -151,8 +153,8 @@ async function connectV2(
   await client.connect(
     new ModernHttpTransport(url, { requestInit: { headers: headersOf(place) } }),
   );
-  return toAgent(client, closed, (name, args, options) =>
-    client.callTool({ name, arguments: args }, options),
+  return toAgent(client, closed, (name, args, { meta, ...options }) =>
+    client.callTool({ name, arguments: args, ...meta }, options),
   );
 }
 
@@ -188,12 +190,17 @@ function toAgent(
   callTool: (
     name: string,
     args: { [member: string]: unknown },
-    options: { onprogress?: CallOptions["onprogress"]; signal?: AbortSignal },
+    options: {
+      onprogress?: CallOptions["onprogress"];
+      signal?: AbortSignal;
+      meta?: { _meta: { [member: string]: unknown } };
+    },
   ) => Promise<Answer>,
 ): SdkAgent {
   return {
     listTools: () => allPages("tools", (page) => client.listTools(page)),
-    callTool: (name, args = {}, options = {}) => callTool(name, { ...args }, { ...options }),
+    callTool: (name, args = {}, { meta, ...options } = {}) =>
+      callTool(name, { ...args }, { ...options, ...(meta && { meta: { _meta: { ...meta } } }) }),
     listResources: () => allPages("resources", (page) => client.listResources(page)),
     listResourceTemplates: () =>
       allPages("resourceTemplates", (page) => client.listResourceTemplates(page)),

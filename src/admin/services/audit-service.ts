@@ -15,12 +15,13 @@ import { fromAuditRow, matchesFilter, toAuditFilter } from "../convert/records.t
 import { fromVerifyReport } from "../convert/verification.ts";
 import { decodePageToken, encodePageToken, readPageSize } from "../page-token.ts";
 import { needTenant } from "../tenants.ts";
+import { type AuditEvidenceDeps, createAuditEvidence } from "./audit-evidence.ts";
 
-export interface AuditServiceDeps {
+export interface AuditServiceDeps extends AuditEvidenceDeps {
   readonly store: Pick<AuditStore, "scan">;
   readonly opener: Opener;
   readonly tokens: FilterTokens;
-  readonly log: Pick<AuditLog, "tail">;
+  readonly log: Pick<AuditLog, "tail" | "status">;
   readonly proofs: ProofSource;
   readonly verifyLog: (signal: AbortSignal) => Promise<readonly VerifyReport[]>;
   /** Records waiting for a reader of TailRecords; beyond it they are dropped and counted. */
@@ -32,6 +33,7 @@ const tailBatchMax = 100;
 
 export function createAuditService(deps: AuditServiceDeps): AuditService<Caller> {
   return {
+    ...createAuditEvidence(deps),
     async queryRecords(request, caller) {
       const filter = toOwnFilter(request.filter, caller);
       const question = ["records", filter, request.order, request.include_pruned];

@@ -61,7 +61,7 @@ export function createProving(deps: {
   let waiters: readonly Waiter[] = [];
 
   async function prove(seq: number, oldSize: number | undefined): Promise<ProofView> {
-    await untilCovered(seq);
+    await untilCovered(Math.max(seq, oldSize ?? 0));
     const proved = await questions.prove({ seq, oldSize }, deadlineMs).catch(refuse);
     const checkpoint = toView(dir, parseCheckpoint(proved.checkpoint.note));
     const { certificate } = checkpoint;

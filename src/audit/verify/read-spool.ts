@@ -7,7 +7,13 @@ import { join } from "node:path";
 import { type EnvelopeView, parseEnvelope } from "../envelope.ts";
 import { parsePart } from "../sealing.ts";
 import type { SegmentFile } from "../spool/files.ts";
-import { decodeFrame, findNextFrame, frameHeadBytes, type SegmentHeader } from "../spool/format.ts";
+import {
+  decodeFrame,
+  findNextFrame,
+  frameHeadBytes,
+  type RecordFrame,
+  type SegmentHeader,
+} from "../spool/format.ts";
 import type { TileFiles } from "./checked-tree.ts";
 import type { PartState } from "./log-verifier.ts";
 import { type Landmark, landmarkEvents, toLandmark } from "./orders.ts";
@@ -21,6 +27,8 @@ export type SpoolPiece =
       readonly envelope: EnvelopeView | undefined;
       readonly leaf: string;
       readonly part: PartState;
+      /** The record as it lies there. */
+      readonly frame: RecordFrame;
     }
   | { readonly kind: "damage" };
 
@@ -55,8 +63,10 @@ function readPieces(bytes: Buffer): SpoolPiece[] {
     offset = decoded.end;
     if (decoded.kind === "header") pieces.push(decoded);
     if (decoded.kind !== "record") continue;
-    const { envelope, details, leaf } = decoded.record;
-    pieces.push({ kind: "record", envelope: parseEnvelope(envelope), leaf, part: partOf(details) });
+    const frame = decoded.record;
+    const { leaf } = frame;
+    const envelope = parseEnvelope(frame.envelope);
+    pieces.push({ kind: "record", envelope, leaf, part: partOf(frame.details), frame });
   }
   return pieces;
 }

@@ -3,7 +3,7 @@
  * as durable as its class demands. If that fails the reply is withheld: `audit-unavailable` where nothing was
  * executed, `outcome-unrecorded` where it was.
  */
-import type { AuditLog } from "../../audit/record.ts";
+import type { AuditLog, RecordRef } from "../../audit/record.ts";
 import type { Rejections } from "../../audit/rejections.ts";
 import { createFault, type Fault, GatewayError } from "../../errors/fault.ts";
 import type { Clock } from "../../lib/clock.ts";
@@ -18,6 +18,7 @@ import {
   statusOf,
 } from "../call-record.ts";
 import type { Exchange } from "../exchange.ts";
+import { wantsReceipt, withReceipt } from "../receipts.ts";
 import type { Stage } from "../stage.ts";
 
 export interface AuditDeps {
@@ -25,6 +26,8 @@ export interface AuditDeps {
   readonly rejections: Rejections;
   readonly clock: Clock;
   readonly metrics: Metrics;
+  /** The leaf of a synced record, in hex, for receipts; undefined where it cannot be had at once. */
+  readonly leafOf?: ((seq: number) => Promise<string | undefined>) | undefined;
   /** What becomes of a class B call whose record is late: refused, or answered with the gap on record. */
   readonly classBOnFailure: "closed" | "open";
 }
@@ -61,17 +64,31 @@ function record(deps: AuditDeps, x: Exchange, outcome: Outcome): void | Promise<
     facts: { ...facts, ...outcomeFacts(x, outcome, durationMs) },
     details: { ...details, ...askerDetails(x.principal), ...resultDetails(outcome) },
   } as const;
+  const wanted = wantsReceipt(x.request);
   if (auditClass === "C") {
+    // Such a record has no number when the answer leaves, and may be dropped: there is nothing to give a receipt for.
+    if (wanted) x.outcome = withReceipt(outcome, undefined);
     void deps.audit.append(draft, "queued");
     return;
   }
   return deps.audit.append(draft, "synced").then(
-    () => {},
+    (ref) => (wanted ? addReceipt(deps, x, outcome, ref) : undefined),
     (cause: unknown) => {
-      if (auditClass === "B" && deps.classBOnFailure === "open") return;
-      x.outcome = { kind: "fault", fault: withheld(x, cause) };
+      if (auditClass !== "B" || deps.classBOnFailure !== "open") {
+        x.outcome = { kind: "fault", fault: withheld(x, cause) };
+      } else if (wanted) x.outcome = withReceipt(outcome, undefined);
     },
   );
+}
+
+async function addReceipt(
+  deps: AuditDeps,
+  x: Exchange,
+  outcome: Outcome,
+  { logId, seq }: RecordRef,
+): Promise<void> {
+  const leaf = await deps.leafOf?.(seq);
+  x.outcome = withReceipt(outcome, { log: logId, seq, ...(leaf === undefined ? {} : { leaf }) });
 }
 
 function withheld(x: Exchange, cause: unknown): Fault {

@@ -147,7 +147,8 @@ describe("the database's copy", () => {
   test("a deletion ordered in another log is lawful, for any node may run retention", async () => {
     const other = forgeStory(createSeededRandom(31), false);
     const own = toArtefact(story(14, true));
-    const isOrder = ({ envelope }: { envelope: string | null }) => /"(deleted|erased)Log"/.test(envelope ?? "");
+    const isOrder = ({ envelope }: { envelope: string | null }) =>
+      /"(deleted|erased)Log"/.test(envelope ?? "");
     const first = own.records.findIndex((one) => one.envelope?.includes("deletedLog"));
     // The orders stand in the other log instead; the own one is believed up to where the first of them was.
     for (const { envelope } of own.records.slice(first).filter(isOrder)) {
