@@ -1,6 +1,6 @@
 /**
  * Verification and proofs as the admin plane offers them: of the database's copy, held against this node's latest
- * checkpoint, which is waited for until the copy has reached it.
+ * checkpoint: what is there is signed first, and the copy then waited for.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { originOf } from "../audit/evidence/checkpoint.ts";
@@ -37,7 +37,21 @@ export function createAuditChecks(parts: CheckedParts): AuditChecks {
     }
   }
 
-  const proofs = createProofSource({ dataDir: config.dataDir, logId: ownId, untilCopied });
+  /** An order that nobody signed yet would look like a forged one. */
+  async function untilSigned(): Promise<void> {
+    const { syncedSeq } = audit.status();
+    const endsAtMs = clock.monotonicMs() + copyWaitMs;
+    while (audit.evidence !== undefined && audit.evidence.signedSeq() < syncedSeq) {
+      if (clock.monotonicMs() >= endsAtMs) return;
+      await sleep(copyPollMs);
+    }
+  }
+
+  const source = createProofSource({ dataDir: config.dataDir, logId: ownId, untilCopied });
+  const proofs: ProofSource = async () => {
+    await untilSigned();
+    return await source();
+  };
 
   /** Every log in the database: this node's, other nodes', and those that were given up (ST-16). */
   async function verifyLog(signal: AbortSignal): Promise<readonly VerifyReport[]> {
