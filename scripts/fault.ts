@@ -1,6 +1,6 @@
 /**
  * `npm run fault`: the tests of test/fault, longer than in CI. Its options reach the tests as environment variables:
- * `--cycles N` as FAULT_CYCLES, `--seed S` as FAULT_SEED; `--only NAME` picks tests by name; `--json FILE` keeps the result.
+ * `--cycles N` as FAULT_CYCLES, `--schedules N` of simulated power loss as FAULT_SCHEDULES, `--seed S` as FAULT_SEED; `--only NAME` picks tests by name; `--json FILE` keeps the result.
  */
 import { randomInt } from "node:crypto";
 import { parseArgs } from "node:util";
@@ -11,11 +11,16 @@ const { values: options } = parseArgs({
     json: { type: "string" },
     only: { type: "string" },
     cycles: { type: "string", default: "200" },
+    schedules: { type: "string", default: "100000" },
     seed: { type: "string", default: String(randomInt(2 ** 31)) },
   },
 });
 
-const env = { FAULT_CYCLES: options.cycles, FAULT_SEED: options.seed };
+const env = {
+  FAULT_CYCLES: options.cycles,
+  FAULT_SCHEDULES: options.schedules,
+  FAULT_SEED: options.seed,
+};
 const only = options.only === undefined ? [] : [`--test-name-pattern=${options.only}`];
 const title = `fault, ${options.cycles} cycles, seed ${options.seed}`;
 const tally = await runTests(title, ["test/fault"], env, ["--timeout=7200000", ...only]);

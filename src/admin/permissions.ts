@@ -44,6 +44,7 @@ const holders = {
   "retention.write": ["admin", "dpo"],
   "audit.read": ["admin", "auditor", "dpo"],
   "audit.export": ["admin", "auditor"],
+  "audit.open": ["auditor", "dpo"],
   "audit.verify": ["admin", "operator", "auditor", "dpo"],
   "limits.read": ["admin", "operator", "auditor"],
   "limits.clear": ["admin", "operator"],
@@ -143,6 +144,8 @@ export const rpcPermissions: RpcTable = {
     queryRecords: { permission: "audit.read", kind: "audit-read" },
     exportRecords: { permission: "audit.export", kind: "export" },
     tailRecords: { permission: "audit.read", kind: "audit-read" },
+    // To show somebody's value with a proof is to let it go.
+    openField: { permission: "audit.open", kind: "export" },
     verifyLog: { permission: "audit.verify", kind: "audit-read" },
     // Asked for again and again by who watches the log; it tells of no record.
     getCheckpoint: read("audit.verify"),

@@ -87,6 +87,7 @@ export const rpcReach: ReachTable = {
     queryRecords: "tenant",
     exportRecords: "tenant",
     tailRecords: "tenant",
+    openField: "tenant",
     // A chain is of all tenants' records: it holds as a whole or not at all.
     verifyLog: "gateway",
     getCheckpoint: "gateway",

@@ -5,19 +5,16 @@
  * One log per node: its id is kept in `<data dir>/node-id` and one chain, and one tree, run on across restarts. Each
  * life of the process signs with a key of its own, which the node's key certifies in the life's first record.
  */
-import { constants, existsSync } from "node:fs";
-import { mkdir, open, readFile, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Clock } from "../lib/clock.ts";
-import { newId } from "../lib/id.ts";
 import type { Store } from "../storage/store.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import type { SealingKeys } from "../vault/keys.ts";
-import { evidenceFolder, readSignedSize } from "./evidence/checkpoint-file.ts";
 import { type Evidence, openEvidence } from "./evidence/evidence.ts";
 import type { StartNotaryThread } from "./evidence/notary-thread.ts";
 import { defaultEvidenceOptions, type EvidenceOptions } from "./evidence/options.ts";
+import { openOwnSpool, renderLoss } from "./own-spool.ts";
 import type { AuditLog, DurabilityLevel, RecordDraft, RecordRef } from "./record.ts";
 import { type Copier, createCopier } from "./shipping/copier.ts";
 import {
@@ -27,7 +24,9 @@ import {
   startShipper,
 } from "./shipping/shipper.ts";
 import { unavailable } from "./spool/callers.ts";
-import { defaultSpoolOptions, openSpool, type Spool, type SpoolOptions } from "./spool/spool.ts";
+import { closesIntent } from "./spool/gaps.ts";
+import { defaultSpoolOptions, type SpoolOptions } from "./spool/options.ts";
+import { openSpool, type Spool } from "./spool/spool.ts";
 import type { StartSpoolThread } from "./spool/thread.ts";
 import { createTail, type Tail } from "./tail.ts";
 
@@ -52,6 +51,8 @@ export interface AuditLogDeps {
 const wantedShare = 0.5;
 /** Segments in a full quota, at least: room is freed a segment at a time, and the one being written stays. */
 const segmentsInQuotaMin = 8;
+/** How long closing waits for a disk that hangs. */
+const closeFlushMs = 1_000;
 
 type Options = SpoolOptions & ShipperOptions & EvidenceOptions;
 
@@ -67,8 +68,11 @@ export interface OpenAuditLog extends AuditLog {
   readonly evidence: Evidence | undefined;
   /** Resolves where the spool's thread died: nothing can be recorded, so nothing is done, until a new start. */
   readonly died: Promise<string>;
-  /** Syncs what was appended, stops shipping and releases the spool. */
-  close(): Promise<void>;
+  /**
+   * Syncs what was appended, and `closing` as the log's last record; ships what is left and releases the spool. A log
+   * that cannot be closed with its record is closed without.
+   */
+  close(closing?: RecordDraft): Promise<void>;
 }
 
 /** Opens the log; rejects where the spool is in use, not private or unreadable. */
@@ -90,7 +94,7 @@ export async function openAuditLog(deps: AuditLogDeps): Promise<OpenAuditLog> {
       keys: deps.keys,
       synced: (seq, frames) => {
         evidence?.noteSynced(seq);
-        shipper?.wake();
+        shipper?.wake(spool.awaitsCopy());
         tail?.offer(frames);
       },
       ...(deps.startThread === undefined ? {} : { startThread: deps.startThread }),
@@ -133,6 +137,7 @@ export async function openAuditLog(deps: AuditLogDeps): Promise<OpenAuditLog> {
     syncedSeq: () => spool.status().syncedSeq,
     record,
     remove: spool.remove,
+    shipped: spool.noteCopied,
     neededAboveSeq,
     excessBytes,
   });
@@ -146,13 +151,7 @@ export async function openAuditLog(deps: AuditLogDeps): Promise<OpenAuditLog> {
     flush: spool.flush,
     tail: tail.listen,
     status: () => ({ logId, shippedSeq: shippedSeq(), ...spool.status() }),
-    close: async () => {
-      await Promise.race([spool.flush(), Bun.sleep(options.deadlineMs)]);
-      await evidence?.close(spool.status().syncedSeq);
-      await shipper?.stop();
-      await copier.close();
-      await spool.close();
-    },
+    close,
   };
 
   function excessBytes(): number {
@@ -166,9 +165,32 @@ export async function openAuditLog(deps: AuditLogDeps): Promise<OpenAuditLog> {
   }
 
   function append(draft: RecordDraft, level: DurabilityLevel): Promise<RecordRef> {
-    if (evidence?.refuses(draft) !== true) return spool.append(draft, level);
+    const refusal = refusalOf(draft);
+    if (refusal === undefined) return spool.append(draft, level);
     metrics.count("mcp_gateway_audit_failures_total", { class: draft.class });
-    return Promise.reject(unavailable("nothing-is-signed"));
+    return Promise.reject(unavailable(refusal));
+  }
+
+  /** Nothing is done whose record is known beforehand not to become what its class asks for. */
+  function refusalOf(draft: RecordDraft): string | undefined {
+    if (evidence?.refuses(draft)) return "nothing-is-signed";
+    // A+ is answered from the database.
+    const isAct = draft.class === "A+" && !closesIntent(draft);
+    return isAct && shipper?.isAway() === true ? "copy-away" : undefined;
+  }
+
+  async function close(closing?: RecordDraft): Promise<void> {
+    await Promise.race([spool.flush(), Bun.sleep(closeFlushMs)]);
+    if (closing !== undefined) {
+      await spool.conclude(closing).catch((cause: unknown) => {
+        // With the disk full or the spool's thread gone, the rest is closed all the same.
+        log.error("audit.not_concluded", { event: closing.event, reason: String(cause) });
+      });
+    }
+    await evidence?.close(spool.status().syncedSeq);
+    await shipper?.stop();
+    await copier.close();
+    await spool.close();
   }
 }
 
@@ -184,90 +206,8 @@ function recordRecovery(spool: Spool, clock: Clock, record: (draft: RecordDraft)
   }
   for (const { segment, from, to, kind } of damage) {
     const name = segment.slice(segment.lastIndexOf("/") + 1);
-    record({ ...own, event: "integrity.violation", facts: { kind, segment: name, from, to } });
-  }
-}
-
-interface OwnSpool {
-  readonly logId: string;
-  readonly spool: Spool;
-  readonly loss: Loss | undefined;
-}
-
-interface Loss {
-  readonly kind: "spool-lost" | "rolled-back";
-  readonly logId: string;
-  /** The last record in the spool, in the database, and under a checkpoint. */
-  readonly lastSeq: number;
-  readonly lastSeqInStore: number;
-  readonly lastSeqSigned: number;
-}
-
-/**
- * The spool under this node's log id; under a new one where the database holds records of this log, or a checkpoint
- * covers some, which the spool does not hold (ST-15, ST-16). Going on under the old id would give numbers a second
- * time. What was found is kept beside.
- */
-async function openOwnSpool(
-  deps: AuditLogDeps,
-  dir: string,
-  open: (logId: string) => Promise<Spool>,
-): Promise<OwnSpool> {
-  const logId = await loadNodeId(deps.dataDir);
-  const spool = await open(logId);
-  const loss = await findLoss(deps, logId, spool.opened);
-  if (loss === undefined) return { logId, spool, loss };
-  await spool.close();
-  const keptAs = `${dir}-${logId}`;
-  deps.log.error(loss.kind === "rolled-back" ? "audit.rolled_back" : "audit.spool_lost", {
-    ...loss,
-    keptAs,
-    advice: "The spool lacks records it had: was an older copy restored? A new log is begun.",
-  });
-  await rename(dir, keptAs);
-  const evidenceDir = evidenceFolder(deps.dataDir);
-  if (existsSync(evidenceDir)) await rename(evidenceDir, `${evidenceDir}-${logId}`);
-  await rm(join(deps.dataDir, "node-id"));
-  const newLogId = await loadNodeId(deps.dataDir);
-  return { logId: newLogId, spool: await open(newLogId), loss };
-}
-
-async function findLoss(
-  deps: AuditLogDeps,
-  logId: string,
-  { lastSeq }: Spool["opened"],
-): Promise<Loss | undefined> {
-  const head = await deps.store.audit.head(logId).catch(() => undefined);
-  const lastSeqInStore = head?.seq ?? 0;
-  const lastSeqSigned = readSignedSize(evidenceFolder(deps.dataDir), logId);
-  if (lastSeq >= Math.max(lastSeqInStore, lastSeqSigned)) return undefined;
-  const kind = lastSeq === 0 ? "spool-lost" : "rolled-back";
-  return { kind, logId, lastSeq, lastSeqInStore, lastSeqSigned };
-}
-
-function renderLoss({ logId, ...loss }: Loss, clock: Clock): RecordDraft {
-  const facts = { ...loss, log: logId };
-  const own = { event: "integrity.violation", class: "A", details: {} } as const;
-  return { ...own, timeMs: clock.nowMs(), facts };
-}
-
-const idPattern = /^[0-9a-f-]{36}$/;
-
-/** This node's id, made at the first start. */
-async function loadNodeId(dataDir: string): Promise<string> {
-  await mkdir(dataDir, { recursive: true, mode: 0o700 });
-  const path = join(dataDir, "node-id");
-  const { O_RDWR, O_CREAT, O_NOFOLLOW } = constants;
-  const file = await open(path, O_RDWR | O_CREAT | O_NOFOLLOW, 0o600);
-  try {
-    const found = (await readFile(file, "utf8")).trim();
-    if (idPattern.test(found)) return found;
-    if (found !== "") throw new Error(`${path} must hold one UUID and nothing else`);
-    const id = newId();
-    await file.write(`${id}\n`, 0);
-    await file.sync();
-    return id;
-  } finally {
-    await file.close();
+    // What was never acknowledged is no damage, and is left where it is.
+    const event = kind === "torn" ? "audit.gap" : "integrity.violation";
+    record({ ...own, event, facts: { kind, segment: name, from, to } });
   }
 }

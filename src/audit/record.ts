@@ -42,6 +42,7 @@ export const auditEvents = [
   "storage.disk_full",
   "storage.fsync_failed",
   "storage.slow",
+  "storage.quota",
   "lifecycle.started",
   "lifecycle.stopped",
 ] as const;

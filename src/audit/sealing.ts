@@ -72,8 +72,11 @@ function recordKey(key: Uint8Array, salt: Uint8Array): Uint8Array {
   return new Bun.CryptoHasher("sha256", key).update("record\0").update(salt).digest();
 }
 
-function bindingOf(place: SealedPlace, ids: { subject: string; class: string }): string {
-  return `${place.log}\n${place.seq}\n${place.commitment}\n${ids.subject}\n${ids.class}`;
+/** Everything that stands in clear, so that nothing of it can be changed and the values still open. */
+function bindingOf(place: SealedPlace, part: Pick<SealedPart, "subject" | "class" | "tokens">) {
+  const { subject, class: classId, tokens } = part;
+  const found = tokenMembers.map((member) => tokens[member] ?? "");
+  return [place.log, place.seq, place.commitment, subject, classId, ...found].join("\n");
 }
 
 function toHex(bytes: Uint8Array): string {

@@ -130,6 +130,7 @@ function createServices(parts: Parts, runtime: Runtime, state: StateWriter) {
       tokens: parts.tokens,
       log: audit,
       evidence: audit.evidence,
+      clock,
       ...createAuditChecks(parts),
     }),
     LimitService: createLimitService({ penalties: runtime.penalties }),

@@ -17,7 +17,7 @@ import { createResourceOwners } from "../pipeline/resource-owners.ts";
 import { createRedactor } from "../sanitize/redactor.ts";
 import { createArgumentCheck } from "../schemas/argument-check.ts";
 import type { Limits } from "./limits.ts";
-import { toAgentsOptions } from "./options.ts";
+import { toAgentsOptions, toBodyRules } from "./options.ts";
 import type { Parts } from "./parts.ts";
 import { createVerifier } from "./token-issuers.ts";
 
@@ -37,6 +37,7 @@ export function createGatewayDispatch(parts: Parts, limits: Limits) {
     audit,
     leafOf: audit.evidence?.leafOf,
     classBOnFailure: config.audit.classBOnFailure,
+    bodies: toBodyRules(config),
     rejections,
     clock,
     log,

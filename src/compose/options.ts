@@ -7,6 +7,7 @@ import { type AgentsOptions, defaultAgentsOptions } from "../agents/options.ts";
 import type { Config } from "../config/config.ts";
 import type { IssuerConfig } from "../config/issuer-secrets.ts";
 import type { JwtIssuerConfig } from "../identity/jwt-issuer.ts";
+import type { BodyRules } from "../pipeline/stored-bodies.ts";
 import { defaultScanLimits } from "../protocol/scan.ts";
 
 export function toAgentsOptions({ agents }: Config): AgentsOptions {
@@ -90,4 +91,24 @@ export function toIssuers(issuers: readonly IssuerConfig[]): readonly JwtIssuerC
 
 function asList(name: string | undefined): readonly string[] | undefined {
   return name === undefined ? undefined : [name];
+}
+
+/** Room of a record besides its bodies. */
+const recordCharsMax = 16 * 1024;
+/** A character of a body is at most an escaped quote. */
+const charsPerBodyChar = 2;
+
+/** Longest record kept as it is: with the bodies that are kept. */
+export function toRecordCharsMax({ audit }: Config): number {
+  const kept = [audit.bodies.arguments, audit.bodies.result].filter((list) => list.length > 0);
+  return recordCharsMax + kept.length * charsPerBodyChar * audit.bodies.charsMax;
+}
+
+export function toBodyRules({ audit }: Config): BodyRules {
+  const { bodies } = audit;
+  return {
+    arguments: new Set(bodies.arguments),
+    result: new Set(bodies.result),
+    charsMax: bodies.charsMax,
+  };
 }

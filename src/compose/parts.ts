@@ -42,6 +42,7 @@ import { createMetrics, type Metrics } from "../telemetry/metrics.ts";
 import type { Vault } from "../vault/vault.ts";
 import { startCopyThread } from "./copy-thread.ts";
 import { openKeyVault } from "./key-vault.ts";
+import { toRecordCharsMax } from "./options.ts";
 
 /** Everything that is made before the listeners; each listener takes what it needs. */
 export interface Parts {
@@ -118,7 +119,10 @@ export async function createParts(config: Config): Promise<Parts> {
     options: {
       segmentBytesMax: config.audit.segmentBytesMax,
       spoolBytesMax: config.audit.spoolBytesMax,
+      recordBytesMax: toRecordCharsMax(config),
+      reserveBytesMax: config.audit.reserveBytesMax,
       deadlineMs: config.audit.deadlineMs,
+      requireCheckpoints: config.audit.requireCheckpoints,
       keepShippedMs: config.audit.keepShippedHours * 3_600_000,
     },
   });

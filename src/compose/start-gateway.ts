@@ -2,6 +2,7 @@
  * Builds and connects everything once; decides nothing. Opens what must outlast calls first (store, log, state),
  * then the pipeline, then the listeners; closes in reverse. The admin plane is loaded last and lazily.
  */
+import type { RecordDraft } from "../audit/record.ts";
 import type { createRejections } from "../audit/rejections.ts";
 import type { Config } from "../config/config.ts";
 import { startDevIssuerServer } from "../identity/dev-issuer-server.ts";
@@ -83,11 +84,7 @@ export async function startGateway(config: Config): Promise<Gateway> {
       await stopDevIssuer();
       await stopLastUse();
       await parts.servers.close();
-      await recordStop(parts).catch((cause: unknown) => {
-        // With the disk full or the spool's thread gone, the rest is closed all the same.
-        parts.log.error("lifecycle.not_recorded", { reason: String(cause) });
-      });
-      await parts.audit.close();
+      await parts.audit.close(closingRecord(parts));
       await parts.vault.close();
       await parts.store.close();
       await ops.close();
@@ -156,8 +153,8 @@ function addGauges({ metrics, cache, current }: Parts, inFlight: () => number): 
   metrics.gauge("mcp_gateway_state_revision", () => current.get().stateRevision);
 }
 
-async function recordStop({ audit, clock, current }: Parts): Promise<void> {
+function closingRecord({ clock, current }: Parts): RecordDraft {
   const facts = { version, stateRevision: current.get().stateRevision };
   const own = { event: "lifecycle.stopped", class: "A", details: {} } as const;
-  await audit.append({ ...own, timeMs: clock.nowMs(), facts }, "synced");
+  return { ...own, timeMs: clock.nowMs(), facts };
 }

@@ -4,6 +4,7 @@
  */
 import { z } from "zod";
 import { agents } from "./agents-section.ts";
+import { audit } from "./audit-section.ts";
 import { atLeastZero, count, flag, mebibyte, port, section, text } from "./fields.ts";
 import { identity } from "./identity-section.ts";
 import { limits } from "./limits-section.ts";
@@ -94,20 +95,6 @@ const cache = section(
 const validation = section(
   { tool_arguments: flag(true, "Refuse calls whose arguments violate the tool's input schema.") },
   "What is checked before a server sees a call.",
-);
-
-const audit = section(
-  {
-    segment_bytes_max: count(64 * mebibyte, "Size at which the spool starts a new file."),
-    spool_bytes_max: count(1024 * mebibyte, "Most bytes the spool holds; then calls are refused."),
-    deadline_ms: count(1_000, "Longest wait for a record to become durable."),
-    keep_shipped_hours: atLeastZero(24, "How long spool files stay once they are copied."),
-    class_b_on_failure: z
-      .enum(["closed", "open"])
-      .default("closed")
-      .describe("Refuse (closed) or answer (open) read-only calls whose record is late."),
-  },
-  "The durable record of every call.",
 );
 
 export const configSchema = z.strictObject({

@@ -6,6 +6,7 @@ export type AuditService<Caller> = {
   readonly queryRecords: (request: QueryRecordsRequest, caller: Caller) => Promise<QueryRecordsResponse>;
   readonly exportRecords: (request: ExportRecordsRequest, caller: Caller) => AsyncIterable<ExportRecordsResponse>;
   readonly tailRecords: (request: TailRecordsRequest, caller: Caller) => AsyncIterable<TailRecordsResponse>;
+  readonly openField: (request: OpenFieldRequest, caller: Caller) => Promise<OpenFieldResponse>;
   readonly verifyLog: (request: VerifyLogRequest, caller: Caller) => Promise<VerifyLogResponse>;
   readonly getCheckpoint: (request: GetCheckpointRequest, caller: Caller) => Promise<GetCheckpointResponse>;
   readonly getProof: (request: GetProofRequest, caller: Caller) => Promise<GetProofResponse>;
@@ -115,6 +116,30 @@ export interface TailRecordsRequest {
 export interface TailRecordsResponse {
   readonly record?: AuditRecord | null | undefined;
   readonly dropped_before: number;
+}
+
+export interface OpenFieldRequest {
+  readonly log_id: string;
+  readonly seq: number;
+  readonly field: string;
+}
+
+export interface FieldOpening {
+  readonly name: string;
+  readonly value_json: string;
+  readonly random: string;
+  readonly others: readonly FieldCommitment[];
+}
+
+export interface FieldCommitment {
+  readonly name: string;
+  readonly commitment: string;
+}
+
+export interface OpenFieldResponse {
+  readonly envelope_json: string;
+  readonly leaf: string;
+  readonly opening?: FieldOpening | null | undefined;
 }
 
 export type VerifyLogRequest = Readonly<Record<string, never>>;
@@ -1346,6 +1371,7 @@ export interface ToolSetting {
   readonly risk_tier: RiskTier;
   readonly required_roles: readonly string[];
   readonly cost: number;
+  readonly audit_class: string;
 }
 
 export interface Server {

@@ -1,9 +1,10 @@
 /**
  * What the log says about a call: its durability class, the facts in the hashed envelope and the personal details
- * that are only committed to. Bodies are never recorded, only their sizes and digests.
+ * that are only committed to: of bodies their sizes and digests. Where bodies themselves are kept, `stored-bodies.ts`
+ * adds them.
  */
 import { hash } from "node:crypto";
-import type { AuditClass, RecordDraft } from "../audit/record.ts";
+import { type AuditClass, auditClasses, type RecordDraft } from "../audit/record.ts";
 import { catalogue } from "../errors/catalogue.ts";
 import type { Principal } from "../identity/principal.ts";
 import type { Obligations } from "../policy/rule.ts";
@@ -14,12 +15,15 @@ import type { DataClass } from "../servers/spec.ts";
 import type { CallRecord, Exchange } from "./exchange.ts";
 import { settingOf } from "./stages/cache.ts";
 
-/** As the call's nature has it, or stricter where policy asks for that. */
+/** As the call's nature has it, or stricter where policy or the tool's setting asks for that. */
 export function classOf(x: Exchange): AuditClass {
-  const owed = x.decision?.obligations?.auditClass;
-  const own = natureOf(x);
-  // "A" comes before "B" comes before "C".
-  return owed !== undefined && owed < own ? owed : own;
+  const owed = stricter(natureOf(x), x.decision?.obligations?.auditClass);
+  return stricter(owed, x.method?.target === "tool" ? settingOf(x)?.auditClass : undefined);
+}
+
+function stricter(own: AuditClass, asked: AuditClass | undefined): AuditClass {
+  if (asked === undefined) return own;
+  return auditClasses.indexOf(asked) < auditClasses.indexOf(own) ? asked : own;
 }
 
 /**
@@ -42,7 +46,7 @@ function isHarmless(dataClass: DataClass | undefined): boolean {
   return dataClass === "PUBLIC" || dataClass === "INTERNAL";
 }
 
-function dataClassOf(x: Exchange): DataClass | undefined {
+export function dataClassOf(x: Exchange): DataClass | undefined {
   return x.resolved && x.snapshot.servers.get(x.resolved.server)?.dataClass;
 }
 

@@ -1,6 +1,6 @@
 /**
  * Joins what several rules ask of a call into what the call owes. The stricter value of each member holds: all scopes,
- * every step-up with the smallest age, any approval, class A, every redaction, every limit. Only the rate tier has no
+ * every step-up with the smallest age, any approval, the stricter audit class, every redaction, every limit. Only the rate tier has no
  * order of its own: the first rule in naming order (priority, then name) that names one decides it.
  */
 import type { Obligations, Rule, RuleRateLimit, StepUp } from "./rule.ts";
@@ -57,7 +57,7 @@ function distinctSorted(values: readonly string[]): readonly string[] {
 }
 
 function strictestClass(classes: readonly Obligations["auditClass"][]): Obligations["auditClass"] {
-  return classes.includes("A") ? "A" : classes.includes("B") ? "B" : undefined;
+  return (["A+", "A", "B"] as const).find((one) => classes.includes(one));
 }
 
 function isNothing(joined: Obligations): boolean {

@@ -62,7 +62,7 @@ export interface Obligations {
   /** Names of redaction profiles of the configuration, sorted and joined with `+`: all of them apply. */
   readonly redaction: string | undefined;
   /** Recorded at least this surely. */
-  readonly auditClass: "A" | "B" | undefined;
+  readonly auditClass: "A+" | "A" | "B" | undefined;
   /** Name of a tier of limits of the configuration, which holds in place of the principal's own. */
   readonly rateTier: string | undefined;
   /** Limits of the rules themselves, each counted by rule and principal. */

@@ -83,6 +83,8 @@ export interface ToolSetting {
   readonly requiredRoles?: readonly string[] | undefined;
   /** Tokens that a call takes from its caller's buckets. Undefined = 1. */
   readonly cost?: number | undefined;
+  /** Its calls are recorded at least this surely. A+: an answer also waits until the database has the record. */
+  readonly auditClass?: "A+" | "A" | undefined;
 }
 
 export interface ServerSpec {

@@ -43,7 +43,7 @@ export const obligationsShape = object<NonNullable<RuleResource["obligations"]>>
   stepUp: optional(stepUp),
   approval: optional(flag),
   redaction: optional(configuredName),
-  auditClass: optional(oneOf(["A", "B"])),
+  auditClass: optional(oneOf(["A+", "A", "B"])),
   rateTier: optional(configuredName),
   rateLimit: optional(
     object({ requests: integer(1, 1_000_000_000), windowSeconds: integer(1, 86_400) }),

@@ -139,6 +139,7 @@ const toolSetting = object<ToolSetting>({
   riskTier: optional(oneOf(riskTiers)),
   requiredRoles: optional(list(resourceName, 256)),
   cost: optional(integer(1, 1_000_000)),
+  auditClass: optional(oneOf(["A+", "A"])),
 });
 
 /** What of a server is policy. */

@@ -1,24 +1,26 @@
 /**
- * What an audit filter means in SQL: every given column equal to its value or one of its values, time from (inclusive) until (exclusive). Values are
- * always parameters and never patterns, so `%`, `$1` or a quote match themselves (AD-13). Used by `sql-audit.ts`.
+ * What an audit filter means in SQL: every given column equal to its value or one of its values, time from (inclusive)
+ * until (exclusive). Values are always parameters and never patterns, so `%`, `$1` or a quote match themselves
+ * (AD-13). Used by `sql-audit.ts` and `audit-search.ts`.
  */
 import { type Expression, expressionBuilder, type SqlBool, sql } from "kysely";
-import { inIndex, isUncommon } from "./audit-index.ts";
+import { inIndex, isInIndex, isUncommon } from "./audit-index.ts";
 import type { AuditRecordsTable, Tables } from "./schema.ts";
 import { toSearchValue } from "./search-value.ts";
 import type { AuditFilter } from "./store.ts";
 
+/** Those that mostly find the fewest rows first. */
 const columns = {
+  correlationId: "correlation_id",
+  session: "session",
   principal: "principal",
   client: "client",
+  decision: "decision",
   tool: "tool",
   server: "server",
   scope: "scope",
   event: "event",
   status: "status",
-  decision: "decision",
-  session: "session",
-  correlationId: "correlation_id",
   dataClass: "data_class",
   tenant: "tenant",
 } as const satisfies Record<
@@ -26,25 +28,72 @@ const columns = {
   keyof AuditRecordsTable
 >;
 
+type Member = keyof typeof columns;
+
 /** True for the rows the filter names; an empty filter names all. */
 export function matching(filter: AuditFilter): Expression<SqlBool> {
   const eb = expressionBuilder<Tables, "audit_records">();
-  const conditions: Expression<SqlBool>[] = [];
-  for (const [member, column] of Object.entries(columns) as [keyof typeof columns, Column][]) {
-    const wanted = filter[member];
-    if (wanted === undefined) continue;
-    const values = typeof wanted === "string" ? [wanted] : wanted;
-    const [only = ""] = values;
-    if (values.length === 1) conditions.push(eb(column, "=", toSearchValue(only)));
-    else conditions.push(eb(column, "in", values.map(toSearchValue)));
-    if (isUncommon(column, only)) conditions.push(inIndex(column));
-  }
-  if (filter.fromMs !== undefined) conditions.push(eb("time_ms", ">=", filter.fromMs));
-  if (filter.untilMs !== undefined) conditions.push(eb("time_ms", "<", filter.untilMs));
-  return eb.and(conditions);
+  return eb.and([
+    ...givenMembers(filter).flatMap(([member, values]) => among(member, values)),
+    ...timeConditions(filter),
+  ]);
 }
 
-type Column = (typeof columns)[keyof typeof columns];
+/** A part of a filter that an index answers. */
+export interface IndexedPart {
+  readonly condition: Expression<SqlBool>;
+  /** The same, value by value: each is read off the index in order. */
+  readonly values: readonly Expression<SqlBool>[];
+}
+
+/** The parts of a filter that an index answers, each with its time: one of them is enough to find the rows by. */
+export function indexedParts(filter: AuditFilter): readonly IndexedPart[] {
+  const eb = expressionBuilder<Tables, "audit_records">();
+  const times = timeConditions(filter);
+  return givenMembers(filter)
+    .filter(([member, values]) => values.every((value) => isInIndex(columns[member], value)))
+    .map(([member, values]) => ({
+      condition: eb.and([...among(member, values), ...times]),
+      values: values.map((value) => eb.and([...among(member, [value]), ...times])),
+    }));
+}
+
+/** The time alone. */
+export function within(filter: AuditFilter): Expression<SqlBool> {
+  return expressionBuilder<Tables, "audit_records">().and(timeConditions(filter));
+}
+
+/** How many columns the filter asks for. */
+export function countMembers(filter: AuditFilter): number {
+  return givenMembers(filter).length;
+}
+
+function givenMembers(filter: AuditFilter): readonly (readonly [Member, readonly string[]])[] {
+  return (Object.keys(columns) as Member[]).flatMap((member) => {
+    const wanted = filter[member];
+    if (wanted === undefined) return [];
+    return [[member, typeof wanted === "string" ? [wanted] : wanted] as const];
+  });
+}
+
+function among(member: Member, values: readonly string[]): readonly Expression<SqlBool>[] {
+  const eb = expressionBuilder<Tables, "audit_records">();
+  const column = columns[member];
+  const [only = ""] = values;
+  const same =
+    values.length === 1
+      ? eb(column, "=", toSearchValue(only))
+      : eb(column, "in", values.map(toSearchValue));
+  return isUncommon(column, only) ? [same, inIndex(column)] : [same];
+}
+
+function timeConditions({ fromMs, untilMs }: AuditFilter): readonly Expression<SqlBool>[] {
+  const eb = expressionBuilder<Tables, "audit_records">();
+  return [
+    ...(fromMs === undefined ? [] : [eb("time_ms", ">=", fromMs)]),
+    ...(untilMs === undefined ? [] : [eb("time_ms", "<", untilMs)]),
+  ];
+}
 
 /** True for rows not pruned yet that match `filter` and none of `exclude`. */
 export function livePrunable(query: {

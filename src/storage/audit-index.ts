@@ -11,6 +11,8 @@ export const auditIndexes = {
   client: [],
   tool: [],
   server: [],
+  scope: [],
+  decision: [],
   session: [],
   correlation_id: [],
   data_class: [],
@@ -20,6 +22,8 @@ export const auditIndexes = {
 } as const satisfies Readonly<Record<string, readonly string[]>>;
 
 export type IndexedColumn = keyof typeof auditIndexes;
+
+export const indexedColumns = Object.keys(auditIndexes) as readonly IndexedColumn[];
 
 /**
  * The condition on which a row is in the column's index. A filter must repeat it word for word, or the database does
@@ -31,10 +35,16 @@ export function inIndex(column: IndexedColumn): Expression<SqlBool> {
   return sql<SqlBool>`${sql.ref(column)} not in (${sql.join(common)})`;
 }
 
+/** Whether this value's rows are all in the column's index. */
+export function isInIndex(column: string, value: string): column is IndexedColumn {
+  if (!isIndexed(column)) return false;
+  const common: readonly string[] = auditIndexes[column];
+  return !common.includes(value);
+}
+
 /** Whether the column has an index that holds some values only, this one among them. */
 export function isUncommon(column: string, value: string): column is IndexedColumn {
-  const common: readonly string[] = isIndexed(column) ? auditIndexes[column] : [];
-  return common.length > 0 && !common.includes(value);
+  return isInIndex(column, value) && auditIndexes[column].length > 0;
 }
 
 function isIndexed(column: string): column is IndexedColumn {

@@ -17,6 +17,10 @@ export interface SqlDialect {
   toStoreError(error: unknown): StoreError;
   /** Waits for other processes that migrate; held until the transaction ends. */
   lockMigrations(transaction: Transaction<Tables>): Promise<void>;
+  /** Readies the table for records of these times. Never rejects: they find a place without it. */
+  makeRoom(timesMs: readonly number[]): Promise<void>;
+  /** Holds off others that append to these logs until the transaction ends, whose commit will be one that lasts. */
+  beginAppend(transaction: Transaction<Tables>, logs: readonly number[]): Promise<void>;
   /** Tells other processes about a write, once the transaction commits. */
   announce(transaction: Transaction<Tables>, stateRevision: number): Promise<void>;
   /** Calls back with the state revision after writes of others; may repeat itself. Returns a stop function. */

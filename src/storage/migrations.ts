@@ -6,11 +6,12 @@ import { type Kysely, type SqlBool, sql, type Transaction } from "kysely";
 import { type IndexedColumn, inIndex } from "./audit-index.ts";
 import type { SqlDialect } from "./dialect.ts";
 import { addLastUses } from "./migration-last-uses.ts";
+import { addPartitions } from "./migration-partitions.ts";
 import { addTenants } from "./migration-tenants.ts";
 import type { Tables } from "./schema.ts";
 import { StoreError } from "./store.ts";
 
-export type ColumnTypes = Pick<SqlDialect, "textType" | "counterType">;
+export type ColumnTypes = Pick<SqlDialect, "textType" | "counterType" | "description">;
 
 interface Migration {
   readonly version: number;
@@ -22,6 +23,7 @@ const migrations: readonly Migration[] = [
   { version: 1, name: "first tables", up: createTables },
   { version: 2, name: "tenants", up: addTenants },
   { version: 3, name: "times of last use", up: addLastUses },
+  { version: 4, name: "audit partitions", up: addPartitions },
 ];
 export const schemaVersion = migrations.length;
 

@@ -3,8 +3,9 @@
  * `postgres-pool.ts`, the subscription in `postgres-watch.ts`. Called by `open-store.ts`.
  */
 import { createHash } from "node:crypto";
-import { Kysely, PostgresDialect, sql } from "kysely";
+import { Kysely, PostgresDialect, sql, type Transaction } from "kysely";
 import type { SqlDialect } from "./dialect.ts";
+import { createMakeMonths } from "./postgres-partitions.ts";
 import { connectSingle, createPostgresPool, type PostgresOptions } from "./postgres-pool.ts";
 import { stateChannel, watchState } from "./postgres-watch.ts";
 import type { Tables } from "./schema.ts";
@@ -28,6 +29,8 @@ export function createPostgresDialect(options: PostgresOptions): SqlDialect {
         transaction,
       );
     },
+    makeRoom: createMakeMonths(db, options.log),
+    beginAppend,
     async announce(transaction, stateRevision) {
       await sql`select pg_notify(${stateChannel}, ${String(stateRevision)})`.execute(transaction);
     },
@@ -54,6 +57,21 @@ export function createPostgresDialect(options: PostgresOptions): SqlDialect {
       await pool.end();
     },
   };
+}
+
+/**
+ * By an advisory lock, which needs no right to change anything. How the commit is made is said in each transaction as
+ * well as at each connect, because between the two a pooler may have put another connection (ST-04).
+ */
+async function beginAppend(
+  transaction: Transaction<Tables>,
+  logs: readonly number[],
+): Promise<void> {
+  const keys = logs.map((log) => lockKey(`log:${log}`)).toSorted();
+  await sql`select set_config('synchronous_commit', case when current_setting('synchronous_commit') = 'remote_apply'
+    then 'remote_apply' else 'on' end, true), ${sql.join(keys.map((key) => sql`pg_advisory_xact_lock(${key}::bigint)`))}`.execute(
+    transaction,
+  );
 }
 
 /** A lock lives as long as its own connection, so the server releases it when this process dies. */

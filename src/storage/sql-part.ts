@@ -8,12 +8,15 @@ export interface SqlStoreLimits {
   readonly rowsPerTransactionMax: number;
   /** Rows returned by one scan; callers continue with `next`. */
   readonly scanRowsMax: number;
+  /** Rows that one scan by time holds against a filter. */
+  readonly examinedRowsMax: number;
 }
 
 export const defaultSqlStoreLimits: SqlStoreLimits = {
   rowsPerStatementMax: 512,
   rowsPerTransactionMax: 2048,
   scanRowsMax: 10_000,
+  examinedRowsMax: 10_000,
 };
 
 /** Runs one operation; whatever it throws becomes a `StoreError`. */

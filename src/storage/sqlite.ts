@@ -73,6 +73,9 @@ export function createSqliteDialect(options: SqliteOptions): SqlDialect {
     toStoreError,
     // A migration begins as a writer, and SQLite lets in one writer at a time, across processes.
     lockMigrations: async () => {},
+    makeRoom: async () => {},
+    // An append begins as a writer too, and every commit is synced.
+    beginAppend: async () => {},
     announce: async () => {},
     watch: () => () => {},
     async tryLock(name) {

@@ -101,10 +101,31 @@ export interface AuditFilter {
   readonly untilMs?: number;
 }
 
+/** A record's place in the chains, and in time where pages go by time. */
+export interface AuditPlace {
+  readonly logId: string;
+  readonly seq: number;
+  readonly timeMs?: number;
+}
+
 export interface AuditPage {
   readonly rows: readonly AuditRow[];
   /** Position to continue from; undefined = the end. */
-  readonly next: { readonly logId: string; readonly seq: number } | undefined;
+  readonly next: AuditPlace | undefined;
+}
+
+export interface AuditScan {
+  readonly filter: AuditFilter;
+  readonly after?: AuditPlace;
+  readonly limit: number;
+  readonly order: "ascending" | "descending";
+  /** Only by place: pruned rows are found by nothing but their place, time and event. */
+  readonly includePruned?: boolean;
+  /**
+   * place: by log and number, logs in the order in which their first rows came. time: by time over all logs, and a
+   * page may hold fewer rows than asked for, even none, with `next` saying where the search goes on. By default place.
+   */
+  readonly by?: "place" | "time";
 }
 
 export interface AuditStore {
@@ -112,17 +133,8 @@ export interface AuditStore {
   append(rows: readonly AuditRow[]): Promise<void>;
   /** The highest row of a log, or undefined for an empty one. */
   head(logId: string): Promise<{ readonly seq: number; readonly leaf: string } | undefined>;
-  /**
-   * Rows in order (`ascending` by log and seq, or newest first), pruned ones included only when asked. Logs stand in
-   * the order in which their first rows came. Nothing follows a place in a log that is not there.
-   */
-  scan(query: {
-    readonly filter: AuditFilter;
-    readonly after?: { readonly logId: string; readonly seq: number };
-    readonly limit: number;
-    readonly order: "ascending" | "descending";
-    readonly includePruned?: boolean;
-  }): Promise<AuditPage>;
+  /** Rows in order, pruned ones only when asked. Nothing follows a place in a log that is not there. */
+  scan(query: AuditScan): Promise<AuditPage>;
   /** Live rows matching, for retention: oldest first, at most `limit`. */
   prunable(query: {
     readonly filter: AuditFilter;

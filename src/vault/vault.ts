@@ -7,6 +7,7 @@
  * it knows only after `usableMs` (K-10), and a key that another node destroyed is not used for longer than that.
  */
 import { LRUCache } from "lru-cache";
+import { GatewayError } from "../errors/fault.ts";
 import { createIndexKeys } from "./index-keys.ts";
 import {
   type KeyOwner,
@@ -71,8 +72,15 @@ interface Held {
   readonly ref: number;
   readonly subject: string;
   readonly class: string;
+  /** When the store last said that the keys still are, and when it was last asked. */
   checkedMs: number;
+  triedMs: number;
 }
+
+/** Pairs asked for at once: what more people bring while the store answers slowly is refused. */
+const loadsMax = 1_000;
+/** How soon a store that did not answer is asked again about a pair that is still usable. */
+const retryMs = 5_000;
 
 /** Opens the vault; rejects where its store cannot be reached or is under another root. */
 export async function openVault(deps: VaultDeps): Promise<Vault> {
@@ -81,6 +89,8 @@ export async function openVault(deps: VaultDeps): Promise<Vault> {
   const ring = await openKeyRing(deps);
   let listener: SealingListener | undefined;
   let lastRef = 0;
+  /** Goes up when keys are dropped because they are no more. */
+  let forgotten = 0;
   const deks = new LRUCache<string, Buffer>({
     max: options.entriesMax,
     dispose: (key) => void key.fill(0),
@@ -102,10 +112,17 @@ export async function openVault(deps: VaultDeps): Promise<Vault> {
     // Lengths first: no two owners make the same text, whatever their names hold.
     const name = `${month}${dataClass.length}:${dataClass}${tenant.length}:${tenant}${subject}`;
     const held = pairs.get(name);
-    const ageMs = held === undefined ? 0 : clock.monotonicMs() - held.checkedMs;
-    if (held !== undefined && ageMs < options.freshMs) return held.ref;
-    const load = loading.get(name) ?? startLoading(name, tenant, subject, dataClass, month);
-    return held !== undefined && ageMs < options.usableMs ? held.ref : load;
+    const ask = () => loading.get(name) ?? startLoading(name, tenant, subject, dataClass, month);
+    if (held === undefined) return ask();
+    const nowMs = clock.monotonicMs();
+    const ageMs = nowMs - held.checkedMs;
+    if (ageMs < options.freshMs) return held.ref;
+    if (ageMs >= options.usableMs) return ask();
+    if (nowMs - held.triedMs >= retryMs) {
+      held.triedMs = nowMs;
+      ask();
+    }
+    return held.ref;
   }
 
   function startLoading(
@@ -115,6 +132,7 @@ export async function openVault(deps: VaultDeps): Promise<Vault> {
     dataClass: string,
     month: string,
   ): Promise<number> {
+    if (loading.size >= loadsMax) return Promise.reject(tooMany());
     const load = loadPair(name, tenant, subject, className(dataClass, month)).finally(() =>
       loading.delete(name),
     );
@@ -124,17 +142,24 @@ export async function openVault(deps: VaultDeps): Promise<Vault> {
     return load;
   }
 
-  async function loadPair(name: string, tenant: string, subject: string, dataClass: string) {
+  async function loadPair(
+    name: string,
+    tenant: string,
+    subject: string,
+    dataClass: string,
+  ): Promise<number> {
+    const before = forgotten;
     const [subjectKey, classKey] = await Promise.all([
       ring.activeKey({ purpose: "subject", tenant, name: subject }, ""),
       ring.activeKey({ purpose: "class", tenant, name: dataClass }, dataClass),
       index.refresh(),
     ]);
-    keep(subjectKey);
-    keep(classKey);
+    // What was read may have been destroyed since.
+    if (before !== forgotten) return loadPair(name, tenant, subject, dataClass);
     const held = pairs.peek(name);
     if (held?.subject === subjectKey.id && held.class === classKey.id) {
       held.checkedMs = clock.monotonicMs();
+      for (const { key } of [subjectKey, classKey]) key.fill(0);
       return held.ref;
     }
     return hold(name, subjectKey, classKey);
@@ -145,15 +170,17 @@ export async function openVault(deps: VaultDeps): Promise<Vault> {
     const ref = lastRef;
     const ids = { ref, subject: subject.id, class: classKey.id };
     const key = derivePair(subject.key, classKey.key);
+    keep(subject);
+    keep(classKey);
     listener?.paired({ ...ids, key });
     key.fill(0);
-    pairs.set(name, { ...ids, checkedMs: clock.monotonicMs() });
+    pairs.set(name, { ...ids, checkedMs: clock.monotonicMs(), triedMs: 0 });
     return ref;
   }
 
   function keep({ id, key }: OpenKey): void {
-    const known = deks.peek(id);
-    if (known === undefined) deks.set(id, key);
+    if (deks.peek(id) === undefined) deks.set(id, key);
+    else key.fill(0);
   }
 
   /** The store is asked each time whether the keys still are; only their unwrapping is spared. */
@@ -179,12 +206,14 @@ export async function openVault(deps: VaultDeps): Promise<Vault> {
   async function openDek(stored: StoredKey): Promise<Buffer> {
     const known = deks.get(stored.id);
     if (known !== undefined) return Buffer.from(known);
+    const before = forgotten;
     const key = await ring.open(stored);
-    deks.set(stored.id, Buffer.from(key));
+    if (before === forgotten) keep({ id: stored.id, key: Buffer.from(key) });
     return key;
   }
 
   function forget(ids: readonly string[]): void {
+    forgotten += 1;
     const gone = new Set(ids);
     for (const id of gone) deks.delete(id);
     for (const [name, held] of pairs.entries()) {
@@ -236,6 +265,10 @@ export async function openVault(deps: VaultDeps): Promise<Vault> {
       await store.close();
     },
   };
+}
+
+function tooMany(): GatewayError {
+  return new GatewayError("overloaded", "The key vault is asked for too many keys at once");
 }
 
 function className(dataClass: string, month: string): string {

@@ -10,13 +10,9 @@ import { Client } from "pg";
 import { schemaVersion } from "../../src/storage/migrations.ts";
 import { openStore } from "../../src/storage/open-store.ts";
 import { createPostgresPool } from "../../src/storage/postgres-pool.ts";
-import {
-  type AuditFilter,
-  type AuditRow,
-  type Store,
-  StoreError,
-} from "../../src/storage/store.ts";
+import { type AuditFilter, type Store, StoreError } from "../../src/storage/store.ts";
 import { silentLog } from "../../src/telemetry/log.ts";
+import { auditRow as row } from "../support/audit-row.ts";
 import { startPostgres, type TestPostgres } from "../support/postgres.ts";
 
 // Starting servers takes a second or two on a quiet machine and more on a busy one.
@@ -75,32 +71,6 @@ async function runOn(url: string, text: string): Promise<void> {
   } finally {
     await client.end();
   }
-}
-
-function row(seq: number, columns: Partial<AuditRow> = {}): AuditRow {
-  return {
-    logId: "log-a",
-    seq,
-    leaf: `leaf-${seq}`,
-    envelope: `{"seq": ${seq}}`,
-    details: null,
-    timeMs: 1_000 + seq,
-    event: "call.outcome",
-    durability: "A",
-    principal: null,
-    client: null,
-    tool: null,
-    server: null,
-    scope: null,
-    method: null,
-    status: null,
-    decision: null,
-    session: null,
-    correlationId: null,
-    dataClass: null,
-    tenant: null,
-    ...columns,
-  };
 }
 
 async function seqsOf(store: Store, filter: AuditFilter, includePruned = false): Promise<number[]> {
@@ -269,7 +239,7 @@ describe.each([
     });
     await store.audit.append([full, ...Array.from({ length: 1300 }, (_, index) => row(index + 1))]);
     const page = await store.audit.scan({ filter: {}, limit: 1, order: "ascending" });
-    expect(page).toEqual({ rows: [full], next: { logId: "log-a", seq: 0 } });
+    expect(page).toEqual({ rows: [full], next: { logId: "log-a", seq: 0, timeMs: full.timeMs } });
     expect(await store.audit.head("log-a")).toEqual({ seq: 1300, leaf: "leaf-1300" });
     await store.close();
   });

@@ -144,6 +144,11 @@ const rows: { readonly [S in keyof AdminServices]: Readonly<Record<keyof AdminSe
       queryRecords: records,
       exportRecords: records,
       tailRecords: records,
+      openField: named((whose) => ({
+        log_id: "log-1",
+        seq: { own: 1, other: 2, common: 3, nobody: 9 }[whose],
+        field: "principal",
+      })),
       verifyLog: gateway,
       getCheckpoint: gateway,
       getProof: named((whose) => ({ seq: { own: 1, other: 2, common: 3, nobody: 99 }[whose] })),

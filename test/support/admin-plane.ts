@@ -200,6 +200,7 @@ export async function startAdminPlane(options: AdminPlaneOptions = {}): Promise<
     AuditService: createAuditService({
       store: createMemoryAuditScan(rows),
       opener,
+      clock: systemClock,
       tokens,
       log: {
         tail(listener) {

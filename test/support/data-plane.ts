@@ -220,6 +220,7 @@ export function createDataPlane(
   const dispatch = createDispatch({
     audit,
     classBOnFailure: "closed",
+    bodies: { arguments: new Set(), result: new Set(), charsMax: 1_000 },
     rejections: createRejections({ audit, keysMax: 10 }),
     clock,
     log: silentLog,

@@ -1,8 +1,8 @@
 /**
  * A Store in memory with the real one's semantics (compare-and-set, pages), for suites about something else.
  */
+import { matchesFilter } from "../../src/admin/convert/records.ts";
 import {
-  type AuditFilter,
   type AuditRow,
   type AuditStore,
   type ResourceStore,
@@ -56,7 +56,7 @@ export function createMemoryResourceStore(): MemoryResourceStore {
 export function createMemoryAuditScan(rows: readonly AuditRow[]): Pick<AuditStore, "scan"> {
   return {
     async scan({ filter, after, limit, order }) {
-      const found = rows.filter((row) => matches(row, filter));
+      const found = rows.filter((row) => matchesFilter(row, filter));
       if (order === "descending") found.reverse();
       const isPast = (row: AuditRow) =>
         after === undefined || (order === "ascending" ? row.seq > after.seq : row.seq < after.seq);
@@ -93,12 +93,4 @@ export function auditRow(seq: number, more: Partial<AuditRow> = {}): AuditRow {
     tenant: null,
     ...more,
   };
-}
-
-function matches(row: AuditRow, filter: AuditFilter): boolean {
-  return Object.entries(filter).every(([key, value]) => {
-    if (key === "fromMs") return row.timeMs >= Number(value);
-    if (key === "untilMs") return row.timeMs < Number(value);
-    return Reflect.get(row, key) === value;
-  });
 }

@@ -165,7 +165,7 @@ function joined(rules: readonly Rule[]): string | undefined {
     ways: ways.length > 0 ? names(ways) : anyWay,
     approval: owed.some((one) => one.approval),
     redaction: names(owed.flatMap((one) => one.redaction ?? [])),
-    auditClass: classes.includes("A") ? "A" : classes.includes("B") ? "B" : "",
+    auditClass: ["A+", "A", "B"].find((one) => classes.some((asked) => asked === one)) ?? "",
     rateTier: owed.flatMap((one) => one.rateTier ?? [])[0] ?? "",
     limits: owed.flatMap((one) => (one.rateLimit ? [{ rule: one.name, ...one.rateLimit }] : [])),
   };

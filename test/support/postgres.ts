@@ -44,8 +44,10 @@ let template: Cluster | undefined;
 /** Servers not disposed of yet. The template goes with the last one: `bun test` raises no exit event to do it in. */
 let servers = 0;
 
-/** Starts a new, empty server. */
-export async function startPostgres(): Promise<TestPostgres> {
+/** Starts a new, empty server; `settings` go to its command line. */
+export async function startPostgres(
+  settings: Readonly<Record<string, string>> = {},
+): Promise<TestPostgres> {
   template ??= createTemplate();
   servers += 1;
   const { postgres, user, password } = template;
@@ -60,7 +62,8 @@ export async function startPostgres(): Promise<TestPostgres> {
   };
   const port = freePort();
   const url = `postgres://tester:${password}@127.0.0.1:${port}/postgres`;
-  const start = (): Promise<ChildProcess> => startServer(postgres, pgdata, port, user, url);
+  const start = (): Promise<ChildProcess> =>
+    startServer(postgres, pgdata, port, user, url, settings);
   const copied = spawnSync("cp", ["-a", join(template.folder, "pgdata"), pgdata]);
   let server = await start().catch((error: unknown) => {
     removeFolders();
@@ -162,6 +165,7 @@ async function startServer(
   port: number,
   user: Cluster["user"],
   url: string,
+  more: Readonly<Record<string, string>>,
 ): Promise<ChildProcess> {
   const settings = [
     ["listen_addresses", "127.0.0.1"],
@@ -170,6 +174,7 @@ async function startServer(
     ["shared_buffers", "16MB"],
     ["max_connections", "40"],
     ["logging_collector", "off"],
+    ...Object.entries(more),
   ].flatMap(([name, value]) => ["-c", `${name}=${value}`]);
   const server = spawn(postgres, ["-D", pgdata, ...settings], {
     ...user,

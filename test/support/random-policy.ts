@@ -89,7 +89,7 @@ function randomObligations(random: Random): NonNullable<Rule["obligations"]> {
     })),
     approval: maybe(random, () => random(2) === 0, 4),
     redaction: maybe(random, () => pick(random, ["cards", "personal"]), 3),
-    auditClass: maybe(random, () => pick(random, ["A", "B"] as const), 3),
+    auditClass: maybe(random, () => pick(random, ["A+", "A", "B"] as const), 3),
     rateTier: maybe(random, () => pick(random, ["slow", "fast"]), 3),
     rateLimit: maybe(random, () => ({ requests: 1 + random(3), windowSeconds: 60 }), 3),
   };

@@ -132,9 +132,6 @@ type RuleObligations = NonNullable<RuleResource["obligations"]>;
 
 function toObligations(message: Obligations): RuleObligations {
   const { step_up, audit_class, rate_limit } = message;
-  if (audit_class !== "" && audit_class !== "A" && audit_class !== "B") {
-    throw new GatewayError("invalid-params", 'rule.obligations.audit_class: must be "A" or "B"');
-  }
   return {
     scopes: orNone(message.scopes),
     stepUp: step_up
@@ -146,12 +143,19 @@ function toObligations(message: Obligations): RuleObligations {
       : undefined,
     approval: message.approval || undefined,
     redaction: orUndefined(message.redaction),
-    auditClass: audit_class === "" ? undefined : audit_class,
+    auditClass: toAuditClass(audit_class),
     rateTier: orUndefined(message.rate_tier),
     rateLimit: rate_limit
       ? { requests: rate_limit.requests, windowSeconds: rate_limit.window_seconds }
       : undefined,
   };
+}
+
+function toAuditClass(text: string): RuleObligations["auditClass"] {
+  if (text === "") return undefined;
+  if (text === "A+" || text === "A" || text === "B") return text;
+  const allowed = 'must be "A+", "A" or "B"';
+  throw new GatewayError("invalid-params", `rule.obligations.audit_class: ${allowed}`);
 }
 
 function fromObligations(obligations: RuleObligations): Obligations {

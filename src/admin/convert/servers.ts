@@ -102,6 +102,7 @@ export function toServerResource(
           : riskTierNames[setting.risk_tier],
       requiredRoles: orNone(setting.required_roles),
       cost: setting.cost === 0 ? undefined : setting.cost,
+      auditClass: toAuditClass(setting.audit_class),
     })),
     dataClass:
       message.data_class === "DATA_CLASS_UNSPECIFIED"
@@ -110,6 +111,13 @@ export function toServerResource(
     allowPrivateNetwork: message.allow_private_network ?? defaults.allowPrivateNetwork,
     auth: toAuth(message.auth, isSamePlace(before, transport) ? stored?.auth : undefined),
   };
+}
+
+function toAuditClass(text: string): "A+" | "A" | undefined {
+  if (text === "") return undefined;
+  if (text === "A+" || text === "A") return text;
+  const allowed = 'must be "A+", "A" or empty';
+  throw new GatewayError("invalid-params", `server.tool_settings.audit_class: ${allowed}`);
 }
 
 export function fromServer(stored: StoredResource): Server {
@@ -138,6 +146,7 @@ export function fromServer(stored: StoredResource): Server {
           : keyFor(riskTierNames, setting.riskTier),
       required_roles: setting.requiredRoles ?? [],
       cost: setting.cost ?? 0,
+      audit_class: setting.auditClass ?? "",
     })),
     data_class: keyFor(dataClassNames, server.dataClass),
     allow_private_network: server.allowPrivateNetwork,

@@ -55,13 +55,17 @@ export interface ShipperDeps {
   readonly remove: (firstSeq: number) => void;
   /** Records above this one are still to be read from the spool, and stay there. */
   readonly neededAboveSeq: () => number;
+  /** The database holds everything up to `seq`. */
+  readonly shipped: (seq: number) => void;
   /** Bytes by which the spool is over what it should hold: shipped segments go before their age to free them. */
   readonly excessBytes: () => number;
 }
 
 export interface Shipper {
-  /** Says that there may be something to ship. */
-  wake(): void;
+  /** Says that there may be something to ship; urgent where somebody waits for it. */
+  wake(isUrgent?: boolean): void;
+  /** Whether the database cannot be written to as far as is known: unreachable, or in contradiction. */
+  isAway(): boolean;
   shippedSeq(): number;
   /** Stops after the batch under way, having shipped what little is left if the database is there. */
   stop(): Promise<void>;
@@ -77,14 +81,22 @@ export function startShipper(deps: ShipperDeps): Shipper {
   let isStopped = false;
   let isForked = false;
   let isWoken = false;
+  /** Somebody waits for the database: no collecting. */
+  let isHurried = false;
   let isLingering = false;
   let endPause: (() => void) | undefined;
   const running = run();
-  return { wake, shippedSeq: () => shipped?.seq ?? 0, stop };
+  return { wake, isAway, shippedSeq: () => shipped?.seq ?? 0, stop };
 
-  function wake(): void {
+  function isAway(): boolean {
+    return downSinceMs !== undefined || isForked || isStopped;
+  }
+
+  function wake(isUrgent = false): void {
     isWoken = true;
-    if (isLingering && deps.syncedSeq() - (shipped?.seq ?? 0) < options.batchMax) return;
+    isHurried ||= isUrgent;
+    if (!isUrgent && isLingering && deps.syncedSeq() - (shipped?.seq ?? 0) < options.batchMax)
+      return;
     if (downSinceMs === undefined) endPause?.();
   }
 
@@ -92,10 +104,11 @@ export function startShipper(deps: ShipperDeps): Shipper {
     while (!isStopped && !isForked) {
       try {
         isWoken = false;
+        isHurried = false;
         const count = await shipBatch();
         noteUp();
         await tidyWhenDue();
-        if (count >= options.batchMax) continue;
+        if (count >= options.batchMax || isHurried) continue;
         if (count > 0) await linger();
         else await pause(tidyIntervalMs());
       } catch (error) {
@@ -116,6 +129,7 @@ export function startShipper(deps: ShipperDeps): Shipper {
     });
     if (copied === undefined) return 0;
     shipped = copied;
+    deps.shipped(copied.seq);
     deps.metrics.count("mcp_gateway_audit_shipped_total", {}, copied.count);
     return copied.count;
   }

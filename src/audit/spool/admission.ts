@@ -20,11 +20,14 @@ export function admit(request: {
   /** Share of the queue in use. */
   readonly queued: number;
   readonly failure: string | undefined;
+  /** What room is left on the disk is kept for the outcomes of calls already let through. */
+  readonly isDiskFull: boolean;
   /** The outcome of a call already made: always taken, and never more of them than there are calls in flight. */
   readonly closesIntent: boolean;
 }): string | undefined {
   if (request.failure !== undefined) return request.failure;
   if (request.closesIntent) return undefined;
+  if (request.isDiskFull) return "disk-full";
   const limit = limitByClass[request.class];
   if (request.used >= limit) return "spool-full";
   return request.queued >= limit ? "queue-full" : undefined;

@@ -1,6 +1,6 @@
 /**
- * Who waits for which record, and how far it has come: posted, written, synced. Settles each caller when its level is
- * reached, or refuses it when its deadline passes or the disk fails. Used by `spool.ts` alone, which talks to the
+ * Who waits for which record, and how far it has come: posted, written, synced, copied. Settles each caller when its
+ * level is reached, or refuses it when its deadline passes or the disk fails. Used by `spool.ts` alone, which talks to the
  * thread and tells this what it said.
  *
  * Batches clock themselves: at most two are under way, and what arrives meanwhile forms the next.
@@ -9,7 +9,8 @@ import { GatewayError } from "../../errors/fault.ts";
 import type { Clock } from "../../lib/clock.ts";
 import { renderDraft } from "../envelope.ts";
 import type { DurabilityLevel, RecordDraft, RecordRef } from "../record.ts";
-import { type RecordMark, renderLines } from "./messages.ts";
+import { markOf, renderLines } from "./messages.ts";
+import { createProgress } from "./progress.ts";
 
 export interface SpoolCallersOptions {
   readonly deadlineMs: number;
@@ -48,6 +49,10 @@ export interface SpoolCallers {
   flush(): Promise<void>;
   noteWritten(firstSeq: number): void;
   noteSynced(seq: number): void;
+  /** The database holds everything up to `seq`. */
+  noteCopied(seq: number): void;
+  /** Whether somebody waits for the database. */
+  awaitsCopy(): boolean;
   /** These two return the drafts that were refused. */
   noteUnwritten(reason: string): readonly RecordDraft[];
   noteUnsynced(seq: number, reason: string): readonly RecordDraft[];
@@ -86,10 +91,10 @@ export function createSpoolCallers(deps: SpoolCallersDeps): SpoolCallers {
   let retiring: number[] = [];
   const sent: (readonly Entry[])[] = [];
   const undurable: Group[] = [];
-  let flushes: { readonly untilAdded: number; readonly resolve: () => void }[] = [];
+  /** Synced, and waited for until the database has them. */
+  let uncopied: Entry[] = [];
+  const progress = createProgress();
   let sweepTimer: ReturnType<typeof setTimeout> | undefined;
-  let added = 0;
-  let finished = 0;
 
   function add(
     draft: RecordDraft,
@@ -111,7 +116,7 @@ export function createSpoolCallers(deps: SpoolCallersDeps): SpoolCallers {
       renderLines(markOf(draft, level), pair, renderDraft(draft, options.recordBytesMax)),
     );
     pending.push(entry);
-    added += 1;
+    progress.add();
     scheduleSend();
     if (level === "queued") return Promise.resolve(unnumbered);
     sweepTimer ??= setTimeout(sweep, options.deadlineMs);
@@ -153,7 +158,10 @@ export function createSpoolCallers(deps: SpoolCallersDeps): SpoolCallers {
 
   function retire(pair: number): void {
     retiring.push(pair);
-    if (pending.length === 0) releaseRetired();
+    // Not at once: a record that was just given the pair may be about to be added.
+    setImmediate(() => {
+      if (pending.length === 0) releaseRetired();
+    });
   }
 
   function releaseRetired(): void {
@@ -182,9 +190,19 @@ export function createSpoolCallers(deps: SpoolCallersDeps): SpoolCallers {
 
   function noteSynced(seq: number): void {
     for (const { entries } of takeGroups(seq)) {
-      for (const entry of entries) if (!entry.isSettled) settle(entry);
-      finish(entries.length);
+      for (const entry of entries) {
+        if (entry.isSettled) continue;
+        if (entry.level === "copied") uncopied.push(entry);
+        else settle(entry);
+      }
+      progress.finish(entries.length);
     }
+  }
+
+  function noteCopied(seq: number): void {
+    if (uncopied.length === 0) return;
+    for (const entry of uncopied) if (entry.seq <= seq && !entry.isSettled) settle(entry);
+    uncopied = uncopied.filter((entry) => !entry.isSettled);
   }
 
   function noteUnsynced(seq: number, reason: string): readonly RecordDraft[] {
@@ -199,6 +217,7 @@ export function createSpoolCallers(deps: SpoolCallersDeps): SpoolCallers {
       ...sent.splice(0),
       pending,
     ];
+    for (const entry of uncopied.splice(0)) refuse(entry, reason);
     pending = [];
     pendingLines = [];
     for (const entries of groups) refuseEach(entries, reason);
@@ -216,7 +235,7 @@ export function createSpoolCallers(deps: SpoolCallersDeps): SpoolCallers {
 
   function refuseEach(entries: readonly Entry[], reason: string): void {
     for (const entry of entries) refuse(entry, reason);
-    finish(entries.length);
+    progress.finish(entries.length);
   }
 
   function refuse(entry: Entry, reason: string): void {
@@ -232,43 +251,37 @@ export function createSpoolCallers(deps: SpoolCallersDeps): SpoolCallers {
     if (entry.seq > 0) deps.standsRefused(entry.draft, entry.seq);
   }
 
-  function finish(count: number): void {
-    finished += count;
-    flushes = flushes.filter((one) => {
-      if (finished < one.untilAdded) return true;
-      one.resolve();
-      return false;
-    });
-  }
-
   /** One timer for all deadlines: entries wait in the order of their deadlines. */
   function sweep(): void {
     sweepTimer = undefined;
     const nowMs = clock.monotonicMs();
     let nextMs = Number.POSITIVE_INFINITY;
-    for (const entries of [...undurable.map((group) => group.entries), ...sent, pending]) {
+    for (const entries of [
+      ...undurable.map((group) => group.entries),
+      ...sent,
+      pending,
+      uncopied,
+    ]) {
       for (const entry of entries) {
         if (entry.isSettled) continue;
         if (entry.untilMs <= nowMs) refuse(entry, "deadline");
         else nextMs = Math.min(nextMs, entry.untilMs);
       }
     }
+    uncopied = uncopied.filter((entry) => !entry.isSettled);
     if (nextMs !== Number.POSITIVE_INFINITY) sweepTimer = setTimeout(sweep, nextMs - nowMs + 1);
-  }
-
-  function flush(): Promise<void> {
-    if (finished >= added) return Promise.resolve();
-    return new Promise((resolve) => flushes.push({ untilAdded: added, resolve }));
   }
 
   return {
     unnumbered,
     add,
     retire,
-    waiting: () => added - finished,
-    flush,
+    waiting: progress.waiting,
+    flush: progress.flush,
     noteWritten,
     noteSynced,
+    noteCopied,
+    awaitsCopy: () => uncopied.length > 0,
     noteUnwritten,
     noteUnsynced,
     refuseAll,
@@ -277,12 +290,6 @@ export function createSpoolCallers(deps: SpoolCallersDeps): SpoolCallers {
       clearTimeout(gatherTimer);
     },
   };
-}
-
-function markOf(draft: RecordDraft, level: DurabilityLevel): RecordMark {
-  const urgency = level === "synced" ? "!" : "";
-  if (draft.event === "call.intent") return `${urgency}i`;
-  return typeof draft.facts.intent === "number" ? `${urgency}o${draft.facts.intent}` : urgency;
 }
 
 /** The refusal of a caller whose record cannot be made durable. */

@@ -1,6 +1,6 @@
 /**
  * Names, modes and locking of the spool directory. Segments are `<first seq>.seg`; a segment being made is `.new`
- * until its header and first records are synced. Used by the writer's thread and, for reading, by the shipper.
+ * until its header and first records are synced. Used behind the disk seam (`disk.ts`) and, for reading, by the shipper.
  */
 import { Database } from "bun:sqlite";
 import * as fs from "node:fs";
@@ -19,10 +19,13 @@ export function segmentPath(dir: string, firstSeq: number): string {
   return join(dir, `${String(firstSeq).padStart(16, "0")}.seg`);
 }
 
-/** The segments in order of their first sequence number. */
-export function listSegments(dir: string): readonly SegmentFile[] {
+/** The segments in order of their first sequence number. `names`: what is in the directory. */
+export function listSegments(
+  dir: string,
+  names: readonly string[] = fs.readdirSync(dir),
+): readonly SegmentFile[] {
   const found: SegmentFile[] = [];
-  for (const name of fs.readdirSync(dir)) {
+  for (const name of names) {
     const match = segmentPattern.exec(name);
     if (match?.[1] !== undefined) found.push({ path: join(dir, name), firstSeq: Number(match[1]) });
   }
@@ -44,23 +47,13 @@ export function prepareSpoolDir(dir: string): void {
   }
 }
 
-/** Marks a segment with damage: it is evidence, and stays until an operator takes it away (ST-14). */
-export function markDamaged(path: string): void {
-  fs.writeFileSync(path + damagedSuffix, "", { mode: 0o600 });
+/** The mark of a segment with damage: it is evidence, and stays until an operator takes it away (ST-14). */
+export function damagedMark(path: string): string {
+  return path + damagedSuffix;
 }
 
 export function isDamaged(path: string): boolean {
-  return fs.existsSync(path + damagedSuffix);
-}
-
-/** Makes directory entries (new, renamed and removed files) durable. */
-export function syncDir(dir: string): void {
-  const fd = fs.openSync(dir, fs.constants.O_RDONLY | fs.constants.O_DIRECTORY);
-  try {
-    fs.fsyncSync(fd);
-  } finally {
-    fs.closeSync(fd);
-  }
+  return fs.existsSync(damagedMark(path));
 }
 
 /**

@@ -3,6 +3,7 @@
  * `u32 first length | u8 kind | first part | second part`: for a record the envelope and its details, for the header
  * that opens every segment its JSON alone. The kind byte of a record is the leaf prefix 0x00, so the leaf is the
  * hash of bytes that lie side by side. Tells a torn tail (cut) from damage in the middle (never cut; ST-13, ST-14).
+ * Between the records stand marks: how far the log was synced when the bytes after it were written.
  *
  * CRC-32 is zlib's: the runtime has no Castagnoli polynomial, and the frame check only has to find accidents
  * quickly; forgery is found by the hash chain.
@@ -13,6 +14,7 @@ import { leafPrefix, type SealedRecord } from "../envelope.ts";
 export const frameHeadBytes = 8;
 export const payloadHeadBytes = 5;
 const headerKind = 0x80;
+const markKind = 0x81;
 /** A frame longer than this is damage, whatever its length field says. */
 export const frameBytesMax = 4 * 1024 * 1024;
 
@@ -35,6 +37,8 @@ export interface RecordFrame extends SealedRecord {
 export type Decoded =
   | { readonly kind: "header"; readonly header: SegmentHeader; readonly end: number }
   | { readonly kind: "record"; readonly record: RecordFrame; readonly end: number }
+  /** Every record up to `synced` was durable when this was written. */
+  | { readonly kind: "mark"; readonly synced: number; readonly end: number }
   /** The bytes end before the frame does. */
   | { readonly kind: "short" }
   | { readonly kind: "bad" };
@@ -61,10 +65,18 @@ export function writeRecord(
 }
 
 export function encodeHeader(header: SegmentHeader): Buffer {
-  const json = Buffer.from(JSON.stringify(header));
+  return encodeJson(headerKind, header);
+}
+
+export function encodeMark(synced: number): Buffer {
+  return encodeJson(markKind, { v: 1, synced });
+}
+
+function encodeJson(kind: number, value: object): Buffer {
+  const json = Buffer.from(JSON.stringify(value));
   const frame = Buffer.alloc(frameHeadBytes + payloadHeadBytes + json.length);
   frame.writeUInt32LE(json.length, frameHeadBytes);
-  frame[frameHeadBytes + 4] = headerKind;
+  frame[frameHeadBytes + 4] = kind;
   json.copy(frame, frameHeadBytes + payloadHeadBytes);
   closeFrame(frame, 0, frame.length);
   return frame;
@@ -99,6 +111,10 @@ function decodePayload(bytes: Buffer, payload: number, end: number): Decoded {
     const header = parseHeader(bytes.toString("utf8", start, split));
     return header === undefined ? { kind: "bad" } : { kind: "header", header, end };
   }
+  if (kind === markKind) {
+    const synced = parseMark(bytes.toString("utf8", start, split));
+    return synced === undefined ? { kind: "bad" } : { kind: "mark", synced, end };
+  }
   if (kind !== leafPrefix) return { kind: "bad" };
   const record = {
     envelope: bytes.toString("utf8", start, split),
@@ -122,15 +138,23 @@ function parseHeader(text: string): SegmentHeader | undefined {
   );
 }
 
+function parseMark(text: string): number | undefined {
+  try {
+    const { v, synced } = JSON.parse(text);
+    return v === 1 && Number.isSafeInteger(synced) ? synced : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
 /** The start of the next sound frame after `offset`, or undefined where none follows. */
 export function findNextFrame(bytes: Buffer, offset: number): number | undefined {
-  // Every frame's envelope opens with these bytes, so only plausible places pay for a checksum.
-  const opening = Buffer.from('{"v":2,');
+  // Every frame's first part opens with these bytes, so only plausible places pay for a checksum.
+  const opening = Buffer.from('{"v":');
   const distance = frameHeadBytes + payloadHeadBytes;
   let at = bytes.indexOf(opening, offset + 1 + distance);
   while (at !== -1) {
-    const kind = decodeFrame(bytes, at - distance).kind;
-    if (kind === "header" || kind === "record") return at - distance;
+    if (isSound(decodeFrame(bytes, at - distance))) return at - distance;
     at = bytes.indexOf(opening, at + 1);
   }
   return undefined;
@@ -142,37 +166,73 @@ export interface Damage {
   readonly to: number;
 }
 
+export interface ScannedRecord extends RecordFrame {
+  readonly from: number;
+  readonly to: number;
+}
+
 export interface SegmentScan {
   readonly header: SegmentHeader | undefined;
-  readonly records: readonly RecordFrame[];
+  /** Where the header ends; 0 where there is none. */
+  readonly headerEnd: number;
+  readonly records: readonly ScannedRecord[];
   readonly damage: readonly Damage[];
   /** Where the last sound frame ends; bytes beyond it are a torn tail. */
   readonly soundEnd: number;
+  /** The furthest mark: records up to this one were durable. 0 where there is none. */
+  readonly syncedSeq: number;
 }
 
 /** Reads a whole segment. */
 export function scanSegment(bytes: Buffer): SegmentScan {
-  const records: RecordFrame[] = [];
+  const records: ScannedRecord[] = [];
   const damage: Damage[] = [];
   let header: SegmentHeader | undefined;
+  let headerEnd = 0;
+  let syncedSeq = 0;
   let offset = 0;
   while (offset < bytes.length) {
     const decoded = decodeFrame(bytes, offset);
-    if (decoded.kind === "header" || decoded.kind === "record") {
-      if (decoded.kind === "header") header ??= decoded.header;
-      else records.push(decoded.record);
+    if (isSound(decoded)) {
+      if (decoded.kind === "header") {
+        header ??= decoded.header;
+        headerEnd ||= decoded.end;
+      } else if (decoded.kind === "mark") syncedSeq = Math.max(syncedSeq, decoded.synced);
+      else records.push({ ...decoded.record, from: offset, to: decoded.end });
       offset = decoded.end;
       continue;
     }
     const next = findNextFrame(bytes, offset);
-    if (next === undefined && isTorn(bytes, offset, decoded.kind)) break;
+    if (next === undefined && isTorn(bytes, offset)) break;
     damage.push({ from: offset, to: next ?? bytes.length });
     offset = next ?? bytes.length;
   }
-  return { header, records, damage, soundEnd: offset };
+  return { header, headerEnd, records, damage, soundEnd: offset, syncedSeq };
 }
 
-/** An unfinished frame, or space the file system gave but never filled. A whole frame with a wrong sum is damage. */
-function isTorn(bytes: Buffer, offset: number, kind: "short" | "bad"): boolean {
-  return kind === "short" || bytes.subarray(offset).every((byte) => byte === 0);
+type Sound = Exclude<Decoded, { readonly kind: "short" | "bad" }>;
+
+function isSound(decoded: Decoded): decoded is Sound {
+  return decoded.kind !== "short" && decoded.kind !== "bad";
+}
+
+/** Room written ahead, or what the file system gave and never filled, is zeros; a record holds no run of them. */
+const unfilled = Buffer.alloc(8);
+
+/** Whether nothing but zeros follows. */
+export function isUnwritten(bytes: Buffer, offset: number): boolean {
+  return bytes.subarray(offset).every((byte) => byte === 0);
+}
+
+/** An unfinished frame, or room that was not filled. A whole frame with a wrong sum is damage. */
+function isTorn(bytes: Buffer, offset: number): boolean {
+  const decoded = decodeFrame(bytes, offset);
+  if (decoded.kind === "short") return true;
+  if (bytes.length - offset < frameHeadBytes) return isUnwritten(bytes, offset);
+  const start = offset + frameHeadBytes + payloadHeadBytes;
+  const end = offset + frameHeadBytes + bytes.readUInt32LE(offset);
+  if (end > start && end <= bytes.length && bytes[end - 1] !== 0) {
+    return bytes.subarray(start, end).includes(unfilled);
+  }
+  return end <= bytes.length ? true : isUnwritten(bytes, offset);
 }

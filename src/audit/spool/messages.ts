@@ -5,10 +5,15 @@
  */
 import type { IndexKey, SealingPair } from "../../vault/keys.ts";
 import type { RenderedDraft } from "../envelope.ts";
+import type { DurabilityLevel, RecordDraft } from "../record.ts";
 import type { SpoolDamage } from "./recover.ts";
 
 export interface SpoolWriterOptions {
   readonly segmentBytesMax: number;
+  /** Room kept for the day the disk is full. */
+  readonly reserveBytesMax: number;
+  /** How often a full disk is tried again. */
+  readonly probeIntervalMs: number;
 }
 
 export type ToSpool =
@@ -51,12 +56,20 @@ export type FromSpool =
     }
   /** A sync failed: nothing up to `seq` that was not synced before may be called durable. */
   | { readonly kind: "unsynced"; readonly seq: number; readonly reason: string }
+  /** The disk is full, or has room again. */
+  | { readonly kind: "room"; readonly isFull: boolean; readonly reason: string }
   | { readonly kind: "removed"; readonly spoolBytes: number }
   | { readonly kind: "not-removed"; readonly firstSeq: number; readonly reason: string }
   | { readonly kind: "closed" };
 
 /** `i` opens an intent, `o<seq>` closes one, nothing does neither; `!` before it: somebody waits for the sync. */
 export type RecordMark = `${"!" | ""}${"i" | "" | `o${number}`}`;
+
+export function markOf(draft: RecordDraft, level: DurabilityLevel): RecordMark {
+  const urgency = level === "synced" || level === "copied" ? "!" : "";
+  if (draft.event === "call.intent") return `${urgency}i`;
+  return typeof draft.facts.intent === "number" ? `${urgency}o${draft.facts.intent}` : urgency;
+}
 
 export interface BatchRecord {
   readonly isUrgent: boolean;

@@ -7,7 +7,13 @@ import { constants, existsSync } from "node:fs";
 import { open } from "node:fs/promises";
 import { seqOf } from "../envelope.ts";
 import { listSegments, type SegmentFile } from "./files.ts";
-import { decodeFrame, findNextFrame, frameBytesMax, type RecordFrame } from "./format.ts";
+import {
+  decodeFrame,
+  findNextFrame,
+  frameBytesMax,
+  isUnwritten,
+  type RecordFrame,
+} from "./format.ts";
 
 export interface SpoolRecord extends RecordFrame {
   readonly seq: number;
@@ -112,7 +118,9 @@ function takeRecords(bytes: Buffer, { afterSeq, untilSeq, limit }: Wanted): Piec
     const decoded = decodeFrame(bytes, offset);
     if (decoded.kind === "short" || decoded.kind === "bad") {
       const next = findNextFrame(bytes, offset);
-      if (next === undefined) return { records, lastSeq, offset, isEnd: false };
+      // Room written ahead is not a long frame: nothing follows in this segment.
+      if (next === undefined)
+        return { records, lastSeq, offset, isEnd: isUnwritten(bytes, offset) };
       offset = next;
       continue;
     }

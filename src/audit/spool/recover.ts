@@ -1,17 +1,34 @@
 /**
  * Reads the spool as a crash left it: where the chain ends, which intents were never closed, what is damaged and
- * where a torn tail begins. Changes nothing; the writer cuts the tail and starts a new segment where it must.
+ * what was left unfinished. Changes nothing; the writer makes sure of what is there and starts a new segment where
+ * it must.
+ *
+ * A sync covers all that was written before it, so a record that cannot be read was acknowledged only if a mark says
+ * that it had been synced: then it is damage, which is named, stepped over and never cut (ST-14). Without that proof
+ * the log ends before it, and what follows is left over: nobody was told of it (ST-13).
  */
-import { readFileSync } from "node:fs";
-import { genesisLeaf, parseEnvelope } from "../envelope.ts";
+import { type EnvelopeView, genesisLeaf, parseEnvelope } from "../envelope.ts";
+import type { SpoolDisk } from "./disk.ts";
 import { listSegments, type SegmentFile } from "./files.ts";
-import { type SegmentScan, scanSegment } from "./format.ts";
+import { type ScannedRecord, type SegmentScan, scanSegment } from "./format.ts";
 
 export interface SpoolDamage {
   readonly segment: string;
   readonly from: number;
   readonly to: number;
-  readonly kind: "bytes" | "chain" | "header";
+  /** `torn`: never acknowledged, so nothing is lost. */
+  readonly kind: "bytes" | "chain" | "header" | "torn";
+}
+
+export interface ActiveSegment extends SegmentFile {
+  readonly bytes: Uint8Array;
+  /** Where its records end. */
+  readonly soundEnd: number;
+  /** What is not known to be on the disk though it could be read, and where it stands. */
+  readonly unsure: Uint8Array;
+  readonly unsureFrom: number;
+  /** Whether it can be written on, cut back to `soundEnd`; otherwise it stays as it is and a new one is started. */
+  readonly goesOn: boolean;
 }
 
 export interface Recovered {
@@ -19,62 +36,116 @@ export interface Recovered {
   readonly lastLeaf: string;
   readonly openIntents: readonly number[];
   readonly damage: readonly SpoolDamage[];
-  /** The segment to go on writing, cut back to `soundEnd`; undefined where a new one must be started. */
-  readonly active: (SegmentFile & { readonly soundEnd: number }) | undefined;
+  /** The newest segment; undefined in an empty spool. */
+  readonly active: ActiveSegment | undefined;
+}
+
+interface Found {
+  readonly file: SegmentFile;
+  readonly bytes: Buffer;
+  readonly scan: SegmentScan;
 }
 
 interface Position {
   seq: number;
   leaf: string;
+  /** In the segment that is followed: where the accepted records end, and where those start that may be unsynced. */
+  end: number;
+  unsureFrom: number | undefined;
   readonly openIntents: Set<number>;
   readonly damage: SpoolDamage[];
 }
 
 /** Recovers from the newest segment whose header is sound; older ones need not be read. */
-export function recoverSpool(dir: string): Recovered {
-  const segments = listSegments(dir);
-  const scans: { file: SegmentFile; scan: SegmentScan }[] = [];
-  for (const file of segments.toReversed()) {
-    const scan = scanSegment(readFileSync(file.path));
-    scans.unshift({ file, scan });
+export function recoverSpool(disk: Pick<SpoolDisk, "list" | "read">, dir: string): Recovered {
+  const found: Found[] = [];
+  for (const file of listSegments(dir, disk.list(dir)).toReversed()) {
+    const bytes = disk.read(file.path);
+    const scan = scanSegment(bytes);
+    found.unshift({ file, bytes, scan });
     if (scan.header !== undefined) break;
   }
-  const header = scans[0]?.scan.header;
+  const header = found[0]?.scan.header;
   const position: Position = {
     seq: (header?.firstSeq ?? 1) - 1,
     leaf: header?.prev ?? genesisLeaf,
+    end: 0,
+    unsureFrom: undefined,
     openIntents: new Set(header?.openIntents),
     damage: [],
   };
-  for (const { file, scan } of scans) follow(position, file, scan);
-  const last = scans.at(-1);
-  const canGoOn = last !== undefined && position.damage.length === 0;
+  // A segment begins when everything before it is synced.
+  const proven = found.flatMap(({ file, scan }) => [file.firstSeq - 1, scan.syncedSeq]);
+  const syncedSeq = Math.max(0, ...proven);
+  found.forEach((one, index) => {
+    const nextFirstSeq = found[index + 1]?.file.firstSeq ?? Number.POSITIVE_INFINITY;
+    follow(position, one, syncedSeq, nextFirstSeq);
+  });
+  const last = found.at(-1);
   return {
     lastSeq: position.seq,
     lastLeaf: position.leaf,
     openIntents: [...position.openIntents],
     damage: position.damage,
-    active: canGoOn ? { ...last.file, soundEnd: last.scan.soundEnd } : undefined,
+    active: last && toActive(last, position),
   };
 }
 
-function follow(position: Position, file: SegmentFile, scan: SegmentScan): void {
+function toActive({ file, bytes, scan }: Found, position: Position): ActiveSegment {
+  const goesOn = position.damage.length === 0;
+  const soundEnd = goesOn ? scan.soundEnd : position.end;
+  const unsureFrom = position.unsureFrom ?? soundEnd;
+  const unsure = bytes.subarray(unsureFrom, soundEnd);
+  return { ...file, bytes, soundEnd, unsure, unsureFrom, goesOn };
+}
+
+function follow(
+  position: Position,
+  { file, bytes, scan }: Found,
+  syncedSeq: number,
+  nextFirstSeq: number,
+): void {
   const report = (kind: SpoolDamage["kind"], from: number, to: number) =>
     position.damage.push({ segment: file.path, from, to, kind });
   if (scan.header === undefined) report("header", 0, scan.soundEnd);
-  for (const { from, to } of scan.damage) report("bytes", from, to);
+  position.end = scan.headerEnd;
+  position.unsureFrom = undefined;
+  let isTorn = false;
   for (const record of scan.records) {
     const envelope = parseEnvelope(record.envelope);
-    if (envelope === undefined) continue;
-    // After damage the chain cannot link; the damage itself was already reported.
-    if (envelope.prev !== position.leaf && scan.damage.length === 0 && scan.header !== undefined) {
+    // What a successor begins with stands there (see `openSegment` in the writer).
+    if (envelope === undefined || envelope.seq >= nextFirstSeq) break;
+    const { end } = position;
+    const isBehindDamage = scan.damage.some(({ from }) => from >= end && from < record.from);
+    const isNext = envelope.seq === position.seq + 1 && envelope.prev === position.leaf;
+    isTorn = position.seq >= syncedSeq && (isBehindDamage || !isNext);
+    if (isTorn) break;
+    // After damage the chain cannot link; the damage itself is reported.
+    if (!isNext && scan.damage.length === 0 && scan.header !== undefined) {
       report("chain", envelope.seq, envelope.seq);
     }
-    position.seq = envelope.seq;
-    position.leaf = record.leaf;
-    if (envelope.event === "call.intent") position.openIntents.add(envelope.seq);
-    if (typeof envelope.facts.intent === "number") {
-      position.openIntents.delete(envelope.facts.intent);
-    }
+    take(position, record, envelope, syncedSeq);
   }
+  const isMissing = position.seq < Math.min(syncedSeq, nextFirstSeq - 1);
+  const damaged = scan.damage.filter(({ from }) => isMissing || from < position.end);
+  for (const { from, to } of damaged) report("bytes", from, to);
+  if (isMissing && damaged.length === 0) report("bytes", position.end, bytes.length);
+  const isLast = nextFirstSeq === Number.POSITIVE_INFINITY;
+  if (isLast && !isMissing && (isTorn || damaged.length < scan.damage.length)) {
+    report("torn", position.end, bytes.length);
+  }
+}
+
+function take(
+  position: Position,
+  record: ScannedRecord,
+  { seq, event, facts }: EnvelopeView,
+  syncedSeq: number,
+): void {
+  if (seq > syncedSeq) position.unsureFrom ??= record.from;
+  position.seq = seq;
+  position.leaf = record.leaf;
+  position.end = record.to;
+  if (event === "call.intent") position.openIntents.add(seq);
+  if (typeof facts.intent === "number") position.openIntents.delete(facts.intent);
 }

@@ -1,69 +1,71 @@
 /**
- * One open segment file and the system calls on it, behind a seam narrow enough for tests to break each of them.
- * Used by the writer alone. A segment is `.new` until its first bytes are synced, so one under its final name
- * always has a sound header.
+ * One open segment file, as the writer alone uses it. A segment is `.new` until its first bytes are synced, so one
+ * under its final name always has a sound header. Its room is written ahead with zeros, because a sync into room that
+ * the file already has costs half of one that makes the file longer, and because a disk that is full says so early.
  */
-import * as fs from "node:fs";
-import { segmentPath, syncDir, unfinishedSuffix } from "./files.ts";
-
-/** The calls that can fail on a sick disk. */
-export interface SpoolDisk {
-  write(fd: number, bytes: Uint8Array, from: number, length: number, position: number): number;
-  truncate(fd: number, length: number): void;
-  /** Off the thread, so records that only need to be written do not wait behind it. */
-  sync(fd: number, done: (error: Error | null) => void): void;
-  syncNow(fd: number): void;
-}
-
-export const realDisk: SpoolDisk = {
-  write: (fd, bytes, from, length, position) => fs.writeSync(fd, bytes, from, length, position),
-  truncate: (fd, length) => fs.ftruncateSync(fd, length),
-  sync: (fd, done) => fs.fdatasync(fd, done),
-  syncNow: (fd) => fs.fdatasyncSync(fd),
-};
+import type { SpoolDisk, SpoolFolder } from "./disk.ts";
+import { listSegments, segmentPath } from "./files.ts";
+import { encodeMark } from "./format.ts";
+import type { Spare } from "./spare.ts";
 
 export interface OpenSegment {
   readonly fd: number;
   readonly firstSeq: number;
+  /** Where the records end. */
   size: number;
+  /** Where the room written ahead ends; never below `size`. */
+  roomEnd: number;
   isSyncing: boolean;
   isRetired: boolean;
+  /** What a failed write left behind could not be cut back: nothing more may be written here. */
+  isSpoilt: boolean;
 }
 
-const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW } = fs.constants;
+/** How much room is written ahead at a time. */
+const roomBytes = 1024 * 1024;
+/** Less room than this left: more is written ahead. */
+const roomBytesMin = 256 * 1024;
+const zeros = new Uint8Array(roomBytes);
 
-/** Makes a segment holding `opening` (header first), durable before it gets its name. */
+/** Writes `opening` (header first) into the spare file and makes it durable before it gets its name. */
 export function createSegment(
   disk: SpoolDisk,
+  folder: SpoolFolder,
   dir: string,
-  firstSeq: number,
-  opening: readonly Uint8Array[],
+  request: {
+    readonly spare: Spare;
+    readonly firstSeq: number;
+    readonly opening: readonly Uint8Array[];
+    readonly bytesMax: number;
+  },
 ): OpenSegment {
-  const path = segmentPath(dir, firstSeq);
-  const unfinished = path + unfinishedSuffix;
-  fs.rmSync(unfinished, { force: true });
-  const fd = fs.openSync(unfinished, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
-  const segment = { fd, firstSeq, size: 0, isSyncing: false, isRetired: false };
+  const { spare, firstSeq, opening, bytesMax } = request;
+  const file = spare.take();
+  const segment = openedAt(file.fd, firstSeq, 0);
   try {
     for (const bytes of opening) writeFully(disk, segment, bytes, bytes.length);
-    disk.syncNow(fd);
+    tryWriteAhead(disk, segment, bytesMax);
+    disk.syncNow(file.fd);
     // Replaces a poisoned segment of the same name, none of whose own records was ever synced there.
-    fs.renameSync(unfinished, path);
-    syncDir(dir);
+    disk.rename(file.path, segmentPath(dir, firstSeq));
+    folder.sync();
     return segment;
   } catch (error) {
-    fs.closeSync(fd);
-    fs.rmSync(unfinished, { force: true });
+    spare.discard(file);
     throw error;
   }
 }
 
-/** Opens a recovered segment, cuts its torn tail and makes sure that what was read back is really on the disk. */
-export function reopenSegment(path: string, firstSeq: number, soundEnd: number): OpenSegment {
-  const fd = fs.openSync(path, O_WRONLY | O_NOFOLLOW);
-  fs.ftruncateSync(fd, soundEnd);
-  fs.fsyncSync(fd);
-  return { fd, firstSeq, size: soundEnd, isSyncing: false, isRetired: false };
+/** What opens a segment has its place; how much more room there is will show when it is needed. */
+function tryWriteAhead(disk: SpoolDisk, segment: OpenSegment, bytesMax: number): void {
+  try {
+    writeAhead(disk, segment, bytesMax);
+  } catch {}
+}
+
+export function openedAt(fd: number, firstSeq: number, size: number): OpenSegment {
+  const flags = { isSyncing: false, isRetired: false, isSpoilt: false };
+  return { fd, firstSeq, size, roomEnd: size, ...flags };
 }
 
 /** Writes all of it or nothing: what a failed write left behind is cut back (ST-07). */
@@ -73,33 +75,96 @@ export function writeFully(
   bytes: Uint8Array,
   length: number,
 ): void {
-  let written = 0;
   try {
-    while (written < length) {
-      const count = disk.write(
-        segment.fd,
-        bytes,
-        written,
-        length - written,
-        segment.size + written,
-      );
-      if (count === 0) throw new Error("the disk took no bytes");
-      written += count;
-    }
+    writeAt(disk, segment.fd, bytes.subarray(0, length), segment.size);
   } catch (error) {
-    disk.truncate(segment.fd, segment.size);
+    cutBack(disk, segment);
     throw error;
   }
   segment.size += length;
+  segment.roomEnd = Math.max(segment.roomEnd, segment.size);
+}
+
+export function writeAt(disk: SpoolDisk, fd: number, bytes: Uint8Array, position: number): void {
+  let written = 0;
+  while (written < bytes.length) {
+    const count = disk.write(fd, bytes, written, bytes.length - written, position + written);
+    if (count === 0) throw new Error("the disk took no bytes");
+    written += count;
+  }
+}
+
+/** Makes room for what comes next, up to the size a segment may have. Throws where the disk has none. */
+export function writeAhead(disk: SpoolDisk, segment: OpenSegment, bytesMax: number): void {
+  const wanted = Math.min(segment.roomEnd + roomBytes, bytesMax);
+  if (wanted <= segment.roomEnd || segment.roomEnd - segment.size >= roomBytesMin) return;
+  try {
+    writeAt(disk, segment.fd, zeros.subarray(0, wanted - segment.roomEnd), segment.roomEnd);
+  } catch (error) {
+    cutBack(disk, segment);
+    throw error;
+  }
+  segment.roomEnd = wanted;
+}
+
+function cutBack(disk: SpoolDisk, segment: OpenSegment): void {
+  try {
+    cutToSize(disk, segment);
+  } catch {
+    segment.isSpoilt = true;
+  }
+}
+
+/** Gives back the room that was not used. */
+export function cutToSize(disk: SpoolDisk, segment: OpenSegment): void {
+  disk.truncate(segment.fd, segment.size);
+  segment.roomEnd = segment.size;
+}
+
+/** A log that was closed says so of all its records: none of them can be taken for a torn tail. */
+export function markEnd(disk: SpoolDisk, segment: OpenSegment, syncedSeq: number): void {
+  const mark = encodeMark(syncedSeq);
+  writeFully(disk, segment, mark, mark.length);
+  disk.syncNow(segment.fd);
 }
 
 /** Closes the file, now or when the sync under way on it ends. */
-export function retireSegment(segment: OpenSegment): void {
+export function retireSegment(disk: SpoolDisk, segment: OpenSegment): void {
   segment.isRetired = true;
   if (segment.isSyncing) return;
   try {
-    fs.closeSync(segment.fd);
+    disk.close(segment.fd);
   } catch {
     // What had to be durable was synced before; a file that will not close is not used again.
   }
+}
+
+/**
+ * Bytes of records in the folder; the room written ahead in the active segment is not counted. Undefined where the
+ * folder cannot be read, as without a file descriptor.
+ */
+export function sumSegments(
+  disk: SpoolDisk,
+  dir: string,
+  active: OpenSegment | undefined,
+): number | undefined {
+  try {
+    return listSegments(dir, disk.list(dir)).reduce((sum, { path, firstSeq }) => {
+      return sum + (firstSeq === active?.firstSeq ? active.size : disk.size(path));
+    }, 0);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Deletes a segment, unless it is the newest one. */
+export function removeSegment(
+  disk: SpoolDisk,
+  folder: SpoolFolder,
+  dir: string,
+  firstSeq: number,
+): void {
+  const older = listSegments(dir, disk.list(dir)).slice(0, -1);
+  if (older.some((one) => one.firstSeq === firstSeq)) disk.unlink(segmentPath(dir, firstSeq));
+  folder.sync();
 }

@@ -3,46 +3,22 @@
  * to what the spool's thread says of it. On every call's path, so it does nothing else; numbering, hashing and the disk
  * belong to that thread. Who waits for what is in `callers.ts`, what is owed after a failure in `gaps.ts`.
  */
-import { GatewayError } from "../../errors/fault.ts";
 import type { Clock } from "../../lib/clock.ts";
 import type { Log } from "../../telemetry/log.ts";
 import type { Metrics } from "../../telemetry/metrics.ts";
 import type { SealingKeys } from "../../vault/keys.ts";
 import type { DurabilityLevel, RecordDraft, RecordRef } from "../record.ts";
 import { admit } from "./admission.ts";
+import { createAppender } from "./appender.ts";
 import { createSpoolCallers, unavailable } from "./callers.ts";
 import { closesIntent, createSpoolGaps } from "./gaps.ts";
 import type { FromSpool } from "./messages.ts";
-import { createSpoolPairing } from "./pairing.ts";
+import type { SpoolOptions } from "./options.ts";
 import { type StartSpoolThread, startSpoolThread } from "./thread.ts";
+import { createTrouble } from "./trouble.ts";
 
-export interface SpoolOptions {
-  /** How long an append may take to reach its level. */
-  readonly deadlineMs: number;
-  readonly segmentBytesMax: number;
-  /** Quota: class C is shed at 80 %, B refused at 95 %, A at 100 %. */
-  readonly spoolBytesMax: number;
-  /** Records accepted and not yet synced. */
-  readonly queueRecordsMax: number;
-  /** Facts and details above this are kept with their texts shortened. */
-  readonly recordBytesMax: number;
-  readonly batchRecordsMax: number;
-  /** How often a disk that refused records is tried again. */
-  readonly probeIntervalMs: number;
-  /** How long the thread may take to start and recover the spool. */
-  readonly openTimeoutMs: number;
-}
-
-export const defaultSpoolOptions: SpoolOptions = {
-  deadlineMs: 1000,
-  segmentBytesMax: 64 * 1024 * 1024,
-  spoolBytesMax: 1024 * 1024 * 1024,
-  queueRecordsMax: 65_536,
-  recordBytesMax: 16 * 1024,
-  batchRecordsMax: 1024,
-  probeIntervalMs: 500,
-  openTimeoutMs: 30_000,
-};
+/** How long closing waits for a disk that hangs. */
+const closeTimeoutMs = 5_000;
 
 export interface SpoolDeps {
   readonly dir: string;
@@ -62,7 +38,13 @@ export interface Spool {
   /** Resolves with the reason where the thread died: nothing can be recorded any more. */
   readonly died: Promise<string>;
   append(draft: RecordDraft, level: DurabilityLevel): Promise<RecordRef>;
+  /** Appends the log's last record: nothing is taken after it. */
+  conclude(draft: RecordDraft): Promise<RecordRef>;
   flush(): Promise<void>;
+  /** The database holds everything up to `seq`. */
+  noteCopied(seq: number): void;
+  /** Whether somebody waits for the database. */
+  awaitsCopy(): boolean;
   /** Deletes a shipped segment. */
   remove(firstSeq: number): void;
   tail(on: boolean): void;
@@ -83,6 +65,7 @@ export async function openSpool(deps: SpoolDeps): Promise<Spool> {
   let failure: string | undefined;
   let isDiskFailing = false;
   let isClosing = false;
+  let isConcluded = false;
 
   const callers = createSpoolCallers({
     logId,
@@ -93,8 +76,17 @@ export async function openSpool(deps: SpoolDeps): Promise<Spool> {
     refused: (draft) => metrics.count("mcp_gateway_audit_failures_total", { class: draft.class }),
     standsRefused: closeRefusedIntent,
   });
-  const pairing = createSpoolPairing({ keys: deps.keys, clock });
+  const appender = createAppender({
+    keys: deps.keys,
+    clock,
+    metrics,
+    options,
+    callers,
+    refused: refuseAtOnce,
+    append,
+  });
   const gaps = createSpoolGaps({ clock, probeIntervalMs: options.probeIntervalMs, append });
+  const trouble = createTrouble({ clock, log, ...options, record: recordOwn });
   const opening = Promise.withResolvers<FromSpool & { readonly kind: "opened" }>();
   const closed = Promise.withResolvers<void>();
   const death = Promise.withResolvers<string>();
@@ -103,7 +95,11 @@ export async function openSpool(deps: SpoolDeps): Promise<Spool> {
     kind: "open",
     dir: deps.dir,
     logId,
-    options: { segmentBytesMax: options.segmentBytesMax },
+    options: {
+      segmentBytesMax: options.segmentBytesMax,
+      reserveBytesMax: options.reserveBytesMax,
+      probeIntervalMs: options.probeIntervalMs,
+    },
   });
   const openTimer = setTimeout(() => {
     thread.terminate();
@@ -112,61 +108,49 @@ export async function openSpool(deps: SpoolDeps): Promise<Spool> {
     );
   }, options.openTimeoutMs);
   const opened = await opening.promise.finally(() => clearTimeout(openTimer));
+  const { noteCopied, awaitsCopy } = callers;
+  const tell = { remove, tail, noteCopied };
   deps.keys.listen({
     paired: (pair) => thread.post({ kind: "pair", pair }),
     forgotten: callers.retire,
     indexed: (index) => thread.post({ kind: "index", index }),
   });
-  return { opened, died: death.promise, append, flush, remove, tail, status, close };
+  return {
+    opened,
+    died: death.promise,
+    append,
+    conclude,
+    flush: appender.flush,
+    awaitsCopy,
+    ...tell,
+    status,
+    close,
+  };
 
   function append(draft: RecordDraft, level: DurabilityLevel): Promise<RecordRef> {
     const refusal = admit({
       class: draft.class,
       used: spoolBytes / options.spoolBytesMax,
-      queued: (callers.waiting() + pairing.waiting()) / options.queueRecordsMax,
-      failure: isClosing ? "closing" : failure,
+      queued: (callers.waiting() + appender.waitingForKeys()) / options.queueRecordsMax,
+      failure: isClosing || isConcluded ? "closing" : failure,
+      isDiskFull: trouble.isDiskFull(),
       closesIntent: closesIntent(draft),
     });
     if (refusal !== undefined) return refuseAtOnce(draft, refusal);
-    const untilMs = clock.monotonicMs() + options.deadlineMs;
-    const pair = pairing.pairOf(draft, untilMs);
-    if (typeof pair !== "number") return appendLater(draft, level, pair, untilMs);
-    metrics.count("mcp_gateway_audit_records_total", { class: draft.class });
-    return callers.add(draft, level, pair, untilMs);
+    return appender.add(draft, level);
   }
 
-  /** The keys of its values are not at hand: the caller waits for them no longer than for its record. */
-  function appendLater(
-    draft: RecordDraft,
-    level: DurabilityLevel,
-    pair: Promise<number>,
-    untilMs: number,
-  ): Promise<RecordRef> {
-    const added = pair.then(
-      (ref) => {
-        metrics.count("mcp_gateway_audit_records_total", { class: draft.class });
-        return callers.add(draft, level, ref, untilMs);
-      },
-      (cause) => {
-        if (closesIntent(draft)) appendWithoutValues(draft);
-        return refuseAtOnce(draft, reasonOf(cause));
-      },
-    );
-    if (level !== "queued") return added;
-    added.catch(ignore);
-    return Promise.resolve(callers.unnumbered);
+  function conclude(draft: RecordDraft): Promise<RecordRef> {
+    const concluded = append(draft, "synced");
+    isConcluded = true;
+    gaps.stop();
+    return concluded;
   }
 
-  /** A call that was made gets its outcome even where its values cannot be sealed: without them. */
-  function appendWithoutValues(draft: RecordDraft): void {
-    append({ ...draft, facts: { ...draft.facts, valuesLost: true }, details: {} }, "queued").catch(
-      ignore,
-    );
-  }
-
-  async function flush(): Promise<void> {
-    await pairing.settled();
-    await callers.flush();
+  /** What is to be said of the disk itself goes past admission: the room kept is for this too. */
+  function recordOwn(draft: RecordDraft): void {
+    if (failure === undefined && !isClosing && !isConcluded)
+      appender.add(draft, "queued").catch(ignore);
   }
 
   function refuseAtOnce(draft: RecordDraft, reason: string): Promise<RecordRef> {
@@ -205,9 +189,12 @@ export async function openSpool(deps: SpoolDeps): Promise<Spool> {
       case "synced":
         noteSynced(message);
         return;
+      case "room":
+        trouble.noteRoom(message.isFull, message.reason);
+        return;
       case "unsynced":
-        log.error("audit.unsynced", { reason: message.reason, seq: message.seq });
         gaps.noteRefused(callers.noteUnsynced(message.seq, message.reason), message.reason, false);
+        trouble.noteUnsynced(message.seq, message.reason);
         return;
       case "removed":
         spoolBytes = message.spoolBytes;
@@ -236,16 +223,18 @@ export async function openSpool(deps: SpoolDeps): Promise<Spool> {
     syncedSeq = Math.max(syncedSeq, message.seq);
     metrics.observe("mcp_gateway_audit_sync_seconds", message.seconds);
     callers.noteSynced(message.seq);
+    trouble.noteSynced(message.seconds);
+    trouble.noteBytes(spoolBytes);
     deps.synced(message.seq, message.frames);
     gaps.reportDropped();
   }
 
   /** The call behind a refused intent was not made; without this its record would stay open for ever. */
   function closeRefusedIntent(draft: RecordDraft, seq: number): void {
-    if (draft.event !== "call.intent" || failure !== undefined || isClosing) return;
+    if (draft.event !== "call.intent") return;
     const facts = { ...draft.facts, intent: seq, status: "not_executed" };
     const outcome = { ...draft, event: "call.outcome", timeMs: clock.nowMs(), facts } as const;
-    append(outcome, "queued").catch(ignore);
+    recordOwn(outcome);
   }
 
   function died(reason: string): void {
@@ -268,7 +257,8 @@ export async function openSpool(deps: SpoolDeps): Promise<Spool> {
 
   function status() {
     const isFull = spoolBytes >= options.spoolBytesMax;
-    const writable = failure === undefined && !isClosing && !isDiskFailing && !isFull;
+    const takes = failure === undefined && !isClosing && !isDiskFailing;
+    const writable = takes && !isFull && !trouble.isDiskFull();
     return { syncedSeq, spoolBytes, writable, dropped: gaps.dropped() };
   }
 
@@ -276,18 +266,14 @@ export async function openSpool(deps: SpoolDeps): Promise<Spool> {
     if (isClosing) return closed.promise;
     isClosing = true;
     gaps.stop();
-    const timeout = setTimeout(closed.resolve, options.deadlineMs);
-    await Promise.race([flush(), closed.promise]);
+    const timeout = setTimeout(closed.resolve, closeTimeoutMs);
+    await Promise.race([appender.flush(), closed.promise]);
     if (failure === undefined) thread.post({ kind: "close" });
     await closed.promise;
     clearTimeout(timeout);
     callers.stop();
     thread.terminate();
   }
-}
-
-function reasonOf(cause: unknown): string {
-  return (cause instanceof GatewayError && cause.fault.reason) || "no-sealing-keys";
 }
 
 function ignore(): void {}

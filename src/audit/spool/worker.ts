@@ -4,8 +4,8 @@
  */
 import { systemClock } from "../../lib/clock.ts";
 import { createSealer } from "../sealer.ts";
+import { realDisk } from "./disk.ts";
 import type { FromSpool, ToSpool } from "./messages.ts";
-import { realDisk } from "./segment.ts";
 import { openSpoolWriter, type SpoolWriter } from "./writer.ts";
 
 declare const self: Worker;

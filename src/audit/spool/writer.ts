@@ -6,35 +6,34 @@
  * A failed sync poisons its segment: nothing is ever synced there again (ST-09). Records already written keep
  * their numbers, because somebody may hold them, and open the next segment; so the chain has no hole and no fork.
  */
-import { statSync, unlinkSync } from "node:fs";
 import type { Clock } from "../../lib/clock.ts";
-import { sealRecord } from "../envelope.ts";
-import { freshBytesPerRecord, type Sealer } from "../sealer.ts";
-import {
-  listSegments,
-  lockSpool,
-  markDamaged,
-  prepareSpoolDir,
-  segmentPath,
-  syncDir,
-} from "./files.ts";
-import { encodeHeader, recordFrameBytesMax, writeRecord } from "./format.ts";
+import { type Later, realLater } from "../../lib/later.ts";
+import type { Sealer } from "../sealer.ts";
+import { reasonOf, type SpoolDisk } from "./disk.ts";
+import { encodeHeader } from "./format.ts";
+import { createGroupEncoder, type Group, type Place } from "./group.ts";
+import { createOpenIntents } from "./intents.ts";
 import {
   type BatchRecord,
   type FromSpool,
   parseBatch,
   type SpoolWriterOptions,
 } from "./messages.ts";
-import { createRandomPool } from "./random-pool.ts";
+import { reopenSpool } from "./opening.ts";
 import { recoverSpool } from "./recover.ts";
+import { createReserve } from "./reserve.ts";
 import {
   createSegment,
+  cutToSize,
+  markEnd,
   type OpenSegment,
-  reopenSegment,
+  removeSegment,
   retireSegment,
-  type SpoolDisk,
+  sumSegments,
+  writeAhead,
   writeFully,
 } from "./segment.ts";
+import { createSpare } from "./spare.ts";
 
 export interface SpoolWriterDeps {
   readonly dir: string;
@@ -44,6 +43,7 @@ export interface SpoolWriterDeps {
   readonly sealer: Sealer;
   readonly emit: (message: FromSpool) => void;
   readonly options: SpoolWriterOptions;
+  readonly later?: Later;
 }
 
 export interface SpoolWriter {
@@ -56,42 +56,41 @@ export interface SpoolWriter {
   close(): void;
 }
 
-interface Place {
-  readonly seq: number;
-  readonly leaf: string;
-}
-
-interface Chunk {
-  readonly bytes: Uint8Array;
-  readonly last: Place;
-}
-
-const scratchBytes = 256 * 1024;
 /** Longest time a record lies unsynced that only had to be written. */
 const lazySyncMs = 20;
 
 /** Opens the spool, recovers it and reports `opened`. Throws where it cannot be used. */
 export function openSpoolWriter(deps: SpoolWriterDeps): SpoolWriter {
-  const { dir, disk, clock, sealer, emit, options } = deps;
-  prepareSpoolDir(dir);
-  const unlock = lockSpool(dir);
-  let scratch: Buffer = Buffer.allocUnsafeSlow(scratchBytes);
-  const nextFresh = createRandomPool(freshBytesPerRecord);
+  const { dir, disk, clock, emit, options, later = realLater } = deps;
+  const folder = disk.take(dir);
+  const encoder = createGroupEncoder(deps.logId, deps.sealer);
+  const spare = createSpare(disk, dir);
 
-  const recovered = recoverOrUnlock();
-  const openIntents = new Set(recovered.openIntents);
+  const recovered = orRelease(() => recoverSpool(disk, dir));
+  const openIntents = createOpenIntents(recovered.openIntents);
   let last: Place = { seq: recovered.lastSeq, leaf: recovered.lastLeaf };
   let synced = last;
+  /** The record up to which a mark or a header says that all is synced. */
+  let markedSeq = 0;
   /** Written but not synced: what the next segment must open with if this one fails. */
-  let unsynced: Chunk[] = [];
+  let unsynced: Group[] = [];
   let segment: OpenSegment | undefined;
-  let spoolBytes = sumBytes();
+  let spoolBytes = 0;
   let isTailed = false;
   /** Somebody waits for what is unsynced. */
   let isSyncWanted = false;
-  let lazySync: ReturnType<typeof setTimeout> | undefined;
+  let isClosing = false;
+  let cancelLazySync: (() => undefined) | undefined;
 
-  openFirst();
+  orRelease(openFirst);
+  const reserve = createReserve({
+    disk,
+    dir,
+    bytesMax: options.reserveBytesMax,
+    probeIntervalMs: options.probeIntervalMs,
+    later,
+    changed: (isFull, reason) => emit({ kind: "room", isFull, reason }),
+  });
   emit({
     kind: "opened",
     lastSeq: last.seq,
@@ -102,43 +101,40 @@ export function openSpoolWriter(deps: SpoolWriterDeps): SpoolWriter {
   });
   return { append, remove, tail, close };
 
-  function recoverOrUnlock() {
+  function orRelease<T>(work: () => T): T {
     try {
-      return recoverSpool(dir);
+      return work();
     } catch (error) {
-      unlock();
+      folder.release();
       throw error;
     }
   }
 
   function openFirst(): void {
-    try {
-      const { active } = recovered;
-      for (const { segment: path } of recovered.damage) markDamaged(path);
-      if (active === undefined) openSegment();
-      else segment = reopenSegment(active.path, active.firstSeq, active.soundEnd);
-      spoolBytes = sumBytes();
-    } catch (error) {
-      unlock();
-      throw error;
-    }
+    segment = reopenSpool(disk, folder, dir, recovered);
+    if (segment === undefined) openSegment();
+    spare.renew();
+    measure();
   }
 
-  function sumBytes(): number {
-    return listSegments(dir).reduce((sum, { path }) => sum + statSync(path).size, 0);
+  function measure(): void {
+    spoolBytes = sumSegments(disk, dir, segment) ?? spoolBytes;
   }
 
   function openSegment(): OpenSegment {
-    const header = encodeHeader({
-      v: 2,
-      log: deps.logId,
-      firstSeq: synced.seq + 1,
-      prev: synced.leaf,
-      openIntents: [...openIntents],
+    const header = { v: 2, log: deps.logId, firstSeq: synced.seq + 1, prev: synced.leaf } as const;
+    const opening = encodeHeader({ ...header, openIntents: openIntents.list() });
+    const carried = unsynced.map((group) => group.bytes);
+    segment = createSegment(disk, folder, dir, {
+      spare,
+      firstSeq: header.firstSeq,
+      opening: [opening, ...carried],
+      bytesMax: options.segmentBytesMax,
     });
-    const carried = unsynced.map((chunk) => chunk.bytes);
-    segment = createSegment(disk, dir, synced.seq + 1, [header, ...carried]);
-    spoolBytes = sumBytes();
+    markedSeq = synced.seq;
+    spoolBytes += segment.size;
+    spare.renew();
+    measure();
     if (unsynced.length > 0) reportSynced(unsynced.length, 0);
     return segment;
   }
@@ -146,17 +142,42 @@ export function openSpoolWriter(deps: SpoolWriterDeps): SpoolWriter {
   function append(batch: string): void {
     const records = parseBatch(batch);
     const firstSeq = last.seq + 1;
-    try {
-      writeGroup(records);
-    } catch (error) {
-      emit({ kind: "unwritten", count: records.length, reason: reasonOf(error) });
+    const problem = tryWrite(records);
+    if (problem !== undefined) {
+      emit({ kind: "unwritten", count: records.length, reason: problem });
       return;
     }
-    noteIntents(records, firstSeq);
+    openIntents.note(records, firstSeq);
     emit({ kind: "written", firstSeq, count: records.length });
     if (records.some((record) => record.isUrgent)) isSyncWanted = true;
-    else lazySync ??= setTimeout(syncLazily, lazySyncMs);
+    else cancelLazySync ??= later(lazySyncMs, syncLazily);
     advance();
+  }
+
+  /** Why the group could not be written; on a full disk it is tried once more in the room kept for that (ST-07). */
+  function tryWrite(records: readonly BatchRecord[]): string | undefined {
+    for (;;) {
+      try {
+        writeGroup(records);
+        return undefined;
+      } catch (error) {
+        if (segment?.isSpoilt) poison(error);
+        if (!reserve.noteFailure(error)) return reasonOf(error);
+      }
+    }
+  }
+
+  /** Writes all of the group or throws; nothing counts as written before its last byte is. */
+  function writeGroup(records: readonly BatchRecord[]): void {
+    const into = segment ?? openSegment();
+    const marked = synced.seq > markedSeq ? synced.seq : undefined;
+    const group = encoder.encode(records, last, marked);
+    writeFully(disk, into, group.bytes, group.bytes.length);
+    spoolBytes += group.bytes.length;
+    markedSeq = marked ?? markedSeq;
+    // The encoder's buffer is used again.
+    unsynced.push({ ...group, bytes: new Uint8Array(group.bytes) });
+    last = group.last;
   }
 
   /**
@@ -169,75 +190,52 @@ export function openSpoolWriter(deps: SpoolWriterDeps): SpoolWriter {
     else if (isSyncWanted) startSync(segment);
   }
 
-  /** Writes all of the group or throws; nothing counts as written before its last byte is. */
-  function writeGroup(records: readonly BatchRecord[]): void {
-    const into = segment ?? openSegment();
-    const group = encodeGroup(records);
-    writeFully(disk, into, scratch, group.end);
-    spoolBytes += group.end;
-    unsynced.push({ bytes: new Uint8Array(scratch.subarray(0, group.end)), last: group.last });
-    last = group.last;
-  }
-
-  function encodeGroup(records: readonly BatchRecord[]): { end: number; last: Place } {
-    let end = 0;
-    let { seq, leaf } = last;
-    for (const { draft } of records) {
-      seq += 1;
-      const place = { log: deps.logId, seq, prev: leaf };
-      const sealed = sealRecord(sealer, place, draft, nextFresh());
-      const needed = end + recordFrameBytesMax(sealed);
-      if (needed > scratch.length) scratch = grow(scratch, needed);
-      const written = writeRecord(scratch, end, sealed);
-      end = written.end;
-      leaf = written.leaf;
-    }
-    return { end, last: { seq, leaf } };
-  }
-
-  function noteIntents(records: readonly BatchRecord[], firstSeq: number): void {
-    records.forEach(({ opensIntent, closesIntent }, index) => {
-      if (opensIntent) openIntents.add(firstSeq + index);
-      else if (closesIntent !== undefined) openIntents.delete(closesIntent);
-    });
-  }
-
   /** For what nobody waits for; the next sync that somebody wants takes it along. */
   function syncLazily(): void {
-    lazySync = undefined;
+    cancelLazySync = undefined;
     isSyncWanted = true;
     advance();
   }
 
   function startSync(syncing: OpenSegment): void {
-    clearTimeout(lazySync);
-    lazySync = undefined;
+    cancelLazySync = cancelLazySync?.();
     isSyncWanted = false;
     if (unsynced.length === 0) return;
+    makeRoom(syncing);
     syncing.isSyncing = true;
     const count = unsynced.length;
     const startedMs = clock.monotonicMs();
     disk.sync(syncing.fd, (error) => {
       syncing.isSyncing = false;
-      if (syncing.isRetired) retireSegment(syncing);
+      if (syncing.isRetired) retireSegment(disk, syncing);
       else if (error !== null) poison(error);
-      else {
-        reportSynced(count, (clock.monotonicMs() - startedMs) / 1000);
-        advance();
-      }
+      else reportSynced(count, (clock.monotonicMs() - startedMs) / 1000);
+      if (isClosing) end();
+      else advance();
     });
+  }
+
+  /** Ahead of need, so that a disk which is full says so while there still is room for what was let in. */
+  function makeRoom(into: OpenSegment): void {
+    try {
+      writeAhead(disk, into, options.segmentBytesMax);
+    } catch (error) {
+      reserve.noteFailure(error);
+    }
   }
 
   function reportSynced(count: number, seconds: number): void {
     const done = unsynced.slice(0, count);
     unsynced = unsynced.slice(count);
     synced = done.at(-1)?.last ?? synced;
-    const frames = isTailed ? done.map((chunk) => chunk.bytes) : undefined;
+    const frames = isTailed
+      ? done.map(({ bytes, recordsFrom }) => bytes.subarray(recordsFrom))
+      : undefined;
     emit({ kind: "synced", seq: synced.seq, seconds, spoolBytes, frames });
   }
 
   function poison(error: unknown): void {
-    if (segment !== undefined) retireSegment(segment);
+    if (segment !== undefined) retireSegment(disk, segment);
     segment = undefined;
     emit({ kind: "unsynced", seq: last.seq, reason: reasonOf(error) });
   }
@@ -247,24 +245,23 @@ export function openSpoolWriter(deps: SpoolWriterDeps): SpoolWriter {
     if (segment === undefined) return;
     try {
       const startedMs = clock.monotonicMs();
+      cutToSize(disk, segment);
       disk.syncNow(segment.fd);
       reportSynced(unsynced.length, (clock.monotonicMs() - startedMs) / 1000);
+      if (isClosing && synced.seq > markedSeq) markEnd(disk, segment, synced.seq);
     } catch (error) {
       poison(error);
       return;
     }
-    retireSegment(segment);
+    retireSegment(disk, segment);
     // The next append opens the new segment, and reports it if that fails.
     segment = undefined;
   }
 
   function remove(firstSeq: number): void {
-    const segments = listSegments(dir);
-    const isOld = segments.slice(0, -1).some((one) => one.firstSeq === firstSeq);
     try {
-      if (isOld) unlinkSync(segmentPath(dir, firstSeq));
-      syncDir(dir);
-      spoolBytes = sumBytes();
+      removeSegment(disk, folder, dir, firstSeq);
+      measure();
       emit({ kind: "removed", spoolBytes });
     } catch (error) {
       emit({ kind: "not-removed", firstSeq, reason: reasonOf(error) });
@@ -275,26 +272,23 @@ export function openSpoolWriter(deps: SpoolWriterDeps): SpoolWriter {
     isTailed = on;
   }
 
+  /** Ends with the sync under way, if there is one. */
   function close(): void {
-    clearTimeout(lazySync);
+    isClosing = true;
+    cancelLazySync?.();
+    if (segment?.isSyncing !== true) end();
+  }
+
+  function end(): void {
     try {
       if (segment === undefined && unsynced.length > 0) openSegment();
     } catch (error) {
       poison(error);
     }
     roll();
-    unlock();
+    spare.close();
+    reserve.close();
+    folder.release();
     emit({ kind: "closed" });
   }
-}
-
-function grow(buffer: Buffer, needed: number): Buffer {
-  const larger = Buffer.allocUnsafeSlow(Math.max(needed, buffer.length * 2));
-  buffer.copy(larger);
-  return larger;
-}
-
-function reasonOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  return (error as NodeJS.ErrnoException).code ?? error.message;
 }

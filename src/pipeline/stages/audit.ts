@@ -8,6 +8,7 @@ import type { Rejections } from "../../audit/rejections.ts";
 import { createFault, type Fault, GatewayError } from "../../errors/fault.ts";
 import type { Clock } from "../../lib/clock.ts";
 import type { Outcome } from "../../protocol/messages.ts";
+import type { Redact } from "../../sanitize/redactor.ts";
 import type { Metrics } from "../../telemetry/metrics.ts";
 import {
   askerDetails,
@@ -20,6 +21,7 @@ import {
 import type { Exchange } from "../exchange.ts";
 import { wantsReceipt, withReceipt } from "../receipts.ts";
 import type { Stage } from "../stage.ts";
+import { type BodyRules, bodyDetails } from "../stored-bodies.ts";
 
 export interface AuditDeps {
   readonly audit: AuditLog;
@@ -30,6 +32,9 @@ export interface AuditDeps {
   readonly leafOf?: ((seq: number) => Promise<string | undefined>) | undefined;
   /** What becomes of a class B call whose record is late: refused, or answered with the gap on record. */
   readonly classBOnFailure: "closed" | "open";
+  /** Which bodies a record keeps. */
+  readonly bodies: BodyRules;
+  readonly redact: Redact;
 }
 
 export function createAuditStage(deps: AuditDeps): Stage {
@@ -62,7 +67,12 @@ function record(deps: AuditDeps, x: Exchange, outcome: Outcome): void | Promise<
     class: auditClass,
     timeMs: deps.clock.nowMs(),
     facts: { ...facts, ...outcomeFacts(x, outcome, durationMs) },
-    details: { ...details, ...askerDetails(x.principal), ...resultDetails(outcome) },
+    details: {
+      ...details,
+      ...askerDetails(x.principal),
+      ...resultDetails(outcome),
+      ...bodyDetails(x, outcome, deps),
+    },
   } as const;
   const wanted = wantsReceipt(x.request);
   if (auditClass === "C") {
@@ -71,7 +81,7 @@ function record(deps: AuditDeps, x: Exchange, outcome: Outcome): void | Promise<
     void deps.audit.append(draft, "queued");
     return;
   }
-  return deps.audit.append(draft, "synced").then(
+  return deps.audit.append(draft, auditClass === "A+" ? "copied" : "synced").then(
     (ref) => (wanted ? addReceipt(deps, x, outcome, ref) : undefined),
     (cause: unknown) => {
       if (auditClass !== "B" || deps.classBOnFailure !== "open") {

@@ -1,9 +1,9 @@
 /** Reading the spool back in pieces: nothing is skipped, wherever a piece ends. */
 import { expect, test } from "bun:test";
 import { join } from "node:path";
+import { realDisk } from "../../../../src/audit/spool/disk.ts";
 import { renderLines } from "../../../../src/audit/spool/messages.ts";
 import { createSpoolReader } from "../../../../src/audit/spool/reader.ts";
-import { realDisk } from "../../../../src/audit/spool/segment.ts";
 import { openSpoolWriter } from "../../../../src/audit/spool/writer.ts";
 import { createSampleSealer } from "../../../support/sealing.ts";
 import { temporaryFolder } from "../../../support/temporary-folder.ts";
@@ -21,7 +21,7 @@ for (const limit of [1, 3, 5, 7, 39]) {
       clock: { nowMs: () => 0, monotonicMs: () => 0 },
       sealer: createSampleSealer(),
       emit: () => {},
-      options: { segmentBytesMax: 3_000 },
+      options: { segmentBytesMax: 3_000, reserveBytesMax: 0, probeIntervalMs: 500 },
     });
     const body = '"time":1,"event":"admin.change","class":"A","facts":{}';
     for (let at = 0; at < recordsMax; at += 1) {

@@ -1,17 +1,14 @@
 /** The calling side of the spool against a thread that answers as the test says: levels, deadlines, refusals. */
-import { expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import type { RecordDraft } from "../../../../src/audit/record.ts";
 import { parseBatch, type ToSpool } from "../../../../src/audit/spool/messages.ts";
-import {
-  defaultSpoolOptions,
-  openSpool,
-  type SpoolDeps,
-  type SpoolOptions,
-} from "../../../../src/audit/spool/spool.ts";
+import { defaultSpoolOptions, type SpoolOptions } from "../../../../src/audit/spool/options.ts";
+import { openSpool, type SpoolDeps } from "../../../../src/audit/spool/spool.ts";
 import type { SpoolThreadEvents } from "../../../../src/audit/spool/thread.ts";
 import { systemClock } from "../../../../src/lib/clock.ts";
 import { silentLog } from "../../../../src/telemetry/log.ts";
 import { createMetrics } from "../../../../src/telemetry/metrics.ts";
+import type { SealingListener } from "../../../../src/vault/keys.ts";
 import { until } from "../../../support/deadline.ts";
 
 /** Every record of this test that has values has the same pair. */
@@ -23,6 +20,7 @@ async function openOnFake(
   keys: SpoolDeps["keys"] = noKeys,
 ) {
   const posted: string[] = [];
+  const commands: string[] = [];
   let events: SpoolThreadEvents | undefined;
   const post = (message: ToSpool) => {
     if (typeof message === "string") posted.push(message);
@@ -30,6 +28,9 @@ async function openOnFake(
       const own = { lastSeq: 0, lastLeaf: "", openIntents: [], damage: [], spoolBytes };
       queueMicrotask(() => events?.received({ kind: "opened", ...own }));
     } else if (message.kind === "close") events?.received({ kind: "closed" });
+    else if (message.kind === "forget") {
+      commands.push(`forget ${message.ref} after ${posted.length}`);
+    }
   };
   const metrics = createMetrics();
   const spool = await openSpool({
@@ -49,7 +50,8 @@ async function openOnFake(
   const say: SpoolThreadEvents["received"] = (message) => events?.received(message);
   const synced = (seq: number) =>
     say({ kind: "synced", seq, seconds: 0, spoolBytes, frames: undefined });
-  return { spool, posted, say, synced, metrics, die: () => events?.died("test") };
+  const die = () => events?.died("test");
+  return { spool, posted, say, synced, metrics, die, commands: () => commands };
 }
 
 function draft(event: RecordDraft["event"], recordClass: RecordDraft["class"] = "A"): RecordDraft {
@@ -121,12 +123,15 @@ test("ST-07 records the disk refused reject; dropped ones are counted and a gap 
 });
 
 test("ST-09 callers of a group whose sync failed are refused", async () => {
-  const { spool, say } = await openOnFake();
+  const { spool, posted, say, synced } = await openOnFake();
   const one = spool.append(draft("call.outcome"), "synced");
   await Bun.sleep(0);
   say({ kind: "written", firstSeq: 1, count: 1 });
   say({ kind: "unsynced", seq: 1, reason: "EIO" });
   await expect(one).rejects.toMatchObject({ fault: { reason: "EIO" } });
+  await until("the record of it", () => posted[1]?.includes("storage.fsync_failed"));
+  say({ kind: "written", firstSeq: 2, count: 1 });
+  synced(2);
   await spool.flush();
 });
 
@@ -176,7 +181,6 @@ test("ST-07 what a full disk refused is said once it takes records again, and ou
   expect(spool.status().writable).toBe(true);
   await until("the outcome", () => posted.length === 4);
   expect(posted[3]).toContain('"intent":7');
-  await spool.close();
 });
 
 test("the queue is bounded", async () => {
@@ -227,4 +231,89 @@ test("a lone caller's record leaves in its own turn; one of many waits for as ma
   append();
   await until("the one that nobody joined", () => posted.length === 3);
   expect(posted.map((batch) => parseBatch(batch).length)).toEqual([1, 3, 1]);
+});
+
+describe("records with values need keys", () => {
+  const withValues = (event: RecordDraft["event"], recordClass: RecordDraft["class"] = "A") => ({
+    ...draft(event, recordClass),
+    details: { principal: "ada" },
+  });
+  const turn = () => new Promise((resolve) => setImmediate(resolve));
+  const records = (posted: readonly string[]) => posted.flatMap((batch) => parseBatch(batch));
+
+  test("a record waits for them, and is posted with its pair", async () => {
+    const keys = Promise.withResolvers<number>();
+    const asked: unknown[][] = [];
+    const pairFor = (...owner: string[]) => {
+      asked.push(owner);
+      return keys.promise;
+    };
+    const { spool, posted } = await openOnFake({}, 0, { pairFor, listen: () => {} });
+    const facts = { tenant: "t", dataClass: "PERSONAL" };
+    const timeMs = Date.UTC(2026, 11, 31, 23, 59, 59, 999);
+    void spool.append({ ...withValues("admin.read"), facts, timeMs }, "queued");
+    void spool.append({ ...withValues("admin.read"), timeMs: timeMs + 1 }, "queued");
+    void spool.append(draft("audit.gap"), "queued");
+    await turn();
+    expect(asked).toEqual([
+      ["t", "ada", "PERSONAL", "2026-12"],
+      ["", "ada", "UNCLASSIFIED", "2027-01"],
+    ]);
+    expect(records(posted).map((record) => record.draft.pair)).toEqual([0]);
+    keys.resolve(7);
+    await until("the two that waited", () => records(posted).length === 3);
+    expect(records(posted).map((record) => record.draft.pair)).toEqual([0, 7, 7]);
+  });
+
+  test("K-10 with the vault silent, class A is refused at its deadline and class C dropped", async () => {
+    const { spool, posted, metrics } = await openOnFake({ deadlineMs: 20 }, 0, {
+      pairFor: () => new Promise<number>(() => {}),
+      listen: () => {},
+    });
+    const refused = spool.append(withValues("admin.read"), "synced").catch((error) => error);
+    expect(await spool.append(withValues("traffic.rejected", "C"), "queued")).toMatchObject({
+      seq: 0,
+    });
+    expect(await refused).toMatchObject({ fault: { name: "audit-unavailable" } });
+    expect((await refused).fault.reason).toBe("no-sealing-keys");
+    await until("the one of class C is dropped", () => spool.status().dropped === 1);
+    expect(await metrics.total("mcp_gateway_audit_dropped_total")).toBe(1);
+    expect(posted).toEqual([]);
+    // What cannot be sealed is refused; what needs no keys goes on.
+    void spool.append(draft("storage.down"), "queued");
+    await until("a record without values", () => posted.length === 1);
+  });
+
+  test("K-10 the outcome of a call that was made stands without its values, and its caller is refused", async () => {
+    const { spool, posted } = await openOnFake({}, 0, {
+      pairFor: () => Promise.reject(new Error("away")),
+      listen: () => {},
+    });
+    const outcome = { ...withValues("call.outcome"), facts: { tool: "t", intent: 3 } };
+    const refused = spool.append(outcome, "synced").catch((error) => error);
+    expect(await refused).toMatchObject({ fault: { reason: "no-sealing-keys" } });
+    await until("the outcome", () => posted.length === 1);
+    const [record] = records(posted);
+    expect(record).toMatchObject({ closesIntent: 3, draft: { pair: 0, values: "{}" } });
+    expect(JSON.parse(`{${record?.draft.body}}`).facts).toEqual({
+      tool: "t",
+      intent: 3,
+      valuesLost: true,
+    });
+    expect(posted.join()).not.toContain("ada");
+  });
+
+  test("a pair that is given up is forgotten after the last batch that names it", async () => {
+    const listening = Promise.withResolvers<SealingListener>();
+    const { spool, posted, say, commands } = await openOnFake({}, 0, {
+      pairFor: () => 5,
+      listen: listening.resolve,
+    });
+    const listener = await listening.promise;
+    void spool.append(withValues("admin.read"), "queued");
+    listener.forgotten(5);
+    await until("it is forgotten", () => commands().includes("forget 5 after 1"));
+    expect(posted).toHaveLength(1);
+    say({ kind: "written", firstSeq: 1, count: 1 });
+  });
 });

@@ -3,13 +3,13 @@ import { afterEach, expect, test } from "bun:test";
 import { mkdirSync, mkdtempSync, rmdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { realDisk, type SpoolDisk } from "../../../../src/audit/spool/disk.ts";
 import { listSegments } from "../../../../src/audit/spool/files.ts";
 import {
   type FromSpool,
   type RecordMark,
   renderLines,
 } from "../../../../src/audit/spool/messages.ts";
-import { realDisk, type SpoolDisk } from "../../../../src/audit/spool/segment.ts";
 import { openSpoolWriter } from "../../../../src/audit/spool/writer.ts";
 import { verifySpool } from "../../../../src/audit/verify/verify.ts";
 import { until } from "../../../support/deadline.ts";
@@ -41,7 +41,7 @@ function openOn(dir: string, broken: Partial<SpoolDisk> = {}, segmentBytesMax = 
     clock: { nowMs: () => 0, monotonicMs: () => 0 },
     sealer: createSampleSealer(),
     emit: (message) => messages.push(message),
-    options: { segmentBytesMax },
+    options: { segmentBytesMax, reserveBytesMax: 0, probeIntervalMs: 500 },
   });
   const kinds = () => messages.map((message) => message.kind);
   return { writer, messages, kinds, syncs };

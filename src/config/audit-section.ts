@@ -1,0 +1,29 @@
+/**
+ * The section `audit`: the record of every call, how surely and how quickly it must stand, and the room it may take.
+ */
+import { z } from "zod";
+import { auditBodies } from "./audit-bodies.ts";
+import { atLeastZero, count, mebibyte, section } from "./fields.ts";
+
+export const audit = section(
+  {
+    segment_bytes_max: count(64 * mebibyte, "Size at which the spool starts a new file."),
+    spool_bytes_max: count(1024 * mebibyte, "Most bytes the spool holds; then calls are refused."),
+    reserve_bytes_max: count(
+      64 * mebibyte,
+      "Room kept on the disk to record what is under way when it is full.",
+    ),
+    deadline_ms: count(250, "Longest wait for a record to become durable; then calls are refused."),
+    keep_shipped_hours: atLeastZero(24, "How long spool files stay once they are copied."),
+    class_b_on_failure: z
+      .enum(["closed", "open"])
+      .default("closed")
+      .describe("Refuse (closed) or answer (open) read-only calls whose record is late."),
+    require_checkpoints: z
+      .boolean()
+      .default(false)
+      .describe("Refuse what is of class A while records have been unsigned for a minute."),
+    bodies: auditBodies,
+  },
+  "The durable record of every call.",
+);

@@ -1,0 +1,193 @@
+/**
+ * Pages of the audit copy. By place (log and number) it is the chain, for those who verify or export. By time it is
+ * what people ask for: one index finds the rows, chosen by looking and not by statistics, and so many of them at most
+ * are held against the rest of the filter that every page comes soon, however many rows there are and whatever is
+ * asked. Part of `sql-audit.ts`.
+ */
+import { type Expression, type Kysely, type SelectQueryBuilder, type SqlBool, sql } from "kysely";
+import { countMembers, indexedParts, matching, within } from "./audit-filter.ts";
+import { readLogIds, readNumbers } from "./audit-logs.ts";
+import { fromAuditTable } from "./audit-row.ts";
+import type { AuditRecordsTable, Tables } from "./schema.ts";
+import type { SqlStoreLimits } from "./sql-part.ts";
+import type { AuditPage, AuditPlace, AuditRow, AuditScan } from "./store.ts";
+
+type Rows = SelectQueryBuilder<Tables, "audit_records", AuditRecordsTable>;
+
+const noPage: AuditPage = { rows: [], next: undefined };
+
+export async function scan(
+  db: Kysely<Tables>,
+  query: AuditScan,
+  limits: SqlStoreLimits,
+): Promise<AuditPage> {
+  const limit = Math.max(1, Math.min(query.limit, limits.scanRowsMax));
+  const { after } = query;
+  const log = after && (await readNumbers(db, [after.logId])).get(after.logId);
+  if (after !== undefined && log === undefined) return noPage;
+  const from = after === undefined || log === undefined ? undefined : { ...after, log };
+  return query.by === "time"
+    ? await scanByTime(db, query, from, limit, limits)
+    : await scanByPlace(db, query, from, limit);
+}
+
+type From = (AuditPlace & { readonly log: number }) | undefined;
+
+async function scanByPlace(
+  db: Kysely<Tables>,
+  query: AuditScan,
+  from: From,
+  limit: number,
+): Promise<AuditPage> {
+  const ascending = query.order === "ascending";
+  let select = db.selectFrom("audit_records").selectAll().where(matching(query.filter));
+  if (query.includePruned !== true) select = select.where("envelope", "is not", null);
+  if (from !== undefined) {
+    select = select.where(({ eb, refTuple, tuple }) =>
+      eb(refTuple("log", "seq"), ascending ? ">" : "<", tuple(from.log, from.seq)),
+    );
+  }
+  // One row more than asked for tells whether there is a next page.
+  const found = await select
+    .orderBy("log", ascending ? "asc" : "desc")
+    .orderBy("seq", ascending ? "asc" : "desc")
+    .limit(limit + 1)
+    .execute();
+  return await toPage(db, found, beforeTwins(found, limit), limit);
+}
+
+/** A number that is there twice, in two months, is forged: both are shown, on one page, for who verifies to see. */
+function beforeTwins(found: readonly AuditRecordsTable[], limit: number): number {
+  const isTwin = (at: number) => {
+    const [one, next] = [found[at - 1], found[at]];
+    return one !== undefined && one.log === next?.log && one.seq === next.seq;
+  };
+  let end = limit;
+  while (end > 0 && isTwin(end)) end -= 1;
+  return end === 0 ? found.length : end;
+}
+
+async function scanByTime(
+  db: Kysely<Tables>,
+  query: AuditScan,
+  from: From,
+  limit: number,
+  { examinedRowsMax }: SqlStoreLimits,
+): Promise<AuditPage> {
+  const { filter } = query;
+  const examined = Math.max(examinedRowsMax, limit + 1);
+  const driver = await chooseDriver(db, filter);
+  if (driver === "nothing") return noPage;
+  const { isWhole } = driver;
+  const candidates = findCandidates(db, query, from, driver.values, isWhole ? limit + 1 : examined);
+  const rows = isWhole
+    ? candidates
+    : inOrder(
+        db.selectFrom(candidates.as("audit_records")).selectAll().where(matching(filter)),
+        query,
+      ).limit(limit + 1);
+  const found = await rows.execute();
+  if (isWhole || found.length > limit) return await toPage(db, found, limit, limit);
+  const [edge] = await candidates
+    .clearSelect()
+    .select(["log", "seq", "time_ms"])
+    .offset(examined - 1)
+    .limit(1)
+    .execute();
+  const page = await toPage(db, found, limit, limit);
+  if (edge === undefined) return page;
+  const logId = (await readLogIds(db, [edge])).get(edge.log) ?? "";
+  return { rows: page.rows, next: { logId, seq: edge.seq, timeMs: edge.time_ms } };
+}
+
+/** The next rows of any of these values, in order: for each value as many as of all, since they may all be its own. */
+function findCandidates(
+  db: Kysely<Tables>,
+  query: AuditScan,
+  from: From,
+  values: readonly Expression<SqlBool>[],
+  limit: number,
+): Rows {
+  const [first, ...others] = values.map((value) =>
+    inOrder(
+      db
+        .selectFrom("audit_records")
+        .selectAll()
+        .where("envelope", "is not", null)
+        .where(value)
+        .$if(from !== undefined, (rows) => rows.where(behind(query, from))),
+      query,
+    ).limit(limit),
+  );
+  if (first === undefined) throw new Error("no value to find rows by");
+  if (others.length === 0) return first;
+  const whole = (rows: Rows): Rows => db.selectFrom(rows.as("audit_records")).selectAll();
+  const all = others.reduce((some, rows) => some.unionAll(whole(rows)), whole(first));
+  return inOrder(whole(all), query).limit(limit);
+}
+
+interface Driver {
+  /** Each is read off an index in order. */
+  readonly values: readonly Expression<SqlBool>[];
+  /** Whether the filter asks for nothing else. */
+  readonly isWhole: boolean;
+}
+
+/** Rows of a part that are counted: with more it is common, and of common ones the first is as good as any. */
+const countedMax = 2_000;
+
+/** What to find the rows by: the part of the filter that the fewest rows have, or the time alone. */
+async function chooseDriver(
+  db: Kysely<Tables>,
+  filter: AuditScan["filter"],
+): Promise<Driver | "nothing"> {
+  const parts = indexedParts(filter);
+  const isWhole = parts.length === countMembers(filter) && parts.length <= 1;
+  const [first] = parts;
+  if (first === undefined) return { values: [within(filter)], isWhole };
+  if (parts.length === 1) return { values: first.values, isWhole };
+  const counts = await Promise.all(parts.map(({ condition }) => countSome(db, condition)));
+  const fewest = Math.min(...counts);
+  if (fewest === 0) return "nothing";
+  return { values: (parts[counts.indexOf(fewest)] ?? first).values, isWhole };
+}
+
+async function countSome(db: Kysely<Tables>, condition: Expression<SqlBool>): Promise<number> {
+  const some = db
+    .selectFrom("audit_records")
+    .select(sql<number>`1`.as("one"))
+    .where(condition)
+    .limit(countedMax);
+  const { rows } = await db
+    .selectFrom(some.as("some"))
+    .select((eb) => eb.fn.countAll<number>().as("rows"))
+    .executeTakeFirstOrThrow();
+  return rows;
+}
+
+function inOrder<R extends Rows>(rows: R, { order }: AuditScan): R {
+  const direction = order === "ascending" ? "asc" : "desc";
+  return rows
+    .orderBy("time_ms", direction)
+    .orderBy("log", direction)
+    .orderBy("seq", direction) as R;
+}
+
+function behind(query: AuditScan, from: From): Expression<SqlBool> {
+  const comparison = query.order === "ascending" ? sql`>` : sql`<`;
+  return sql<SqlBool>`(time_ms, log, seq) ${comparison} (${from?.timeMs ?? 0}, ${from?.log}, ${from?.seq})`;
+}
+
+async function toPage(
+  db: Kysely<Tables>,
+  found: readonly AuditRecordsTable[],
+  end: number,
+  limit: number,
+): Promise<AuditPage> {
+  const logIds = await readLogIds(db, found);
+  const rows: readonly AuditRow[] = found
+    .slice(0, end)
+    .map((row) => fromAuditTable(row, logIds.get(row.log) ?? ""));
+  const last = found.length > limit ? rows.at(-1) : undefined;
+  return { rows, next: last && { logId: last.logId, seq: last.seq, timeMs: last.timeMs } };
+}
