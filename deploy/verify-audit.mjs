@@ -282,8 +282,8 @@ class Violation extends Error {
  * all its records once more, for telling what happened where something is wrong.
  */
 class Log {
-  constructor(id, { seen, start, pinned, checkpoints, known, tiles, landmarks, reread, report, unsigned, loose }) {
-    Object.assign(this, { id, seen, start, checkpoints, known, reread, report, unsigned, loose, origin: `mcp-gateway/${id}` });
+  constructor(id, { seen, start, pinned, checkpoints, known, tiles, landmarks, reread, report, unsigned, loose, hidden }) {
+    Object.assign(this, { id, seen, start, checkpoints, known, reread, report, unsigned, loose, hidden, origin: `mcp-gateway/${id}` });
     this.keys = new KeyRing(this.origin, pinned);
     for (const { e } of landmarks.toReversed()) if (e.log === id && e.event === "keys.rotated") this.keys.followBack(e.facts);
     this.tiles = tiles ?? new Map();
@@ -388,7 +388,7 @@ class Log {
     if (e && sealed === '{"v":1}') {
       if (e.commitment !== NOTHING) this.bad(seq, "edit", "its sealed part was replaced by an empty one");
       verdict = "ok";
-    } else if (!e || !sealed) {
+    } else if (!e || (!sealed && !this.hidden)) {
       const order = naming.find(({ kind }) => kind === (e ? "erased" : "deleted"));
       verdict = e ? "ok-shredded" : "ok-pruned";
       if (order === undefined) this.suspect(seq, ...this.unordered(seq));
@@ -675,6 +675,7 @@ function verifyExport(path, options) {
       ...options,
       seen,
       loose: isLoose,
+      hidden: head.export.hidden,
       start: { seq: 0, leaf: GENESIS },
       checkpoints,
       landmarks,

@@ -5,12 +5,13 @@
  */
 import { createHash } from "node:crypto";
 import type { ProofSource } from "../audit/export-proofs.ts";
-import type { OpenedRow, Opener } from "../audit/opener.ts";
+import type { Opener } from "../audit/opener.ts";
 import { GatewayError } from "../errors/fault.ts";
-import type { ExportRecordsRequest, ExportRecordsResponse } from "../gen/types.ts";
-import type { AuditFilter, AuditRow, AuditStore } from "../storage/store.ts";
+import type { AuditRecord, ExportRecordsRequest, ExportRecordsResponse } from "../gen/types.ts";
+import type { AuditFilter, AuditStore } from "../storage/store.ts";
 import type { Caller } from "./caller.ts";
 import { csv, type ExportFormat } from "./export-format.ts";
+import { seesIdentities, viewRows } from "./record-view.ts";
 import { createVerifiableLines } from "./verifiable-lines.ts";
 
 export interface AuditExportDeps {
@@ -27,9 +28,9 @@ export async function* exportRecords(
   deps: AuditExportDeps,
   request: ExportRecordsRequest,
   filter: AuditFilter,
-  caller: Pick<Caller, "signal" | "note">,
+  caller: Caller,
 ): AsyncGenerator<ExportRecordsResponse> {
-  const format = await createFormat(deps, request, filter);
+  const format = await createFormat(deps, request, filter, caller);
   const hash = createHash("sha256");
   const ranges = new Map<string, { first_seq: number; last_seq: number }>();
   let count = 0;
@@ -44,10 +45,10 @@ export async function* exportRecords(
     text += line;
     if (text.length >= chunkBytesMin) yield takeChunk();
   }
-  for await (const opened of scanAll(deps, request, filter, caller.signal)) {
+  for await (const record of scanAll(deps, request, filter, caller)) {
     count += 1;
-    widen(ranges, opened.row);
-    text += format.line(opened);
+    widen(ranges, record);
+    text += format.line(record);
     if (text.length >= chunkBytesMin) yield takeChunk();
   }
   if (text !== "") yield takeChunk();
@@ -62,10 +63,17 @@ async function createFormat(
   { store, proofs }: AuditExportDeps,
   request: ExportRecordsRequest,
   filter: AuditFilter,
+  caller: Caller,
 ): Promise<ExportFormat> {
   switch (request.format) {
     case "EXPORT_FORMAT_JSON_LINES":
-      return await createVerifiableLines({ store, proofs, filter, request });
+      return await createVerifiableLines({
+        store,
+        proofs,
+        filter,
+        request,
+        isHidden: !seesIdentities(caller),
+      });
     case "EXPORT_FORMAT_CSV":
       if (!request.proofs) return csv;
       throw new GatewayError(
@@ -86,8 +94,8 @@ async function* scanAll(
   { store, opener }: AuditExportDeps,
   request: ExportRecordsRequest,
   filter: AuditFilter,
-  signal: AbortSignal,
-): AsyncGenerator<OpenedRow> {
+  caller: Caller,
+): AsyncGenerator<AuditRecord> {
   const query = {
     filter,
     limit: exportPageSize,
@@ -96,14 +104,17 @@ async function* scanAll(
   } as const;
   let page = await store.scan(query);
   while (true) {
-    yield* await opener.open(page.rows);
-    if (page.next === undefined || signal.aborted) return;
+    yield* await viewRows(page.rows, caller, opener);
+    if (page.next === undefined || caller.signal.aborted) return;
     page = await store.scan({ ...query, after: page.next });
   }
 }
 
-function widen(ranges: Map<string, { first_seq: number; last_seq: number }>, row: AuditRow): void {
-  const range = ranges.get(row.logId);
-  if (range === undefined) ranges.set(row.logId, { first_seq: row.seq, last_seq: row.seq });
-  else range.last_seq = row.seq;
+function widen(
+  ranges: Map<string, { first_seq: number; last_seq: number }>,
+  { log_id, seq }: AuditRecord,
+): void {
+  const range = ranges.get(log_id);
+  if (range === undefined) ranges.set(log_id, { first_seq: seq, last_seq: seq });
+  else range.last_seq = seq;
 }

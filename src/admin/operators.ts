@@ -45,11 +45,13 @@ const tokenLengthMax = 512;
 export function createOperators(options: {
   readonly dataDir: string;
   readonly operators: readonly OperatorEntry[];
+  /** What the bootstrap administrator may do; `admin` alone unless told. */
+  readonly bootstrapRoles?: readonly OperatorRole[];
 }): Operators {
   const tokenPath = join(options.dataDir, "admin.token");
   const bootstrap: OperatorEntry = {
     name: bootstrapOperatorName,
-    roles: ["admin"],
+    roles: options.bootstrapRoles ?? ["admin"],
     tokenSha256: sha256(loadOrCreateToken(options.dataDir, tokenPath)).toString("hex"),
   };
   const entries = [bootstrap, ...options.operators].map(prepareEntry);

@@ -142,6 +142,7 @@ export const rpcPermissions: RpcTable = {
   },
   AuditService: {
     queryRecords: { permission: "audit.read", kind: "audit-read" },
+    summarizeRecords: { permission: "audit.read", kind: "audit-read" },
     exportRecords: { permission: "audit.export", kind: "export" },
     tailRecords: { permission: "audit.read", kind: "audit-read" },
     // To show somebody's value with a proof is to let it go.

@@ -85,6 +85,7 @@ export const rpcReach: ReachTable = {
   },
   AuditService: {
     queryRecords: "tenant",
+    summarizeRecords: "tenant",
     exportRecords: "tenant",
     tailRecords: "tenant",
     openField: "tenant",

@@ -5,10 +5,8 @@
  */
 import { type ExportLine, renderExportLine } from "../audit/export-lines.ts";
 import type { LogProofs, ProofSource } from "../audit/export-proofs.ts";
-import type { OpenedRow } from "../audit/opener.ts";
-import type { ExportRecordsRequest } from "../gen/types.ts";
+import type { AuditRecord, ExportRecordsRequest } from "../gen/types.ts";
 import type { AuditFilter, AuditRow, AuditStore } from "../storage/store.ts";
-import { fromAuditRow } from "./convert/records.ts";
 import type { ExportFormat } from "./export-format.ts";
 
 export interface VerifiableLinesDeps {
@@ -16,6 +14,8 @@ export interface VerifiableLinesDeps {
   readonly proofs: ProofSource;
   /** As the store knows it. */
   readonly filter: AuditFilter;
+  /** The caller may not see who it was, sealed or not. */
+  readonly isHidden: boolean;
   readonly request: Pick<ExportRecordsRequest, "include_pruned" | "proofs">;
 }
 
@@ -29,8 +29,10 @@ export async function createVerifiableLines(deps: VerifiableLinesDeps): Promise<
   const wantsProofs = isContiguous || request.proofs;
   const own = wantsProofs ? await deps.proofs() : undefined;
 
+  const hidden = deps.isHidden ? ({ hidden: true } as const) : {};
+
   async function* head(): AsyncGenerator<string> {
-    const lines: ExportLine[] = [{ kind: "export", v: 1, contiguous: isContiguous }];
+    const lines: ExportLine[] = [{ kind: "export", v: 1, contiguous: isContiguous, ...hidden }];
     if (own !== undefined) lines.push(...describeKeys(own));
     yield lines.map(renderExportLine).join("");
     if (own === undefined || isContiguous) return;
@@ -43,19 +45,18 @@ export async function createVerifiableLines(deps: VerifiableLinesDeps): Promise<
     }
   }
 
-  function line(opened: OpenedRow): string {
-    const { logId, seq, leaf, envelope, details } = opened.row;
-    const proof = isContiguous || logId !== own?.logId ? undefined : own.prove(seq);
-    const values = fromAuditRow(opened).details_json;
+  function line(record: AuditRecord): string {
+    const { log_id: log, seq, leaf, envelope_json, sealed_json, details_json } = record;
+    const proof = isContiguous || log !== own?.logId ? undefined : own.prove(seq);
     return renderExportLine({
       kind: "record",
-      log: logId,
+      log,
       seq,
       leaf,
-      envelope,
-      sealed: details,
+      envelope: envelope_json === "" ? null : envelope_json,
+      sealed: sealed_json === "" ? null : sealed_json,
       ...(proof === undefined ? {} : { proof }),
-      ...(values === "" ? {} : { opened: JSON.parse(values) }),
+      ...(details_json === "" ? {} : { opened: JSON.parse(details_json) }),
     });
   }
 

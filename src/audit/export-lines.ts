@@ -25,6 +25,8 @@ export type ExportLine =
       readonly v: 1;
       /** Whether whole logs follow, from their first records on. */
       readonly contiguous: boolean;
+      /** Sealed parts are left out of all records, for a reader who may not see whose they are. */
+      readonly hidden?: true;
     }
   | { readonly kind: "checkpoint"; readonly log: string; readonly note: string }
   | { readonly kind: "certificate"; readonly log: string; readonly note: string }
@@ -64,7 +66,11 @@ function isLine(line: unknown): line is ExportLine {
   const isTextOrGone = (value: unknown) => value === null || isText(value);
   switch (some.kind) {
     case "export":
-      return some.v === 1 && typeof some.contiguous === "boolean";
+      return (
+        some.v === 1 &&
+        typeof some.contiguous === "boolean" &&
+        (some.hidden === undefined || some.hidden === true)
+      );
     case "checkpoint":
     case "certificate":
       return isText(some.log) && isText(some.note);

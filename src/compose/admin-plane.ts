@@ -19,6 +19,7 @@ import { createServerService } from "../admin/services/server-service.ts";
 import { createSystemService } from "../admin/services/system-service.ts";
 import type { AgentsListener } from "../agents/listener.ts";
 import type { Config } from "../config/config.ts";
+import { isStrict } from "../config/presets.ts";
 import { GatewayError } from "../errors/fault.ts";
 import { version } from "../lib/version.ts";
 import type { PenaltyBox } from "../limits/penalty-box.ts";
@@ -49,7 +50,12 @@ const stopGraceMs = 2_000;
 
 export async function startAdminPlane(parts: Parts, runtime: Runtime): Promise<AdminPlane> {
   const { config, audit, log, metrics, clock } = parts;
-  const operators = createOperators({ dataDir: config.dataDir, operators: config.admin.operators });
+  const operators = createOperators({
+    dataDir: config.dataDir,
+    operators: config.admin.operators,
+    // Where one person runs it all, who sets it up reads its records too; under a strict preset these are two duties.
+    bootstrapRoles: isStrict(config.preset) ? ["admin"] : ["admin", "auditor"],
+  });
   const state = createStateWriter(parts);
   const { store, current } = parts;
   const { twoPerson } = config.policy;

@@ -5,6 +5,7 @@
 export type AuditService<Caller> = {
   readonly queryRecords: (request: QueryRecordsRequest, caller: Caller) => Promise<QueryRecordsResponse>;
   readonly exportRecords: (request: ExportRecordsRequest, caller: Caller) => AsyncIterable<ExportRecordsResponse>;
+  readonly summarizeRecords: (request: SummarizeRecordsRequest, caller: Caller) => Promise<SummarizeRecordsResponse>;
   readonly tailRecords: (request: TailRecordsRequest, caller: Caller) => AsyncIterable<TailRecordsResponse>;
   readonly openField: (request: OpenFieldRequest, caller: Caller) => Promise<OpenFieldResponse>;
   readonly verifyLog: (request: VerifyLogRequest, caller: Caller) => Promise<VerifyLogResponse>;
@@ -70,6 +71,13 @@ export interface AuditRecord {
   readonly tenant: string;
   readonly seal_state: SealState;
   readonly sealed_json: string;
+  readonly identities_hidden: boolean;
+  readonly endpoint_path: string;
+  readonly duration_ms: number;
+  readonly response_status: number;
+  readonly error: string;
+  readonly error_code: number;
+  readonly arguments_digest: string;
 }
 
 export interface QueryRecordsRequest {
@@ -83,6 +91,35 @@ export interface QueryRecordsRequest {
 export interface QueryRecordsResponse {
   readonly records: readonly AuditRecord[];
   readonly next_page_token: string;
+}
+
+export type RecordSummary =
+  | "RECORD_SUMMARY_UNSPECIFIED"
+  | "RECORD_SUMMARY_RECENT_ACTIVITY"
+  | "RECORD_SUMMARY_POLICY_VIOLATIONS"
+  | "RECORD_SUMMARY_TOOL_USAGE";
+
+export interface SummarizeRecordsRequest {
+  readonly filter?: RecordFilter | null | undefined;
+  readonly summary: RecordSummary;
+  readonly lines_max: number;
+}
+
+export interface SummaryLine {
+  readonly event: string;
+  readonly server: string;
+  readonly tool: string;
+  readonly decision: string;
+  readonly status: string;
+  readonly records: number;
+  readonly first_time_ms: number;
+  readonly last_time_ms: number;
+}
+
+export interface SummarizeRecordsResponse {
+  readonly lines: readonly SummaryLine[];
+  readonly from_ms: number;
+  readonly complete: boolean;
 }
 
 export interface ExportRecordsRequest {
@@ -1079,6 +1116,7 @@ export interface ReplayReport {
   readonly lines: readonly ReplayLine[];
   readonly without_line: number;
   readonly reasons: readonly ReplayReason[];
+  readonly identities_hidden: boolean;
 }
 
 export type ReplayChange =

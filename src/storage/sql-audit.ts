@@ -9,6 +9,7 @@ import { createAppend } from "./audit-insert.ts";
 import { byLog, numberOf, readLogIds, readNumbers } from "./audit-logs.ts";
 import { prunedColumns } from "./audit-row.ts";
 import { scan } from "./audit-search.ts";
+import { summarize } from "./audit-summary.ts";
 import { chunksOf } from "./chunks.ts";
 import type { SqlDialect } from "./dialect.ts";
 import type { Tables } from "./schema.ts";
@@ -35,6 +36,7 @@ export function createAuditStore(
           .executeTakeFirst(),
       ),
     scan: (query) => guard(() => scan(db, query, limits)),
+    summarize: (query) => guard(() => summarize(db, query)),
     prunable: (query) =>
       guard(async () => {
         const found = await db

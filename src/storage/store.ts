@@ -128,6 +128,25 @@ export interface AuditScan {
   readonly by?: "place" | "time";
 }
 
+export type SummaryColumn = "event" | "server" | "tool" | "decision" | "status";
+
+export interface AuditSummaryQuery {
+  readonly filter: AuditFilter;
+  readonly by: readonly SummaryColumn[];
+  readonly rowsMax: number;
+  readonly groupsMax: number;
+}
+
+export interface AuditSummary {
+  readonly groups: readonly (Readonly<Partial<Record<SummaryColumn, string | null>>> & {
+    readonly records: number;
+    readonly firstTimeMs: number;
+    readonly lastTimeMs: number;
+  })[];
+  /** False where more rows matched than were counted. */
+  readonly isComplete: boolean;
+}
+
 export interface AuditStore {
   /** Inserts rows; one already there with the same leaf is skipped, with another leaf it is kind "corrupt" (a fork). */
   append(rows: readonly AuditRow[]): Promise<void>;
@@ -135,6 +154,8 @@ export interface AuditStore {
   head(logId: string): Promise<{ readonly seq: number; readonly leaf: string } | undefined>;
   /** Rows in order, pruned ones only when asked. Nothing follows a place in a log that is not there. */
   scan(query: AuditScan): Promise<AuditPage>;
+  /** Counts live rows by these columns: of the newest that match, at most `rowsMax`; the largest groups first. */
+  summarize(query: AuditSummaryQuery): Promise<AuditSummary>;
   /** Live rows matching, for retention: oldest first, at most `limit`. */
   prunable(query: {
     readonly filter: AuditFilter;

@@ -142,6 +142,7 @@ const rows: { readonly [S in keyof AdminServices]: Readonly<Record<keyof AdminSe
     },
     AuditService: {
       queryRecords: records,
+      summarizeRecords: records,
       exportRecords: records,
       tailRecords: records,
       openField: named((whose) => ({

@@ -109,7 +109,11 @@ export interface AdminPlaneOptions {
 
 export async function startAdminPlane(options: AdminPlaneOptions = {}): Promise<AdminPlane> {
   const dataDir = mkdtempSync(join(tmpdir(), "admin-plane-"));
-  const operators = createOperators({ dataDir, operators: options.operators ?? [] });
+  const operators = createOperators({
+    dataDir,
+    operators: options.operators ?? [],
+    bootstrapRoles: ["admin", "auditor"],
+  });
   const token = readFileSync(operators.tokenPath, "utf8").trim();
   const store = createMemoryResourceStore();
   const loaded = await (options.store?.resources ?? store).load();

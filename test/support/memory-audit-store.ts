@@ -48,6 +48,7 @@ export function createMemoryAuditStore(): MemoryAuditStore {
       const last = page.at(-1);
       return { rows: page, next: found.length > limit ? last : undefined };
     },
+    summarize: async () => ({ groups: [], isComplete: true }),
     prunable: async ({ filter, exclude, limit }) => {
       needUp();
       return live(filter, exclude).slice(0, limit);

@@ -53,7 +53,9 @@ export function createMemoryResourceStore(): MemoryResourceStore {
 }
 
 /** `scan` over rows that are given in ascending order. */
-export function createMemoryAuditScan(rows: readonly AuditRow[]): Pick<AuditStore, "scan"> {
+export function createMemoryAuditScan(
+  rows: readonly AuditRow[],
+): Pick<AuditStore, "scan" | "summarize"> {
   return {
     async scan({ filter, after, limit, order }) {
       const found = rows.filter((row) => matchesFilter(row, filter));
@@ -65,6 +67,19 @@ export function createMemoryAuditScan(rows: readonly AuditRow[]): Pick<AuditStor
       const last = page.at(-1);
       const hasMore = rest.length > page.length && last !== undefined;
       return { rows: page, next: hasMore ? { logId: last.logId, seq: last.seq } : undefined };
+    },
+    async summarize({ filter, by }) {
+      const found = rows.filter((row) => matchesFilter(row, filter));
+      const groups = Map.groupBy(found, (row) => JSON.stringify(by.map((column) => row[column])));
+      return {
+        groups: [...groups.values()].map((own) => ({
+          ...Object.fromEntries(by.map((column) => [column, own[0]?.[column] ?? null])),
+          records: own.length,
+          firstTimeMs: Math.min(...own.map((row) => row.timeMs)),
+          lastTimeMs: Math.max(...own.map((row) => row.timeMs)),
+        })),
+        isComplete: true,
+      };
     },
   };
 }

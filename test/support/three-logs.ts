@@ -61,7 +61,7 @@ function repeated(seqs: readonly number[]): readonly number[] {
 }
 
 function digestOf(record: RecordView): string {
-  return JSON.parse(record.details_json).values.argumentsDigest ?? "";
+  return JSON.parse(record.details_json).argumentsDigest ?? "";
 }
 
 /** All records, deleted ones included, once the database holds all that is synced. */

@@ -5,6 +5,7 @@ import type { OpenedRow, SealState } from "../../audit/opener.ts";
 import type { AuditRecord, RecordFilter, SealState as SealStateMessage } from "../../gen/types.ts";
 import type { AuditFilter, AuditRow } from "../../storage/store.ts";
 import { keyFor, orUndefined } from "./common.ts";
+import { recordFacts } from "./record-facts.ts";
 
 /** Only what is set: a filter's missing members match everything. */
 export function toAuditFilter(message: RecordFilter | null | undefined): AuditFilter {
@@ -62,6 +63,9 @@ export function fromAuditRow({ row, state, values }: OpenedRow): AuditRecord {
     correlation_id: row.correlationId ?? "",
     data_class: row.dataClass ?? "",
     tenant: row.tenant ?? "",
+    identities_hidden: false,
+    arguments_digest: typeof values.argumentsDigest === "string" ? values.argumentsDigest : "",
+    ...recordFacts(row.envelope),
   };
 }
 

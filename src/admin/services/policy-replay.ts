@@ -23,6 +23,7 @@ import { fromReplayReport } from "../convert/replay.ts";
 import { readDraft } from "../draft-effects.ts";
 import { changesTo } from "../draft-steps.ts";
 import { needDraft } from "../draft-writing.ts";
+import { needIdentities, seesIdentities } from "../record-view.ts";
 
 export interface PolicyReplayDeps {
   readonly state: StateWriter;
@@ -93,7 +94,12 @@ async function* replay(
     yield { progress: { calls, time_ms: last?.timeMs ?? 0 } };
   }
   caller.note({ rows: calls });
-  const about = { draft: request.draft, stateRevision: now.stateRevision, isComplete };
+  const about = {
+    draft: request.draft,
+    stateRevision: now.stateRevision,
+    isComplete,
+    seesIdentities: seesIdentities(caller),
+  };
   yield { report: fromReplayReport(tally.report(), about) };
 }
 
@@ -175,7 +181,9 @@ function toFilter(request: ReplayRequest, caller: Caller): AuditFilter {
     untilMs: until_ms === 0 ? undefined : until_ms,
   };
   const given = Object.entries(named).filter(([, value]) => value !== undefined);
-  return { event: "call.outcome", ...Object.fromEntries(given) };
+  const filter: AuditFilter = { event: "call.outcome", ...Object.fromEntries(given) };
+  needIdentities(filter, caller);
+  return filter;
 }
 
 function readBound(field: string, asked: number, otherwise: number, max: number): number {

@@ -2,13 +2,12 @@
  * Who waits for which record, and how far it has come: posted, written, synced, copied. Settles each caller when its
  * level is reached, or refuses it when its deadline passes or the disk fails. Used by `spool.ts` alone, which talks to the
  * thread and tells this what it said.
- *
- * Batches clock themselves: at most two are under way, and what arrives meanwhile forms the next.
  */
 import { GatewayError } from "../../errors/fault.ts";
 import type { Clock } from "../../lib/clock.ts";
 import { renderDraft } from "../envelope.ts";
 import type { DurabilityLevel, RecordDraft, RecordRef } from "../record.ts";
+import { createBatches } from "./batches.ts";
 import { markOf, renderLines } from "./messages.ts";
 import { createProgress } from "./progress.ts";
 
@@ -76,20 +75,10 @@ interface Group {
   readonly entries: readonly Entry[];
 }
 
-const batchesInFlightMax = 2;
-/** How long a batch may wait for the callers that were there a moment ago. */
-const gatherMs = 1;
-
 export function createSpoolCallers(deps: SpoolCallersDeps): SpoolCallers {
   const { logId, clock, options } = deps;
   const unnumbered: RecordRef = Object.freeze({ logId, seq: 0 });
-  let pendingLines: string[] = [];
-  let pending: Entry[] = [];
-  let isSendScheduled = false;
-  let gatherTimer: ReturnType<typeof setTimeout> | undefined;
-  let lastBatchRecords = 0;
-  let retiring: number[] = [];
-  const sent: (readonly Entry[])[] = [];
+  const batches = createBatches<Entry>({ ...deps, recordsMax: options.batchRecordsMax });
   const undurable: Group[] = [];
   /** Synced, and waited for until the database has them. */
   let uncopied: Entry[] = [];
@@ -112,12 +101,9 @@ export function createSpoolCallers(deps: SpoolCallersDeps): SpoolCallers {
       isSettled: level === "queued",
       isRefused: false,
     };
-    pendingLines.push(
-      renderLines(markOf(draft, level), pair, renderDraft(draft, options.recordBytesMax)),
-    );
-    pending.push(entry);
+    const rendered = renderDraft(draft, options.recordBytesMax);
+    batches.add(renderLines(markOf(draft, level), pair, rendered), entry);
     progress.add();
-    scheduleSend();
     if (level === "queued") return Promise.resolve(unnumbered);
     sweepTimer ??= setTimeout(sweep, options.deadlineMs);
     return new Promise((resolve, reject) => {
@@ -126,65 +112,21 @@ export function createSpoolCallers(deps: SpoolCallersDeps): SpoolCallers {
     });
   }
 
-  /**
-   * A batch leaves at the end of the turn of the event loop in which it became as large as the one before, or a
-   * moment later: many callers at once share a message and a sync, and one caller alone never waits.
-   */
-  function scheduleSend(): void {
-    if (isSendScheduled || pending.length === 0 || sent.length >= batchesInFlightMax) return;
-    if (pending.length < lastBatchRecords) {
-      gatherTimer ??= setTimeout(send, gatherMs);
-      return;
-    }
-    isSendScheduled = true;
-    setImmediate(send);
-  }
-
-  function send(): void {
-    clearTimeout(gatherTimer);
-    gatherTimer = undefined;
-    isSendScheduled = false;
-    if (pending.length === 0 || sent.length >= batchesInFlightMax) return;
-    const max = options.batchRecordsMax;
-    const entries = pending.length <= max ? pending : pending.slice(0, max);
-    const lines = pending.length <= max ? pendingLines : pendingLines.slice(0, max);
-    pending = pending.length <= max ? [] : pending.slice(max);
-    pendingLines = pendingLines.length <= max ? [] : pendingLines.slice(max);
-    lastBatchRecords = entries.length;
-    sent.push(entries);
-    deps.post(lines.join("\n"));
-    if (pending.length === 0) releaseRetired();
-  }
-
-  function retire(pair: number): void {
-    retiring.push(pair);
-    // Not at once: a record that was just given the pair may be about to be added.
-    setImmediate(() => {
-      if (pending.length === 0) releaseRetired();
-    });
-  }
-
-  function releaseRetired(): void {
-    const released = retiring;
-    retiring = [];
-    for (const pair of released) deps.retired(pair);
-  }
-
   function noteWritten(firstSeq: number): void {
-    const entries = sent.shift() ?? [];
+    const entries = batches.takeOldest();
     entries.forEach((entry, index) => {
       entry.seq = firstSeq + index;
       if (entry.isRefused) deps.standsRefused(entry.draft, entry.seq);
       else if (entry.level === "written") settle(entry);
     });
     undurable.push({ lastSeq: firstSeq + entries.length - 1, entries });
-    scheduleSend();
+    batches.advance();
   }
 
   function noteUnwritten(reason: string): readonly RecordDraft[] {
-    const entries = sent.shift() ?? [];
+    const entries = batches.takeOldest();
     refuseEach(entries, reason);
-    scheduleSend();
+    batches.advance();
     return entries.map((entry) => entry.draft);
   }
 
@@ -212,14 +154,9 @@ export function createSpoolCallers(deps: SpoolCallersDeps): SpoolCallers {
   }
 
   function refuseAll(reason: string): void {
-    const groups = [
-      ...undurable.splice(0).map((group) => group.entries),
-      ...sent.splice(0),
-      pending,
-    ];
+    const groups = [...undurable.splice(0).map((group) => group.entries), ...batches.all()];
+    batches.clear();
     for (const entry of uncopied.splice(0)) refuse(entry, reason);
-    pending = [];
-    pendingLines = [];
     for (const entries of groups) refuseEach(entries, reason);
   }
 
@@ -258,8 +195,7 @@ export function createSpoolCallers(deps: SpoolCallersDeps): SpoolCallers {
     let nextMs = Number.POSITIVE_INFINITY;
     for (const entries of [
       ...undurable.map((group) => group.entries),
-      ...sent,
-      pending,
+      ...batches.all(),
       uncopied,
     ]) {
       for (const entry of entries) {
@@ -275,7 +211,7 @@ export function createSpoolCallers(deps: SpoolCallersDeps): SpoolCallers {
   return {
     unnumbered,
     add,
-    retire,
+    retire: batches.retire,
     waiting: progress.waiting,
     flush: progress.flush,
     noteWritten,
@@ -287,7 +223,7 @@ export function createSpoolCallers(deps: SpoolCallersDeps): SpoolCallers {
     refuseAll,
     stop: () => {
       clearTimeout(sweepTimer);
-      clearTimeout(gatherTimer);
+      batches.stop();
     },
   };
 }

@@ -24,6 +24,7 @@ import type { VerifyOptions } from "./verify.ts";
 /** What stands apart from an export's records, read ahead of them. */
 interface Preface {
   isContiguous: boolean;
+  isHidden: boolean;
   readonly checkpoints: Map<string, string[]>;
   readonly certificates: string[];
   /** Records that hand the node's key over, of all logs. */
@@ -84,7 +85,7 @@ function createVerifier(
 }
 
 function pushLine(verifier: LogVerifier, line: ExportRecordLine, preface: Preface): void {
-  const record = toRecord(line);
+  const record = toRecord(line, preface.isHidden);
   if (line.envelope !== null && record.envelope === undefined) {
     verifier.fault(line.seq, "edit", "its envelope cannot be read");
   }
@@ -96,7 +97,7 @@ function pushLine(verifier: LogVerifier, line: ExportRecordLine, preface: Prefac
   }
 }
 
-function toRecord(line: ExportRecordLine): VerifiableRecord {
+function toRecord(line: ExportRecordLine, isHidden = false): VerifiableRecord {
   const { seq, leaf, envelope: text, sealed, proof } = line;
   const envelope = text === null ? undefined : parseEnvelope(text);
   return {
@@ -105,7 +106,7 @@ function toRecord(line: ExportRecordLine): VerifiableRecord {
     envelope,
     leaf: text === null ? leaf : leafOf(text),
     storedLeaf: leaf,
-    part: partOf(sealed),
+    part: isHidden && sealed === null ? "sealed" : partOf(sealed),
     ...(proof === undefined ? {} : { proof }),
   };
 }
@@ -113,6 +114,7 @@ function toRecord(line: ExportRecordLine): VerifiableRecord {
 async function readPreface(path: string): Promise<Preface> {
   const preface: Preface = {
     isContiguous: false,
+    isHidden: false,
     checkpoints: new Map(),
     certificates: [],
     handOvers: [],
@@ -123,6 +125,7 @@ async function readPreface(path: string): Promise<Preface> {
     if (line.kind === "export") {
       isExport = true;
       preface.isContiguous = line.contiguous;
+      preface.isHidden = line.hidden === true;
     } else if (line.kind === "checkpoint") {
       const notes = preface.checkpoints.get(line.log) ?? [];
       preface.checkpoints.set(line.log, [...notes, line.note]);
