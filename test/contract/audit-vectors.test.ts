@@ -3,7 +3,7 @@
  * them are what the format says today.
  */
 import { afterAll, describe, expect, test } from "bun:test";
-import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { checkOpening } from "../../src/audit/commitment.ts";
 import { verifyBootCertificate } from "../../src/audit/evidence/boot-certificate.ts";
@@ -52,7 +52,8 @@ for (const [name, make] of Object.entries(made)) {
 }
 
 test("R-13 there are at least 80 vectors, 50 of them of what must be refused", () => {
-  const all = readdirSync(vectorDir).flatMap((name) => [...load<{ ok: boolean }>(name)]);
+  // Those of sealing are the vault's, which the independent verifier does not hold.
+  const all = Object.keys(made).flatMap((name) => [...load<{ ok: boolean }>(name)]);
   expect(all.length).toBeGreaterThanOrEqual(80);
   expect(all.filter(({ ok }) => !ok).length).toBeGreaterThanOrEqual(50);
 });

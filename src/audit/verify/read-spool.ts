@@ -81,9 +81,14 @@ function isUnfinished(bytes: Buffer, offset: number): boolean {
   return end > rest.length || rest.subarray(0, end + unfilled.length).includes(unfilled);
 }
 
+/** How every sealed part begins: enough to tell it apart a million times; opening reads it whole. */
+const sealedStart =
+  /^\{"v":1,"subject":"[0-9a-f]{16}","class":"[0-9a-f]{16}","salt":"[0-9a-f]{32}",/;
+
 /** Whether a sealed part is well formed; only keys tell more. */
 export function partOf(details: string | null): PartState {
   if (details === null || details === "") return "missing";
+  if (sealedStart.test(details) && details.endsWith('"}')) return "sealed";
   const part = parsePart(details);
   if (part === undefined) return "broken";
   return part === "empty" ? "empty" : "sealed";
