@@ -807,17 +807,20 @@ function listSegments(dir) {
 }
 
 /** What follows in a segment after the last record before its successor's first was never acknowledged. */
-function readSegment({ path, next }) {
-  const frames = [...readFrames(readFileSync(path))];
-  const last = frames.findLastIndex(({ record, header }) => header || record?.seq < next);
-  return frames[last]?.record?.seq === next - 1 ? frames.slice(0, last + 1) : frames;
+function* readSegment({ path, next }) {
+  let seq = 0;
+  for (const frame of readFrames(readFileSync(path))) {
+    if (seq === next - 1 && !(frame.record?.seq < next)) continue;
+    if (frame.record) seq = frame.record.seq;
+    yield frame;
+  }
 }
 
 function verifySpool(dir, options) {
   const segments = listSegments(dir);
   if (segments.length === 0) throw new Error(`there is no segment in ${dir}`);
   const evidence = options.evidence ?? join(dir, "..", "evidence");
-  const opening = readSegment(segments[0]).find(({ header }) => header)?.header;
+  const opening = readSegment(segments[0]).next().value?.header;
   if (opening === undefined)
     throw new Violation(segments[0].first, "damage", "its segment has no sound header");
   const landmarks = [];
@@ -856,10 +859,12 @@ function verifySpool(dir, options) {
     log.keys.certificates.push(readFileSync(join(certificates, name), "utf8"));
   let misnamed = false;
   for (const segment of segments) {
-    const frames = readSegment(segment);
-    if (!frames[0]?.header && log.outline === undefined)
-      log.bad(segment.first, "damage", "its segment has no sound header");
-    for (const { header, record, damage } of frames) {
+    let isFirst = true;
+    for (const { header, record, damage } of readSegment(segment)) {
+      if (isFirst && !header && log.outline === undefined) {
+        log.bad(segment.first, "damage", "its segment has no sound header");
+      }
+      isFirst = false;
       if (log.outline === undefined) {
         if (header && header.log !== log.id)
           log.bad(segment.first, "splice", `its segment is of the log ${header.log}`);

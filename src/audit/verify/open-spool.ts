@@ -6,6 +6,7 @@ import type { AuditRow } from "../../storage/store.ts";
 import type { Opener } from "../opener.ts";
 import { toAuditRow } from "../row.ts";
 import { listSegments } from "../spool/files.ts";
+import type { RecordFrame } from "../spool/format.ts";
 import { type VerifyReport, violationOf } from "./findings.ts";
 import { readSegment } from "./read-spool.ts";
 
@@ -36,10 +37,19 @@ export async function openSpoolParts(
 function* readRows(dir: string): Generator<readonly AuditRow[]> {
   const segments = listSegments(dir);
   for (const [index, segment] of segments.entries()) {
-    const pieces = readSegment(segment, segments[index + 1]?.firstSeq ?? Number.POSITIVE_INFINITY);
-    const rows = pieces.flatMap((piece) =>
-      piece.kind === "record" && piece.part === "sealed" ? (toAuditRow(piece.frame) ?? []) : [],
-    );
-    for (let at = 0; at < rows.length; at += batchRows) yield rows.slice(at, at + batchRows);
+    let rows: AuditRow[] = [];
+    for (const piece of readSegment(segment, segments[index + 1]?.firstSeq ?? Infinity)) {
+      if (piece.kind !== "record" || piece.part !== "sealed") continue;
+      rows.push(...(toRow(piece.frame) ?? []));
+      if (rows.length < batchRows) continue;
+      yield rows;
+      rows = [];
+    }
+    yield rows;
   }
+}
+
+function toRow(frame: RecordFrame): readonly AuditRow[] | undefined {
+  const row = toAuditRow(frame);
+  return row && [row];
 }

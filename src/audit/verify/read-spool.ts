@@ -36,39 +36,35 @@ export type SpoolPiece =
  * The pieces of a segment. What follows the last record before the next segment's first is left over from a sync that
  * failed, or was never acknowledged: neither records nor damage.
  */
-export function readSegment(segment: SegmentFile, nextFirstSeq: number): readonly SpoolPiece[] {
-  const pieces = readPieces(readFileSync(segment.path));
-  const last = pieces.findLastIndex(
-    (piece) =>
-      piece.kind === "header" ||
-      (piece.kind === "record" && (piece.envelope?.seq ?? 0) < nextFirstSeq && piece.envelope),
-  );
-  const end = pieces[last];
-  const isComplete = end?.kind === "record" && end.envelope?.seq === nextFirstSeq - 1;
-  return isComplete ? pieces.slice(0, last + 1) : pieces;
+export function* readSegment(segment: SegmentFile, nextFirstSeq: number): Generator<SpoolPiece> {
+  let seq = 0;
+  for (const piece of readPieces(readFileSync(segment.path))) {
+    const own = piece.kind === "record" ? piece.envelope?.seq : undefined;
+    const isOver = seq === nextFirstSeq - 1 && !(own !== undefined && own < nextFirstSeq);
+    if (isOver) continue;
+    seq = own ?? seq;
+    yield piece;
+  }
 }
 
-function readPieces(bytes: Buffer): SpoolPiece[] {
-  const pieces: SpoolPiece[] = [];
+function* readPieces(bytes: Buffer): Generator<SpoolPiece> {
   let offset = 0;
   while (offset < bytes.length) {
     const decoded = decodeFrame(bytes, offset);
     if (decoded.kind === "short" || decoded.kind === "bad") {
       const next = findNextFrame(bytes, offset);
-      if (next === undefined && isUnfinished(bytes, offset)) break;
-      pieces.push({ kind: "damage" });
+      if (next === undefined && isUnfinished(bytes, offset)) return;
+      yield { kind: "damage" };
       offset = next ?? bytes.length;
       continue;
     }
     offset = decoded.end;
-    if (decoded.kind === "header") pieces.push(decoded);
+    if (decoded.kind === "header") yield decoded;
     if (decoded.kind !== "record") continue;
     const frame = decoded.record;
-    const { leaf } = frame;
     const envelope = parseEnvelope(frame.envelope);
-    pieces.push({ kind: "record", envelope, leaf, part: partOf(frame.details), frame });
+    yield { kind: "record", envelope, leaf: frame.leaf, part: partOf(frame.details), frame };
   }
-  return pieces;
 }
 
 const unfilled = Buffer.alloc(8);

@@ -8,6 +8,7 @@ import type { AuditStore } from "../../storage/store.ts";
 import type { VerifierKey } from "../evidence/keys.ts";
 import type { Opener } from "../opener.ts";
 import { listSegments, type SegmentFile } from "../spool/files.ts";
+import type { SegmentHeader } from "../spool/format.ts";
 import type { Outlined } from "./diagnosis.ts";
 import type { VerifyReport } from "./findings.ts";
 import {
@@ -43,8 +44,7 @@ export function verifySpool(
   const segments = listSegments(dir).map((file, index, all): Segment => {
     return { file, nextFirstSeq: all[index + 1]?.firstSeq ?? Number.POSITIVE_INFINITY };
   });
-  const first = segments[0] && readSegment(segments[0].file, segments[0].nextFirstSeq);
-  const opening = first?.find((piece) => piece.kind === "header")?.header;
+  const opening = segments[0] && readHeader(segments[0]);
   const verifier = createLogVerifier({
     logId: opening?.log ?? "",
     ...(opening === undefined ? {} : { start: { seq: opening.firstSeq - 1, leaf: opening.prev } }),
@@ -62,7 +62,7 @@ export function verifySpool(
 
 function pushSegment(verifier: LogVerifier, logId: string, { file, nextFirstSeq }: Segment): void {
   const pieces = readSegment(file, nextFirstSeq);
-  const header = pieces[0]?.kind === "header" ? pieces[0].header : undefined;
+  const header = takeHeader(pieces);
   if (header === undefined) {
     verifier.fault(file.firstSeq, "damage", "its segment has no sound header");
     return;
@@ -85,6 +85,16 @@ function pushSegment(verifier: LogVerifier, logId: string, { file, nextFirstSeq 
       );
     }
   }
+}
+
+function readHeader({ file, nextFirstSeq }: Segment): SegmentHeader | undefined {
+  return takeHeader(readSegment(file, nextFirstSeq));
+}
+
+/** Every segment opens with its header. */
+function takeHeader(pieces: Iterator<SpoolPiece>): SegmentHeader | undefined {
+  const { value } = pieces.next();
+  return value?.kind === "header" ? value.header : undefined;
 }
 
 function pushPiece(verifier: LogVerifier, piece: SpoolPiece, nextFirstSeq: number): void {
