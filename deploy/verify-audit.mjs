@@ -629,7 +629,7 @@ class Log {
       );
     return {
       log: this.id,
-      records: this.seq - this.start.seq,
+      records: Object.values(this.counts).reduce((sum, count) => sum + count),
       lastSeq: this.seq,
       lastLeaf: this.leaf,
       covered,
