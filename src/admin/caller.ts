@@ -33,6 +33,7 @@ export type AdminServices = {
   readonly RevocationService: api.RevocationService<Caller>;
   readonly AuditService: api.AuditService<Caller>;
   readonly LimitService: api.LimitService<Caller>;
+  readonly KeyService: api.KeyService<Caller>;
   readonly CacheService: api.CacheService<Caller>;
   readonly SystemService: api.SystemService<Caller>;
 };

@@ -46,6 +46,10 @@ const holders = {
   "audit.export": ["admin", "auditor"],
   "audit.open": ["auditor", "dpo"],
   "audit.verify": ["admin", "operator", "auditor", "dpo"],
+  "keys.read": ["admin", "operator", "auditor", "dpo"],
+  "keys.rotate": ["admin"],
+  // As with retention: whose acts the records show does not erase them.
+  "keys.destroy": ["admin", "dpo"],
   "limits.read": ["admin", "operator", "auditor"],
   "limits.clear": ["admin", "operator"],
   "cache.read": everyone,
@@ -155,6 +159,11 @@ export const rpcPermissions: RpcTable = {
   LimitService: {
     listPenalties: read("limits.read"),
     clearPenalty: write("limits.clear"),
+  },
+  KeyService: {
+    listKeys: read("keys.read"),
+    rotateKeys: write("keys.rotate"),
+    destroyKeys: write("keys.destroy"),
   },
   CacheService: {
     getStatistics: read("cache.read"),

@@ -105,6 +105,12 @@ export const rpcReach: ReachTable = {
     listRevocations: "gateway",
     deleteRevocation: "gateway",
   },
+  KeyService: {
+    listKeys: "tenant",
+    // What wraps everybody's keys, and what everybody is searched by.
+    rotateKeys: "gateway",
+    destroyKeys: "tenant",
+  },
   CacheService: {
     getStatistics: "gateway",
     purge: "tenant",

@@ -65,6 +65,8 @@ export function createSealer(): Sealer {
     forget(ref) {
       pairs.get(ref)?.key.fill(0);
       pairs.delete(ref);
+      // Whose keys they were may be erased: what their values stand as is not remembered either.
+      tokens.clear();
     },
     index({ key }) {
       indexKey?.fill(0);

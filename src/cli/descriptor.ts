@@ -53,6 +53,7 @@ const impliedWords: Readonly<Record<string, readonly string[]>> = {
   retention: ["rule", "rules", "retention"],
   revocation: ["tokens", "revocation", "revocations"],
   audit: ["record", "records"],
+  key: ["keys"],
 };
 
 const messages = findPackage(descriptor);

@@ -11,6 +11,7 @@ import { createAdminServer } from "../admin/server.ts";
 import { createAuditService } from "../admin/services/audit-service.ts";
 import { createCacheService } from "../admin/services/cache-service.ts";
 import { createClientService } from "../admin/services/client-service.ts";
+import { createKeyService } from "../admin/services/key-service.ts";
 import { createLimitService } from "../admin/services/limit-service.ts";
 import { createPolicyService } from "../admin/services/policy-service.ts";
 import { createRetentionService } from "../admin/services/retention-service.ts";
@@ -138,6 +139,11 @@ function createServices(parts: Parts, runtime: Runtime, state: StateWriter) {
       evidence: audit.evidence,
       clock,
       ...createAuditChecks(parts),
+    }),
+    KeyService: createKeyService({
+      erasure: parts.keyWork.erasure,
+      rotation: parts.keyWork.rotation,
+      listKeys: parts.vault.store.sweeps.summary,
     }),
     LimitService: createLimitService({ penalties: runtime.penalties }),
     CacheService: createCacheService({

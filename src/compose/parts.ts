@@ -41,8 +41,13 @@ import { createLog, type Log } from "../telemetry/log.ts";
 import { createMetrics, type Metrics } from "../telemetry/metrics.ts";
 import type { Vault } from "../vault/vault.ts";
 import { startCopyThread } from "./copy-thread.ts";
+import { createKeyWork, type KeyWork } from "./erasure.ts";
 import { openKeyVault } from "./key-vault.ts";
 import { toRecordCharsMax } from "./options.ts";
+import { toSinks } from "./sink-options.ts";
+import { type SinkThread, startSinks } from "./sink-thread.ts";
+import { startWitnessThread, type WitnessThread } from "./witness-thread.ts";
+import { askWitnesses, toWitnessSpec } from "./witnessing.ts";
 
 /** Everything that is made before the listeners; each listener takes what it needs. */
 export interface Parts {
@@ -52,6 +57,9 @@ export interface Parts {
   readonly metrics: Metrics;
   readonly store: Store;
   readonly audit: OpenAuditLog;
+  /** Undefined where there is none. */
+  readonly sinks: SinkThread | undefined;
+  readonly witness: WitnessThread;
   /** The keys of the records' personal values. */
   readonly vault: Vault;
   /** For whoever reads records. */
@@ -69,6 +77,8 @@ export interface Parts {
   readonly changes: ServerChanges;
   readonly cache: ReplyCache;
   readonly retention: Retention;
+  /** Erasure and key rotation. */
+  readonly keyWork: KeyWork;
   readonly tokenDigest: TokenHasher;
   readonly tokenKeyId: string;
   readonly signingSecret: SigningSecret;
@@ -115,6 +125,7 @@ export async function createParts(config: Config): Promise<Parts> {
     metrics,
     keys: vault,
     life: { version, stateRevision },
+    witnessedSize: (logId) => askWitnesses(config, logId, { checkpoints: opened.checkpoints, log }),
     startCopier: (spool) => startCopyThread({ ...spool, store: database }),
     options: {
       segmentBytesMax: config.audit.segmentBytesMax,
@@ -125,6 +136,13 @@ export async function createParts(config: Config): Promise<Parts> {
       requireCheckpoints: config.audit.requireCheckpoints,
       keepShippedMs: config.audit.keepShippedHours * 3_600_000,
     },
+  });
+  const { logId } = audit.status();
+  const watching = { audit, clock, log, metrics };
+  const sinks = startSinks({ dataDir: config.dataDir, logId, sinks: toSinks(config) }, watching);
+  const witness = startWitnessThread({
+    spec: toWitnessSpec(config, logId, database),
+    ...watching,
   });
   const changes = createServerChanges();
   const servers = createServers({
@@ -173,6 +191,7 @@ export async function createParts(config: Config): Promise<Parts> {
     metrics,
     options: { intervalMs: config.retention.intervalMinutes * 60_000, batchMax: 500 },
   });
+  const keyWork = createKeyWork({ config, vault, store, audit, cache, clock, log, metrics });
   const startedAtMs = clock.nowMs();
   return {
     config,
@@ -181,6 +200,8 @@ export async function createParts(config: Config): Promise<Parts> {
     metrics,
     store,
     audit,
+    sinks,
+    witness,
     vault,
     opener: createOpener(vault),
     tokens,
@@ -192,6 +213,7 @@ export async function createParts(config: Config): Promise<Parts> {
     changes,
     cache,
     retention,
+    keyWork,
     tokenDigest: createTokenHasher(tokenKey),
     tokenKeyId: tokenKeyId(tokenKey),
     signingSecret: createSigningSecret(tokenKey),

@@ -13,6 +13,7 @@ import { createGatewayDispatch, createListener } from "./data-plane.ts";
 import { createLimits } from "./limits.ts";
 import { createParts, type Parts } from "./parts.ts";
 import { checkIssuers } from "./token-issuers.ts";
+import { checkWitnesses, createWitnessService } from "./witnessing.ts";
 
 export interface Gateway {
   /** Real addresses: `http://host:port` for agents and ops, `host:port` for the admin plane. */
@@ -33,6 +34,7 @@ const lastUsePeriodMs = 60_000;
 
 export async function startGateway(config: Config): Promise<Gateway> {
   checkIssuers(config);
+  checkWitnesses(config);
   const parts = await createParts(config);
   const limits = createLimits(parts);
   const dispatch = createGatewayDispatch(parts, limits);
@@ -59,10 +61,17 @@ export async function startGateway(config: Config): Promise<Gateway> {
     isReady: async () => (await health.report()).ready,
     drain: () => void drain(),
   });
-  const ops = createOpsServer({ ...config.ops, health, metrics: parts.metrics, version });
+  const ops = createOpsServer({
+    ...config.ops,
+    ...(await createWitnessService(parts)),
+    health,
+    metrics: parts.metrics,
+    version,
+  });
   const stopLimits = await limits.start();
   const agents = await listener.start();
   parts.retention.start();
+  parts.keyWork.start();
   parts.freshness.start();
   addGauges(parts, dispatch.inFlight);
   const stopRejections = startRejections(parts, dispatch.rejections);
@@ -77,6 +86,7 @@ export async function startGateway(config: Config): Promise<Gateway> {
       await listener.stop();
       await plane.stop();
       await parts.retention.stop();
+      await parts.keyWork.stop();
       stopRejections();
       await stopLimits();
       parts.freshness.stop();
@@ -85,6 +95,7 @@ export async function startGateway(config: Config): Promise<Gateway> {
       await stopLastUse();
       await parts.servers.close();
       await parts.audit.close(closingRecord(parts));
+      await Promise.all([parts.sinks?.close(), parts.witness.close()]);
       await parts.vault.close();
       await parts.store.close();
       await ops.close();
@@ -92,7 +103,7 @@ export async function startGateway(config: Config): Promise<Gateway> {
   };
 }
 
-function createGatewayHealth({ clock, store, audit }: Parts): Health {
+function createGatewayHealth({ clock, store, audit, witness }: Parts): Health {
   return createHealth({
     clock,
     checks: [
@@ -103,6 +114,17 @@ function createGatewayHealth({ clock, store, audit }: Parts): Health {
           const { writable, syncedSeq, shippedSeq } = audit.status();
           if (!writable) throw new Error("the spool takes no records");
           return `${syncedSeq - shippedSeq} records not yet in the database`;
+        },
+      },
+      // Not required: refusing calls would undo nothing of what was done to the record.
+      {
+        name: "integrity",
+        required: false,
+        run: async () => {
+          const [violations, conflicts] = [witness.violations(), witness.conflicts()];
+          if (violations > 0) throw new Error(`${violations} records of the log are wrong`);
+          if (conflicts.length > 0) throw new Error(`${conflicts.join(", ")} remember otherwise`);
+          return undefined;
         },
       },
       // Not required: calls go on from the spool while the database is away.

@@ -19,6 +19,7 @@ export const acceptableRisks = [
   "admin-without-tls",
   "plain-http-keys",
   "any-origin",
+  "plain-sinks",
 ] as const;
 
 const database = section(
@@ -129,6 +130,20 @@ export const configSchema = z.strictObject({
   retention: section(
     { interval_minutes: count(60, "Time between runs of the retention rules.") },
     "Deletion of old records.",
+  ),
+  erasure: section(
+    {
+      mix_subjects: count(
+        5,
+        "Erased persons whose records are swept together, so that the order in the log shows nobody's records as one person's.",
+      ),
+      mix_hours: atLeastZero(24, "Longest wait for so many of them; 0 sweeps each at once."),
+      key_retire_minutes: count(
+        10,
+        "Least time a rotated key stays beside its successor, for the nodes that share the vault to hear of it.",
+      ),
+    },
+    "Erasing persons and data classes: the key is destroyed at once, the rest is swept later.",
   ),
   servers: section(
     {

@@ -481,6 +481,80 @@ export type PolicyAction =
   | "POLICY_ACTION_READ_RESOURCE"
   | "POLICY_ACTION_GET_PROMPT";
 
+export type KeyService<Caller> = {
+  readonly listKeys: (request: ListKeysRequest, caller: Caller) => Promise<ListKeysResponse>;
+  readonly rotateKeys: (request: RotateKeysRequest, caller: Caller) => Promise<RotateKeysResponse>;
+  readonly destroyKeys: (request: DestroyKeysRequest, caller: Caller) => Promise<DestroyKeysResponse>;
+};
+
+export type KeyPurpose =
+  | "KEY_PURPOSE_UNSPECIFIED"
+  | "KEY_PURPOSE_KEK"
+  | "KEY_PURPOSE_SUBJECT"
+  | "KEY_PURPOSE_CLASS"
+  | "KEY_PURPOSE_INDEX";
+
+export type KeyState =
+  | "KEY_STATE_UNSPECIFIED"
+  | "KEY_STATE_ACTIVE"
+  | "KEY_STATE_DECRYPT_ONLY"
+  | "KEY_STATE_DESTROYED";
+
+export interface KeyGroup {
+  readonly purpose: KeyPurpose;
+  readonly tenant: string;
+  readonly label: string;
+  readonly epoch: number;
+  readonly state: KeyState;
+  readonly count: number;
+  readonly oldest_created_at_ms: number;
+  readonly newest_created_at_ms: number;
+}
+
+export interface ListKeysRequest {
+  readonly purpose: KeyPurpose;
+  readonly tenant: string;
+}
+
+export interface ListKeysResponse {
+  readonly groups: readonly KeyGroup[];
+  readonly sweeps_pending: number;
+}
+
+export interface RotateKeysRequest {
+  readonly purpose: KeyPurpose;
+}
+
+export interface RotateKeysResponse {
+  readonly epoch: number;
+  readonly rewraps_pending: number;
+}
+
+export interface KeySubject {
+  readonly tenant: string;
+  readonly principal: string;
+}
+
+export interface KeyClass {
+  readonly tenant: string;
+  readonly data_class: string;
+  readonly month: string;
+}
+
+export interface DestroyKeysRequest {
+  readonly subject?: KeySubject | null | undefined;
+  readonly class?: KeyClass | null | undefined;
+  readonly reason: string;
+  readonly sweep_now: boolean;
+  readonly validate_only: boolean;
+}
+
+export interface DestroyKeysResponse {
+  readonly keys: number;
+  readonly records: number;
+  readonly sweep_due_at_ms?: number | undefined;
+}
+
 export type LimitService<Caller> = {
   readonly listPenalties: (request: ListPenaltiesRequest, caller: Caller) => Promise<ListPenaltiesResponse>;
   readonly clearPenalty: (request: ClearPenaltyRequest, caller: Caller) => Promise<ClearPenaltyResponse>;

@@ -12,6 +12,9 @@ const retentionDaysMin = 1;
 /** Evidence about the log itself and about who changed what. */
 export const protectedEvents = [
   "retention.executed",
+  "erasure.executed",
+  "keys.rotated",
+  "keys.destroyed",
   "integrity.violation",
   "recovery.closed_intents",
   "audit.gap",

@@ -5,26 +5,12 @@
  */
 import { GatewayError } from "../errors/fault.ts";
 import type { Clock } from "../lib/clock.ts";
-import { digestLeaves, renderSeqs } from "../lib/seqs.ts";
 import type { RetentionRuleResource } from "../state/resources.ts";
 import type { AuditFilter, AuditStore, Store } from "../storage/store.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
+import { createOrders, type OrderAudit, orderRowsMax } from "./orders.ts";
 import { buildPlan, type PlannedDeletion } from "./plan.ts";
-
-/** The audit log as far as retention needs it; `AuditLog` fits. */
-export interface RetentionAudit {
-  append(
-    draft: {
-      readonly event: "retention.executed";
-      readonly class: "A";
-      readonly timeMs: number;
-      readonly facts: Readonly<Record<string, string | number>>;
-      readonly details: Readonly<Record<string, string>>;
-    },
-    level: "synced",
-  ): Promise<{ readonly logId: string; readonly seq: number }>;
-}
 
 export interface RetentionOptions {
   readonly intervalMs: number;
@@ -34,12 +20,12 @@ export interface RetentionOptions {
 
 export const defaultRetentionOptions: RetentionOptions = {
   intervalMs: 60 * 60 * 1000,
-  batchMax: 500,
+  batchMax: orderRowsMax,
 };
 
 export interface RetentionDeps {
   readonly store: Pick<Store, "audit" | "exclusively">;
-  readonly audit: RetentionAudit;
+  readonly audit: OrderAudit;
   /** A filter as the store has its values. */
   readonly toStored: (filter: AuditFilter) => Promise<AuditFilter>;
   readonly rules: () => readonly RetentionRuleResource[];
@@ -70,16 +56,14 @@ export interface Retention {
 
 type PrunableRow = Awaited<ReturnType<AuditStore["prunable"]>>[number];
 
-const shippedPollMs = 10;
-const shippedTriesMax = 500;
-
 /** How far the wall clock may run ahead of the monotonic one before it is not believed. */
 const clockSlackMs = 60_000;
 
 export function createRetention(deps: RetentionDeps): Retention {
-  const { store, audit, clock, log, metrics } = deps;
+  const { store, clock, log, metrics } = deps;
   const { intervalMs, batchMax } = deps.options ?? defaultRetentionOptions;
   const startedAt = { wallMs: clock.nowMs(), monotonicMs: clock.monotonicMs() };
+  const orders = createOrders({ store: store.audit, audit: deps.audit, clock });
   let timer: ReturnType<typeof setTimeout> | undefined;
   let running: Promise<unknown> = Promise.resolve();
   let isStopped = false;
@@ -140,29 +124,9 @@ export function createRetention(deps: RetentionDeps): Retention {
     rows: readonly PrunableRow[],
     by: string,
   ): Promise<number> {
-    for (const [logId, ofLog] of groupByLog(rows)) {
-      const facts = { ...describeDeletion(logId, ofLog), rule: ruleId, status: "ok" };
-      const own = { event: "retention.executed", class: "A" } as const;
-      const order = await audit.append(
-        { ...own, timeMs: clock.nowMs(), facts, details: { principal: by } },
-        "synced",
-      );
-      await untilShipped(order);
-    }
+    const more = { facts: { rule: ruleId }, details: { principal: by } };
+    await orders.give("retention.executed", rows, more);
     return store.audit.prune(rows.map(({ logId, seq }) => ({ logId, seq })));
-  }
-
-  /** The order stands in the database before its rows go, so nobody ever sees a deletion without its order there. */
-  async function untilShipped(order: { logId: string; seq: number }): Promise<void> {
-    for (let tries = 0; tries < shippedTriesMax; tries += 1) {
-      const head = await store.audit.head(order.logId);
-      if (head !== undefined && head.seq >= order.seq) return;
-      await new Promise((resolve) => setTimeout(resolve, shippedPollMs));
-    }
-    throw new GatewayError(
-      "overloaded",
-      "The record of the deletion did not reach the database in time, so nothing was deleted.",
-    );
   }
 
   /** Never later than the time that has really passed since the start, so a clock that jumps deletes nothing early. */
@@ -202,21 +166,4 @@ export function createRetention(deps: RetentionDeps): Retention {
   }
 
   return { process, start, stop };
-}
-
-function groupByLog(rows: readonly PrunableRow[]): ReadonlyMap<string, readonly PrunableRow[]> {
-  return Map.groupBy(rows, (row) => row.logId);
-}
-
-/** What the record commits to: exactly which rows went, and the digest of their leaves. */
-function describeDeletion(logId: string, rows: readonly PrunableRow[]) {
-  const seqs = rows.map((row) => row.seq).toSorted((a, b) => a - b);
-  return {
-    deletedLog: logId,
-    deletedFromSeq: seqs[0] ?? 0,
-    deletedToSeq: seqs.at(-1) ?? 0,
-    deletedSeqs: renderSeqs(seqs),
-    count: rows.length,
-    digest: digestLeaves(rows.map((row) => row.leaf)),
-  };
 }

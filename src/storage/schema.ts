@@ -53,6 +53,16 @@ export interface AuditRecordsTable {
   readonly tenant: string | null;
 }
 
+/** Only grows: the database refuses everything but an insert that extends the log. */
+export interface AuditCheckpointsTable {
+  readonly log_id: string;
+  readonly size: number;
+  /** Hex. */
+  readonly root: string;
+  readonly note: string;
+  readonly stored_at_ms: number;
+}
+
 export interface LastUsesTable {
   readonly name: string;
   readonly used_at_ms: number;
@@ -72,6 +82,22 @@ export interface VaultKeysTable {
   readonly destroyed_at_ms: number | null;
 }
 
+/** The sweep as JSON: it holds search tokens, and goes once it is done. */
+export interface VaultSweepsTable {
+  readonly key: string;
+  readonly sweep: string;
+}
+
+export interface VaultSweptTable {
+  readonly key: string;
+  readonly log_id: string;
+}
+
+export interface VaultNodesTable {
+  readonly log_id: string;
+  readonly seen_at_ms: number;
+}
+
 export interface VaultMigrationsTable {
   readonly version: number;
 }
@@ -86,8 +112,12 @@ export interface Tables {
   readonly resources: ResourcesTable;
   readonly audit_logs: AuditLogsTable;
   readonly audit_records: AuditRecordsTable;
+  readonly audit_checkpoints: AuditCheckpointsTable;
   readonly last_uses: LastUsesTable;
   readonly schema_migrations: SchemaMigrationsTable;
   readonly vault_keys: VaultKeysTable;
+  readonly vault_sweeps: VaultSweepsTable;
+  readonly vault_swept: VaultSweptTable;
+  readonly vault_nodes: VaultNodesTable;
   readonly vault_migrations: VaultMigrationsTable;
 }

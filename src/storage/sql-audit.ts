@@ -13,6 +13,7 @@ import { summarize } from "./audit-summary.ts";
 import { chunksOf } from "./chunks.ts";
 import type { SqlDialect } from "./dialect.ts";
 import type { Tables } from "./schema.ts";
+import type { AuditErasing } from "./sql-erasure.ts";
 import type { Guard, SqlStoreLimits } from "./sql-part.ts";
 import type { AuditPlace, AuditStore } from "./store.ts";
 
@@ -20,10 +21,18 @@ export function createAuditStore(
   dialect: SqlDialect,
   guard: Guard,
   limits: SqlStoreLimits,
-): AuditStore {
+): Omit<AuditStore, keyof AuditErasing> {
   const { db } = dialect;
+  const append = createAppend(dialect, guard, limits);
   return {
-    append: createAppend(dialect, guard, limits),
+    append,
+    async replace(rows) {
+      for (const batch of chunksOf(rows, limits.rowsPerStatementMax)) {
+        // Where a crash comes between, the rows are missing, and put back the next time.
+        await guard(() => db.transaction().execute((transaction) => remove(transaction, batch)));
+        await append(batch);
+      }
+    },
     head: (logId) =>
       guard(() =>
         db
@@ -70,6 +79,22 @@ export function createAuditStore(
       return pruned;
     },
   };
+}
+
+/** In every partition: whoever inserts a number twice puts it into another month. */
+async function remove(db: Transaction<Tables>, places: readonly AuditPlace[]): Promise<void> {
+  const logs = await readNumbers(db, [...new Set(places.map((place) => place.logId))]);
+  for (const [logId, own] of byLog(places)) {
+    await db
+      .deleteFrom("audit_records")
+      .where("log", "=", numberOf(logs, { logId }))
+      .where(
+        "seq",
+        "in",
+        own.map((place) => place.seq),
+      )
+      .execute();
+  }
 }
 
 async function prune(db: Transaction<Tables>, places: readonly AuditPlace[]): Promise<number> {

@@ -5,6 +5,8 @@
 import { sql } from "kysely";
 import type { SqlDialect } from "./dialect.ts";
 import { createAuditStore } from "./sql-audit.ts";
+import { createCheckpointStore } from "./sql-checkpoints.ts";
+import { createAuditErasing } from "./sql-erasure.ts";
 import { defaultSqlStoreLimits, type Guard, type SqlStoreLimits } from "./sql-part.ts";
 import { createResourceStore } from "./sql-resources.ts";
 import { createUseStore } from "./sql-uses.ts";
@@ -26,7 +28,11 @@ export function createSqlStore(
   return {
     description: dialect.description,
     resources: createResourceStore(dialect, guard, limits),
-    audit: createAuditStore(dialect, guard, limits),
+    audit: {
+      ...createAuditStore(dialect, guard, limits),
+      ...createAuditErasing(dialect, guard, limits),
+    },
+    checkpoints: createCheckpointStore(dialect, guard),
     uses: createUseStore(dialect, guard, limits),
     async exclusively(name, work) {
       const release = await guard(() => dialect.tryLock(name));

@@ -147,6 +147,20 @@ export interface AuditSummary {
   readonly isComplete: boolean;
 }
 
+/** Rows sealed under keys, and where to look for them: the keys' ids have no index of their own. */
+export interface SealedQuery {
+  readonly keys: readonly string[];
+  /** Which of a row's two keys is meant. */
+  readonly of: "subject" | "class";
+  /** Tokens the rows stand under in their column `principal`; undefined = look at all rows. */
+  readonly principals?: readonly string[];
+  /** Inclusive and exclusive. */
+  readonly fromMs?: number;
+  readonly untilMs?: number;
+  /** Rows of these logs are left out. */
+  readonly exceptLogs?: readonly string[];
+}
+
 export interface AuditStore {
   /** Inserts rows; one already there with the same leaf is skipped, with another leaf it is kind "corrupt" (a fork). */
   append(rows: readonly AuditRow[]): Promise<void>;
@@ -173,8 +187,37 @@ export interface AuditStore {
     readonly filter: AuditFilter;
     readonly exclude: readonly AuditFilter[];
   }): Promise<number>;
+  /** Rows whose sealed part can be opened with one of these keys, in order of log and seq, at most `limit`. */
+  sealed(
+    query: SealedQuery & { readonly limit: number },
+  ): Promise<readonly { readonly logId: string; readonly seq: number; readonly leaf: string }[]>;
+  countSealed(query: SealedQuery): Promise<number>;
+  /** The time of the oldest row that stands under search tokens; undefined where none does. */
+  oldestTokenMs(): Promise<number | undefined>;
+  /** Removes the sealed part of these rows and what they are searched by of it. Returns how many had one. */
+  erase(rows: readonly { readonly logId: string; readonly seq: number }[]): Promise<number>;
+  /** Puts these rows where others, or none, stand under their numbers: for healing what somebody changed (ST-06). */
+  replace(rows: readonly AuditRow[]): Promise<void>;
   /** Removes envelope, details and search columns of the rows; log id, seq and leaf stay. Returns how many were live. */
   prune(rows: readonly { readonly logId: string; readonly seq: number }[]): Promise<number>;
+}
+
+/** A checkpoint of a log, as a witness keeps it. */
+export interface StoredCheckpoint {
+  readonly logId: string;
+  /** Records it covers. */
+  readonly size: number;
+  /** Hex. */
+  readonly root: string;
+  /** The signed note. */
+  readonly note: string;
+}
+
+/** Grows only: a checkpoint that does not extend the last one of its log is refused. */
+export interface CheckpointStore {
+  /** The largest one of a log. */
+  last(logId: string): Promise<StoredCheckpoint | undefined>;
+  add(checkpoint: StoredCheckpoint, nowMs: number): Promise<void>;
 }
 
 /** When something was last used, by any node. Written apart from the state: it changes all the time. */
@@ -197,6 +240,7 @@ export interface Use {
 export interface Store {
   readonly resources: ResourceStore;
   readonly audit: AuditStore;
+  readonly checkpoints: CheckpointStore;
   readonly uses: UseStore;
   /** Runs `work` while holding a named lock across processes; resolves undefined where another holds it. */
   exclusively<T>(name: string, work: () => Promise<T>): Promise<T | undefined>;

@@ -6,9 +6,11 @@ import { type Kysely, type SqlBool, sql, type Transaction } from "kysely";
 import type { SqlDialect } from "./dialect.ts";
 import type { Tables } from "./schema.ts";
 import { StoreError } from "./store.ts";
+import { createSweeps } from "./vault-sweeps.ts";
 
 const migrations: readonly ((db: Transaction<Tables>, textType: string) => Promise<void>)[] = [
   createKeys,
+  createSweeps,
 ];
 
 /** Brings the vault's tables up to date; refuses those of a later release. */

@@ -12,6 +12,7 @@ import type { VaultKeysTable } from "./schema.ts";
 import { createSqliteDialect } from "./sqlite.ts";
 import { StoreError } from "./store.ts";
 import { migrateVault } from "./vault-schema.ts";
+import { createSweepStore } from "./vault-sweeps.ts";
 
 export interface OpenVaultStoreOptions {
   /** `postgres://…`; undefined = `vault.sqlite` in `dataDir`. */
@@ -84,6 +85,7 @@ function createVaultStore(dialect: SqlDialect): VaultStore {
 
   return {
     description: dialect.description,
+    sweeps: createSweepStore(dialect, guard),
     insertOrRead: (key) =>
       guard(async () => {
         await db

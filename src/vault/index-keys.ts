@@ -5,7 +5,7 @@
 import type { Clock } from "../lib/clock.ts";
 import type { KeyRing } from "./key-ring.ts";
 import type { IndexKey } from "./keys.ts";
-import type { VaultStore } from "./store.ts";
+import type { StoredKey, VaultStore } from "./store.ts";
 
 export interface IndexKeys {
   /** The active one first. Rejects where the store cannot be asked and what is known is too old. */
@@ -34,18 +34,23 @@ export async function createIndexKeys(deps: {
   let readAtMs = 0;
 
   async function read(): Promise<void> {
-    const active = await ring.activeKey({ purpose: "index", tenant: "", name: "" }, "");
+    const found = await ring.activeKey({ purpose: "index", tenant: "", name: "" }, "");
+    const active = keys.find(({ id }) => id === found.id) ?? found;
+    if (active !== found) found.key.fill(0);
     const stored = await store.list({ purpose: "index", limit: indexKeysMax });
     const older = stored.filter((one) => one.wrapped !== null && one.id !== active.id);
     const before = keys[0]?.id;
     const outdated = keys;
-    keys = [
-      active,
-      ...(await Promise.all(older.map(async (one) => ({ id: one.id, key: await ring.open(one) })))),
-    ];
-    for (const { key } of outdated) key.fill(0);
+    keys = [active, ...(await Promise.all(older.map(openOnce)))];
+    const kept = new Set(keys.map(({ key }) => key));
+    for (const { key } of outdated) if (!kept.has(key)) key.fill(0);
     readAtMs = clock.monotonicMs();
     if (before !== active.id) tell();
+  }
+
+  /** What is in memory stays there as it is: somebody may be making tokens with it. */
+  async function openOnce(one: StoredKey): Promise<IndexKey> {
+    return keys.find(({ id }) => id === one.id) ?? { id: one.id, key: await ring.open(one) };
   }
 
   async function refresh(): Promise<void> {

@@ -4,6 +4,8 @@
  * rejects with a `StoreError` and ends by its own deadline.
  */
 
+import type { SweepStore } from "./sweeps.ts";
+
 /** `kek` wraps the others and is wrapped under the root itself. */
 export type KeyPurpose = "kek" | "subject" | "class" | "index";
 
@@ -44,6 +46,8 @@ export interface KeyQuery {
 }
 
 export interface VaultStore {
+  /** What is still to be swept for destroyed keys. */
+  readonly sweeps: SweepStore;
   /** The owner's active key: this one, or the one that another node was quicker with. */
   insertOrRead(key: StoredKey): Promise<StoredKey>;
   /** The active keys of these owners, in no order. */

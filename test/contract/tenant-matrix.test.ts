@@ -160,6 +160,7 @@ const rows: { readonly [S in keyof AdminServices]: Readonly<Record<keyof AdminSe
       listRevocations: gateway,
       deleteRevocation: gateway,
     },
+    KeyService: { listKeys: records, rotateKeys: gateway, destroyKeys: records },
     CacheService: { getStatistics: gateway, purge: records },
     SystemService: { getConfig: gateway, getStatus: gateway, drain: gateway },
   };

@@ -29,6 +29,7 @@ import {
 import { createAuditService } from "../../src/admin/services/audit-service.ts";
 import { createCacheService, type PurgeFilter } from "../../src/admin/services/cache-service.ts";
 import { createClientService, type SessionFacts } from "../../src/admin/services/client-service.ts";
+import { createKeyService } from "../../src/admin/services/key-service.ts";
 import { createLimitService } from "../../src/admin/services/limit-service.ts";
 import { createPolicyService } from "../../src/admin/services/policy-service.ts";
 import { createRetentionService } from "../../src/admin/services/retention-service.ts";
@@ -41,11 +42,13 @@ import { createSigningSecret } from "../../src/identity/proof/signing-key.ts";
 import { systemClock } from "../../src/lib/clock.ts";
 import { createPenaltyBox } from "../../src/limits/penalty-box.ts";
 import { compilePolicy } from "../../src/policy/compile.ts";
+import type { ErasureRequest } from "../../src/retention/erasure.ts";
 import { checkTransport } from "../../src/servers/egress.ts";
 import { buildSnapshot } from "../../src/state/build.ts";
 import { createCurrentSnapshot, type SwappableSnapshot } from "../../src/state/current.ts";
 import type { AuditRow, Store } from "../../src/storage/store.ts";
 import { silentLog } from "../../src/telemetry/log.ts";
+import type { KeyGroup } from "../../src/vault/sweeps.ts";
 import {
   createMemoryAuditScan,
   createMemoryResourceStore,
@@ -79,6 +82,8 @@ export interface AdminPlane extends AsyncDisposable {
   readonly records: RecordDraft[];
   readonly events: string[];
   readonly rows: AuditRow[];
+  /** What was to be erased. */
+  readonly erasures: ErasureRequest[];
   /** What was asked of the cache. */
   readonly purges: PurgeFilter[];
   /** Sends a row to every TailRecords. */
@@ -126,6 +131,7 @@ export async function startAdminPlane(options: AdminPlaneOptions = {}): Promise<
   const opener = createSampleOpener();
   const tokens = createSampleTokens();
   const purges: PurgeFilter[] = [];
+  const erasures: ErasureRequest[] = [];
   const sessions = new Map((options.sessions ?? [ciSession]).map((one) => [one.id, one]));
   const listeners = new Set<(row: AuditRow) => void>();
   const { twoPerson = false } = options;
@@ -217,6 +223,18 @@ export async function startAdminPlane(options: AdminPlaneOptions = {}): Promise<
       proofs: async () => undefined,
       verifyLog: async () => [soundReport],
     }),
+    KeyService: createKeyService({
+      erasure: {
+        destroy: async (request) => {
+          erasures.push(request);
+          return { keys: 1, records: 2, sweepDueAtMs: request.validateOnly ? undefined : 5 };
+        },
+        pending: () => 3,
+      },
+      rotation: { rotate: async () => ({ epoch: 2, rewraps: 4 }) },
+      listKeys: async (tenant) =>
+        keyGroups.filter((group) => tenant === undefined || group.tenant === tenant),
+    }),
     LimitService: createLimitService({ penalties }),
     CacheService: createCacheService({
       cacheStatistics: () => ({
@@ -283,6 +301,7 @@ export async function startAdminPlane(options: AdminPlaneOptions = {}): Promise<
     events,
     rows,
     purges,
+    erasures,
     emit: (row) => {
       for (const listener of listeners) listener(row);
     },
@@ -405,6 +424,21 @@ export function createAdminClient(
     close: () => client.close(),
   };
 }
+
+/** Keys of two tenants, of none, and those that are nobody's. */
+const keyGroups: readonly KeyGroup[] = (
+  [
+    ["kek", "", ""],
+    ["index", "", ""],
+    ["subject", "", ""],
+    ["subject", "a", ""],
+    ["subject", "a:b", ""],
+    ["class", "a", "CONFIDENTIAL 2026-01"],
+  ] as const
+).map(([purpose, tenant, label]) => ({
+  ...{ purpose, tenant, label },
+  ...{ epoch: 1, state: "active", count: 2, oldestAtMs: 1, newestAtMs: 2 },
+}));
 
 const ciSession: SessionFacts = {
   id: "s1",

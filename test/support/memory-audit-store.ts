@@ -6,6 +6,7 @@ import {
   type AuditFilter,
   type AuditRow,
   type AuditStore,
+  type SealedQuery,
   StoreError,
 } from "../../src/storage/store.ts";
 
@@ -54,6 +55,37 @@ export function createMemoryAuditStore(): MemoryAuditStore {
       return live(filter, exclude).slice(0, limit);
     },
     countPrunable: async ({ filter, exclude }) => live(filter, exclude).length,
+    sealed: async ({ limit, ...query }) => {
+      needUp();
+      return rows.filter((row) => isSealed(row, query)).slice(0, limit);
+    },
+    countSealed: async (query) => rows.filter((row) => isSealed(row, query)).length,
+    oldestTokenMs: async () =>
+      rows
+        .filter((row) => row.principal !== null)
+        .map((row) => row.timeMs)
+        .toSorted((a, b) => a - b)[0],
+    erase: async (gone) => {
+      needUp();
+      const nothing = { details: null, principal: null, client: null, session: null };
+      let count = 0;
+      for (const { logId, seq } of gone) {
+        const at = rows.findIndex((row) => row.logId === logId && row.seq === seq);
+        const row = rows[at];
+        if (row === undefined || row.details === null) continue;
+        rows[at] = { ...row, ...nothing };
+        count += 1;
+      }
+      return count;
+    },
+    replace: async (added) => {
+      needUp();
+      for (const row of added) {
+        const at = rows.findIndex((one) => one.logId === row.logId && one.seq === row.seq);
+        if (at === -1) rows.push(row);
+        else rows[at] = row;
+      }
+    },
     prune: async (gone) => {
       let count = 0;
       for (const { logId, seq } of gone) {
@@ -70,6 +102,15 @@ export function createMemoryAuditStore(): MemoryAuditStore {
     if (store.isDown) throw new StoreError("unavailable", "the database is away");
   }
   return store;
+}
+
+function isSealed(row: AuditRow, query: SealedQuery): boolean {
+  const at = query.of === "subject" ? 18 : 45;
+  if (row.details === null || !query.keys.includes(row.details.slice(at, at + 16))) return false;
+  if (query.exceptLogs?.includes(row.logId)) return false;
+  if (row.timeMs < (query.fromMs ?? 0)) return false;
+  if (row.timeMs >= (query.untilMs ?? Number.POSITIVE_INFINITY)) return false;
+  return query.principals === undefined || query.principals.includes(row.principal ?? "");
 }
 
 function placeOf(row: { readonly logId: string; readonly seq: number }): string {

@@ -4,6 +4,7 @@
  */
 import { StoreError } from "../../src/storage/store.ts";
 import type { StoredKey, VaultStore } from "../../src/vault/store.ts";
+import { createMemorySweeps } from "./memory-sweeps.ts";
 
 export interface MemoryVaultStore extends VaultStore {
   readonly keys: Map<string, StoredKey>;
@@ -29,6 +30,7 @@ export function createMemoryVaultStore(): MemoryVaultStore {
     keys,
     isDown: false,
     asked: 0,
+    sweeps: createMemorySweeps(),
     description: { kind: "sqlite", location: "memory" },
     insertOrRead: async (key) => {
       const standing = activeOf(key.owner);

@@ -88,18 +88,49 @@ function closeFrame(into: Buffer, offset: number, end: number): void {
   into.writeUInt32LE(crc32(into.subarray(payload, end)), offset + 4);
 }
 
+/** Where a sound frame lies and its parts part. */
+export interface FramePlace {
+  readonly start: number;
+  /** Where its second part begins. */
+  readonly split: number;
+  readonly end: number;
+}
+
+/** The place of the sound frame at `offset`; undefined where there is none. */
+export function decodePlace(bytes: Buffer, offset: number): FramePlace | undefined {
+  const end = findEnd(bytes, offset);
+  if (typeof end === "string") return undefined;
+  const payload = offset + frameHeadBytes;
+  const split = payload + payloadHeadBytes + bytes.readUInt32LE(payload);
+  return split > end ? undefined : { start: offset, split, end };
+}
+
+/** Writes the frame without its second part at `to`, which is not after it, and returns its new end. */
+export function writeEmptied(bytes: Buffer, { start, split }: FramePlace, to: number): number {
+  bytes.copyWithin(to, start, split);
+  const end = to + split - start;
+  closeFrame(bytes, to, end);
+  return end;
+}
+
 /** Decodes the frame at `offset`. */
 export function decodeFrame(bytes: Buffer, offset: number): Decoded {
-  if (bytes.length - offset < frameHeadBytes) return { kind: "short" };
+  const end = findEnd(bytes, offset);
+  return typeof end === "string"
+    ? { kind: end }
+    : decodePayload(bytes, offset + frameHeadBytes, end);
+}
+
+/** Where the frame at `offset` ends, its checksum being right. */
+function findEnd(bytes: Buffer, offset: number): number | "short" | "bad" {
+  if (bytes.length - offset < frameHeadBytes) return "short";
   const length = bytes.readUInt32LE(offset);
-  if (length < payloadHeadBytes || length > frameBytesMax) return { kind: "bad" };
+  if (length < payloadHeadBytes || length > frameBytesMax) return "bad";
   const payload = offset + frameHeadBytes;
   const end = payload + length;
-  if (end > bytes.length) return { kind: "short" };
-  if (crc32(bytes.subarray(payload, end)) !== bytes.readUInt32LE(offset + 4)) {
-    return { kind: "bad" };
-  }
-  return decodePayload(bytes, payload, end);
+  if (end > bytes.length) return "short";
+  const isRight = crc32(bytes.subarray(payload, end)) === bytes.readUInt32LE(offset + 4);
+  return isRight ? end : "bad";
 }
 
 function decodePayload(bytes: Buffer, payload: number, end: number): Decoded {

@@ -57,3 +57,8 @@ function grow(buffer: Buffer, needed: number): Buffer {
   buffer.copy(larger);
   return larger;
 }
+
+/** The frames of a group's records, without the mark before them. */
+export function recordFramesOf({ bytes, recordsFrom }: Group): Uint8Array {
+  return bytes.subarray(recordsFrom);
+}

@@ -29,6 +29,7 @@ export type ToSpool =
   | { readonly kind: "forget"; readonly ref: number }
   | { readonly kind: "index"; readonly index: IndexKey }
   | { readonly kind: "remove"; readonly firstSeq: number }
+  | { readonly kind: "shred"; readonly keys: readonly string[] }
   | { readonly kind: "tail"; readonly on: boolean }
   | { readonly kind: "close" };
 
@@ -60,6 +61,9 @@ export type FromSpool =
   | { readonly kind: "room"; readonly isFull: boolean; readonly reason: string }
   | { readonly kind: "removed"; readonly spoolBytes: number }
   | { readonly kind: "not-removed"; readonly firstSeq: number; readonly reason: string }
+  /** Every segment ended before the request holds nothing any more that its keys open. */
+  | { readonly kind: "shredded"; readonly frames: number }
+  | { readonly kind: "not-shredded"; readonly reason: string }
   | { readonly kind: "closed" };
 
 /** `i` opens an intent, `o<seq>` closes one, nothing does neither; `!` before it: somebody waits for the sync. */

@@ -39,7 +39,8 @@ interface Wanted {
 
 interface Piece {
   readonly records: readonly SpoolRecord[];
-  /** The last record before `offset`, wanted or not; 0 where there is none. */
+  /** The first and the last record in it, wanted or not; 0 where there is none. */
+  readonly firstSeq: number;
   readonly lastSeq: number;
   readonly offset: number;
   /** Whether the segment holds no further whole frame. */
@@ -56,12 +57,20 @@ export function createSpoolReader(dir: string): SpoolReader {
   async function read(afterSeq: number, untilSeq: number, limit: number) {
     if (afterSeq >= untilSeq) return [];
     const found: SpoolRecord[] = [];
+    let isBegunAnew = false;
     let at = isStillThere(cursor, afterSeq) ? cursor : startFor(dir, afterSeq);
     while (at !== undefined && found.length < limit) {
       const next = nextSegment(dir, at.segment);
       const until = Math.min(untilSeq, (next?.firstSeq ?? Number.POSITIVE_INFINITY) - 1);
-      const wanted = { afterSeq, untilSeq: until, limit: limit - found.length };
+      const after = found.at(-1)?.seq ?? afterSeq;
+      const wanted = { afterSeq: after, untilSeq: until, limit: limit - found.length };
       const piece = await readPiece(at, wanted, buffer);
+      if (!isBegunAnew && hasMoved(at, piece, next)) {
+        // Once: where it is damage that makes records miss, reading anew finds no more.
+        isBegunAnew = true;
+        at = { segment: at.segment, offset: 0, seq: 0 };
+        continue;
+      }
       found.push(...piece.records);
       const seq = Math.max(at.seq, piece.lastSeq);
       at = { segment: at.segment, offset: piece.offset, seq };
@@ -79,6 +88,16 @@ export function createSpoolReader(dir: string): SpoolReader {
 /** Whether to go on from `cursor`: its segment may have been shipped and removed meanwhile. */
 function isStillThere(cursor: Cursor | undefined, afterSeq: number): boolean {
   return cursor?.seq === afterSeq && existsSync(cursor.segment.path);
+}
+
+/**
+ * Whether records are missing where the cursor stood in the middle of a segment: it was written anew with shorter
+ * frames (`shred.ts`), so that the offset means nothing any more.
+ */
+function hasMoved(at: Cursor, piece: Piece, next: SegmentFile | undefined): boolean {
+  if (at.offset === 0 || at.seq === 0) return false;
+  if (piece.firstSeq > 0) return piece.firstSeq !== at.seq + 1;
+  return piece.isEnd && next !== undefined && next.firstSeq > at.seq + 1;
 }
 
 /** The start of the segment which holds the record after `afterSeq`. */
@@ -112,6 +131,7 @@ async function readPiece(at: Cursor, wanted: Wanted, buffer: Buffer): Promise<Pi
 /** Records before the wanted ones are stepped over and do not count: the way to a log's end may be long. */
 function takeRecords(bytes: Buffer, { afterSeq, untilSeq, limit }: Wanted): Piece {
   const records: SpoolRecord[] = [];
+  let firstSeq = 0;
   let lastSeq = 0;
   let offset = 0;
   while (records.length < limit) {
@@ -119,20 +139,22 @@ function takeRecords(bytes: Buffer, { afterSeq, untilSeq, limit }: Wanted): Piec
     if (decoded.kind === "short" || decoded.kind === "bad") {
       const next = findNextFrame(bytes, offset);
       // Room written ahead is not a long frame: nothing follows in this segment.
-      if (next === undefined)
-        return { records, lastSeq, offset, isEnd: isUnwritten(bytes, offset) };
+      if (next === undefined) {
+        return { records, firstSeq, lastSeq, offset, isEnd: isUnwritten(bytes, offset) };
+      }
       offset = next;
       continue;
     }
     if (decoded.kind === "record") {
       const seq = seqOf(decoded.record.envelope);
-      if (seq > untilSeq) return { records, lastSeq, offset, isEnd: true };
+      if (seq > untilSeq) return { records, firstSeq, lastSeq, offset, isEnd: true };
+      firstSeq ||= seq;
       lastSeq = seq;
       if (seq > afterSeq) records.push({ ...decoded.record, seq });
     }
     offset = decoded.end;
   }
-  return { records, lastSeq, offset, isEnd: false };
+  return { records, firstSeq, lastSeq, offset, isEnd: false };
 }
 
 async function readBytes(path: string, offset: number, into: Buffer): Promise<Buffer> {

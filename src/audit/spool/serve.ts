@@ -6,11 +6,13 @@ import { systemClock } from "../../lib/clock.ts";
 import { createSealer } from "../sealer.ts";
 import type { SpoolDisk } from "./disk.ts";
 import type { FromSpool, ToSpool } from "./messages.ts";
+import { shredSpool } from "./shred.ts";
 import { openSpoolWriter, type SpoolWriter } from "./writer.ts";
 
 /** Answers the messages of `port`'s other end. */
 export function serveSpool(port: Pick<Worker, "onmessage" | "postMessage">, disk: SpoolDisk): void {
   let writer: SpoolWriter | undefined;
+  let dir = "";
   const sealer = createSealer();
   port.onmessage = ({ data: message }: MessageEvent<ToSpool>) => {
     if (typeof message === "string") writer?.append(message);
@@ -22,7 +24,8 @@ export function serveSpool(port: Pick<Worker, "onmessage" | "postMessage">, disk
   }
 
   function open(message: Exclude<ToSpool, string> & { readonly kind: "open" }): void {
-    const { dir, logId, options } = message;
+    const { logId, options } = message;
+    dir = message.dir;
     try {
       const own = { disk, clock: systemClock, sealer, emit };
       writer = openSpoolWriter({ dir, logId, options, ...own });
@@ -47,6 +50,9 @@ export function serveSpool(port: Pick<Worker, "onmessage" | "postMessage">, disk
         break;
       case "remove":
         writer?.remove(message.firstSeq);
+        break;
+      case "shred":
+        if (writer !== undefined) void shredSpool(writer, dir, message.keys, emit);
         break;
       case "tail":
         writer?.tail(message.on);

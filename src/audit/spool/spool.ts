@@ -14,6 +14,7 @@ import { createSpoolCallers, unavailable } from "./callers.ts";
 import { closesIntent, createSpoolGaps } from "./gaps.ts";
 import type { FromSpool } from "./messages.ts";
 import type { SpoolOptions } from "./options.ts";
+import { createShredding } from "./shredding.ts";
 import { type StartSpoolThread, startSpoolThread } from "./thread.ts";
 import { createTrouble } from "./trouble.ts";
 
@@ -47,6 +48,8 @@ export interface Spool {
   awaitsCopy(): boolean;
   /** Deletes a shipped segment. */
   remove(firstSeq: number): void;
+  /** Empties the sealed parts that these keys opened, in all segments; resolves with how many. */
+  shred(keys: readonly string[]): Promise<number>;
   tail(on: boolean): void;
   status(): {
     readonly syncedSeq: number;
@@ -86,6 +89,7 @@ export async function openSpool(deps: SpoolDeps): Promise<Spool> {
     append,
   });
   const gaps = createSpoolGaps({ clock, probeIntervalMs: options.probeIntervalMs, append });
+  const shredding = createShredding((keys) => thread.post({ kind: "shred", keys }));
   const trouble = createTrouble({ clock, log, ...options, record: recordOwn });
   const opening = Promise.withResolvers<FromSpool & { readonly kind: "opened" }>();
   const closed = Promise.withResolvers<void>();
@@ -109,7 +113,8 @@ export async function openSpool(deps: SpoolDeps): Promise<Spool> {
   }, options.openTimeoutMs);
   const opened = await opening.promise.finally(() => clearTimeout(openTimer));
   const { noteCopied, awaitsCopy } = callers;
-  const tell = { remove, tail, noteCopied };
+  const { shred } = shredding;
+  const tell = { remove, shred, tail, noteCopied };
   deps.keys.listen({
     paired: (pair) => thread.post({ kind: "pair", pair }),
     forgotten: callers.retire,
@@ -202,6 +207,12 @@ export async function openSpool(deps: SpoolDeps): Promise<Spool> {
       case "not-removed":
         log.warn("audit.segment_not_removed", { seq: message.firstSeq, reason: message.reason });
         return;
+      case "shredded":
+        shredding.done(message.frames);
+        return;
+      case "not-shredded":
+        shredding.failed(message.reason);
+        return;
       case "closed":
         closed.resolve();
         return;
@@ -242,6 +253,7 @@ export async function openSpool(deps: SpoolDeps): Promise<Spool> {
     log.error("audit.thread_died", { reason });
     opening.reject(new Error(`the spool's thread died: ${reason}`));
     closed.resolve();
+    shredding.failed(failure, true);
     gaps.stop();
     callers.refuseAll(failure);
     death.resolve(reason);
@@ -265,6 +277,7 @@ export async function openSpool(deps: SpoolDeps): Promise<Spool> {
   async function close(): Promise<void> {
     if (isClosing) return closed.promise;
     isClosing = true;
+    shredding.failed("closing", true);
     gaps.stop();
     const timeout = setTimeout(closed.resolve, closeTimeoutMs);
     await Promise.race([appender.flush(), closed.promise]);

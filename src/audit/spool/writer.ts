@@ -11,7 +11,7 @@ import { type Later, realLater } from "../../lib/later.ts";
 import type { Sealer } from "../sealer.ts";
 import { reasonOf, type SpoolDisk } from "./disk.ts";
 import { encodeHeader } from "./format.ts";
-import { createGroupEncoder, type Group, type Place } from "./group.ts";
+import { createGroupEncoder, type Group, type Place, recordFramesOf } from "./group.ts";
 import { createOpenIntents } from "./intents.ts";
 import {
   type BatchRecord,
@@ -51,6 +51,8 @@ export interface SpoolWriter {
   append(batch: string): void;
   /** Deletes a shipped segment; the one being written stays. */
   remove(firstSeq: number): void;
+  /** Ends the active segment once no sync is under way on it, and calls back while there is none. */
+  endSegment(ended: () => void): void;
   /** Whether `synced` reports carry the frames. */
   tail(on: boolean): void;
   close(): void;
@@ -77,6 +79,7 @@ export function openSpoolWriter(deps: SpoolWriterDeps): SpoolWriter {
   let segment: OpenSegment | undefined;
   let spoolBytes = 0;
   let isTailed = false;
+  let onEnded: (() => void) | undefined;
   /** Somebody waits for what is unsynced. */
   let isSyncWanted = false;
   let isClosing = false;
@@ -99,7 +102,10 @@ export function openSpoolWriter(deps: SpoolWriterDeps): SpoolWriter {
     damage: recovered.damage,
     spoolBytes,
   });
-  return { append, remove, tail, close };
+  const tail = (on: boolean) => {
+    isTailed = on;
+  };
+  return { append, remove, endSegment, tail, close };
 
   function orRelease<T>(work: () => T): T {
     try {
@@ -185,9 +191,10 @@ export function openSpoolWriter(deps: SpoolWriterDeps): SpoolWriter {
    * to one sync only, and the other would call durable what is lost.
    */
   function advance(): void {
-    if (segment === undefined || segment.isSyncing) return;
-    if (segment.size >= options.segmentBytesMax) roll();
-    else if (isSyncWanted) startSync(segment);
+    if (segment?.isSyncing) return;
+    if (onEnded !== undefined || (segment?.size ?? 0) >= options.segmentBytesMax) roll();
+    else if (segment !== undefined && isSyncWanted) startSync(segment);
+    onEnded = void onEnded?.();
   }
 
   /** For what nobody waits for; the next sync that somebody wants takes it along. */
@@ -228,9 +235,7 @@ export function openSpoolWriter(deps: SpoolWriterDeps): SpoolWriter {
     const done = unsynced.slice(0, count);
     unsynced = unsynced.slice(count);
     synced = done.at(-1)?.last ?? synced;
-    const frames = isTailed
-      ? done.map(({ bytes, recordsFrom }) => bytes.subarray(recordsFrom))
-      : undefined;
+    const frames = isTailed ? done.map(recordFramesOf) : undefined;
     emit({ kind: "synced", seq: synced.seq, seconds, spoolBytes, frames });
   }
 
@@ -268,8 +273,9 @@ export function openSpoolWriter(deps: SpoolWriterDeps): SpoolWriter {
     }
   }
 
-  function tail(on: boolean): void {
-    isTailed = on;
+  function endSegment(ended: () => void): void {
+    onEnded = ended;
+    advance();
   }
 
   /** Ends with the sync under way, if there is one. */

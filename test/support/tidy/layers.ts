@@ -66,6 +66,7 @@ const sharedShapes: Readonly<Record<string, "types" | "types and values">> = {
   "src/state/resources.ts": "types",
   "src/state/snapshot.ts": "types",
   "src/storage/store.ts": "types and values",
+  "src/vault/sweeps.ts": "types",
   "src/telemetry/log.ts": "types",
   "src/telemetry/metrics.ts": "types",
   "src/vault/keys.ts": "types",

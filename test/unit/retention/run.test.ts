@@ -1,6 +1,7 @@
 /** Retention at work on a small store: recorded before it happens, in batches, and never early. */
 import { expect, test } from "bun:test";
-import { createRetention, type RetentionAudit } from "../../../src/retention/run.ts";
+import type { OrderAudit } from "../../../src/retention/orders.ts";
+import { createRetention } from "../../../src/retention/run.ts";
 import type { RetentionRuleResource } from "../../../src/state/resources.ts";
 import type { AuditRow } from "../../../src/storage/store.ts";
 import { silentLog } from "../../../src/telemetry/log.ts";
@@ -34,7 +35,7 @@ function row(seq: number, timeMs: number, event = "call.outcome"): AuditRow {
 function setUp(options = { intervalMs: 1000, batchMax: 2 }) {
   const store = createMemoryAuditStore();
   const clock = { wallMs: startMs, monotonicMs: () => 5, nowMs: () => clock.wallMs };
-  const recorded: Parameters<RetentionAudit["append"]>[0][] = [];
+  const recorded: Parameters<OrderAudit["append"]>[0][] = [];
   const liveWhenRecorded: number[] = [];
   const live = () =>
     store.rows

@@ -1,0 +1,100 @@
+/**
+ * Takes away what is left of records whose keys were destroyed: their sealed parts in the database's copy and in this
+ * node's spool, batch by batch, each ordered in the log first. Each step may be done again, so a run that a crash cut
+ * short is finished by the next one. Called by `erasure.ts`.
+ *
+ * A node sweeps its own log, and the logs of nodes that are not there; the others sweep theirs. So each spool that is
+ * verified by itself holds the orders of what is missing in it.
+ */
+import type { Clock } from "../lib/clock.ts";
+import type { AuditStore, SealedQuery } from "../storage/store.ts";
+import type { Metrics } from "../telemetry/metrics.ts";
+import type { Sweep } from "../vault/sweeps.ts";
+import { createOrders, type OrderAudit } from "./orders.ts";
+
+/** The audit log as far as erasure needs it; `OpenAuditLog` fits. */
+export interface SweptLog extends OrderAudit {
+  /** Resolves when everything appended so far is synced. */
+  flush(): Promise<void>;
+  status(): { readonly logId: string; readonly syncedSeq: number };
+  /** Empties what these keys opened in the spool's files; resolves with how many records it was. */
+  shred(keys: readonly string[]): Promise<number>;
+}
+
+export interface SweeperDeps {
+  readonly store: AuditStore;
+  readonly log: SweptLog;
+  readonly clock: Clock;
+  readonly metrics: Pick<Metrics, "count">;
+  /** Rows ordered away with one record. */
+  readonly batchMax: number;
+  readonly isStopped: () => boolean;
+}
+
+/** Resolves with how many rows were swept; rejects where not all could be. No record may name the keys any more. */
+export type Sweeper = (sweeps: readonly Sweep[], otherLogs: readonly string[]) => Promise<number>;
+
+/** Keys asked for in one query. */
+const keysPerQueryMax = 100;
+
+export function createSweeper(deps: SweeperDeps): Sweeper {
+  const { store, log, clock, metrics, batchMax } = deps;
+  const orders = createOrders({ store, audit: log, clock });
+
+  return async (sweeps, otherLogs) => {
+    // What was sealed under the keys before they were forgotten stands in the database now, or is not swept yet.
+    await log.flush();
+    const { logId, syncedSeq } = log.status();
+    await orders.untilShipped({ logId, seq: syncedSeq });
+    let swept = 0;
+    for (const query of toQueries(sweeps)) {
+      swept += await sweepRows({ ...query, exceptLogs: otherLogs });
+    }
+    await log.shred(sweeps.map((sweep) => sweep.key));
+    return swept;
+  };
+
+  async function sweepRows(query: SealedQuery): Promise<number> {
+    let swept = 0;
+    while (true) {
+      const rows = await store.sealed({ ...query, limit: batchMax });
+      if (rows.length === 0) return swept;
+      if (deps.isStopped()) throw new Error("stopped before all was swept");
+      await orders.give("erasure.executed", rows, { facts: {}, details: {} });
+      const gone = await store.erase(rows);
+      // A store that empties nothing would otherwise be asked for ever.
+      if (gone === 0) throw new Error("the database did not empty what was ordered");
+      swept += gone;
+      metrics.count("mcp_gateway_erasure_records_total", {}, gone);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  }
+}
+
+/**
+ * Subjects are asked for together, so that one order names records of several of them and shows nobody whose they are
+ * (PV-14). Of a class's month it is no secret what belongs to it.
+ */
+function toQueries(sweeps: readonly Sweep[]): readonly SealedQuery[] {
+  const queries: SealedQuery[] = [];
+  const subjects = sweeps.filter((sweep) => sweep.purpose === "subject");
+  for (let at = 0; at < subjects.length; at += keysPerQueryMax) {
+    const some = subjects.slice(at, at + keysPerQueryMax);
+    const isKnown = some.every((sweep) => sweep.principals !== null);
+    queries.push({
+      of: "subject",
+      keys: some.map((sweep) => sweep.key),
+      ...(isKnown ? { principals: some.flatMap((sweep) => sweep.principals ?? []) } : {}),
+    });
+  }
+  for (const sweep of sweeps) {
+    if (sweep.purpose !== "class") continue;
+    queries.push({
+      of: "class",
+      keys: [sweep.key],
+      ...(sweep.fromMs === null ? {} : { fromMs: sweep.fromMs }),
+      ...(sweep.untilMs === null ? {} : { untilMs: sweep.untilMs }),
+    });
+  }
+  return queries;
+}

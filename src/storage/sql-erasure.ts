@@ -1,0 +1,123 @@
+/**
+ * The part of the audit copy that erasure uses: finding the rows sealed under a key, and taking their sealed parts
+ * away. Part of `sql-store.ts`. A sealed part is text that begins with its two keys' ids at fixed places, so that no
+ * column and no index has to be written for each record only because one day somebody may be erased.
+ */
+import { type Expression, expressionBuilder, type Kysely, type SqlBool, sql } from "kysely";
+import { byLog, numberOf, readLogIds, readNumbers } from "./audit-logs.ts";
+import { chunksOf } from "./chunks.ts";
+import type { SqlDialect } from "./dialect.ts";
+import type { AuditRecordsTable, Tables } from "./schema.ts";
+import type { Guard, SqlStoreLimits } from "./sql-part.ts";
+import type { AuditStore, SealedQuery } from "./store.ts";
+
+export type AuditErasing = Pick<AuditStore, "sealed" | "countSealed" | "oldestTokenMs" | "erase">;
+
+/** What erasing empties: the sealed part, and the columns that were derived from it. */
+const erasedColumns = {
+  details: null,
+  principal: null,
+  client: null,
+  session: null,
+} as const satisfies Partial<AuditRecordsTable>;
+
+/** `{"v":1,"subject":"` and `","class":"`: where the ids begin, counted from 1 as SQL does. */
+const idPlaces = { subject: 19, class: 46 } as const;
+const idLength = 16;
+
+export function createAuditErasing(
+  { db }: SqlDialect,
+  guard: Guard,
+  limits: SqlStoreLimits,
+): AuditErasing {
+  return {
+    sealed: (query) =>
+      guard(async () => {
+        const found = await db
+          .selectFrom("audit_records")
+          .select(["log", "seq", "leaf"])
+          .where(isSealed(query, await numbersOf(db, query.exceptLogs ?? [])))
+          .orderBy("log")
+          .orderBy("seq")
+          .limit(Math.min(query.limit, limits.scanRowsMax))
+          .execute();
+        const logIds = await readLogIds(db, found);
+        return found.map(({ log, ...rest }) => ({ logId: logIds.get(log) ?? "", ...rest }));
+      }),
+    countSealed: (query) =>
+      guard(async () => {
+        const { sealed } = await db
+          .selectFrom("audit_records")
+          .select((eb) => eb.fn.countAll<number>().as("sealed"))
+          .where(isSealed(query, await numbersOf(db, query.exceptLogs ?? [])))
+          .executeTakeFirstOrThrow();
+        return sealed;
+      }),
+    oldestTokenMs: () =>
+      guard(async () => {
+        const oldest = await db
+          .selectFrom("audit_records")
+          .select("time_ms")
+          .where("envelope", "is not", null)
+          .where(({ or, eb }) =>
+            or([
+              eb("principal", "is not", null),
+              eb("client", "is not", null),
+              eb("session", "is not", null),
+            ]),
+          )
+          .orderBy("time_ms")
+          .limit(1)
+          .executeTakeFirst();
+        return oldest?.time_ms;
+      }),
+    async erase(places) {
+      let erased = 0;
+      for (const batch of chunksOf(places, limits.rowsPerStatementMax)) {
+        erased += await guard(() => erase(db, batch));
+      }
+      return erased;
+    },
+  };
+}
+
+async function numbersOf(db: Kysely<Tables>, logIds: readonly string[]): Promise<number[]> {
+  return [...(await readNumbers(db, logIds)).values()];
+}
+
+function isSealed(query: SealedQuery, exceptLogs: readonly number[]): Expression<SqlBool> {
+  const eb = expressionBuilder<Tables, "audit_records">();
+  const { principals, fromMs, untilMs } = query;
+  const id = sql<string>`substr(${sql.ref("details")}, ${sql.lit(idPlaces[query.of])}, ${sql.lit(idLength)})`;
+  const conditions: Expression<SqlBool>[] = [
+    eb("details", "is not", null),
+    eb(id, "in", [...query.keys]),
+  ];
+  if (principals !== undefined) conditions.push(eb("principal", "in", [...principals]));
+  if (fromMs !== undefined) conditions.push(eb("time_ms", ">=", fromMs));
+  if (untilMs !== undefined) conditions.push(eb("time_ms", "<", untilMs));
+  // A row that is pruned holds nothing; saying so lets the index by time be used.
+  if (fromMs !== undefined) conditions.push(eb("envelope", "is not", null));
+  if (exceptLogs.length > 0) conditions.push(eb("log", "not in", [...exceptLogs]));
+  return eb.and(conditions);
+}
+
+async function erase(
+  db: Kysely<Tables>,
+  places: readonly { readonly logId: string; readonly seq: number }[],
+): Promise<number> {
+  const logs = await readNumbers(db, [...new Set(places.map((place) => place.logId))]);
+  let erased = 0;
+  for (const [logId, own] of byLog(places)) {
+    const seqs = own.map((place) => place.seq);
+    const { numUpdatedRows } = await db
+      .updateTable("audit_records")
+      .set(erasedColumns)
+      .where("log", "=", numberOf(logs, { logId }))
+      .where("seq", "in", seqs)
+      .where("details", "is not", null)
+      .executeTakeFirstOrThrow();
+    erased += Number(numUpdatedRows);
+  }
+  return erased;
+}

@@ -1,0 +1,177 @@
+/**
+ * New keys in place of old ones while everything goes on. A KEK's successor wraps what is made from now on; what lies
+ * under the old one is wrapped anew in the background, key by key and never the records themselves (K-08), and once
+ * nothing lies under it any more it is destroyed. An index key's successor makes the tokens from now on; the old one finds
+ * what was recorded before, until no record holds a token of its time. What a crash interrupts goes on with the next run.
+ */
+import { GatewayError } from "../errors/fault.ts";
+import type { Clock } from "../lib/clock.ts";
+import type { Log } from "../telemetry/log.ts";
+import type { KeyRing } from "./key-ring.ts";
+import type { StoredKey, VaultStore } from "./store.ts";
+
+export interface RotationDeps {
+  readonly vault: {
+    readonly ring: KeyRing;
+    readonly store: VaultStore;
+    /** Reads KEKs and index keys again. */
+    refresh(): Promise<void>;
+  };
+  /** `AuditLog` fits. */
+  readonly audit: {
+    append(
+      draft: {
+        readonly event: "keys.rotated";
+        readonly class: "A";
+        readonly timeMs: number;
+        readonly facts: Readonly<Record<string, string | number>>;
+        readonly details: Readonly<Record<string, string>>;
+      },
+      level: "synced",
+    ): Promise<unknown>;
+  };
+  /** The time of the oldest record that holds search tokens; undefined where none does. Rejects where nobody knows. */
+  readonly oldestTokenMs: () => Promise<number | undefined>;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** How long an old key stays at least: nodes that share the vault hear of its successor in that time. */
+  readonly retireAfterMs: number;
+}
+
+export interface Rotation {
+  /** Goes over to a new key; resolves with its number, and how many keys are to be wrapped anew. */
+  rotate(purpose: "kek" | "index"): Promise<{ readonly epoch: number; readonly rewraps: number }>;
+  /** Goes on with what is to be done; what fails is left for the next time. */
+  run(): Promise<void>;
+}
+
+/** Nodes that share a vault hear of a new key with their next look, and records may be late. */
+export const defaultRetireAfterMs = 10 * 60_000;
+
+const pageKeys = 200;
+const keysOfPurposeMax = 10_000;
+/** What lies under KEKs. */
+const wrapped = ["subject", "class", "index"] as const;
+const states = ["active", "decrypt-only"] as const;
+
+export function createRotation(deps: RotationDeps): Rotation {
+  const { vault, audit, clock, log } = deps;
+  const { ring, store } = vault;
+  let running: Promise<void> = Promise.resolve();
+
+  const rotate: Rotation["rotate"] = async (purpose) => {
+    await vault.refresh();
+    const keys = await store.list({ purpose, limit: keysOfPurposeMax });
+    const active = keys.find((key) => key.state === "active");
+    if (active === undefined) throw new GatewayError("internal", `there is no ${purpose} key`);
+    if (keys.length >= keysOfPurposeMax) {
+      throw new GatewayError("state-conflict", `There were ${keys.length} of them already.`);
+    }
+    const owner = { purpose, tenant: "", name: "" } as const;
+    const next = ring.make(owner, "");
+    next.key.fill(0);
+    const isDone = await store.succeed(active.id, next.stored);
+    if (!isDone) {
+      throw new GatewayError("state-conflict", "Somebody else rotated this key just now.");
+    }
+    await vault.refresh();
+    const epoch = purpose === "kek" ? next.stored.epoch : keys.length + 1;
+    const rewraps = purpose === "kek" ? await countUnder(active.epoch) : 0;
+    await tell({ purpose, key: next.stored.id, previous: active.id, epoch, state: "rotated" });
+    void run();
+    return { epoch, rewraps };
+  };
+
+  async function countUnder(epoch: number): Promise<number> {
+    let count = 0;
+    for await (const page of pagesUnder(epoch)) count += page.length;
+    return count;
+  }
+
+  /** What is wrapped under a KEK. Pages go by id, so what leaves it meanwhile shifts nothing. */
+  async function* pagesUnder(epoch: number): AsyncGenerator<readonly StoredKey[]> {
+    for (const purpose of wrapped) {
+      for (const state of states) {
+        let after = "";
+        while (true) {
+          const page = await store.list({ purpose, state, epoch, after, limit: pageKeys });
+          if (page.length > 0) yield page;
+          if (page.length < pageKeys) break;
+          after = page.at(-1)?.id ?? after;
+        }
+      }
+    }
+  }
+
+  function run(): Promise<void> {
+    running = running.then(runOnce).catch((cause: unknown) => {
+      log.warn("keys.rotation_not_finished", { reason: String(cause) });
+    });
+    return running;
+  }
+
+  async function runOnce(): Promise<void> {
+    await finishKeks();
+    await retireIndexKeys();
+  }
+
+  async function finishKeks(): Promise<void> {
+    const keks = await store.list({ purpose: "kek", limit: keysOfPurposeMax });
+    for (const old of keks) {
+      if (old.state !== "decrypt-only") continue;
+      const rewrapped = await rewrapFrom(old.epoch);
+      if (rewrapped > 0) log.info("keys.rewrapped", { epoch: old.epoch, keys: rewrapped });
+      if (!isPastHold(successorOf(old, keks))) continue;
+      if ((await countUnder(old.epoch)) > 0) continue;
+      await retire(old);
+    }
+  }
+
+  async function rewrapFrom(epoch: number): Promise<number> {
+    let rewrapped = 0;
+    for await (const page of pagesUnder(epoch)) {
+      for (const key of page) {
+        // Under another epoch, or destroyed, meanwhile: somebody was quicker.
+        if (await store.rewrap(key.id, epoch, await ring.rewrap(key))) rewrapped += 1;
+      }
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    return rewrapped;
+  }
+
+  /** A token of an old key finds records that nobody could find otherwise: it stays as long as any of them does. */
+  async function retireIndexKeys(): Promise<void> {
+    const keys = await store.list({ purpose: "index", limit: keysOfPurposeMax });
+    const old = keys.filter((key) => key.state === "decrypt-only");
+    if (old.length === 0) return;
+    const oldestMs = (await deps.oldestTokenMs()) ?? Number.POSITIVE_INFINITY;
+    for (const key of old) {
+      const next = successorOf(key, keys);
+      if (!isPastHold(next) || oldestMs < next + deps.retireAfterMs) continue;
+      await retire(key);
+    }
+  }
+
+  function isPastHold(succeededAtMs: number): boolean {
+    return clock.nowMs() - succeededAtMs >= deps.retireAfterMs;
+  }
+
+  async function retire({ id, purpose, epoch }: StoredKey): Promise<void> {
+    const [destroyed] = await store.destroy([id], clock.nowMs());
+    await vault.refresh();
+    if (destroyed !== undefined) await tell({ purpose, key: id, epoch, state: "retired" });
+  }
+
+  async function tell(facts: Readonly<Record<string, string | number>>): Promise<void> {
+    const own = { event: "keys.rotated", class: "A", timeMs: clock.nowMs() } as const;
+    await audit.append({ ...own, facts: { ...facts, status: "ok" }, details: {} }, "synced");
+  }
+
+  return { rotate, run };
+}
+
+/** When a key's successor was made. */
+function successorOf(old: StoredKey, keys: readonly StoredKey[]): number {
+  const later = keys.filter((key) => key.createdAtMs >= old.createdAtMs && key.id !== old.id);
+  return Math.min(...later.map((key) => key.createdAtMs));
+}
