@@ -124,11 +124,13 @@ async function verifyDatabase(request: Request): Promise<readonly VerifyReport[]
       const reports: VerifyReport[] = [];
       for (const logId of await listLogs(store.audit)) {
         const { certificates } = evidence;
+        const witnessed = await store.checkpoints.last(logId);
+        const stored = witnessed === undefined ? [] : [witnessed.note];
         const isNamed = (note: string) => note.startsWith(`mcp-gateway/${logId}\n`);
         const own = {
           keys: keys.filter(({ name }) => name === `mcp-gateway/${logId}`),
           known: known.filter(isNamed),
-          checkpoints: urlFile === undefined ? evidence.checkpoints.filter(isNamed) : [],
+          checkpoints: urlFile === undefined ? evidence.checkpoints.filter(isNamed) : stored,
           certificates,
         };
         const given = opener === undefined ? own : { ...own, opener };
