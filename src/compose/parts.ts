@@ -24,7 +24,7 @@ import { compilePolicy } from "../policy/compile.ts";
 import { createRetention, type Retention } from "../retention/run.ts";
 import type { Servers } from "../servers/client.ts";
 import { sealResources, sealStored } from "../servers/credentials/sealed-resources.ts";
-import { createSecretSealer } from "../servers/credentials/sealing.ts";
+import { createSecretSealer, type SecretSealer } from "../servers/credentials/sealing.ts";
 import { createServers } from "../servers/pool.ts";
 import { buildSnapshot, type CompilePolicy } from "../state/build.ts";
 import { compileWithNames } from "../state/configured-names.ts";
@@ -40,6 +40,7 @@ import type { ResourceStore, Store } from "../storage/store.ts";
 import { createLog, type Log } from "../telemetry/log.ts";
 import { createMetrics, type Metrics } from "../telemetry/metrics.ts";
 import type { Vault } from "../vault/vault.ts";
+import { type Consents, createConsents } from "./consents.ts";
 import { startCopyThread } from "./copy-thread.ts";
 import { createKeyWork, type KeyWork } from "./erasure.ts";
 import { openKeyVault } from "./key-vault.ts";
@@ -87,6 +88,8 @@ export interface Parts {
   readonly lastUse: LastUse;
   readonly requestStates: RequestStates;
   readonly taskIds: TaskIds;
+  /** Of users, to servers that are called in their name. */
+  readonly consents: Consents;
   readonly startedAtMs: number;
 }
 
@@ -105,9 +108,10 @@ export async function createParts(config: Config): Promise<Parts> {
   };
   const opened = await openStore({ ...database, log, migrate: true, waitMs: databaseWaitMs });
   await mkdir(config.dataDir, { recursive: true, mode: 0o700 });
+  const sealer = await createSealer(config);
   const vault = await openKeyVault(config, { clock, log });
   const tokens = createFilterTokens(vault);
-  const store = { ...opened, resources: await sealedResources(opened, config, clock, log) };
+  const store = { ...opened, resources: await sealedResources(opened, sealer, clock, log) };
   const { stateRevision, resources } = await store.resources.load();
   const compile = compileWithNames(compilePolicy, {
     redactionProfiles: config.sanitize.profiles.map((profile) => profile.name),
@@ -145,11 +149,13 @@ export async function createParts(config: Config): Promise<Parts> {
     ...watching,
   });
   const changes = createServerChanges();
+  const consents = createConsents({ config, clock, log, store, audit }, sealer, tokenKey);
   const servers = createServers({
     specs: current.get().servers,
     inheritedEnvironment: config.stdioEnvironment,
     gatewayVersion: version,
     onChange: changes.note,
+    access: consents,
     clock,
     log,
     metrics,
@@ -222,6 +228,7 @@ export async function createParts(config: Config): Promise<Parts> {
       : undefined,
     lastUse: createLastUse({ keeper: store.uses, state: current.get, clock, log }),
     taskIds: createTaskIds({ tokenKey }),
+    consents,
     requestStates: createRequestStates({
       tokenKey,
       lifetimeMs: config.call.questionSeconds * 1000,
@@ -231,15 +238,18 @@ export async function createParts(config: Config): Promise<Parts> {
   };
 }
 
+async function createSealer(config: Config): Promise<SecretSealer> {
+  const keyPath = config.servers.secretsKeyFile ?? join(config.dataDir, "secrets.key");
+  return createSecretSealer(await loadKey(keyPath), keyPath);
+}
+
 /** The stored resources behind the key that seals their secrets; what lies there plainly is sealed first. */
 async function sealedResources(
   { resources }: Store,
-  config: Config,
+  sealer: SecretSealer,
   clock: Clock,
   log: Log,
 ): Promise<ResourceStore> {
-  const keyPath = config.servers.secretsKeyFile ?? join(config.dataDir, "secrets.key");
-  const sealer = createSecretSealer(await loadKey(keyPath), keyPath);
   const sealed = await sealStored(resources, sealer, clock.nowMs());
   if (sealed > 0) log.info("secrets.sealed", { servers: sealed });
   return sealResources(resources, sealer);

@@ -163,6 +163,12 @@ function findRelaxations(values: ConfigValues): readonly Risk[] {
       "agents' tokens would cross the network in the clear; use https",
     ],
     [
+      values.agents.insecure_cookies,
+      "insecure-cookies",
+      "agents.insecure_cookies",
+      "users' browsers would send consent pages' cookies in the clear; use https",
+    ],
+    [
       values.i_accept.length > 0,
       "accepted-risks",
       "i_accept",

@@ -481,6 +481,44 @@ export type PolicyAction =
   | "POLICY_ACTION_READ_RESOURCE"
   | "POLICY_ACTION_GET_PROMPT";
 
+export type GrantService<Caller> = {
+  readonly listGrants: (request: ListGrantsRequest, caller: Caller) => Promise<ListGrantsResponse>;
+  readonly revokeGrant: (request: RevokeGrantRequest, caller: Caller) => Promise<RevokeGrantResponse>;
+};
+
+export interface Grant {
+  readonly id: string;
+  readonly principal: string;
+  readonly client: string;
+  readonly tenant: string;
+  readonly server: string;
+  readonly scopes: readonly string[];
+  readonly issuer: string;
+  readonly granted_at_ms: number;
+  readonly updated_at_ms: number;
+  readonly renewable: boolean;
+}
+
+export interface ListGrantsRequest {
+  readonly tenant: string;
+  readonly server: string;
+  readonly page_size: number;
+  readonly page_token: string;
+}
+
+export interface ListGrantsResponse {
+  readonly grants: readonly Grant[];
+  readonly next_page_token: string;
+}
+
+export interface RevokeGrantRequest {
+  readonly id: string;
+}
+
+export interface RevokeGrantResponse {
+  readonly revoked_upstream: boolean;
+}
+
 export type KeyService<Caller> = {
   readonly listKeys: (request: ListKeysRequest, caller: Caller) => Promise<ListKeysResponse>;
   readonly rotateKeys: (request: RotateKeysRequest, caller: Caller) => Promise<RotateKeysResponse>;
@@ -1439,7 +1477,8 @@ export interface RemoteTransport {
 export type OAuthGrant =
   | "OAUTH_GRANT_UNSPECIFIED"
   | "OAUTH_GRANT_CLIENT_CREDENTIALS"
-  | "OAUTH_GRANT_TOKEN_EXCHANGE";
+  | "OAUTH_GRANT_TOKEN_EXCHANGE"
+  | "OAUTH_GRANT_AUTHORIZATION_CODE";
 
 export type SecretPlace =
   | "SECRET_PLACE_UNSPECIFIED"

@@ -68,6 +68,21 @@ export interface LastUsesTable {
   readonly used_at_ms: number;
 }
 
+export interface UserGrantsTable {
+  readonly id: string;
+  readonly tenant: string | null;
+  readonly server: string;
+  readonly body: string;
+  readonly version: number;
+  readonly updated_at_ms: number;
+}
+
+export interface BrowserPassesTable {
+  readonly id: string;
+  readonly body: string;
+  readonly until_ms: number;
+}
+
 /** In a database of its own (`vault-store.ts`). */
 export interface VaultKeysTable {
   readonly id: string;
@@ -114,6 +129,8 @@ export interface Tables {
   readonly audit_records: AuditRecordsTable;
   readonly audit_checkpoints: AuditCheckpointsTable;
   readonly last_uses: LastUsesTable;
+  readonly user_grants: UserGrantsTable;
+  readonly browser_passes: BrowserPassesTable;
   readonly schema_migrations: SchemaMigrationsTable;
   readonly vault_keys: VaultKeysTable;
   readonly vault_sweeps: VaultSweepsTable;

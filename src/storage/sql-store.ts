@@ -7,6 +7,7 @@ import type { SqlDialect } from "./dialect.ts";
 import { createAuditStore } from "./sql-audit.ts";
 import { createCheckpointStore } from "./sql-checkpoints.ts";
 import { createAuditErasing } from "./sql-erasure.ts";
+import { createGrantStore, createPassStore } from "./sql-grants.ts";
 import { defaultSqlStoreLimits, type Guard, type SqlStoreLimits } from "./sql-part.ts";
 import { createResourceStore } from "./sql-resources.ts";
 import { createUseStore } from "./sql-uses.ts";
@@ -34,6 +35,8 @@ export function createSqlStore(
     },
     checkpoints: createCheckpointStore(dialect, guard),
     uses: createUseStore(dialect, guard, limits),
+    grants: createGrantStore(dialect, guard),
+    passes: createPassStore(dialect, guard),
     async exclusively(name, work) {
       const release = await guard(() => dialect.tryLock(name));
       if (release === undefined) return undefined;

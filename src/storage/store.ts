@@ -237,11 +237,54 @@ export interface Use {
   readonly usedAtMs: number;
 }
 
+/** What a user allowed: bodies are sealed by whoever writes them, and no column says whose they are. */
+export interface StoredGrant {
+  /** A digest of whose it is. */
+  readonly id: string;
+  readonly tenant: string | undefined;
+  readonly server: string;
+  readonly body: string;
+  /** Up by one with each write; 0 = not stored yet. */
+  readonly version: number;
+  readonly updatedAtMs: number;
+}
+
+export interface GrantStore {
+  read(id: string): Promise<StoredGrant | undefined>;
+  /** Writes over version `grant.version`, 0 for a new one. False where another version is there, or none. */
+  write(grant: StoredGrant): Promise<boolean>;
+  /** Whether there was one. With `version`, only that version goes. */
+  remove(id: string, version?: number): Promise<boolean>;
+  /** By id, after `after`. */
+  list(query: {
+    readonly tenant?: string | undefined;
+    readonly server?: string | undefined;
+    readonly after?: string | undefined;
+    readonly limit: number;
+  }): Promise<readonly StoredGrant[]>;
+}
+
+/** Steps of something that goes on in a browser: each is there for a while, and is taken once, on whichever node. */
+export interface PassStore {
+  /** Also forgets what has expired. */
+  put(pass: {
+    readonly id: string;
+    readonly body: string;
+    readonly nowMs: number;
+    readonly untilMs: number;
+  }): Promise<void>;
+  read(id: string, nowMs: number): Promise<string | undefined>;
+  /** Reads and removes in one step: of several who ask, one gets it. */
+  take(id: string, nowMs: number): Promise<string | undefined>;
+}
+
 export interface Store {
   readonly resources: ResourceStore;
   readonly audit: AuditStore;
   readonly checkpoints: CheckpointStore;
   readonly uses: UseStore;
+  readonly grants: GrantStore;
+  readonly passes: PassStore;
   /** Runs `work` while holding a named lock across processes; resolves undefined where another holds it. */
   exclusively<T>(name: string, work: () => Promise<T>): Promise<T | undefined>;
   /** Round trip to the database, for readiness. */
