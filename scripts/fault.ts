@@ -1,6 +1,8 @@
 /**
  * `npm run fault`: the tests of test/fault, longer than in CI. Its options reach the tests as environment variables:
- * `--cycles N` as FAULT_CYCLES, `--schedules N` of simulated power loss as FAULT_SCHEDULES, `--seed S` as FAULT_SEED; `--only NAME` picks tests by name; `--json FILE` keeps the result.
+ * `--cycles N` as FAULT_CYCLES, `--schedules N` of simulated power loss as FAULT_SCHEDULES, `--tamperings N` of each kind
+ * as FAULT_TAMPERINGS, `--flips N` of single bits as FAULT_FLIPS, `--seed S` as FAULT_SEED; `--only NAME` picks tests by
+ * name; `--json FILE` keeps the result.
  */
 import { randomInt } from "node:crypto";
 import { parseArgs } from "node:util";
@@ -12,6 +14,8 @@ const { values: options } = parseArgs({
     only: { type: "string" },
     cycles: { type: "string", default: "200" },
     schedules: { type: "string", default: "100000" },
+    tamperings: { type: "string", default: "1000" },
+    flips: { type: "string", default: "10000" },
     seed: { type: "string", default: String(randomInt(2 ** 31)) },
   },
 });
@@ -19,6 +23,8 @@ const { values: options } = parseArgs({
 const env = {
   FAULT_CYCLES: options.cycles,
   FAULT_SCHEDULES: options.schedules,
+  FAULT_TAMPERINGS: options.tamperings,
+  FAULT_FLIPS: options.flips,
   FAULT_SEED: options.seed,
 };
 const only = options.only === undefined ? [] : [`--test-name-pattern=${options.only}`];

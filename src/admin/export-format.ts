@@ -1,12 +1,15 @@
 /**
- * Audit rows as lines of an export: JSON lines (faithful) or CSV (for spreadsheets). Pure.
+ * How records become the text of an export, and the format for spreadsheets: CSV. The one for verifiers is in
+ * `verifiable-lines.ts`. Pure.
  */
 import type { AuditRecord } from "../gen/types.ts";
 
 export interface ExportFormat {
   /** What comes before the first record. */
-  readonly head: string;
+  head(): Iterable<string> | AsyncIterable<string>;
   line(record: AuditRecord): string;
+  /** What comes after the last one; `sha256` is that of all before. */
+  tail(count: number, sha256: string): string;
 }
 
 const columns = [
@@ -41,15 +44,10 @@ const columns = [
   "sealed_json",
 ] as const satisfies readonly (keyof AuditRecord)[];
 
-/** Envelope and details are texts in it, so their bytes, and with them the leaf, survive every JSON parser. */
-export const jsonLines: ExportFormat = {
-  head: "",
-  line: (record) => `${JSON.stringify(record)}\n`,
-};
-
 export const csv: ExportFormat = {
-  head: `${columns.join(",")}\r\n`,
+  head: () => [`${columns.join(",")}\r\n`],
   line: (record) => `${columns.map((column) => csvCell(record[column])).join(",")}\r\n`,
+  tail: () => "",
 };
 
 /** Quoted where RFC 4180 asks for it; a text that a spreadsheet would run as a formula gets an apostrophe. */

@@ -1,42 +1,208 @@
 /**
- * `audit verify`: recomputes the chain of the spool's records from the files alone, with no running gateway and no
- * database. Exit code 1 and the first record that is wrong where the chain does not hold.
+ * `audit verify`: verifies a spool, a database or an export from the files alone, with no running gateway. Exit code 1,
+ * the first record that is wrong and the kind of tampering where something is. Secrets are read from files, never from
+ * flags.
  */
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { verifySpool } from "../audit/verify/verify.ts";
+import { evidenceFolder } from "../audit/evidence/checkpoint-file.ts";
+import { EvidenceError } from "../audit/evidence/evidence-error.ts";
+import { parseVerifierKey, type VerifierKey } from "../audit/evidence/keys.ts";
+import { createOpener, type Opener } from "../audit/opener.ts";
+import type { VerifyReport } from "../audit/verify/findings.ts";
+import { openSpoolParts } from "../audit/verify/open-spool.ts";
+import { verifyExport } from "../audit/verify/read-export.ts";
+import { readEvidence } from "../audit/verify/read-spool.ts";
+import { listLogs, type VerifyOptions, verifySpool, verifyStore } from "../audit/verify/verify.ts";
 import { readClientEnvironment } from "../config/load.ts";
-import { type Command, CommandError, exitCodes } from "./command.ts";
+import { systemClock } from "../lib/clock.ts";
+import { createLog, type Log } from "../telemetry/log.ts";
+import { type Command, CommandError, exitCodes, messageOf, UsageError } from "./command.ts";
 import { needPositionals, parseFlags } from "./flags.ts";
+import type { Output } from "./output.ts";
 
 /** Where `compose/` puts the spool below the data folder. */
 const spoolFolder = "spool";
+const databaseDeadlineMs = 60_000;
 
 export const auditVerify: Command = {
-  usage: "[--data-dir DIR] [--json]",
-  help: `Verifies the audit spool offline. Records already removed from the spool are verified in the database by
-audit verify-log.
+  usage: "[--data-dir DIR [--database] | --database-url-file FILE | --export FILE] [--key VKEY]",
+  help: `Verifies the audit log offline: the spool in the data folder, or the database's copy, or an export.
 
-  --data-dir DIR     the gateway's data folder [./data]
-  --json             print the report as JSON`,
+  --data-dir DIR            the gateway's data folder [./data]; its keys open what is sealed
+  --database                the embedded database in that folder instead of the spool
+  --database-url-file FILE  a PostgreSQL database, by the URL in this file
+  --export FILE             an export as JSON lines
+  --key VKEY                a node's key, as audit key prints it; several times for several nodes. Without one,
+                            signatures are not looked at
+  --checkpoint FILE         a signed checkpoint kept elsewhere, which the log must contain; several times
+  --json                    print the report as JSON`,
   run: async (args, { output }) => {
     const { values, positionals } = parseFlags(args, {
       "data-dir": { type: "string" },
+      database: { type: "boolean" },
+      "database-url-file": { type: "string" },
+      export: { type: "string" },
+      key: { type: "string", multiple: true },
+      checkpoint: { type: "string", multiple: true },
       json: { type: "boolean" },
     });
     needPositionals(positionals, []);
-    const dataDir = values["data-dir"] ?? readClientEnvironment().dataDir ?? "./data";
-    const folder = join(dataDir, spoolFolder);
-    if (!existsSync(folder)) throw new CommandError(`there is no audit spool at ${folder}`);
-    const report = verifySpool(folder);
-    if (values.json) output.json(report);
-    else {
-      output.line(`log      ${report.logId === "" ? "(empty)" : report.logId}`);
-      output.line(`records  ${report.records}, the last is ${report.lastSeq}`);
-      output.line(`chain    ${report.ok ? "holds" : "is broken"}`);
-      const { violation } = report;
-      if (violation) output.line(`         record ${violation.seq}: ${violation.message}`);
+    const sources = [values["data-dir"], values["database-url-file"], values.export];
+    if (sources.filter((one) => one !== undefined).length > 1) {
+      throw new UsageError("give one of --data-dir, --database-url-file and --export");
     }
-    return report.ok ? exitCodes.done : exitCodes.failed;
+    if (values.database && (values["database-url-file"] ?? values.export) !== undefined) {
+      throw new UsageError("--database goes with --data-dir");
+    }
+    const options = {
+      keys: (values.key ?? []).map(parseKey),
+      known: (values.checkpoint ?? []).map(readText),
+    };
+    const dataDir = values["data-dir"] ?? readClientEnvironment().dataDir ?? "./data";
+    const log = createLog("warn", systemClock, (line) => output.note(line.trimEnd()));
+    const reports = await verify({
+      ...options,
+      dataDir,
+      log,
+      isDatabase: values.database === true,
+      urlFile: values["database-url-file"],
+      exportFile: values.export,
+    });
+    if (options.keys.length === 0) output.note("signatures were not looked at: give --key");
+    report(output, reports, values.json === true);
+    return reports.every(({ ok }) => ok) ? exitCodes.done : exitCodes.failed;
   },
 };
+
+interface Request extends VerifyOptions {
+  readonly dataDir: string;
+  readonly log: Log;
+  readonly isDatabase: boolean;
+  readonly urlFile: string | undefined;
+  readonly exportFile: string | undefined;
+}
+
+async function verify(request: Request): Promise<readonly VerifyReport[]> {
+  const { exportFile, dataDir, isDatabase, urlFile, keys = [], known = [] } = request;
+  if (exportFile !== undefined) {
+    return await verifyExport(exportFile, { keys, known }).catch((error) => {
+      throw new CommandError(messageOf(error));
+    });
+  }
+  if (isDatabase || urlFile !== undefined) return await verifyDatabase(request);
+  const folder = join(dataDir, spoolFolder);
+  if (!existsSync(folder)) throw new CommandError(`there is no audit spool at ${folder}`);
+  const found = verifySpool(folder, { keys, known, evidenceDir: evidenceFolder(dataDir) });
+  if (!found.ok) return [found];
+  return [
+    await withKeys(request, async (opener) =>
+      opener ? openSpoolParts(folder, found, opener) : found,
+    ),
+  ];
+}
+
+async function verifyDatabase(request: Request): Promise<readonly VerifyReport[]> {
+  const { dataDir, urlFile, log, keys = [], known = [] } = request;
+  const { openStore } = await import("../storage/open-store.ts");
+  if (urlFile === undefined && !existsSync(join(dataDir, "gateway.sqlite"))) {
+    throw new CommandError(`there is no embedded database in ${dataDir}`);
+  }
+  const databaseUrl = urlFile === undefined ? undefined : readText(urlFile).trim();
+  const store = await openStore({
+    databaseUrl,
+    dataDir,
+    log,
+    deadlineMs: databaseDeadlineMs,
+    migrate: false,
+  }).catch((error) => {
+    throw new CommandError(`the database cannot be opened: ${messageOf(error)}`);
+  });
+  const evidence = readEvidence(evidenceFolder(dataDir));
+  try {
+    return await withKeys(request, async (opener) => {
+      const reports: VerifyReport[] = [];
+      for (const logId of await listLogs(store.audit)) {
+        const { certificates } = evidence;
+        const witnessed = await store.checkpoints.last(logId);
+        const stored = witnessed === undefined ? [] : [witnessed.note];
+        const isNamed = (note: string) => note.startsWith(`mcp-gateway/${logId}\n`);
+        const own = {
+          keys: keys.filter(({ name }) => name === `mcp-gateway/${logId}`),
+          known: known.filter(isNamed),
+          checkpoints: urlFile === undefined ? evidence.checkpoints.filter(isNamed) : stored,
+          certificates,
+        };
+        const given = opener === undefined ? own : { ...own, opener };
+        reports.push(await verifyStore(store.audit, logId, given));
+      }
+      return reports;
+    });
+  } finally {
+    await store.close();
+  }
+}
+
+/** The keys in the data folder, where there are any: they are opened, never made. */
+async function withKeys<T>(
+  { dataDir, urlFile, log }: Request,
+  work: (opener: Opener | undefined) => Promise<T>,
+): Promise<T> {
+  const hasKeys = ["vault.key", "vault.sqlite"].every((name) => existsSync(join(dataDir, name)));
+  if (urlFile !== undefined || !hasKeys) return await work(undefined);
+  const { openKeyVault } = await import("../compose/key-vault.ts");
+  const place = {
+    dataDir,
+    vault: { url: undefined, keyFile: undefined, nodeLocal: true },
+    database: { deadlineMs: databaseDeadlineMs },
+  };
+  const vault = await openKeyVault(place, { clock: systemClock, log }).catch((error) => {
+    throw new CommandError(`the vault cannot be opened: ${messageOf(error)}`);
+  });
+  try {
+    return await work(createOpener(vault));
+  } finally {
+    await vault.close();
+  }
+}
+
+function parseKey(text: string): VerifierKey {
+  try {
+    return parseVerifierKey(text);
+  } catch (error) {
+    if (error instanceof EvidenceError) throw new UsageError(`--key: ${error.message}`);
+    throw error;
+  }
+}
+
+function readText(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (error) {
+    throw new CommandError(`${path} cannot be read: ${messageOf(error)}`);
+  }
+}
+
+function report(output: Output, reports: readonly VerifyReport[], isJson: boolean): void {
+  const [only] = reports;
+  const ok = reports.every((one) => one.ok);
+  if (isJson) {
+    output.json(reports.length === 1 ? { ...only, logs: reports } : { ok, logs: reports });
+    return;
+  }
+  if (reports.length === 0) output.line("there is no log");
+  for (const one of reports) {
+    const { okSealed, okShredded, okPruned } = one.verdicts;
+    output.line(`log      ${one.logId === "" ? "(empty)" : one.logId}`);
+    output.line(`records  ${one.records}, from ${one.firstSeq} to ${one.lastSeq}`);
+    output.line(
+      `         ${one.verdicts.ok} open, ${okSealed} sealed, ${okShredded} erased and ${okPruned} deleted by order`,
+    );
+    output.line(
+      `signed   ${one.covered === 0 ? "no checkpoint was held against it" : `up to record ${one.covered}`}`,
+    );
+    output.line(`chain    ${one.ok ? "holds" : "is broken"}`);
+    const { violation } = one;
+    if (violation) output.line(`         ${violation.kind}: ${violation.message}`);
+  }
+}

@@ -8,7 +8,7 @@ import { createDraftSchedule } from "../admin/draft-schedule.ts";
 import { createOperators } from "../admin/operators.ts";
 import { createPolicyHistory } from "../admin/policy-history.ts";
 import { createAdminServer } from "../admin/server.ts";
-import { createAuditService, type LogVerification } from "../admin/services/audit-service.ts";
+import { createAuditService } from "../admin/services/audit-service.ts";
 import { createCacheService } from "../admin/services/cache-service.ts";
 import { createClientService } from "../admin/services/client-service.ts";
 import { createGrantService } from "../admin/services/grant-service.ts";
@@ -20,7 +20,6 @@ import { createRevocationService } from "../admin/services/revocation-service.ts
 import { createServerService } from "../admin/services/server-service.ts";
 import { createSystemService } from "../admin/services/system-service.ts";
 import type { AgentsListener } from "../agents/listener.ts";
-import { listLogs, type VerifyReport, verifyStore } from "../audit/verify/verify.ts";
 import type { Config } from "../config/config.ts";
 import { isStrict } from "../config/presets.ts";
 import { GatewayError } from "../errors/fault.ts";
@@ -28,6 +27,7 @@ import { version } from "../lib/version.ts";
 import type { PenaltyBox } from "../limits/penalty-box.ts";
 import type { ServerStatus } from "../servers/client.ts";
 import { checkTransport } from "../servers/egress.ts";
+import { createAuditChecks } from "./audit-checks.ts";
 import { recordRevoked } from "./consents.ts";
 import type { Parts } from "./parts.ts";
 import { issuerNames } from "./token-issuers.ts";
@@ -149,7 +149,7 @@ function createServices(parts: Parts, runtime: Runtime, state: StateWriter) {
       log: audit,
       evidence: audit.evidence,
       clock,
-      verifyLog: () => verifyLogs(parts),
+      ...createAuditChecks(parts),
     }),
     KeyService: createKeyService({
       erasure: parts.keyWork.erasure,
@@ -240,25 +240,6 @@ function retentionDeps({ retention, clock }: Parts) {
       }
       return { outcomes };
     },
-  };
-}
-
-/** Every log in the database: this node's, other nodes', and those that were given up (ST-16). */
-async function verifyLogs({ store, audit }: Parts): Promise<readonly LogVerification[]> {
-  const logIds = new Set([audit.status().logId, ...(await listLogs(store.audit))]);
-  const verified: LogVerification[] = [];
-  for (const logId of logIds) verified.push(toVerification(await verifyStore(store.audit, logId)));
-  return verified;
-}
-
-function toVerification(report: VerifyReport): LogVerification {
-  return {
-    logId: report.logId,
-    ok: report.ok,
-    records: report.records,
-    firstSeq: report.records === 0 ? 0 : report.lastSeq - report.records + 1,
-    lastSeq: report.lastSeq,
-    problem: report.violation?.message,
   };
 }
 

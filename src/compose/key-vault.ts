@@ -13,8 +13,13 @@ import { openVault, type Vault } from "../vault/vault.ts";
 /** How long a start waits for a vault that is not there yet. */
 const vaultWaitMs = 15_000;
 
+/** What of the configuration says where the vault is. */
+export type VaultPlace = Pick<Config, "dataDir" | "vault"> & {
+  readonly database: Pick<Config["database"], "deadlineMs">;
+};
+
 export async function openKeyVault(
-  config: Config,
+  config: VaultPlace,
   { clock, log }: { readonly clock: Clock; readonly log: Log },
 ): Promise<Vault> {
   const { url, keyFile } = config.vault;

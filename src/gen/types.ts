@@ -126,6 +126,7 @@ export interface ExportRecordsRequest {
   readonly filter?: RecordFilter | null | undefined;
   readonly format: ExportFormat;
   readonly include_pruned: boolean;
+  readonly proofs: boolean;
 }
 
 export interface LogRange {
@@ -187,6 +188,17 @@ export interface LogVerification {
   readonly first_seq: number;
   readonly last_seq: number;
   readonly problem: string;
+  readonly kind: string;
+  readonly violation_seq: number;
+  readonly covered: number;
+  readonly verdicts?: VerdictCounts | null | undefined;
+}
+
+export interface VerdictCounts {
+  readonly ok: number;
+  readonly ok_sealed: number;
+  readonly ok_shredded: number;
+  readonly ok_pruned: number;
 }
 
 export interface VerifyLogResponse {

@@ -17,18 +17,33 @@ export function renderSeqs(seqs: readonly number[]): string {
   return parts.join(",");
 }
 
-/** The numbers in a text of `renderSeqs`; undefined where it is not one or holds more than `countMax`. */
-export function parseSeqs(text: string, countMax: number): readonly number[] | undefined {
-  const seqs: number[] = [];
+export interface SeqRange {
+  readonly from: number;
+  readonly to: number;
+}
+
+/** The ranges in a text of `renderSeqs`, in its order; undefined where it is not one. */
+export function parseRanges(text: string): readonly SeqRange[] | undefined {
+  const ranges: SeqRange[] = [];
   for (const part of text.split(",")) {
     const match = /^(\d{1,15})(?:-(\d{1,15}))?$/.exec(part);
     if (match === null) return undefined;
     const from = Number(match[1]);
     const to = Number(match[2] ?? match[1]);
-    if (to < from || seqs.length + to - from >= countMax) return undefined;
+    if (to < from) return undefined;
+    ranges.push({ from, to });
+  }
+  return ranges;
+}
+
+/** The numbers in such a text; undefined where it is none or holds more than `countMax`. */
+export function parseSeqs(text: string, countMax: number): readonly number[] | undefined {
+  const seqs: number[] = [];
+  for (const { from, to } of parseRanges(text) ?? []) {
+    if (seqs.length + to - from >= countMax) return undefined;
     for (let seq = from; seq <= to; seq += 1) seqs.push(seq);
   }
-  return seqs;
+  return seqs.length === 0 ? undefined : seqs;
 }
 
 /** SHA-256 over the sorted leaves (hex, one a line). */

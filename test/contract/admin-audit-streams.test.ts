@@ -70,7 +70,8 @@ describe("AuditService", () => {
         ranges: [{ log_id: "log-1", first_seq: 1, last_seq: 1200 }],
       });
       const lines = text.trimEnd().split("\n");
-      expect(lines).toHaveLength(format === "EXPORT_FORMAT_CSV" ? 1201 : 1200);
+      // A heading, or what says which export it is and, last, its manifest.
+      expect(lines).toHaveLength(format === "EXPORT_FORMAT_CSV" ? 1201 : 1202);
       await until(() => plane.records.length === 2);
       expect(plane.events).toEqual(["admin.export:intent:synced", "admin.export:outcome:synced"]);
       expect(plane.records[1]?.facts).toMatchObject({ rows: 1200, status: "OK" });

@@ -59,6 +59,19 @@ import {
 import { createSampleEvidence, sampleLogStatus } from "./sample-evidence.ts";
 import { createSampleOpener, createSampleTokens } from "./sealing.ts";
 
+const soundReport = {
+  ok: true,
+  logId: "log-1",
+  records: 2,
+  pruned: 0,
+  firstSeq: 1,
+  lastSeq: 2,
+  lastLeaf: "0".repeat(64),
+  covered: 2,
+  verdicts: { ok: 1, okSealed: 1, okShredded: 0, okPruned: 0 },
+  violation: undefined,
+};
+
 export const digestOfToken = (token: string): string =>
   createHmac("sha256", "test-key").update(token).digest("hex");
 
@@ -228,9 +241,8 @@ export async function startAdminPlane(options: AdminPlaneOptions = {}): Promise<
         status: () => ({ ...sampleLogStatus, syncedSeq: rows.length }),
       },
       evidence: createSampleEvidence(),
-      verifyLog: async () => [
-        { logId: "log-1", ok: true, records: 2, firstSeq: 1, lastSeq: 2, problem: undefined },
-      ],
+      proofs: async () => undefined,
+      verifyLog: async () => [soundReport],
     }),
     KeyService: createKeyService({
       erasure: {

@@ -1,205 +1,134 @@
 /**
- * Verifies a log, from its records alone: every leaf is recomputed, every link followed, every commitment opened,
- * and what retention removed must be covered by an order that commits to exactly those leaves. `createVerifier` is
- * pure; `verifyStore` and `verifySpool` feed it from the database and from a spool directory. Asked by
- * `AuditService.VerifyLog` and by `audit verify`, which needs no running gateway.
+ * The doors to verification: of a spool directory with the evidence beside it, and of the database's copy, page by
+ * page. Needs no running gateway. Asked by `AuditService.VerifyLog` and by `audit verify`; exports are read by
+ * `read-export.ts`, and what is wrong with a log is decided by `log-verifier.ts`.
  */
-import { readFileSync } from "node:fs";
-import { digestLeaves, parseSeqs } from "../../lib/seqs.ts";
-import type { AuditRow, AuditStore } from "../../storage/store.ts";
-import { emptyCommitment } from "../commitment.ts";
-import { type EnvelopeView, genesisLeaf, leafOf, parseEnvelope } from "../envelope.ts";
-import { toAuditRow } from "../row.ts";
-import { parsePart } from "../sealing.ts";
-import { listSegments } from "../spool/files.ts";
-import { scanSegment } from "../spool/format.ts";
+import { join } from "node:path";
+import type { AuditStore } from "../../storage/store.ts";
+import type { VerifierKey } from "../evidence/keys.ts";
+import type { Opener } from "../opener.ts";
+import { listSegments, type SegmentFile } from "../spool/files.ts";
+import type { SegmentHeader } from "../spool/format.ts";
+import type { Outlined } from "./diagnosis.ts";
+import type { VerifyReport } from "./findings.ts";
+import {
+  createLogVerifier,
+  type LogVerifier,
+  toOutlined,
+  type VerifiableRecord,
+} from "./log-verifier.ts";
+import type { Landmark } from "./orders.ts";
+import { findLandmarks, readEvidence, readSegment, type SpoolPiece } from "./read-spool.ts";
+import { findStoredLandmarks, readStoredRecords } from "./read-store.ts";
 
-export interface VerifiableRecord {
-  readonly seq: number;
-  readonly leaf: string;
-  readonly envelope: string | null;
-  readonly details: string | null;
+export interface VerifyOptions {
+  /** The node keys to trust; with none, the chain alone is checked. */
+  readonly keys?: readonly VerifierKey[];
+  /** Checkpoints kept elsewhere, which the log must contain. */
+  readonly known?: readonly string[];
 }
 
-export type ViolationKind =
-  | "gap"
-  | "order"
-  | "unreadable"
-  | "leaf"
-  | "link"
-  | "commitment"
-  | "details-missing"
-  | "columns"
-  | "pruned-without-order"
-  | "damage";
-
-export interface Violation {
-  readonly seq: number;
-  readonly kind: ViolationKind;
-  readonly message: string;
+interface Segment {
+  readonly file: SegmentFile;
+  readonly nextFirstSeq: number;
 }
 
-export interface VerifyReport {
-  readonly ok: boolean;
-  readonly logId: string;
-  readonly records: number;
-  readonly pruned: number;
-  readonly lastSeq: number;
-  readonly lastLeaf: string;
-  /** The first record that is wrong. */
-  readonly violation: Violation | undefined;
-}
-
-/** What a `retention.executed` record says was deleted. */
-export interface PruneOrder {
-  readonly log: string;
-  readonly seqs: readonly number[];
-  readonly digest: string;
-}
-
-export interface Verifier {
-  /** Takes the next record; undefined where it is sound, or once a violation was found. */
-  push(record: VerifiableRecord): Violation | undefined;
-  /** Takes an order found in another log: any node may run retention. */
-  pushOrder(order: PruneOrder): void;
-  /** Says that an order will name these records. Of all that are still there only their leaves are remembered. */
-  expectNamed(seqs: readonly number[]): void;
-  finish(): VerifyReport;
-}
-
-/** Rows one order may name: more than any batch of retention. */
-const orderRowsMax = 100_000;
-
-/** The order in a `retention.executed` envelope; undefined for any other record. */
-export function parseOrder(envelope: EnvelopeView): PruneOrder | undefined {
-  if (envelope.event !== "retention.executed") return undefined;
-  const { deletedLog, deletedSeqs, digest } = envelope.facts;
-  if (typeof deletedSeqs !== "string" || typeof digest !== "string") return undefined;
-  const seqs = parseSeqs(deletedSeqs, orderRowsMax);
-  const log = typeof deletedLog === "string" ? deletedLog : envelope.log;
-  return seqs && { log, seqs, digest };
-}
-
-/**
- * Verifies one log's records in order, from `start` (the first record's predecessor; the beginning of the log by
- * default).
- */
-export function createVerifier(
-  logId: string,
-  start: { readonly seq: number; readonly leaf: string } = { seq: 0, leaf: genesisLeaf },
-): Verifier {
-  let { seq, leaf } = start;
-  let records = 0;
-  const pruned = new Map<number, string>();
-  /** Of records that an order may name: the deleted ones, and those it was said to name. */
-  const leaves = new Map<number, string>();
-  const named = new Set<number>();
-  const orders: PruneOrder[] = [];
-  let violation: Violation | undefined;
-
-  function push(record: VerifiableRecord): Violation | undefined {
-    if (violation !== undefined) return undefined;
-    violation = checkPlace(record, seq) ?? checkRecord(record);
-    if (violation !== undefined) return violation;
-    records += 1;
-    seq = record.seq;
-    leaf = record.leaf;
-    if (record.envelope === null || named.has(seq)) leaves.set(seq, leaf);
-    return undefined;
+/** Verifies the segments of a spool directory: what is there, from the oldest one's header on. */
+export function verifySpool(
+  dir: string,
+  {
+    evidenceDir = join(dir, "..", "evidence"),
+    ...options
+  }: VerifyOptions & { readonly evidenceDir?: string } = {},
+): VerifyReport {
+  const segments = listSegments(dir).map((file, index, all): Segment => {
+    return { file, nextFirstSeq: all[index + 1]?.firstSeq ?? Number.POSITIVE_INFINITY };
+  });
+  const opening = segments[0] && readHeader(segments[0]);
+  const verifier = createLogVerifier({
+    logId: opening?.log ?? "",
+    ...(opening === undefined ? {} : { start: { seq: opening.firstSeq - 1, leaf: opening.prev } }),
+    ...(opening === undefined ? {} : readEvidence(evidenceDir)),
+    ...options,
+    landmarks: findLandmarks(segments.map(({ file }) => file)),
+  });
+  const logId = opening?.log ?? "";
+  for (const segment of segments) {
+    if (verifier.isBroken) break;
+    pushSegment(verifier, logId, segment);
   }
+  return verifier.finish(() => rereadSegments(logId, segments));
+}
 
-  function checkRecord(record: VerifiableRecord): Violation | undefined {
-    if (record.envelope === null) {
-      pruned.set(record.seq, record.leaf);
-      return undefined;
+function pushSegment(verifier: LogVerifier, logId: string, { file, nextFirstSeq }: Segment): void {
+  const pieces = readSegment(file, nextFirstSeq);
+  const header = takeHeader(pieces);
+  if (header === undefined) {
+    verifier.fault(file.firstSeq, "damage", "its segment has no sound header");
+    return;
+  }
+  if (header.log !== logId) {
+    verifier.fault(file.firstSeq, "splice", `its segment is of the log ${header.log}`);
+  }
+  if (header.firstSeq !== file.firstSeq) {
+    verifier.fault(file.firstSeq, "edit", "its segment's header names another record");
+  }
+  const isMisnamed = header.firstSeq === verifier.lastSeq + 1 && header.prev !== verifier.lastLeaf;
+  for (const piece of pieces) {
+    pushPiece(verifier, piece, nextFirstSeq);
+    // Where the first record agrees with the one before it, it is the header that was changed.
+    if (piece.kind === "record" && isMisnamed && verifier.isInOrder) {
+      verifier.fault(
+        header.firstSeq,
+        "edit",
+        "its segment's header names another record before it",
+      );
     }
-    const envelope = parseEnvelope(record.envelope);
-    if (envelope === undefined) return bad(record.seq, "unreadable", "its envelope cannot be read");
-    const order = parseOrder(envelope);
-    if (order?.log === logId) orders.push(order);
-    return checkBytes(record, envelope, logId, leaf);
   }
-
-  function pushOrder(order: PruneOrder): void {
-    if (order.log !== logId) return;
-    orders.push(order);
-    expectNamed(order.seqs);
-  }
-
-  function expectNamed(seqs: readonly number[]): void {
-    for (const one of seqs) named.add(one);
-  }
-
-  function finish(): VerifyReport {
-    violation ??= findUncovered(pruned, leaves, orders);
-    const ok = violation === undefined;
-    return { ok, logId, records, pruned: pruned.size, lastSeq: seq, lastLeaf: leaf, violation };
-  }
-
-  return { push, pushOrder, expectNamed, finish };
 }
 
-function checkPlace(record: VerifiableRecord, previousSeq: number): Violation | undefined {
-  if (record.seq === previousSeq + 1) return undefined;
-  if (record.seq <= previousSeq) {
-    return bad(record.seq, "order", `it follows record ${previousSeq}`);
-  }
-  return bad(previousSeq + 1, "gap", `it is missing; the next one is ${record.seq}`);
+function readHeader({ file, nextFirstSeq }: Segment): SegmentHeader | undefined {
+  return takeHeader(readSegment(file, nextFirstSeq));
 }
 
-function checkBytes(
-  record: VerifiableRecord,
-  envelope: EnvelopeView,
-  logId: string,
-  previousLeaf: string,
-): Violation | undefined {
-  const { seq } = record;
-  const text = record.envelope ?? "";
-  if (leafOf(text) !== record.leaf) return bad(seq, "leaf", "its bytes do not hash to its leaf");
-  if (envelope.log !== logId || envelope.seq !== seq) {
-    return bad(seq, "order", `its envelope says ${envelope.log} ${envelope.seq}`);
-  }
-  if (envelope.prev !== previousLeaf) {
-    return bad(seq, "link", "it does not name the leaf of the record before it");
-  }
-  if (record.details === null) return bad(seq, "details-missing", "its details are gone");
-  const part = parsePart(record.details);
-  const isWhole = part !== undefined && (part === "empty") === hasNoFields(envelope);
-  if (!isWhole) return bad(seq, "commitment", "its details are not those it committed to");
-  return undefined;
+/** Every segment opens with its header. */
+function takeHeader(pieces: Iterator<SpoolPiece>): SegmentHeader | undefined {
+  const { value } = pieces.next();
+  return value?.kind === "header" ? value.header : undefined;
 }
 
-function hasNoFields({ commitment }: EnvelopeView): boolean {
-  return commitment === emptyCommitment;
-}
-
-/** The first pruned record that no sound order covers. */
-function findUncovered(
-  pruned: ReadonlyMap<number, string>,
-  leaves: ReadonlyMap<number, string>,
-  orders: readonly PruneOrder[],
-): Violation | undefined {
-  const covered = new Set<number>();
-  for (const order of orders) {
-    const ordered = order.seqs.map((seq) => leaves.get(seq) ?? "");
-    if (digestLeaves(ordered) !== order.digest) continue;
-    for (const seq of order.seqs) covered.add(seq);
+function pushPiece(verifier: LogVerifier, piece: SpoolPiece, nextFirstSeq: number): void {
+  const next = verifier.lastSeq + 1;
+  if (piece.kind === "damage" && next < nextFirstSeq) {
+    verifier.fault(next, "damage", "its bytes are damaged");
   }
-  for (const seq of pruned.keys()) {
-    if (covered.has(seq)) continue;
-    return bad(seq, "pruned-without-order", "it was deleted and no retention record covers it");
+  if (piece.kind !== "record") return;
+  const { envelope, leaf, part } = piece;
+  if (envelope === undefined) verifier.fault(next, "edit", "its envelope cannot be read");
+  else verifier.push({ seq: envelope.seq, envelope, leaf, part });
+}
+
+function* rereadSegments(logId: string, segments: readonly Segment[]): Generator<Outlined> {
+  for (const { file, nextFirstSeq } of segments) {
+    for (const piece of readSegment(file, nextFirstSeq)) {
+      if (piece.kind !== "record" || piece.envelope === undefined) continue;
+      yield toOutlined(logId, { ...piece, seq: piece.envelope.seq });
+    }
   }
-  return undefined;
 }
 
-function bad(seq: number, kind: ViolationKind, why: string): Violation {
-  return { seq, kind, message: `record ${seq}: ${why}` };
+export interface VerifyStoreOptions extends VerifyOptions {
+  readonly checkpoints?: readonly string[];
+  readonly certificates?: readonly string[];
+  /** Opens sealed parts, where their keys are at hand. */
+  readonly opener?: Opener;
+  /** Orders and starts of all logs, where several are verified; found in the database otherwise. */
+  readonly landmarks?: readonly Landmark[];
+  readonly seenOrders?: Set<string>;
 }
-
-const pageRows = 500;
 
 /** The logs the database holds records of: one a node, and one more for each time a spool was lost. */
-export async function listLogs(store: AuditStore): Promise<readonly string[]> {
+export async function listLogs(store: Pick<AuditStore, "scan">): Promise<readonly string[]> {
   const found: string[] = [];
   const next = { filter: {}, limit: 1, order: "ascending", includePruned: true } as const;
   let page = await store.scan(next);
@@ -211,86 +140,28 @@ export async function listLogs(store: AuditStore): Promise<readonly string[]> {
 }
 
 /** Verifies the database's copy of a log, page by page. */
-export async function verifyStore(store: AuditStore, logId: string): Promise<VerifyReport> {
-  const verifier = createVerifier(logId);
-  for await (const row of scanRows(store, { event: "retention.executed" }, undefined)) {
-    if (row.envelope === null) continue;
-    const order = parseOrderText(row.envelope, row.leaf);
-    if (order?.log !== logId) continue;
-    // An order of this log counts only in its place in the chain.
-    if (row.logId === logId) verifier.expectNamed(order.seqs);
-    else verifier.pushOrder(order);
+export async function verifyStore(
+  store: Pick<AuditStore, "scan">,
+  logId: string,
+  { opener, ...options }: VerifyStoreOptions = {},
+): Promise<VerifyReport> {
+  const landmarks = options.landmarks ?? (await findStoredLandmarks(store));
+  const seenOrders = options.seenOrders ?? new Set(landmarks.map(({ leaf }) => leaf));
+  const own = landmarks.filter(({ envelope }) => envelope.log === logId);
+  // Orders of other logs are taken at their word here: those logs are verified by themselves.
+  for (const { leaf } of own) seenOrders.delete(leaf);
+  const verifier = createLogVerifier({ logId, ...options, landmarks, seenOrders });
+  for await (const { record, problem, isUnreadable } of readStoredRecords(store, logId, opener)) {
+    if (isUnreadable) verifier.fault(record.seq, "edit", "its envelope cannot be read");
+    verifier.push(record);
+    if (problem !== undefined) verifier.fault(record.place ?? record.seq, "edit", problem);
+    if (verifier.isBroken) break;
   }
-  for await (const row of scanRows(store, {}, { logId, seq: 0 })) {
-    if (row.logId !== logId) break;
-    const violation = verifier.push(row) ?? checkColumns(row);
-    if (violation !== undefined) return { ...verifier.finish(), ok: false, violation };
-  }
-  return verifier.finish();
-}
-
-function parseOrderText(text: string, leaf: string): PruneOrder | undefined {
-  if (leafOf(text) !== leaf) return undefined;
-  const envelope = parseEnvelope(text);
-  return envelope && parseOrder(envelope);
-}
-
-async function* scanRows(
-  store: AuditStore,
-  filter: Parameters<AuditStore["scan"]>[0]["filter"],
-  start: { readonly logId: string; readonly seq: number } | undefined,
-): AsyncGenerator<AuditRow> {
-  let after = start;
-  do {
-    const page = await store.scan({
-      filter,
-      ...(after === undefined ? {} : { after }),
-      limit: pageRows,
-      order: "ascending",
-      includePruned: true,
-    });
-    yield* page.rows;
-    after = page.next;
-  } while (after !== undefined);
-}
-
-/** The columns people search by must say what the record says (ST-06). */
-function checkColumns(row: AuditRow): Violation | undefined {
-  if (row.envelope === null || row.details === null) return undefined;
-  const { envelope, details, leaf } = row;
-  const derived = toAuditRow({ envelope, details, leaf });
-  if (derived === undefined) return undefined;
-  const names = Object.keys(derived) as (keyof AuditRow)[];
-  const different = names.find((name) => derived[name] !== row[name]);
-  if (different === undefined) return undefined;
-  return bad(row.seq, "columns", `its column ${different} does not say what the record says`);
-}
-
-/** Verifies the segments of a spool directory: what is there, from the oldest one's header on. */
-export function verifySpool(dir: string): VerifyReport {
-  const segments = listSegments(dir);
-  let verifier: Verifier | undefined;
-  for (const [index, segment] of segments.entries()) {
-    const scan = scanSegment(readFileSync(segment.path));
-    const nextFirstSeq = segments[index + 1]?.firstSeq ?? Number.POSITIVE_INFINITY;
-    const { header } = scan;
-    if (header === undefined) return damaged(verifier, segment.firstSeq, "has no sound header");
-    verifier ??= createVerifier(header.log, { seq: header.firstSeq - 1, leaf: header.prev });
-    for (const record of scan.records) {
-      const seq = parseEnvelope(record.envelope)?.seq ?? 0;
-      // A poisoned segment's last records stand again, byte for byte, in its successor.
-      if (seq >= nextFirstSeq) break;
-      const violation = verifier.push({ ...record, seq });
-      if (violation !== undefined) return verifier.finish();
+  const again: Outlined[] = [];
+  if (!verifier.isInOrder) {
+    for await (const { record } of readStoredRecords(store, logId, undefined)) {
+      again.push(toOutlined(logId, record satisfies VerifiableRecord));
     }
-    if (scan.damage.length > 0) return damaged(verifier, segment.firstSeq, "is damaged");
   }
-  return (verifier ?? createVerifier("")).finish();
-}
-
-function damaged(verifier: Verifier | undefined, firstSeq: number, what: string): VerifyReport {
-  const report = (verifier ?? createVerifier("")).finish();
-  const seq = Math.max(firstSeq, report.lastSeq + 1);
-  const violation = bad(seq, "damage", `the segment that starts with record ${firstSeq} ${what}`);
-  return { ...report, ok: false, violation };
+  return verifier.finish(() => again);
 }

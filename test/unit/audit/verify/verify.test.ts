@@ -1,188 +1,172 @@
-/** Verification: each way to tamper with a log is found and named; lawful deletion is not tampering. */
-import { expect, test } from "bun:test";
-import { genesisLeaf, leafOf } from "../../../../src/audit/envelope.ts";
-import type { RecordDraft } from "../../../../src/audit/record.ts";
+/** Verification of a spool and of the database's copy: each way to tamper with them is found and named. */
+import { describe, expect, test } from "bun:test";
+import { parseVerifierKey } from "../../../../src/audit/evidence/keys.ts";
 import { toAuditRow } from "../../../../src/audit/row.ts";
-import {
-  createVerifier,
-  listLogs,
-  type VerifiableRecord,
-  verifyStore,
-} from "../../../../src/audit/verify/verify.ts";
-import { digestLeaves, renderSeqs } from "../../../../src/lib/seqs.ts";
+import { listLogs, verifySpool, verifyStore } from "../../../../src/audit/verify/verify.ts";
+import { type Artefact, toArtefact, writeSpool } from "../../../support/audit-forge/artefact.ts";
+import { createSeededRandom } from "../../../support/audit-forge/random.ts";
+import { forgeStory } from "../../../support/audit-forge/story.ts";
+import { tamper } from "../../../support/audit-forge/tamper.ts";
 import { createMemoryAuditStore } from "../../../support/memory-audit-store.ts";
-import { sealSample } from "../../../support/sealing.ts";
+import { temporaryFolder } from "../../../support/temporary-folder.ts";
 
-type Facts = RecordDraft["facts"];
-
-function appendTo(
-  log: VerifiableRecord[],
-  event: RecordDraft["event"],
-  facts: Facts,
-  id = "log-1",
-) {
-  const seq = log.length + 1;
-  const draft = { event, class: "A", timeMs: seq, facts, details: { principal: "p" } } as const;
-  const prev = log.at(-1)?.leaf ?? genesisLeaf;
-  const sealed = sealSample({ log: id, seq, prev }, draft);
-  log.push({ seq, leaf: leafOf(sealed.envelope), ...sealed });
-}
-
-function buildLog(count: number): VerifiableRecord[] {
-  const log: VerifiableRecord[] = [];
-  for (let index = 0; index < count; index += 1) appendTo(log, "admin.change", { tool: "t" });
-  return log;
-}
-
-/** Deletes rows and, unless told not to, records the order. */
-function prune(log: VerifiableRecord[], seqs: readonly number[], orderedSeqs = seqs): void {
-  const leaves = orderedSeqs.map((seq) => log[seq - 1]?.leaf ?? "");
-  const facts = { deletedSeqs: renderSeqs(orderedSeqs), digest: digestLeaves(leaves) };
-  appendTo(log, "retention.executed", { deletedLog: "log-1", ...facts });
-  erase(log, seqs);
-}
-
-function erase(log: VerifiableRecord[], seqs: readonly number[]): void {
-  for (const seq of seqs) change(log, seq, { envelope: null, details: null });
-}
-
-function change(log: VerifiableRecord[], seq: number, to: Partial<VerifiableRecord>): void {
-  const record = log[seq - 1];
-  if (record !== undefined) log[seq - 1] = { ...record, ...to };
-}
-
-function verify(log: readonly VerifiableRecord[]) {
-  const verifier = createVerifier("log-1");
-  for (const record of log) verifier.push(record);
-  return verifier.finish();
-}
-
-test("an untouched log is sound", () => {
-  const log = buildLog(5);
-  expect(verify(log)).toMatchObject({ ok: true, records: 5, lastSeq: 5, lastLeaf: log[4]?.leaf });
-});
-
-test("lawfully deleted records are no violation, in several overlapping orders", () => {
-  const log = buildLog(9);
-  prune(log, [2, 3, 7]);
-  prune(log, [4], [4, 7]);
-  expect(verify(log)).toMatchObject({ ok: true, pruned: 4, records: 11 });
-});
-
-const tamperings: readonly (readonly [
-  string,
-  string,
-  number,
-  (log: VerifiableRecord[]) => void,
-])[] = [
-  ["ST-06 a deleted row", "gap", 3, (log) => log.splice(2, 1)],
-  ["ST-06 rows in another order", "gap", 2, (log) => log.reverse().unshift(...log.splice(4, 1))],
-  ["ST-06 a row twice", "order", 2, (log) => log.splice(2, 0, ...log.slice(1, 2))],
-  [
-    "ST-06 an edited envelope",
-    "leaf",
-    3,
-    (log) => change(log, 3, { envelope: log[2]?.envelope?.replace('"t"', '"u"') ?? null }),
-  ],
-  [
-    "an edited envelope with its leaf made new",
-    "link",
-    4,
-    (log) => {
-      const envelope = log[2]?.envelope?.replace('"t"', '"u"') ?? "";
-      change(log, 3, { envelope, leaf: leafOf(envelope) });
-    },
-  ],
-  [
-    "a sealed part that is none",
-    "commitment",
-    2,
-    (log) => change(log, 2, { details: log[1]?.details?.replace('"salt"', '"salz"') ?? null }),
-  ],
-  [
-    "a sealed part said to be empty",
-    "commitment",
-    2,
-    (log) => change(log, 2, { details: '{"v":1}' }),
-  ],
-  ["details without their order", "details-missing", 2, (log) => change(log, 2, { details: null })],
-  ["an envelope that is none", "unreadable", 2, (log) => change(log, 2, { envelope: "{}" })],
-  [
-    "a row of another log",
-    "order",
-    1,
-    (log) => {
-      const other: VerifiableRecord[] = [];
-      appendTo(other, "admin.change", {}, "log-2");
-      log.splice(0, 1, ...other);
-    },
-  ],
-  ["a deletion nobody ordered", "pruned-without-order", 3, (log) => erase(log, [3])],
-  [
-    "PV-10 a deletion beyond the order",
-    "pruned-without-order",
-    4,
-    (log) => prune(log, [2, 4], [2]),
-  ],
-  [
-    "an order for other leaves",
-    "pruned-without-order",
-    2,
-    (log) => {
-      appendTo(log, "retention.executed", { deletedSeqs: "2", digest: digestLeaves(["x"]) });
-      erase(log, [2]);
-    },
-  ],
-];
-for (const [what, kind, seq, tamper] of tamperings) {
-  test(`${what} is found: ${kind}`, () => {
-    const log = buildLog(5);
-    tamper(log);
-    const report = verify(log);
-    expect(report.ok).toBe(false);
-    expect(report.violation as unknown).toMatchObject({ kind, seq });
-  });
-}
-
-test("ST-06 a search column that does not say what the record says is found", async () => {
+/** The database's copy of an artefact; places are counted anew where records were put between others. */
+function toStore({ log, records }: Artefact) {
   const store = createMemoryAuditStore();
-  for (const { envelope, details, leaf } of buildLog(3)) {
-    const row = toAuditRow({ envelope: envelope ?? "", details: details ?? "", leaf });
-    if (row !== undefined) await store.append([row]);
+  let place = 0;
+  for (const { envelope, sealed, leaf, seq } of records) {
+    const view = envelope === null ? undefined : JSON.parse(envelope);
+    place = Math.max(place + 1, Math.min(view?.seq ?? seq, seq));
+    const row = toAuditRow({
+      envelope: envelope ?? emptyEnvelope(log, place),
+      details: sealed ?? "",
+      leaf,
+    });
+    if (row === undefined) throw new Error("a record of the story cannot be read");
+    const parts = { envelope, details: sealed, leaf };
+    store.rows.push({ ...row, ...parts, logId: log, seq: place });
   }
-  expect(await verifyStore(store, "log-1")).toMatchObject({ ok: true, records: 3 });
-  const second = store.rows[1];
-  if (second !== undefined) store.rows[1] = { ...second, principal: "someone else" };
-  expect(await verifyStore(store, "log-1")).toMatchObject({
-    ok: false,
-    violation: { kind: "columns", seq: 2 },
+  return store;
+}
+
+const emptyEnvelope = (log: string, seq: number) =>
+  JSON.stringify({
+    v: 2,
+    log,
+    seq,
+    prev: "",
+    time: 0,
+    event: "",
+    class: "A",
+    facts: {},
+    commitment: "",
+  });
+
+const story = (seed: number, isPruned: boolean) => forgeStory(createSeededRandom(seed), isPruned);
+const keysOf = ({ keys }: Artefact) => keys.map(parseVerifierKey);
+
+describe("a spool", () => {
+  test("K-14 a whole one is sound, each record has its verdict and all are under the checkpoint", async () => {
+    await using folder = temporaryFolder("verify");
+    const log = story(1, false);
+    const artefact = toArtefact(log);
+    writeSpool(artefact, folder.path);
+    const report = verifySpool(`${folder.path}/spool`, { keys: keysOf(artefact) });
+    const count = log.records.length;
+    expect(report).toMatchObject({ ok: true, records: count, covered: count, firstSeq: 1 });
+    expect(report.verdicts).toMatchObject({ okShredded: 5, okPruned: 0 });
+    expect(report.lastLeaf).toBe(log.records.at(-1)?.leaf ?? "");
+  });
+
+  test("one whose oldest segments were shipped and removed is sound by its tiles and certificates", async () => {
+    await using folder = temporaryFolder("verify");
+    const artefact = toArtefact(story(2, false));
+    const all = artefact.records.length;
+    artefact.records = artefact.records.filter(({ segment }) => segment >= 2);
+    const heads = artefact.heads;
+    artefact.heads = heads.filter((_, index) => index >= 2);
+    artefact.records = artefact.records.map((one) => ({ ...one, segment: one.segment - 2 }));
+    writeSpool(artefact, folder.path);
+    const report = verifySpool(`${folder.path}/spool`, { keys: keysOf(artefact) });
+    expect(report).toMatchObject({ ok: true, firstSeq: 81, records: all - 80, covered: all });
+  });
+
+  test("a folder without a segment is an empty log", async () => {
+    await using folder = temporaryFolder("verify");
+    expect(verifySpool(folder.path)).toMatchObject({ ok: true, records: 0, lastSeq: 0 });
+  });
+
+  test("with a key and no checkpoint a log is not believed", async () => {
+    await using folder = temporaryFolder("verify");
+    const artefact = toArtefact(story(3, false), []);
+    artefact.tiles.clear();
+    writeSpool(artefact, folder.path);
+    const dir = `${folder.path}/spool`;
+    expect(verifySpool(dir)).toMatchObject({ ok: true, covered: 0 });
+    const report = verifySpool(dir, { keys: keysOf(artefact) });
+    expect(report.violation as unknown).toMatchObject({ kind: "checkpoint" });
   });
 });
 
-test("every log in the database is listed once", async () => {
-  const store = createMemoryAuditStore();
-  expect(await listLogs(store)).toEqual([]);
-  for (const id of ["log-a", "log-b", "log-c"]) {
-    const log: VerifiableRecord[] = [];
-    for (let index = 0; index < 3; index += 1) appendTo(log, "admin.change", {}, id);
-    const rows = log.map(({ envelope, details, leaf }) =>
-      toAuditRow({ envelope: envelope ?? "", details: details ?? "", leaf }),
-    );
-    await store.append(rows.filter((row) => row !== undefined));
-  }
-  expect(await listLogs(store)).toEqual(["log-a", "log-b", "log-c"]);
-});
+describe("the database's copy", () => {
+  const verify = (artefact: Artefact) =>
+    verifyStore(toStore(artefact), artefact.log, {
+      keys: keysOf(artefact),
+      checkpoints: artefact.checkpoints,
+      certificates: artefact.certificates,
+    });
 
-test("an order that also names records still there is held against their leaves", async () => {
-  const store = createMemoryAuditStore();
-  const log = buildLog(4);
-  prune(log, [2], [2, 3]);
-  const sound = log[1];
-  for (const record of buildLog(4).concat(log.slice(4))) {
-    const { envelope, details, leaf } = record;
-    const row = toAuditRow({ envelope: envelope ?? "", details: details ?? "", leaf });
-    if (row !== undefined) await store.append([row]);
+  test("a whole one is sound, pruned and erased records are lawful", async () => {
+    const artefact = toArtefact(story(11, true));
+    const report = await verify(artefact);
+    expect(report).toMatchObject({ ok: true, pruned: 4, covered: artefact.records.length });
+    expect(report.verdicts).toMatchObject({ okShredded: 5, okPruned: 4 });
+  });
+
+  const kinds = [
+    "edit",
+    "delete",
+    "fork",
+    "foreign-key",
+    "key-history",
+    "removed-tombstone",
+  ] as const;
+  for (const kind of kinds) {
+    test(`R-11 ST-06 ${kind} is found in it and named`, async () => {
+      for (let seed = 0; seed < 8; seed += 1) {
+        const log = story(20 + (seed % 3), true);
+        const { artefact, how } = tamper(kind, createSeededRandom(seed), log, true);
+        const { violation } = await verify(artefact);
+        expect([seed, how, violation?.kind]).toEqual([seed, how, kind]);
+      }
+    });
   }
-  await store.prune([{ logId: "log-1", seq: sound?.seq ?? 0 }]);
-  expect(await verifyStore(store, "log-1")).toMatchObject({ ok: true, records: 5, pruned: 1 });
+
+  test("ST-06 rows that changed places are a swap", async () => {
+    const artefact = toArtefact(story(12, true));
+    const store = toStore(artefact);
+    const [one, two] = [store.rows[19], store.rows[23]];
+    if (one === undefined || two === undefined) throw new Error("the story is too short");
+    store.rows[19] = { ...two, seq: one.seq };
+    store.rows[23] = { ...one, seq: two.seq };
+    const report = await verifyStore(store, artefact.log);
+    expect(report.violation as unknown).toMatchObject({ kind: "swap", seq: 20 });
+  });
+
+  test("ST-06 a search column that does not say what the record says is found", async () => {
+    const artefact = toArtefact(story(13, true));
+    const store = toStore(artefact);
+    const row = store.rows[20];
+    if (row === undefined) throw new Error("the story is too short");
+    store.rows[20] = { ...row, status: "of somebody else" };
+    const report = await verifyStore(store, artefact.log);
+    expect(report.violation as unknown).toMatchObject({ kind: "edit", seq: 21 });
+    expect(report.violation?.message).toContain("status");
+  });
+
+  test("a deletion ordered in another log is lawful, for any node may run retention", async () => {
+    const other = forgeStory(createSeededRandom(31), false);
+    const own = toArtefact(story(14, true));
+    const isOrder = ({ envelope }: { envelope: string | null }) =>
+      /"(deleted|erased)Log"/.test(envelope ?? "");
+    const first = own.records.findIndex((one) => one.envelope?.includes("deletedLog"));
+    // The orders stand in the other log instead; the own one is believed up to where the first of them was.
+    for (const { envelope } of own.records.slice(first).filter(isOrder)) {
+      const { event, facts } = JSON.parse(envelope ?? "{}");
+      other.append(event, facts);
+    }
+    own.records = own.records.slice(0, first);
+    const store = toStore(own);
+    expect(await verifyStore(store, own.log)).toMatchObject({ ok: false });
+    store.rows.push(...toStore(toArtefact(other)).rows);
+    expect(await verifyStore(store, own.log)).toMatchObject({ ok: true, pruned: 4 });
+  });
+
+  test("every log in the database is listed once", async () => {
+    const store = createMemoryAuditStore();
+    expect(await listLogs(store)).toEqual([]);
+    const logs = [41, 42].map((seed) => toArtefact(story(seed, false)));
+    for (const one of logs) store.rows.push(...toStore(one).rows);
+    expect(await listLogs(store)).toEqual(logs.map(({ log }) => log).toSorted());
+  });
 });

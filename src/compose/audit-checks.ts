@@ -1,0 +1,78 @@
+/**
+ * Verification and proofs as the admin plane offers them: of the database's copy, held against this node's latest
+ * checkpoint: what is there is signed first, and the copy then waited for.
+ */
+import { setTimeout as sleep } from "node:timers/promises";
+import { originOf } from "../audit/evidence/checkpoint.ts";
+import { evidenceFolder } from "../audit/evidence/checkpoint-file.ts";
+import { loadNodeKey } from "../audit/evidence/node-key.ts";
+import { createProofSource, type ProofSource } from "../audit/export-proofs.ts";
+import type { VerifyReport } from "../audit/verify/findings.ts";
+import { readEvidence } from "../audit/verify/read-spool.ts";
+import { findStoredLandmarks } from "../audit/verify/read-store.ts";
+import { listLogs, verifyStore } from "../audit/verify/verify.ts";
+import type { Parts } from "./parts.ts";
+
+const copyWaitMs = 5000;
+const copyPollMs = 20;
+
+export interface AuditChecks {
+  readonly proofs: ProofSource;
+  readonly verifyLog: (signal: AbortSignal) => Promise<readonly VerifyReport[]>;
+}
+
+type CheckedParts = Pick<Parts, "audit" | "clock" | "config" | "opener" | "store">;
+
+export function createAuditChecks(parts: CheckedParts): AuditChecks {
+  const { audit, clock, config, opener, store } = parts;
+  const ownId = audit.status().logId;
+
+  /** Gives up in time: what is still missing then is for verification to name. */
+  async function untilCopied(seq: number): Promise<void> {
+    const endsAtMs = clock.monotonicMs() + copyWaitMs;
+    while (clock.monotonicMs() < endsAtMs) {
+      const head = await store.audit.head(ownId);
+      if (head !== undefined && head.seq >= seq) return;
+      await sleep(copyPollMs);
+    }
+  }
+
+  /** An order that nobody signed yet would look like a forged one. */
+  async function untilSigned(): Promise<void> {
+    const { syncedSeq } = audit.status();
+    const endsAtMs = clock.monotonicMs() + copyWaitMs;
+    while (audit.evidence !== undefined && audit.evidence.signedSeq() < syncedSeq) {
+      if (clock.monotonicMs() >= endsAtMs) return;
+      await sleep(copyPollMs);
+    }
+  }
+
+  const source = createProofSource({ dataDir: config.dataDir, logId: ownId, untilCopied });
+  const proofs: ProofSource = async () => {
+    await untilSigned();
+    return await source();
+  };
+
+  /** Every log in the database: this node's, other nodes', and those that were given up (ST-16). */
+  async function verifyLog(signal: AbortSignal): Promise<readonly VerifyReport[]> {
+    const own = await proofs();
+    const landmarks = await findStoredLandmarks(store.audit);
+    const reports: VerifyReport[] = [];
+    for (const logId of new Set([ownId, ...(await listLogs(store.audit))])) {
+      signal.throwIfAborted();
+      const isOwn = logId === ownId && own !== undefined;
+      const signed = isOwn ? await readSigned(config.dataDir, logId, own.checkpoint) : {};
+      reports.push(await verifyStore(store.audit, logId, { ...signed, opener, landmarks }));
+    }
+    return reports;
+  }
+
+  return { proofs, verifyLog };
+}
+
+/** The tree is recomputed from the database alone: tiles are the monitor's to compare. */
+async function readSigned(dataDir: string, logId: string, checkpoint: string) {
+  const { certificates } = readEvidence(evidenceFolder(dataDir));
+  const keys = [(await loadNodeKey(dataDir, originOf(logId))).verifier];
+  return { keys, certificates, checkpoints: [checkpoint] };
+}
