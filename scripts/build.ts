@@ -24,6 +24,8 @@ export const entryPoints = [
   "src/audit/evidence/notary-worker.ts",
   "src/audit/spool/worker.ts",
   "src/compose/copy-worker.ts",
+  "src/compose/sink-worker.ts",
+  "src/compose/witness-worker.ts",
   "src/storage/sqlite-worker.ts",
 ] as const;
 

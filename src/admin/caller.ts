@@ -31,6 +31,7 @@ export type AdminServices = {
   readonly PolicyService: api.PolicyService<Caller>;
   readonly RetentionService: api.RetentionService<Caller>;
   readonly RevocationService: api.RevocationService<Caller>;
+  readonly GrantService: api.GrantService<Caller>;
   readonly AuditService: api.AuditService<Caller>;
   readonly LimitService: api.LimitService<Caller>;
   readonly KeyService: api.KeyService<Caller>;

@@ -31,6 +31,8 @@ const holders = {
   "sessions.end": ["admin", "operator"],
   "tokens.read": ["admin", "operator", "auditor"],
   "tokens.revoke": ["admin", "operator"],
+  "grants.read": ["admin", "operator", "auditor", "dpo"],
+  "grants.revoke": ["admin", "operator", "dpo"],
   "servers.read": everyone,
   "servers.write": ["admin", "operator"],
   "servers.probe": ["admin", "operator"],
@@ -88,6 +90,10 @@ export const rpcPermissions: RpcTable = {
     revokeTokens: write("tokens.revoke"),
     listRevocations: read("tokens.read"),
     deleteRevocation: write("tokens.revoke"),
+  },
+  GrantService: {
+    listGrants: read("grants.read"),
+    revokeGrant: write("grants.revoke"),
   },
   ServerService: {
     registerServer: write("servers.write"),

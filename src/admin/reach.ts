@@ -41,6 +41,10 @@ export const rpcReach: ReachTable = {
     updateVirtualServer: "tenant",
     deleteVirtualServer: "tenant",
   },
+  GrantService: {
+    listGrants: "tenant",
+    revokeGrant: "tenant",
+  },
   PolicyService: {
     createRole: "tenant",
     getRole: "tenant",

@@ -15,7 +15,7 @@ import { createBeat } from "./beat.ts";
 import { createConversation } from "./conversation.ts";
 import { readCorrelation } from "./correlation.ts";
 import { createDepartures } from "./departures.ts";
-import { createDocuments } from "./documents.ts";
+import { createFixedAnswers, type FixedAnswersDeps, notFound } from "./fixed-answers.ts";
 import { checkFraming } from "./framing.ts";
 import { addCors, faultResponse, preflightResponse } from "./http-response.ts";
 import { createHttpSse } from "./http-sse.ts";
@@ -23,7 +23,7 @@ import { createLegacyConversation } from "./legacy/conversation.ts";
 import { createSessionAccess } from "./legacy/session-access.ts";
 import { createSessionStreams } from "./legacy/session-streams.ts";
 import { createSessions, type SessionSummary } from "./legacy/sessions.ts";
-import { createOAuthDocuments, type OAuthDocumentsDeps, publicBaseOf } from "./oauth-documents.ts";
+import { publicBaseOf } from "./oauth-documents.ts";
 import type { AgentsOptions } from "./options.ts";
 import { createOriginCheck } from "./origin.ts";
 import { type Endpoint, matchPath, metadataPathOf, readTarget } from "./paths.ts";
@@ -35,7 +35,7 @@ import { createStreams } from "./streams.ts";
 import { createTicketOffice } from "./ticket-office.ts";
 import { createWebSocketBinding } from "./websocket.ts";
 
-export interface AgentsListenerDeps extends OAuthDocumentsDeps {
+export interface AgentsListenerDeps extends FixedAnswersDeps {
   readonly options: AgentsOptions;
   readonly dispatch: Dispatch;
   readonly log: Log;
@@ -96,8 +96,7 @@ export function createAgentsListener(deps: AgentsListenerDeps): AgentsListener {
   const originCheck = createOriginCheck(options);
   const place = createPlace(options);
   const presenting = createPresenting(options, place.front);
-  const own = createDocuments({ admission, version: deps.version });
-  const documents = createOAuthDocuments(deps);
+  const fixedAnswers = createFixedAnswers({ ...deps, admission });
   const publicBase = publicBaseOf(options.publicUrl);
   const scheme = options.tls === undefined ? "http" : "https";
   let server: Server | undefined;
@@ -128,22 +127,19 @@ export function createAgentsListener(deps: AgentsListenerDeps): AgentsListener {
   ): Response | Promise<Response | undefined> {
     if (endpoint === undefined) return refused(notFound, undefined);
     if (request.method === "OPTIONS" && origin !== null) return preflightResponse();
-    switch (endpoint.kind) {
-      case "root":
-        return request.method === "GET" ? own.root() : refused(getOnly, endpoint);
-      case "health":
-        return own.health();
-      case "resource-metadata":
-        return (
-          documents.resource(baseUrl(request) + endpoint.resourcePath, endpoint.resourceScope) ??
-          refused(notFound, undefined)
-        );
-      case "authorization-server":
-        return documents.authorizationServer() ?? refused(notFound, undefined);
-      default:
-        if (endpoint.kind === "sse" && !options.httpSse) return refused(notFound, undefined);
-        return arrive(request, running, visitor, endpoint, query, origin ?? undefined);
+    if (!("scope" in endpoint)) {
+      const base = baseUrl(request);
+      const answering = fixedAnswers(endpoint, request, query, visitor.address, base);
+      return answering instanceof Promise
+        ? answering.then((answer) => orRefused(answer, endpoint))
+        : orRefused(answering, endpoint);
     }
+    if (endpoint.kind === "sse" && !options.httpSse) return refused(notFound, undefined);
+    return arrive(request, running, visitor, endpoint, query, origin ?? undefined);
+  }
+
+  function orRefused(answer: Response | Fault, endpoint: Endpoint): Response {
+    return answer instanceof Response ? answer : refused(answer, endpoint);
   }
 
   function arrive(
@@ -285,6 +281,3 @@ export function createAgentsListener(deps: AgentsListenerDeps): AgentsListener {
     sessions: { list: sessions.list, end: sessions.endByPublicId },
   };
 }
-
-const notFound = createFault("scope-unknown", "Not found");
-const getOnly = createFault("method-not-allowed", "Method not allowed: GET is, here");

@@ -14,6 +14,7 @@ export type Endpoint =
       readonly resourceScope: string;
     }
   | { readonly kind: "authorization-server" }
+  | { readonly kind: "consent"; readonly step: "page" | "login" | "callback" }
   | { readonly kind: "root" }
   | { readonly kind: "health" };
 
@@ -56,6 +57,12 @@ export function matchPath(path: string): Endpoint | undefined {
       return { kind: "root" };
     case "/health":
       return { kind: "health" };
+    case "/consent":
+      return { kind: "consent", step: "page" };
+    case "/consent/login":
+      return { kind: "consent", step: "login" };
+    case "/consent/callback":
+      return { kind: "consent", step: "callback" };
     case metadataPath:
       return { kind: "resource-metadata", resourcePath: "/mcp", resourceScope: "all" };
     case "/.well-known/oauth-authorization-server":

@@ -4,12 +4,15 @@
  * of the others (`openingProof`, `checkOpening`). Pure; docs/audit.md has the same in words.
  */
 import { createHash } from "node:crypto";
+import { hmacInto } from "./hmac.ts";
 
 export type FieldValue = string | number | boolean | null;
 export type Fields = Readonly<Record<string, FieldValue>>;
 
 /** Bytes of the random that all of a record's fields derive theirs from. */
 export const randomBytesPerRecord = 32;
+
+const hashBytes = 32;
 
 /** Of a record without fields: SHA-256 of nothing. */
 export const emptyCommitment = createHash("sha256").digest("hex");
@@ -24,22 +27,32 @@ export interface FieldOpening {
   readonly others: readonly (readonly [name: string, commitment: string])[];
 }
 
+/** Used for one field after the other: nothing of it outlives a call. */
+const scratchHash = new Uint8Array(hashBytes);
+const scratch: Buffer = Buffer.alloc(4_096);
+
 /** The record's commitment, in hex. `random` is 32 bytes used for no other record. */
 export function commitFields(random: Uint8Array, fields: Fields): string {
-  const hash = new Bun.CryptoHasher("sha256");
+  let all = scratch;
+  let at = 0;
   for (const name of Object.keys(fields).sort()) {
-    const text = JSON.stringify(fields[name]);
-    hash.update(`${name}\0`).update(commitField(fieldRandom(random, name), name, text));
+    const needed = at + 3 * name.length + 1 + hashBytes;
+    if (needed > all.length) all = Buffer.concat([all], needed * 2);
+    at += all.write(name, at);
+    all[at] = 0;
+    hmacInto(scratchHash, random, name);
+    all.set(hmacInto(scratchHash, scratchHash, `${name}\0${JSON.stringify(fields[name])}`), at + 1);
+    at += 1 + hashBytes;
   }
-  return hash.digest("hex");
+  return Bun.SHA256.hash(all.subarray(0, at), "hex");
 }
 
 function fieldRandom(random: Uint8Array, name: string): Uint8Array {
-  return new Bun.CryptoHasher("sha256", random).update(name).digest();
+  return hmacInto(new Uint8Array(hashBytes), random, name);
 }
 
 function commitField(fieldRandomBytes: Uint8Array, name: string, text: string): Uint8Array {
-  return new Bun.CryptoHasher("sha256", fieldRandomBytes).update(`${name}\0${text}`).digest();
+  return hmacInto(new Uint8Array(hashBytes), fieldRandomBytes, `${name}\0${text}`);
 }
 
 /** Undefined where the record has no such field. */

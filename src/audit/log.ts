@@ -11,6 +11,7 @@ import type { Store } from "../storage/store.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import type { SealingKeys } from "../vault/keys.ts";
+import { findJumpAtStart, watchClock } from "./clock-watch.ts";
 import { type Evidence, openEvidence } from "./evidence/evidence.ts";
 import type { StartNotaryThread } from "./evidence/notary-thread.ts";
 import { defaultEvidenceOptions, type EvidenceOptions } from "./evidence/options.ts";
@@ -43,6 +44,8 @@ export interface AuditLogDeps {
   /** What the first record of this life of the process says; without it none is written, and nothing is signed. */
   readonly life?: RecordDraft["facts"];
   readonly startNotary?: StartNotaryThread;
+  /** The most records of a log that a witness remembers; 0 where none can be asked. */
+  readonly witnessedSize?: (logId: string) => Promise<number>;
   /** Copies on a thread of its own; by default records are copied on this one, to `store`. */
   readonly startCopier?: (spool: { readonly dir: string; readonly logId: string }) => Copier;
 }
@@ -108,6 +111,9 @@ export async function openAuditLog(deps: AuditLogDeps): Promise<OpenAuditLog> {
       log.error("audit.own_record_lost", { event: draft.event, reason: String(cause) });
     });
   };
+  const jump = await findJumpAtStart(clock, dir, spool.opened.lastSeq);
+  if (jump !== undefined) record(jump);
+  const stopClockWatch = watchClock({ clock, record });
   recordRecovery(spool, clock, record);
   if (loss !== undefined) record(renderLoss(loss, clock));
   if (deps.life !== undefined) {
@@ -183,6 +189,7 @@ export async function openAuditLog(deps: AuditLogDeps): Promise<OpenAuditLog> {
   }
 
   async function close(closing?: RecordDraft): Promise<void> {
+    stopClockWatch();
     await Promise.race([spool.flush(), Bun.sleep(closeFlushMs)]);
     if (closing !== undefined) {
       await spool.conclude(closing).catch((cause: unknown) => {

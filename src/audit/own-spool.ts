@@ -1,6 +1,6 @@
 /**
  * Under which log a node goes on: its own, kept in `<data dir>/node-id`, or a new one where the spool lacks records that
- * were shipped or signed. Asked by `log.ts` at each start.
+ * were shipped, signed or witnessed. Asked by `log.ts` at each start.
  */
 import { constants, existsSync } from "node:fs";
 import { mkdir, open, readFile, rename, rm } from "node:fs/promises";
@@ -17,6 +17,7 @@ interface OwnSpoolDeps {
   readonly dataDir: string;
   readonly store: Pick<Store, "audit">;
   readonly log: Log;
+  readonly witnessedSize?: (logId: string) => Promise<number>;
 }
 
 interface OwnSpool {
@@ -28,16 +29,17 @@ interface OwnSpool {
 interface Loss {
   readonly kind: "spool-lost" | "rolled-back";
   readonly logId: string;
-  /** The last record in the spool, in the database, and under a checkpoint. */
+  /** The last record in the spool, in the database, under a checkpoint, and under one that a witness remembers. */
   readonly lastSeq: number;
   readonly lastSeqInStore: number;
   readonly lastSeqSigned: number;
+  readonly lastSeqWitnessed: number;
 }
 
 /**
  * The spool under this node's log id; under a new one where the database holds records of this log, or a checkpoint
- * covers some, which the spool does not hold (ST-15, ST-16). Going on under the old id would give numbers a second
- * time. What was found is kept beside.
+ * (signed here or remembered by a witness) covers some, which the spool does not hold (ST-15, ST-16). Going on under the
+ * old id would give numbers a second time. What was found is kept beside.
  */
 export async function openOwnSpool(
   deps: OwnSpoolDeps,
@@ -71,9 +73,10 @@ async function findLoss(
   const head = await deps.store.audit.head(logId).catch(() => undefined);
   const lastSeqInStore = head?.seq ?? 0;
   const lastSeqSigned = readSignedSize(evidenceFolder(deps.dataDir), logId);
-  if (lastSeq >= Math.max(lastSeqInStore, lastSeqSigned)) return undefined;
+  const lastSeqWitnessed = (await deps.witnessedSize?.(logId)) ?? 0;
+  if (lastSeq >= Math.max(lastSeqInStore, lastSeqSigned, lastSeqWitnessed)) return undefined;
   const kind = lastSeq === 0 ? "spool-lost" : "rolled-back";
-  return { kind, logId, lastSeq, lastSeqInStore, lastSeqSigned };
+  return { kind, logId, lastSeq, lastSeqInStore, lastSeqSigned, lastSeqWitnessed };
 }
 
 export function renderLoss({ logId, ...loss }: Loss, clock: Clock): RecordDraft {

@@ -5,6 +5,7 @@
  */
 import { createCipheriv, createDecipheriv } from "node:crypto";
 import { type Fields, randomBytesPerRecord } from "./commitment.ts";
+import { hmacInto } from "./hmac.ts";
 
 export const saltBytes = 16;
 const tagBytes = 16;
@@ -69,14 +70,14 @@ export function sealPart(place: SealedPlace, part: PartToSeal): string {
 }
 
 function recordKey(key: Uint8Array, salt: Uint8Array): Uint8Array {
-  return new Bun.CryptoHasher("sha256", key).update("record\0").update(salt).digest();
+  return hmacInto(new Uint8Array(32), key, "record\0", salt);
 }
 
 /** Everything that stands in clear, so that nothing of it can be changed and the values still open. */
 function bindingOf(place: SealedPlace, part: Pick<SealedPart, "subject" | "class" | "tokens">) {
-  const { subject, class: classId, tokens } = part;
-  const found = tokenMembers.map((member) => tokens[member] ?? "");
-  return [place.log, place.seq, place.commitment, subject, classId, ...found].join("\n");
+  const { principal = "", client = "", session = "" } = part.tokens;
+  const ids = `${part.subject}\n${part.class}`;
+  return `${place.log}\n${place.seq}\n${place.commitment}\n${ids}\n${principal}\n${client}\n${session}`;
 }
 
 function toHex(bytes: Uint8Array): string {

@@ -4,12 +4,13 @@
  */
 import type { AuditFilter } from "../storage/store.ts";
 import type { IndexKey, OpeningKeys } from "../vault/keys.ts";
+import { hmacInto } from "./hmac.ts";
 import { tokenMembers } from "./sealing.ts";
 
 /** 32 hex digits. */
 export function renderToken(indexKey: Uint8Array, member: string, value: string): string {
-  const hash = new Bun.CryptoHasher("sha256", indexKey).update(`${member}\0${value}`);
-  return hash.digest("hex").slice(0, 32);
+  const hash = hmacInto(new Uint8Array(32), indexKey, `${member}\0${value}`);
+  return Buffer.from(hash.buffer).toString("hex", 0, 16);
 }
 
 export interface FilterTokens {

@@ -52,6 +52,7 @@ const impliedWords: Readonly<Record<string, readonly string[]>> = {
   server: ["server", "servers"],
   retention: ["rule", "rules", "retention"],
   revocation: ["tokens", "revocation", "revocations"],
+  grant: ["grant", "grants"],
   audit: ["record", "records"],
   key: ["keys"],
 };

@@ -28,6 +28,7 @@ export const adminNouns: Readonly<Record<string, string>> = {
   revocation: "tokens of other issuers that are no longer accepted",
   audit: "search, export, follow and verify the record of every call",
   key: "the keys that people's values are sealed under: list, rotate, destroy",
+  grant: "what users allowed at servers in their name; take it back",
   limit: "who is put aside for ignoring limits; let them out",
   cache: "statistics of the reply cache; purge it",
   system: "effective configuration and status; drain",

@@ -11,6 +11,7 @@ import { createAdminServer } from "../admin/server.ts";
 import { createAuditService, type LogVerification } from "../admin/services/audit-service.ts";
 import { createCacheService } from "../admin/services/cache-service.ts";
 import { createClientService } from "../admin/services/client-service.ts";
+import { createGrantService } from "../admin/services/grant-service.ts";
 import { createKeyService } from "../admin/services/key-service.ts";
 import { createLimitService } from "../admin/services/limit-service.ts";
 import { createPolicyService } from "../admin/services/policy-service.ts";
@@ -27,6 +28,7 @@ import { version } from "../lib/version.ts";
 import type { PenaltyBox } from "../limits/penalty-box.ts";
 import type { ServerStatus } from "../servers/client.ts";
 import { checkTransport } from "../servers/egress.ts";
+import { recordRevoked } from "./consents.ts";
 import type { Parts } from "./parts.ts";
 import { issuerNames } from "./token-issuers.ts";
 
@@ -111,6 +113,15 @@ function createServices(parts: Parts, runtime: Runtime, state: StateWriter) {
       endSession: (id) => runtime.sessions.end(id),
     }),
     RevocationService: createRevocationService({ state, clock, issuers: issuerNames(config) }),
+    GrantService: createGrantService({
+      grants: parts.consents.grants,
+      revokeUpstream: async ({ id, server }) =>
+        (await servers
+          .authorization(server)
+          ?.revoke(id)
+          .catch(() => false)) === true,
+      recordRevoked: (grant) => recordRevoked(parts, grant, "operator"),
+    }),
     ServerService: createServerService({
       state,
       defaults: {
@@ -143,6 +154,7 @@ function createServices(parts: Parts, runtime: Runtime, state: StateWriter) {
     KeyService: createKeyService({
       erasure: parts.keyWork.erasure,
       rotation: parts.keyWork.rotation,
+      rotateNodeKey: () => rotateNodeKey(parts),
       listKeys: parts.vault.store.sweeps.summary,
     }),
     LimitService: createLimitService({ penalties: runtime.penalties }),
@@ -171,6 +183,11 @@ function createServices(parts: Parts, runtime: Runtime, state: StateWriter) {
       drain: runtime.drain,
     }),
   };
+}
+
+async function rotateNodeKey({ audit }: Parts): Promise<{ readonly newKey: string }> {
+  if (audit.evidence !== undefined) return await audit.evidence.rotateNodeKey();
+  throw new GatewayError("state-conflict", "This node signs no log, so it has no node key.");
 }
 
 function listSessions(runtime: Runtime) {

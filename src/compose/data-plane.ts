@@ -16,6 +16,7 @@ import { createLongNames } from "../pipeline/long-names.ts";
 import { createResourceOwners } from "../pipeline/resource-owners.ts";
 import { createRedactor } from "../sanitize/redactor.ts";
 import { createArgumentCheck } from "../schemas/argument-check.ts";
+import { createOffice } from "./consents.ts";
 import type { Limits } from "./limits.ts";
 import { toAgentsOptions, toBodyRules } from "./options.ts";
 import type { Parts } from "./parts.ts";
@@ -110,6 +111,7 @@ export function createListener(parts: Parts, dispatch: GatewayDispatch): AgentsL
     snapshotChanges: (changed) => current.subscribe(() => changed()),
     resourceMetadata: dispatch.resourceMetadata,
     authorizationServerUrl: dispatch.authorizationServerUrl,
+    consentOffice: createOffice(parts),
     version,
   });
 }

@@ -7,6 +7,7 @@ import { type AgentsOptions, defaultAgentsOptions } from "../agents/options.ts";
 import type { Config } from "../config/config.ts";
 import type { IssuerConfig } from "../config/issuer-secrets.ts";
 import type { JwtIssuerConfig } from "../identity/jwt-issuer.ts";
+import type { LoginIssuer } from "../identity/login.ts";
 import type { BodyRules } from "../pipeline/stored-bodies.ts";
 import { defaultScanLimits } from "../protocol/scan.ts";
 
@@ -61,7 +62,7 @@ function readTls(tls: NonNullable<Config["agents"]["tls"]>): AgentsOptions["tls"
 
 export function toIssuers(issuers: readonly IssuerConfig[]): readonly JwtIssuerConfig[] {
   return issuers.map((issuer) => {
-    const { secret, introspection, apiVersionClaim, allowedApiVersions, ...plain } = issuer;
+    const { secret, introspection, login, apiVersionClaim, allowedApiVersions, ...plain } = issuer;
     const { requiredClaims } = issuer;
     const versions = { claim: apiVersionClaim ?? "v", values: allowedApiVersions };
     return {
@@ -86,6 +87,18 @@ export function toIssuers(issuers: readonly IssuerConfig[]): readonly JwtIssuerC
         issuedAt: issuer.iatClaim,
       },
     };
+  });
+}
+
+/** Those whose users may log in with a browser. */
+export function toLoginIssuers(issuers: readonly IssuerConfig[]): readonly LoginIssuer[] {
+  const converted = toIssuers(issuers);
+  return converted.flatMap((issuer, at) => {
+    const login = issuers[at]?.login;
+    if (login === undefined) return [];
+    const clientSecret = login.clientSecret?.reveal();
+    const privateKey = login.privateKey?.reveal();
+    return [{ issuer, login: { ...login, clientSecret, privateKey } }];
   });
 }
 

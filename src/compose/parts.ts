@@ -26,7 +26,7 @@ import { compilePolicy } from "../policy/compile.ts";
 import { createRetention, type Retention } from "../retention/run.ts";
 import type { Servers } from "../servers/client.ts";
 import { sealResources, sealStored } from "../servers/credentials/sealed-resources.ts";
-import { createSecretSealer } from "../servers/credentials/sealing.ts";
+import { createSecretSealer, type SecretSealer } from "../servers/credentials/sealing.ts";
 import { createServers } from "../servers/pool.ts";
 import { buildSnapshot, type CompilePolicy } from "../state/build.ts";
 import { compileWithNames } from "../state/configured-names.ts";
@@ -42,11 +42,16 @@ import type { ResourceStore, Store } from "../storage/store.ts";
 import { createLog, type Log } from "../telemetry/log.ts";
 import { createMetrics, type Metrics } from "../telemetry/metrics.ts";
 import type { Vault } from "../vault/vault.ts";
+import { type Consents, createConsents } from "./consents.ts";
 import type { CopySpec } from "./copy-messages.ts";
 import { startCopyThread } from "./copy-thread.ts";
 import { createKeyWork, type KeyWork } from "./erasure.ts";
 import { openKeyVault } from "./key-vault.ts";
 import { toRecordCharsMax } from "./options.ts";
+import { toSinks } from "./sink-options.ts";
+import { type SinkThread, startSinks } from "./sink-thread.ts";
+import { startWitnessThread, type WitnessThread } from "./witness-thread.ts";
+import { askWitnesses, toWitnessSpec } from "./witnessing.ts";
 
 /** Everything that is made before the listeners; each listener takes what it needs. */
 export interface Parts {
@@ -56,6 +61,9 @@ export interface Parts {
   readonly metrics: Metrics;
   readonly store: Store;
   readonly audit: OpenAuditLog;
+  /** Undefined where there is none. */
+  readonly sinks: SinkThread | undefined;
+  readonly witness: WitnessThread;
   /** The keys of the records' personal values. */
   readonly vault: Vault;
   /** For whoever reads records. */
@@ -83,6 +91,8 @@ export interface Parts {
   readonly lastUse: LastUse;
   readonly requestStates: RequestStates;
   readonly taskIds: TaskIds;
+  /** Of users, to servers that are called in their name. */
+  readonly consents: Consents;
   readonly startedAtMs: number;
 }
 
@@ -105,9 +115,10 @@ export async function createParts(config: Config): Promise<Parts> {
   };
   const opened = await openStore({ ...database, log, migrate: true, waitMs: databaseWaitMs });
   await mkdir(config.dataDir, { recursive: true, mode: 0o700 });
+  const sealer = await createSealer(config);
   const vault = await openKeyVault(config, { clock, log });
   const tokens = createFilterTokens(vault);
-  const store = { ...opened, resources: await sealedResources(opened, config, clock, log) };
+  const store = { ...opened, resources: await sealedResources(opened, sealer, clock, log) };
   const { stateRevision, resources } = await store.resources.load();
   const compile = compileWithNames(compilePolicy, {
     redactionProfiles: config.sanitize.profiles.map((profile) => profile.name),
@@ -125,14 +136,25 @@ export async function createParts(config: Config): Promise<Parts> {
         metrics,
         keys: vault,
         life: { version, stateRevision },
+        witnessedSize: (logId) =>
+          askWitnesses(config, logId, { checkpoints: opened.checkpoints, log }),
       })
     : openNoAuditLog(log);
+  const { logId } = audit.status();
+  const watching = { audit, clock, log, metrics };
+  const sinks = startSinks({ dataDir: config.dataDir, logId, sinks: toSinks(config) }, watching);
+  const witness = startWitnessThread({
+    spec: toWitnessSpec(config, logId, database),
+    ...watching,
+  });
   const changes = createServerChanges();
+  const consents = createConsents({ config, clock, log, store, audit }, sealer, tokenKey);
   const servers = createServers({
     specs: current.get().servers,
     inheritedEnvironment: config.stdioEnvironment,
     gatewayVersion: version,
     onChange: changes.note,
+    access: consents,
     clock,
     log,
     metrics,
@@ -183,6 +205,8 @@ export async function createParts(config: Config): Promise<Parts> {
     metrics,
     store,
     audit,
+    sinks,
+    witness,
     vault,
     opener: createOpener(vault),
     tokens,
@@ -203,6 +227,7 @@ export async function createParts(config: Config): Promise<Parts> {
       : undefined,
     lastUse: createLastUse({ keeper: store.uses, state: current.get, clock, log }),
     taskIds: createTaskIds({ tokenKey }),
+    consents,
     requestStates: createRequestStates({
       tokenKey,
       lifetimeMs: config.call.questionSeconds * 1000,
@@ -212,7 +237,15 @@ export async function createParts(config: Config): Promise<Parts> {
   };
 }
 
-type AuditParts = Pick<AuditLogDeps, "store" | "clock" | "log" | "metrics" | "keys" | "life">;
+async function createSealer(config: Config): Promise<SecretSealer> {
+  const keyPath = config.servers.secretsKeyFile ?? join(config.dataDir, "secrets.key");
+  return createSecretSealer(await loadKey(keyPath), keyPath);
+}
+
+type AuditParts = Pick<
+  AuditLogDeps,
+  "store" | "clock" | "log" | "metrics" | "keys" | "life" | "witnessedSize"
+>;
 
 async function openAudit(
   config: Config,
@@ -238,12 +271,10 @@ async function openAudit(
 /** The stored resources behind the key that seals their secrets; what lies there plainly is sealed first. */
 async function sealedResources(
   { resources }: Store,
-  config: Config,
+  sealer: SecretSealer,
   clock: Clock,
   log: Log,
 ): Promise<ResourceStore> {
-  const keyPath = config.servers.secretsKeyFile ?? join(config.dataDir, "secrets.key");
-  const sealer = createSecretSealer(await loadKey(keyPath), keyPath);
   const sealed = await sealStored(resources, sealer, clock.nowMs());
   if (sealed > 0) log.info("secrets.sealed", { servers: sealed });
   return sealResources(resources, sealer);

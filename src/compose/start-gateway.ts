@@ -14,6 +14,7 @@ import { createLimits } from "./limits.ts";
 import { createParts, type Parts } from "./parts.ts";
 import { answerWhileStarting } from "./starting.ts";
 import { checkIssuers } from "./token-issuers.ts";
+import { checkWitnesses, createWitnessService } from "./witnessing.ts";
 
 export interface Gateway {
   /** Real addresses: `http://host:port` for agents and ops, `host:port` for the admin plane. */
@@ -34,6 +35,7 @@ const lastUsePeriodMs = 60_000;
 
 export async function startGateway(config: Config): Promise<Gateway> {
   checkIssuers(config);
+  checkWitnesses(config);
   const parts = await answerWhileStarting(config, createParts(config));
   const limits = createLimits(parts);
   const dispatch = createGatewayDispatch(parts, limits);
@@ -60,7 +62,13 @@ export async function startGateway(config: Config): Promise<Gateway> {
     isReady: async () => (await health.report()).ready,
     drain: () => void drain(),
   });
-  const ops = createOpsServer({ ...config.ops, health, metrics: parts.metrics, version });
+  const ops = createOpsServer({
+    ...config.ops,
+    ...(await createWitnessService(parts)),
+    health,
+    metrics: parts.metrics,
+    version,
+  });
   const stopLimits = await limits.start();
   const agents = await listener.start();
   parts.retention.start();
@@ -88,6 +96,7 @@ export async function startGateway(config: Config): Promise<Gateway> {
       await stopLastUse();
       await parts.servers.close();
       await parts.audit.close(closingRecord(parts));
+      await Promise.all([parts.sinks?.close(), parts.witness.close()]);
       await parts.vault.close();
       await parts.store.close();
       await ops.close();
@@ -95,7 +104,7 @@ export async function startGateway(config: Config): Promise<Gateway> {
   };
 }
 
-function createGatewayHealth({ clock, store, audit }: Parts): Health {
+function createGatewayHealth({ clock, store, audit, witness }: Parts): Health {
   return createHealth({
     clock,
     checks: [
@@ -107,6 +116,17 @@ function createGatewayHealth({ clock, store, audit }: Parts): Health {
           if (!writable) throw new Error("the spool takes no records");
           if (audit.off) return "OFF: nothing is recorded";
           return `${syncedSeq - shippedSeq} records not yet in the database`;
+        },
+      },
+      // Not required: refusing calls would undo nothing of what was done to the record.
+      {
+        name: "integrity",
+        required: false,
+        run: async () => {
+          const [violations, conflicts] = [witness.violations(), witness.conflicts()];
+          if (violations > 0) throw new Error(`${violations} records of the log are wrong`);
+          if (conflicts.length > 0) throw new Error(`${conflicts.join(", ")} remember otherwise`);
+          return undefined;
         },
       },
       // Not required: calls go on from the spool while the database is away.

@@ -4,13 +4,16 @@
  */
 import type { Config } from "../config/config.ts";
 import { ConfigError } from "../config/problem.ts";
+import { isLoopback } from "../config/risks.ts";
 import { GatewayError } from "../errors/fault.ts";
+import type { Dial } from "../identity/fetch-text.ts";
 import { createJwtVerifier, type JwtVerifier } from "../identity/jwt.ts";
 import { checkIssuer } from "../identity/jwt-issuer.ts";
+import { createLogins as createIssuerLogins, type Logins } from "../identity/login.ts";
 import { systemClock } from "../lib/clock.ts";
 import { createEgressFetch } from "../servers/egress-fetch.ts";
 import { silentLog } from "../telemetry/log.ts";
-import { toIssuers } from "./options.ts";
+import { toIssuers, toLoginIssuers } from "./options.ts";
 import type { Parts } from "./parts.ts";
 
 /** A key withdrawn by its issuer stops working within a minute (AN-14): this, a beat, and the time of one fetch. */
@@ -30,24 +33,69 @@ export function createVerifier(
   try {
     return createJwtVerifier({
       issuers,
-      dial: (url, request, isPrivateAllowed) =>
-        isPrivateAllowed || config.servers.allowPrivateNetwork
-          ? fetchAnywhere(url, request)
-          : fetchPublic(url, request),
+      dial: dialFor(config),
       publicUrl: config.agents.publicUrl,
       jwksFreshMs,
       clock,
       log,
     });
   } catch (error) {
-    if (!(error instanceof GatewayError)) throw error;
-    throw new ConfigError([{ where: "identity.jwt.issuers", message: error.fault.message }]);
+    throw asConfigError(error);
   }
+}
+
+/** For those issuers whose users may log in with a browser. Throws ConfigError where that makes no sense. */
+export function createLogins({
+  config,
+  clock,
+  log,
+}: Pick<Parts, "config" | "clock" | "log">): Logins {
+  try {
+    const issuers = toLoginIssuers(config.identity.jwt.issuers);
+    return createIssuerLogins({ issuers, dial: dialFor(config), clock, log });
+  } catch (error) {
+    throw asConfigError(error);
+  }
+}
+
+/**
+ * Where users' browsers find the consent pages; undefined where no login is configured. Throws ConfigError where they
+ * would not be safe there.
+ */
+export function consentUrl({ agents, identity }: Config): URL | undefined {
+  if (!identity.jwt.issuers.some(({ login }) => login !== undefined)) return undefined;
+  const refuse = (message: string): never => {
+    throw new ConfigError([{ where: "agents.public_url", message }]);
+  };
+  // The Host header would otherwise say where users are sent, and the caller writes it.
+  if (agents.publicUrl === undefined) return refuse("a login of users needs it");
+  const url = new URL(agents.publicUrl);
+  if (url.pathname !== "/" || url.search !== "") refuse("a login of users needs it without a path");
+  const isLocal = agents.insecureCookies && isLoopback(url.hostname);
+  if (url.protocol === "https:" || isLocal) return url;
+  return refuse(
+    "a login of users needs https; on loopback alone, agents.insecure_cookies: true does without",
+  );
+}
+
+function dialFor({ servers }: Config): Dial {
+  return (url, request, isPrivateAllowed) =>
+    isPrivateAllowed || servers.allowPrivateNetwork
+      ? fetchAnywhere(url, request)
+      : fetchPublic(url, request);
+}
+
+function asConfigError(error: unknown): unknown {
+  if (!(error instanceof GatewayError)) return error;
+  return new ConfigError([{ where: "identity.jwt.issuers", message: error.fault.message }]);
 }
 
 /** Refuses, as `createVerifier` would, before anything is made or asked. */
 export function checkIssuers(config: Config): void {
-  createVerifier({ config, clock: systemClock, log: silentLog });
+  const parts = { config, clock: systemClock, log: silentLog };
+  createVerifier(parts);
+  createLogins(parts);
+  consentUrl(config);
 }
 
 /** As their tokens say it in `iss`. */

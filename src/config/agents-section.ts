@@ -41,6 +41,10 @@ export const agents = section(
       false,
       "Believe agents' certificates in Client-Cert (RFC 9440) from trusted_proxies. They must remove what agents send by that name.",
     ),
+    insecure_cookies: flag(
+      false,
+      "Serve consent pages on plain http, where public_url is loopback: their cookies go without Secure. For development.",
+    ),
     body_bytes_max: count(4 * mebibyte, "Largest message accepted from an agent."),
     json_depth_max: count(64, "Deepest nesting accepted in a message."),
     json_nodes_max: count(100_000, "Most values accepted in one message."),

@@ -1,8 +1,11 @@
 /**
- * The section `audit`: the record of every call, how surely and how quickly it must stand, and the room it may take.
+ * The section `audit`: the record of every call, how surely and how quickly it must stand, the room it may take, where
+ * else it goes, who witnesses it and how closely it is watched.
  */
 import { z } from "zod";
 import { auditBodies } from "./audit-bodies.ts";
+import { sinks } from "./audit-sinks.ts";
+import { witnessing } from "./audit-witnesses.ts";
 import { atLeastZero, count, flag, mebibyte, section } from "./fields.ts";
 
 export const audit = section(
@@ -28,6 +31,8 @@ export const audit = section(
       .default(false)
       .describe("Refuse what is of class A while records have been unsigned for a minute."),
     bodies: auditBodies,
+    sinks,
+    ...witnessing,
   },
   "The durable record of every call.",
 );

@@ -30,11 +30,16 @@ type Limits = Camel<Omit<ConfigValues["limits"], "tiers" | "redis_url" | "redis_
 /** What a tier sets; the rest keeps its default. */
 export type TierConfig = Camel<ConfigValues["limits"]["tiers"][string]>;
 
-export type Config = Camel<Omit<ConfigValues, "database" | "vault" | "identity" | "limits">> & {
+export type Config = Camel<
+  Omit<ConfigValues, "database" | "vault" | "identity" | "limits" | "audit">
+> & {
   readonly database: { readonly url: Secret | undefined; readonly deadlineMs: number };
   readonly vault: Camel<Omit<ConfigValues["vault"], "url" | "url_file">> & {
     readonly url: Secret | undefined;
   };
+  readonly audit: Camel<
+    Omit<ConfigValues["audit"], "witness_database_url" | "witness_database_url_file">
+  > & { readonly witnessDatabaseUrl: Secret | undefined };
   readonly identity: Camel<Omit<ConfigValues["identity"], "jwt">> & {
     readonly jwt: { readonly issuers: readonly IssuerConfig[] };
   };
@@ -54,6 +59,7 @@ export type Config = Camel<Omit<ConfigValues, "database" | "vault" | "identity" 
 export interface SecretTexts {
   readonly databaseUrl: string | undefined;
   readonly vaultUrl: string | undefined;
+  readonly witnessDatabaseUrl: string | undefined;
   readonly redisUrl: string | undefined;
   readonly issuers: readonly IssuerSecretTexts[];
 }
@@ -64,7 +70,8 @@ export function buildConfig(
   secrets: SecretTexts,
   more: Pick<Config, "preset" | "stdioEnvironment" | "warnings">,
 ): Config {
-  const { database, vault, identity, limits, ...plain } = values;
+  const { database, vault, identity, limits, audit, ...plain } = values;
+  const { witness_database_url, witness_database_url_file, ...plainAudit } = audit;
   const { jwt, ...plainIdentity } = identity;
   const { tiers, redis_url, redis_url_file, ...plainLimits } = limits;
   return freezeDeep({
@@ -75,6 +82,7 @@ export function buildConfig(
       nodeLocal: vault.node_local,
       url: wrap(secrets.vaultUrl),
     },
+    audit: { ...toCamel(plainAudit), witnessDatabaseUrl: wrap(secrets.witnessDatabaseUrl) },
     identity: {
       ...toCamel(plainIdentity),
       jwt: {

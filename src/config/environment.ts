@@ -25,6 +25,11 @@ export const overrides: Readonly<Record<string, Override>> = Object.freeze({
   DATABASE_URL_FILE: { path: "database.url_file", type: "text" },
   MCP_GATEWAY_VAULT_URL: { path: "vault.url", type: "text" },
   MCP_GATEWAY_VAULT_URL_FILE: { path: "vault.url_file", type: "text" },
+  MCP_GATEWAY_WITNESS_DATABASE_URL: { path: "audit.witness_database_url", type: "text" },
+  MCP_GATEWAY_WITNESS_DATABASE_URL_FILE: {
+    path: "audit.witness_database_url_file",
+    type: "text",
+  },
   REDIS_URL: { path: "limits.redis_url", type: "text" },
   REDIS_URL_FILE: { path: "limits.redis_url_file", type: "text" },
 });

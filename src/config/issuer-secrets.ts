@@ -10,18 +10,27 @@ export interface IssuerSecretTexts {
   readonly secret: string | undefined;
   readonly clientSecret: string | undefined;
   readonly privateKey: string | undefined;
+  /** Of the login. */
+  readonly loginSecret: string | undefined;
+  readonly loginKey: string | undefined;
 }
 
 type Introspection = NonNullable<ConfigIssuer["introspection"]>;
-
-export type IntrospectionConfig = Camel<
-  Omit<Introspection, "client_secret" | "client_secret_file" | "private_key_file">
+type Login = NonNullable<ConfigIssuer["login"]>;
+type Wrapped<Client> = Camel<
+  Omit<Client, "client_secret" | "client_secret_file" | "private_key_file">
 > & { readonly clientSecret: Secret | undefined; readonly privateKey: Secret | undefined };
 
+export type IntrospectionConfig = Wrapped<Introspection>;
+export type LoginConfig = Wrapped<Login>;
+
 /** One believed token issuer; its secrets, wherever they came from, are wrapped. */
-export type IssuerConfig = Camel<Omit<ConfigIssuer, "secret" | "secret_file" | "introspection">> & {
+export type IssuerConfig = Camel<
+  Omit<ConfigIssuer, "secret" | "secret_file" | "introspection" | "login">
+> & {
   readonly secret: Secret | undefined;
   readonly introspection: IntrospectionConfig | undefined;
+  readonly login: LoginConfig | undefined;
 };
 
 /** `readFile` is told the file and the key that named it. */
@@ -29,7 +38,7 @@ export function readIssuerSecrets(
   issuer: ConfigIssuer,
   readFile: (path: string, key: string) => string,
 ): IssuerSecretTexts {
-  const { introspection } = issuer;
+  const { introspection, login } = issuer;
   const read = (path: string | undefined, key: string) =>
     path === undefined ? undefined : readFile(path, key);
   return {
@@ -38,6 +47,9 @@ export function readIssuerSecrets(
       introspection?.client_secret ??
       read(introspection?.client_secret_file, "introspection.client_secret_file"),
     privateKey: read(introspection?.private_key_file, "introspection.private_key_file"),
+    loginSecret:
+      login?.client_secret ?? read(login?.client_secret_file, "login.client_secret_file"),
+    loginKey: read(login?.private_key_file, "login.private_key_file"),
   };
 }
 
@@ -46,12 +58,13 @@ export function buildIssuer(
   texts: IssuerSecretTexts | undefined,
   toCamel: <Value>(value: Value) => Camel<Value>,
 ): IssuerConfig {
-  const { secret, secret_file, introspection, ...plain } = issuer;
+  const { secret, secret_file, introspection, login, ...plain } = issuer;
   return {
     ...toCamel(plain),
     secret: wrap(texts?.secret),
     introspection:
       introspection === undefined ? undefined : buildIntrospection(introspection, texts, toCamel),
+    login: login === undefined ? undefined : buildLogin(login, texts, toCamel),
   };
 }
 
@@ -66,6 +79,16 @@ function buildIntrospection(
     clientSecret: wrap(texts?.clientSecret),
     privateKey: wrap(texts?.privateKey),
   };
+}
+
+function buildLogin(
+  login: Login,
+  texts: IssuerSecretTexts | undefined,
+  toCamel: <Value>(value: Value) => Camel<Value>,
+): LoginConfig {
+  const { client_secret, client_secret_file, private_key_file, ...plain } = login;
+  const { loginSecret, loginKey } = texts ?? {};
+  return { ...toCamel(plain), clientSecret: wrap(loginSecret), privateKey: wrap(loginKey) };
 }
 
 function wrap(text: string | undefined): Secret | undefined {

@@ -14,6 +14,17 @@ export const providerNames = ["keycloak", "entra", "okta", "auth0", "cognito", "
 
 const url = (about: string) => z.url({ protocol: /^https?$/ }).describe(about);
 
+const oneProof = "give exactly one of client_secret, client_secret_file and private_key_file";
+
+function hasOneProof(one: {
+  readonly client_secret?: string | undefined;
+  readonly client_secret_file?: string | undefined;
+  readonly private_key_file?: string | undefined;
+}): boolean {
+  const given = [one.client_secret, one.client_secret_file, one.private_key_file];
+  return given.filter(Boolean).length === 1;
+}
+
 const introspection = z
   .strictObject({
     url: url("The introspection endpoint."),
@@ -34,12 +45,29 @@ const introspection = z
       .default(30)
       .describe("Longest an answer is believed; a revocation is seen within it."),
   })
-  .refine(
-    (one) =>
-      [one.client_secret, one.client_secret_file, one.private_key_file].filter(Boolean).length ===
-      1,
-    "give exactly one of client_secret, client_secret_file and private_key_file",
-  );
+  .refine(hasOneProof, oneProof);
+
+const login = z
+  .strictObject({
+    client_id: text("The gateway's own client at the issuer, for authorization codes."),
+    client_secret: text("Its secret. Better in client_secret_file.").optional(),
+    client_secret_file: text("File with its secret (client_secret_basic).").optional(),
+    private_key_file: text("File with its private key in PEM (private_key_jwt).").optional(),
+    private_key_algorithm: z
+      .enum(jwtAlgorithms)
+      .optional()
+      .describe("Algorithm of the private key; RS256 where left out."),
+    private_key_id: text("The key's `kid` at the issuer.").optional(),
+    scopes: z
+      .array(
+        z.string().regex(/^[\x21\x23-\x5b\x5d-\x7e]{1,256}$/, "one OAuth scope, without spaces"),
+      )
+      .min(1)
+      .default(["openid"])
+      .describe("What is asked for; openid must be among it."),
+  })
+  .refine((one) => one.scopes.includes("openid"), "scopes must hold openid")
+  .refine(hasOneProof, oneProof);
 
 const requiredClaim = z.strictObject({
   claim: text("The claim's path."),
@@ -74,6 +102,11 @@ export const issuer = z
     introspection: introspection
       .optional()
       .describe("Ask the issuer about its tokens (RFC 7662), so that revocations are seen."),
+    login: login
+      .optional()
+      .describe(
+        "Let its users log in with a browser, to consent to servers that are called in their name (OpenID Connect); needs agents.public_url.",
+      ),
     allow_private_network: flag(false, "Let the issuer be in private ranges, or on plain http."),
     clock_skew_seconds: z
       .int()

@@ -18,6 +18,7 @@ import { ConfigError, type ConfigProblem } from "./problem.ts";
 import { findRisks } from "./risks.ts";
 import { type ConfigValues, configSchema } from "./schema.ts";
 import { readSecrets } from "./secret-files.ts";
+import { readEnvironmentSinks } from "./sink-environment.ts";
 import { parseYaml } from "./yaml.ts";
 
 /** Values of flags, by configuration path, with the flag's name for error messages. */
@@ -136,6 +137,7 @@ function layer(
     origins.set(path, name);
   }
   const warnings = addEnvironmentIssuer(merged, environment, origins);
+  addEnvironmentSinks(merged, environment, origins);
   for (const [path, { flag, value }] of Object.entries(flags)) {
     setPath(merged, path, value);
     origins.set(path, flag);
@@ -168,6 +170,19 @@ function addEnvironmentIssuer(
   origins.set(place, [...found.origins.values()].join(", "));
   for (const [key, name] of found.origins) origins.set(`${place}.${key}`, name);
   return found.warnings;
+}
+
+function addEnvironmentSinks(
+  merged: Record<string, unknown>,
+  environment: envTable.Environment,
+  origins: Map<string, string>,
+): void {
+  for (const { sink, origin } of readEnvironmentSinks(environment)) {
+    const audit = isRecord(merged.audit) ? merged.audit : undefined;
+    const before = Array.isArray(audit?.sinks) ? audit.sinks : [];
+    setPath(merged, "audit.sinks", [...before, sink]);
+    origins.set(`audit.sinks[${before.length}].path`, origin);
+  }
 }
 
 function readFile(path: string): { readonly value: object; locate(path: string): string } {

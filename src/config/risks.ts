@@ -50,7 +50,20 @@ function findExposures(values: ConfigValues): readonly Risk[] {
     const message = `"*" lets every web page in a user's browser connect; name the origins`;
     risks.push({ name: "any-origin", path: "agents.allowed_origins", message });
   }
-  return [...risks, ...findPlainHttp(values)];
+  return [...risks, ...findPlainHttp(values), ...findPlainSinks(values)];
+}
+
+/** Lines of the log name servers, tools and who called them (as tokens), and somebody on the way could change them. */
+function findPlainSinks(values: ConfigValues): readonly Risk[] {
+  return values.audit.sinks.flatMap((sink, index) => {
+    const path = `audit.sinks[${index}].${sink.kind === "otlp" ? "url" : "address"}`;
+    const isPlainSyslog = sink.transport === "udp" || sink.transport === "tcp";
+    const isPlain = sink.kind === "otlp" ? sink.url?.startsWith("http:") : isPlainSyslog;
+    const url = URL.parse(sink.url ?? `syslog://${sink.address ?? ""}`);
+    if (isPlain !== true || url === null || isLoopback(url.hostname)) return [];
+    const message = "records would cross the network in the clear; use tls or https";
+    return [{ name: "plain-sinks", path, message }];
+  });
 }
 
 /** Whatever an issuer is asked over plain http, somebody on the way may answer. */
@@ -154,6 +167,12 @@ function findRelaxations(values: ConfigValues): readonly Risk[] {
       "plain-http-public-url",
       "agents.public_url",
       "agents' tokens would cross the network in the clear; use https",
+    ],
+    [
+      values.agents.insecure_cookies,
+      "insecure-cookies",
+      "agents.insecure_cookies",
+      "users' browsers would send consent pages' cookies in the clear; use https",
     ],
     [
       values.i_accept.length > 0,

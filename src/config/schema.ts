@@ -19,6 +19,7 @@ export const acceptableRisks = [
   "admin-without-tls",
   "plain-http-keys",
   "any-origin",
+  "plain-sinks",
 ] as const;
 
 const database = section(

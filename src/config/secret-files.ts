@@ -16,15 +16,23 @@ export function readSecrets(values: ConfigValues, locate: (path: string) => stri
   const vaultUrl = readOneUrl("vault", "url", [vault.url, vault.url_file], locate);
   const databaseUrl = readOneUrl("database", "url", [url, url_file], locate);
   const redisUrl = readOneUrl("limits", "redis_url", [redis_url, redis_url_file], locate);
+  const { witness_database_url, witness_database_url_file } = values.audit;
+  const witnessUrls = [witness_database_url, witness_database_url_file] as const;
+  const witnessDatabaseUrl = readOneUrl("audit", "witness_database_url", witnessUrls, locate);
   const issuers = values.identity.jwt.issuers.map((issuer, index) =>
     readIssuerSecrets(issuer, (path, key) =>
       readSecretFile(path, locate(`identity.jwt.issuers[${index}].${key}`)),
     ),
   );
-  return { databaseUrl, vaultUrl, redisUrl, issuers };
+  return { databaseUrl, vaultUrl, witnessDatabaseUrl, redisUrl, issuers };
 }
 
-const urlNames = { database: "database", vault: "vault's", limits: "Redis" } as const;
+const urlNames = {
+  database: "database",
+  vault: "vault's",
+  audit: "witness database's",
+  limits: "Redis",
+} as const;
 
 /** A URL with a password in it: given as it is or as a file, not both. */
 function readOneUrl(

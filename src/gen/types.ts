@@ -469,6 +469,44 @@ export type PolicyAction =
   | "POLICY_ACTION_READ_RESOURCE"
   | "POLICY_ACTION_GET_PROMPT";
 
+export type GrantService<Caller> = {
+  readonly listGrants: (request: ListGrantsRequest, caller: Caller) => Promise<ListGrantsResponse>;
+  readonly revokeGrant: (request: RevokeGrantRequest, caller: Caller) => Promise<RevokeGrantResponse>;
+};
+
+export interface Grant {
+  readonly id: string;
+  readonly principal: string;
+  readonly client: string;
+  readonly tenant: string;
+  readonly server: string;
+  readonly scopes: readonly string[];
+  readonly issuer: string;
+  readonly granted_at_ms: number;
+  readonly updated_at_ms: number;
+  readonly renewable: boolean;
+}
+
+export interface ListGrantsRequest {
+  readonly tenant: string;
+  readonly server: string;
+  readonly page_size: number;
+  readonly page_token: string;
+}
+
+export interface ListGrantsResponse {
+  readonly grants: readonly Grant[];
+  readonly next_page_token: string;
+}
+
+export interface RevokeGrantRequest {
+  readonly id: string;
+}
+
+export interface RevokeGrantResponse {
+  readonly revoked_upstream: boolean;
+}
+
 export type KeyService<Caller> = {
   readonly listKeys: (request: ListKeysRequest, caller: Caller) => Promise<ListKeysResponse>;
   readonly rotateKeys: (request: RotateKeysRequest, caller: Caller) => Promise<RotateKeysResponse>;
@@ -480,7 +518,8 @@ export type KeyPurpose =
   | "KEY_PURPOSE_KEK"
   | "KEY_PURPOSE_SUBJECT"
   | "KEY_PURPOSE_CLASS"
-  | "KEY_PURPOSE_INDEX";
+  | "KEY_PURPOSE_INDEX"
+  | "KEY_PURPOSE_NODE";
 
 export type KeyState =
   | "KEY_STATE_UNSPECIFIED"
@@ -516,15 +555,14 @@ export interface RotateKeysRequest {
 export interface RotateKeysResponse {
   readonly epoch: number;
   readonly rewraps_pending: number;
+  readonly node_key: string;
 }
 
 export interface KeySubject {
-  readonly tenant: string;
   readonly principal: string;
 }
 
 export interface KeyClass {
-  readonly tenant: string;
   readonly data_class: string;
   readonly month: string;
 }
@@ -532,6 +570,7 @@ export interface KeyClass {
 export interface DestroyKeysRequest {
   readonly subject?: KeySubject | null | undefined;
   readonly class?: KeyClass | null | undefined;
+  readonly tenant: string;
   readonly reason: string;
   readonly sweep_now: boolean;
   readonly validate_only: boolean;
@@ -1427,7 +1466,8 @@ export interface RemoteTransport {
 export type OAuthGrant =
   | "OAUTH_GRANT_UNSPECIFIED"
   | "OAUTH_GRANT_CLIENT_CREDENTIALS"
-  | "OAUTH_GRANT_TOKEN_EXCHANGE";
+  | "OAUTH_GRANT_TOKEN_EXCHANGE"
+  | "OAUTH_GRANT_AUTHORIZATION_CODE";
 
 export type SecretPlace =
   | "SECRET_PLACE_UNSPECIFIED"

@@ -59,7 +59,8 @@ export function createDiscovery(
   };
 }
 
-function metadataUrls(issuer: string): readonly string[] {
+/** The places of an issuer's metadata, in the order they are tried. */
+export function metadataUrls(issuer: string): readonly string[] {
   const { origin, pathname } = new URL(issuer);
   const path = pathname.replace(/\/$/, "");
   return [

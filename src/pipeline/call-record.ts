@@ -7,6 +7,7 @@ import { hash } from "node:crypto";
 import { type AuditClass, auditClasses, type RecordDraft } from "../audit/record.ts";
 import { catalogue } from "../errors/catalogue.ts";
 import type { Principal } from "../identity/principal.ts";
+import { recordedName } from "../policy/reasons.ts";
 import type { Obligations } from "../policy/rule.ts";
 import { isInputRequired } from "../protocol/input-required.ts";
 import { memberText, objectText } from "../protocol/json-view.ts";
@@ -68,7 +69,7 @@ function callFacts(x: Exchange): RecordDraft["facts"] {
     server: x.resolved?.server,
     dataClass: dataClassOf(x),
     tool: x.method?.target === "resource" ? undefined : x.resolved?.name,
-    decision: x.decision?.ruleId,
+    decision: x.decision && recordedName(x.decision.ruleId),
     owed: owedText(x.decision?.obligations),
     stateRevision: x.snapshot.stateRevision,
     requestBytes: x.incoming.bodyBytes,
@@ -166,7 +167,11 @@ export function outcomeFacts(
 }
 
 function reasonOf(x: Exchange, outcome: Outcome): string | undefined {
-  if (outcome.kind === "fault") return outcome.fault.reason;
+  if (outcome.kind === "fault") {
+    // A refusal's reason may be the decision behind it.
+    const { reason } = outcome.fault;
+    return reason === undefined ? undefined : recordedName(reason);
+  }
   return x.argumentsInvalid ? "arguments-invalid" : undefined;
 }
 

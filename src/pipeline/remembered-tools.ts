@@ -14,7 +14,7 @@ export function checkRemembered(
   const verdict = check();
   if (verdict === proceed || x.resolved === undefined) return verdict;
   const { server, name } = x.resolved;
-  const isFresh = servers.knowsTool(server, name, declaredBy(x)) !== undefined;
+  const isFresh = servers.knowsTool(server, name, declaredBy(x), x.principal) !== undefined;
   return isFresh ? verdict : checkAnew(servers, x, server, check);
 }
 
@@ -25,7 +25,8 @@ async function checkAnew(
   check: () => Verdict,
 ): Promise<Verdict> {
   try {
-    const asked = { signal: x.signal, clientCapabilitiesText: declaredBy(x) };
+    const clientCapabilitiesText = declaredBy(x);
+    const asked = { signal: x.signal, clientCapabilitiesText, caller: x.principal };
     await servers.tools(server, { ...asked, refresh: false });
   } catch {
     // It cannot be asked: what is remembered holds.

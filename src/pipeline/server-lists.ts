@@ -5,7 +5,7 @@ import { arrayMember, type JsonObject, readObject, stringMember } from "../proto
 import type { McpRequest } from "../protocol/messages.ts";
 import { newestLegacyRevision } from "../protocol/revisions.ts";
 import { nextCursorOf } from "../route/merge.ts";
-import type { Servers } from "../servers/client.ts";
+import type { CallContext, Servers } from "../servers/client.ts";
 
 const pagesMax = 50;
 /** For all pages together. */
@@ -27,6 +27,7 @@ export async function readList(
   server: string,
   { method, listMember, member }: ListMembers,
   clientCapabilitiesText = "{}",
+  caller?: CallContext["caller"],
 ): Promise<readonly string[]> {
   const client = servers.get(server);
   if (client === undefined) return [];
@@ -34,7 +35,7 @@ export async function readList(
   let cursor: string | undefined;
   const signal = AbortSignal.timeout(listTimeoutMs);
   for (let page = 0; page < pagesMax; page += 1) {
-    const context = { signal, timeoutMs: listTimeoutMs, headers: {} };
+    const context = { signal, timeoutMs: listTimeoutMs, headers: {}, caller };
     const request = listRequest(method, cursor, clientCapabilitiesText);
     const outcome = await client.call(request, context, () => {});
     if (outcome.kind !== "result") break;

@@ -12,3 +12,11 @@ export function allowed(ruleId: string, how: string): Decision {
 }
 
 export const deniedByDefault: Decision = denied("default", " by default");
+
+/**
+ * A decision as the record names it, in the part that nobody can erase: that the caller's own list decided, and not
+ * whose list it was, which its sealed part says.
+ */
+export function recordedName(ruleId: string): string {
+  return ruleId.startsWith("client:") ? "client" : ruleId;
+}

@@ -2,7 +2,9 @@
  * Counts what a replay finds: by what would change, principal and target, with a few examples each. Bounded, however
  * many calls there are: lines beyond the most are counted without a line.
  */
+
 import type { Comparison } from "./comparison.ts";
+import { recordedName } from "./reasons.ts";
 
 export interface ReplayExample {
   readonly logId: string;
@@ -102,7 +104,7 @@ export function createReplayTally(examplesMax: number): ReplayTally {
         return;
       }
       const { change, now, drafted } = comparison;
-      if (decidedBy !== undefined && decidedBy !== now.ruleId) drifted += 1;
+      if (decidedBy !== undefined && decidedBy !== recordedName(now.ruleId)) drifted += 1;
       if (change === "unchanged") return;
       const decided = { decidedNow: now.ruleId, decidedThen: drafted.ruleId };
       add(call, { change, principal, server, target, ...decided });

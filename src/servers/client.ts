@@ -9,6 +9,7 @@ import type { McpRequest, Outcome, RelayedMessage } from "../protocol/messages.t
 import type { ParamHeader } from "../protocol/param-headers.ts";
 import type { Era, Revision } from "../protocol/revisions.ts";
 import type { ServerSpec } from "./spec.ts";
+import type { AccessCaller, UserAuthorization } from "./user-access.ts";
 
 export interface CallContext {
   /** Aborts when the agent cancels or goes away; the server is told in its era's own way. */
@@ -19,6 +20,8 @@ export interface CallContext {
   readonly headers: Readonly<Record<string, string>>;
   /** Who calls: what waits for an answer of theirs is counted by it. Left out where the gateway itself asks. */
   readonly principalId?: string | undefined;
+  /** The same, for a server that users must allow the gateway to reach in their name. */
+  readonly caller?: AccessCaller | undefined;
   /** The user's own verified token, for a server that takes tokens made from it; never sent to the server itself. */
   readonly subject?:
     | {
@@ -102,6 +105,8 @@ export interface ToolsOptions {
   readonly signal: CancelSignal;
   /** Source text of what the client declares, since a server may offer it more; left out: nothing. */
   readonly clientCapabilitiesText?: string;
+  /** On whose occasion: of a server that users allow the gateway to reach, each knows what is theirs. */
+  readonly caller?: AccessCaller | undefined;
 }
 
 /** All registered servers. `apply` makes it match a new snapshot without disturbing the unchanged ones. */
@@ -110,15 +115,28 @@ export interface Servers {
   /** The server's tools by name, as one client may see them, from memory while fresh; `refresh` asks the server again. */
   tools(name: string, options: ToolsOptions): Promise<ReadonlyMap<string, CatalogueTool>>;
   /** From memory alone: true or false while the server's tools are known and fresh, undefined otherwise. */
-  knowsTool(server: string, tool: string, clientCapabilitiesText?: string): boolean | undefined;
+  knowsTool(
+    server: string,
+    tool: string,
+    clientCapabilitiesText?: string,
+    caller?: AccessCaller,
+  ): boolean | undefined;
   /** From memory alone: the arguments that a tool mirrors into headers, as last listed. */
   paramHeaders(
     server: string,
     tool: string,
     clientCapabilitiesText?: string,
+    caller?: AccessCaller,
   ): readonly ParamHeader[];
   /** From memory alone: source text of a tool's input schema, as last listed. */
-  inputSchema(server: string, tool: string, clientCapabilitiesText?: string): string | undefined;
+  inputSchema(
+    server: string,
+    tool: string,
+    clientCapabilitiesText?: string,
+    caller?: AccessCaller,
+  ): string | undefined;
+  /** Undefined for a server that users need not allow anything. */
+  authorization(server: string): UserAuthorization | undefined;
   status(name: string): ServerStatus | undefined;
   apply(specs: ReadonlyMap<string, ServerSpec>): void;
   close(): Promise<void>;

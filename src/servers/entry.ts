@@ -8,9 +8,12 @@ import { createBinding } from "./bindings/open-wire.ts";
 import { createCaller } from "./call-server.ts";
 import { type Catalogues, createCatalogues } from "./catalogues.ts";
 import { createConnection } from "./connection.ts";
+import { type ConsentingServer, createConsentingServer } from "./credentials/consenting.ts";
 import type { Credentials } from "./credentials/credentials.ts";
+import type { Grants } from "./credentials/grants.ts";
 import { createPerUserClient } from "./credentials/per-user.ts";
 import { createTokenSource } from "./credentials/token-source.ts";
+import { createUserAuthorization } from "./credentials/user-authorization.ts";
 import { createEgressFetch } from "./egress-fetch.ts";
 import { createHeldTasks } from "./legacy/held-tasks.ts";
 import { createParkedCalls, createParkedRoom, type ParkedRoom } from "./legacy/parked-calls.ts";
@@ -21,11 +24,26 @@ import { createChanges } from "./listening/changes.ts";
 import type { ServersOptions } from "./pool.ts";
 import { createServerClient, type PooledClient } from "./server-client.ts";
 import type { ServerSpec } from "./spec.ts";
+import type { AccessLinks, UserAuthorization } from "./user-access.ts";
 
 export interface Entry {
   readonly spec: ServerSpec;
   readonly client: PooledClient;
+  /** Shared by all callers; undefined for a server that each user allows the gateway to reach. */
+  readonly catalogues: Catalogues | undefined;
+  readonly consenting?: ConsentingServer;
+  readonly authorization?: UserAuthorization;
+}
+
+/** With one credential for all who call. */
+interface SingleEntry extends Entry {
   readonly catalogues: Catalogues;
+}
+
+/** Grants of users, and the page where they are given. */
+export interface UserAccess {
+  readonly grants: Grants;
+  readonly links: AccessLinks;
 }
 
 /** Room for what waits for agents, over all servers. */
@@ -58,16 +76,28 @@ export function createEntry(
   if (client === undefined || spec.transport.kind === "stdio") {
     return createSingle(spec, options, limits, rooms, undefined);
   }
-  const { clock, log } = options;
-  const tokens = createTokenSource({
+  const { clock, log, access } = options;
+  const shared = {
     spec,
     // A WebSocket's metadata lie where its HTTP origin is.
     serverUrl: spec.transport.url.replace(/^ws/, "http"),
     client,
     fetch: createEgressFetch(spec.allowPrivateNetwork),
     clock,
-    log,
-  });
+  };
+  if (client.grant === "authorization-code") {
+    if (access === undefined) throw new Error(`server ${spec.name}: no grants are kept here`);
+    const authority = createUserAuthorization({ ...shared, grants: access.grants });
+    const consenting = createConsentingServer({
+      ...{ spec, authority, clock, ...access },
+      create: (credentials) => createSingle(spec, options, limits, rooms, credentials),
+      usersMax: limits.usersMax,
+      drainTimeoutMs: limits.drainTimeoutMs,
+    });
+    const entry = { client: consenting.client, catalogues: undefined };
+    return { spec, ...entry, consenting, authorization: authority };
+  }
+  const tokens = createTokenSource({ ...shared, log });
   const single = createSingle(spec, options, limits, rooms, tokens.own());
   if (client.grant === "client-credentials") return single;
   const perUser = createPerUserClient({
@@ -86,7 +116,7 @@ function createSingle(
   limits: ServersLimits,
   rooms: Rooms,
   credentials: Credentials | undefined,
-): Entry {
+): SingleEntry {
   const { clock, log, metrics } = options;
   const ownInfoText = JSON.stringify({ name: "mcp-gateway", version: options.gatewayVersion });
   const binding = createBinding({

@@ -47,6 +47,15 @@ export function timedOut(server: string, timeoutMs: number): Fault {
   );
 }
 
+/** Without a page where it is the gateway itself that asks. */
+export function consentRequired(server: string, url?: string): Fault {
+  const how = url === undefined ? "" : `: open ${url} in a browser, then call again`;
+  return createFault("consent-required", `Server ${server} needs its user's consent${how}`, {
+    reason: "no-grant",
+    ...(url !== undefined && { data: { server, url } }),
+  });
+}
+
 /** A modern server cannot be told that nobody answers it: its call simply is not taken up again. */
 export function unanswered(server: string, refusal: ServerErrorBody | "withdrawn"): Fault {
   if (refusal === "withdrawn") return cancelled;

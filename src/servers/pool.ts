@@ -8,9 +8,11 @@ import type { Clock } from "../lib/clock.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import type { ServerChange, ServerStatus, Servers } from "./client.ts";
-import { createEntry, createRooms, type Entry } from "./entry.ts";
+import { createEntry, createRooms, type Entry, type UserAccess } from "./entry.ts";
+import { consentRequired, errorOf } from "./faults.ts";
 import { defaultServersLimits, type ServersLimits } from "./limits.ts";
 import type { ServerSpec } from "./spec.ts";
+import type { AccessCaller } from "./user-access.ts";
 
 export interface ServersOptions {
   readonly specs?: ReadonlyMap<string, ServerSpec>;
@@ -21,6 +23,8 @@ export interface ServersOptions {
   readonly log: Log;
   readonly metrics: Metrics;
   readonly limits?: Partial<ServersLimits>;
+  /** Grants of users and the page where they are given; without it no server is reached in a user's own name. */
+  readonly access?: UserAccess;
   /** Hears of every change a server tells, or that may have been missed, whether anybody listens or not. */
   readonly onChange?: (server: string, change: ServerChange) => void;
 }
@@ -70,18 +74,33 @@ export function createServers(options: ServersOptions): Servers {
     })),
   );
 
-  const catalogueOf = (name: string, declared = "{}") => entries.get(name)?.catalogues.of(declared);
+  const catalogueOf = (name: string, declared = "{}", caller?: AccessCaller) => {
+    const entry = entries.get(name);
+    if (entry?.consenting === undefined) return entry?.catalogues?.of(declared);
+    return entry.consenting.knownCatalogues(caller)?.of(declared);
+  };
 
   return {
     get: (name) => entries.get(name)?.client,
     async tools(name, asked) {
-      const catalogue = catalogueOf(name, asked.clientCapabilitiesText);
+      const declared = asked.clientCapabilitiesText;
+      const consenting = entries.get(name)?.consenting;
+      if (consenting !== undefined) {
+        const own = await consenting.catalogues(asked.caller);
+        if (own === undefined) throw errorOf(consentRequired(name));
+        return own.of(declared ?? "{}").tools(asked);
+      }
+      const catalogue = catalogueOf(name, declared);
       if (catalogue === undefined) throw new GatewayError("scope-unknown", "Not found");
       return catalogue.tools(asked);
     },
-    paramHeaders: (name, tool, declared) => catalogueOf(name, declared)?.paramHeaders(tool) ?? [],
-    knowsTool: (name, tool, declared) => catalogueOf(name, declared)?.knowsTool(tool),
-    inputSchema: (name, tool, declared) => catalogueOf(name, declared)?.inputSchema(tool),
+    paramHeaders: (name, tool, declared, caller) =>
+      catalogueOf(name, declared, caller)?.paramHeaders(tool) ?? [],
+    knowsTool: (name, tool, declared, caller) =>
+      catalogueOf(name, declared, caller)?.knowsTool(tool),
+    inputSchema: (name, tool, declared, caller) =>
+      catalogueOf(name, declared, caller)?.inputSchema(tool),
+    authorization: (name) => entries.get(name)?.authorization,
     status(name) {
       const entry = entries.get(name);
       if (entry !== undefined) return entry.client.status();

@@ -21,11 +21,12 @@ export type ServerTransport =
 export interface OAuthClient {
   /**
    * `client-credentials`: one token of the gateway's own for every call. `token-exchange`: for each user a token made
-   * from the one they came with (RFC 8693), and the gateway's own for what it asks by itself.
+   * from the one they came with (RFC 8693), and the gateway's own for what it asks by itself. `authorization-code`:
+   * for each user what they allowed in a browser; nothing is asked without it.
    */
-  readonly grant: "client-credentials" | "token-exchange";
+  readonly grant: "client-credentials" | "token-exchange" | "authorization-code";
   readonly clientId: string;
-  /** One of these two proves the client. */
+  /** One of these two proves the client; a public one, which only `authorization-code` may be, has neither. */
   readonly clientSecret?: string | undefined;
   /** PKCS #8 PEM; the assertion's algorithm goes by the key. */
   readonly privateKey?: string | undefined;

@@ -11,7 +11,7 @@ const scope = matching(/^[\x21\x23-\x5b\x5d-\x7e]{1,256}$/, 256, "an OAuth scope
 const visible = /^[\x21-\x7e]+$/;
 
 const oauth = object<OAuthClient>({
-  grant: oneOf(["client-credentials", "token-exchange"]),
+  grant: oneOf(["client-credentials", "token-exchange", "authorization-code"]),
   clientId: text(2048, 1),
   clientSecret: optional(text(4096, 1)),
   privateKey: optional(text(16_384, 1)),
@@ -65,7 +65,8 @@ function checkTellsUser({ gatewaySecret, oauth }: ServerAuth, kind: string): voi
 
 function checkClient(client: OAuthClient, kind: string): void {
   const { clientSecret, privateKey, issuer, tokenUrl } = client;
-  if ((clientSecret === undefined) === (privateKey === undefined)) {
+  const proofs = [clientSecret, privateKey].filter((one) => one !== undefined).length;
+  if (proofs > 1 || (proofs === 0 && client.grant !== "authorization-code")) {
     refuseField("auth.oauth", "give exactly one of clientSecret and privateKey");
   }
   if (issuer !== undefined && tokenUrl !== undefined) {
@@ -80,6 +81,13 @@ function checkClient(client: OAuthClient, kind: string): void {
   }
   if (privateKey !== undefined && !privateKey.includes("-----BEGIN PRIVATE KEY-----")) {
     refuseField("auth.oauth.privateKey", "must be PEM of PKCS #8 (BEGIN PRIVATE KEY)");
+  }
+  if (client.grant === "authorization-code") {
+    if (kind !== "streamable-http") {
+      refuseField("auth.oauth.grant", "authorization-code works over streamable-http alone");
+    }
+    // A client is registered at one authorization server, and users are sent nowhere that its operator did not name.
+    if (issuer === undefined) refuseField("auth.oauth.issuer", "authorization-code needs it");
   }
   if (client.grant === "token-exchange") {
     if (kind !== "streamable-http") {

@@ -5,6 +5,8 @@
 import { type Kysely, type SqlBool, sql, type Transaction } from "kysely";
 import { type IndexedColumn, inIndex } from "./audit-index.ts";
 import type { SqlDialect } from "./dialect.ts";
+import { addCheckpoints } from "./migration-checkpoints.ts";
+import { addGrants } from "./migration-grants.ts";
 import { addLastUses } from "./migration-last-uses.ts";
 import { addPartitions } from "./migration-partitions.ts";
 import { addTenants } from "./migration-tenants.ts";
@@ -24,6 +26,8 @@ const migrations: readonly Migration[] = [
   { version: 2, name: "tenants", up: addTenants },
   { version: 3, name: "times of last use", up: addLastUses },
   { version: 4, name: "audit partitions", up: addPartitions },
+  { version: 5, name: "witnessed checkpoints", up: addCheckpoints },
+  { version: 6, name: "users' grants", up: addGrants },
 ];
 export const schemaVersion = migrations.length;
 

@@ -53,9 +53,34 @@ export interface AuditRecordsTable {
   readonly tenant: string | null;
 }
 
+/** Only grows: the database refuses everything but an insert that extends the log. */
+export interface AuditCheckpointsTable {
+  readonly log_id: string;
+  readonly size: number;
+  /** Hex. */
+  readonly root: string;
+  readonly note: string;
+  readonly stored_at_ms: number;
+}
+
 export interface LastUsesTable {
   readonly name: string;
   readonly used_at_ms: number;
+}
+
+export interface UserGrantsTable {
+  readonly id: string;
+  readonly tenant: string | null;
+  readonly server: string;
+  readonly body: string;
+  readonly version: number;
+  readonly updated_at_ms: number;
+}
+
+export interface BrowserPassesTable {
+  readonly id: string;
+  readonly body: string;
+  readonly until_ms: number;
 }
 
 /** In a database of its own (`vault-store.ts`). */
@@ -102,7 +127,10 @@ export interface Tables {
   readonly resources: ResourcesTable;
   readonly audit_logs: AuditLogsTable;
   readonly audit_records: AuditRecordsTable;
+  readonly audit_checkpoints: AuditCheckpointsTable;
   readonly last_uses: LastUsesTable;
+  readonly user_grants: UserGrantsTable;
+  readonly browser_passes: BrowserPassesTable;
   readonly schema_migrations: SchemaMigrationsTable;
   readonly vault_keys: VaultKeysTable;
   readonly vault_sweeps: VaultSweepsTable;

@@ -23,8 +23,16 @@ export function createAuditStore(
   limits: SqlStoreLimits,
 ): Omit<AuditStore, keyof AuditErasing> {
   const { db } = dialect;
+  const append = createAppend(dialect, guard, limits);
   return {
-    append: createAppend(dialect, guard, limits),
+    append,
+    async replace(rows) {
+      for (const batch of chunksOf(rows, limits.rowsPerStatementMax)) {
+        // Where a crash comes between, the rows are missing, and put back the next time.
+        await guard(() => db.transaction().execute((transaction) => remove(transaction, batch)));
+        await append(batch);
+      }
+    },
     head: (logId) =>
       guard(() =>
         db
@@ -71,6 +79,22 @@ export function createAuditStore(
       return pruned;
     },
   };
+}
+
+/** In every partition: whoever inserts a number twice puts it into another month. */
+async function remove(db: Transaction<Tables>, places: readonly AuditPlace[]): Promise<void> {
+  const logs = await readNumbers(db, [...new Set(places.map((place) => place.logId))]);
+  for (const [logId, own] of byLog(places)) {
+    await db
+      .deleteFrom("audit_records")
+      .where("log", "=", numberOf(logs, { logId }))
+      .where(
+        "seq",
+        "in",
+        own.map((place) => place.seq),
+      )
+      .execute();
+  }
 }
 
 async function prune(db: Transaction<Tables>, places: readonly AuditPlace[]): Promise<number> {

@@ -5,7 +5,9 @@
 import { sql } from "kysely";
 import type { SqlDialect } from "./dialect.ts";
 import { createAuditStore } from "./sql-audit.ts";
+import { createCheckpointStore } from "./sql-checkpoints.ts";
 import { createAuditErasing } from "./sql-erasure.ts";
+import { createGrantStore, createPassStore } from "./sql-grants.ts";
 import { defaultSqlStoreLimits, type Guard, type SqlStoreLimits } from "./sql-part.ts";
 import { createResourceStore } from "./sql-resources.ts";
 import { createUseStore } from "./sql-uses.ts";
@@ -31,7 +33,10 @@ export function createSqlStore(
       ...createAuditStore(dialect, guard, limits),
       ...createAuditErasing(dialect, guard, limits),
     },
+    checkpoints: createCheckpointStore(dialect, guard),
     uses: createUseStore(dialect, guard, limits),
+    grants: createGrantStore(dialect, guard),
+    passes: createPassStore(dialect, guard),
     async exclusively(name, work) {
       const release = await guard(() => dialect.tryLock(name));
       if (release === undefined) return undefined;

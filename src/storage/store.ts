@@ -196,8 +196,28 @@ export interface AuditStore {
   oldestTokenMs(): Promise<number | undefined>;
   /** Removes the sealed part of these rows and what they are searched by of it. Returns how many had one. */
   erase(rows: readonly { readonly logId: string; readonly seq: number }[]): Promise<number>;
+  /** Puts these rows where others, or none, stand under their numbers: for healing what somebody changed (ST-06). */
+  replace(rows: readonly AuditRow[]): Promise<void>;
   /** Removes envelope, details and search columns of the rows; log id, seq and leaf stay. Returns how many were live. */
   prune(rows: readonly { readonly logId: string; readonly seq: number }[]): Promise<number>;
+}
+
+/** A checkpoint of a log, as a witness keeps it. */
+export interface StoredCheckpoint {
+  readonly logId: string;
+  /** Records it covers. */
+  readonly size: number;
+  /** Hex. */
+  readonly root: string;
+  /** The signed note. */
+  readonly note: string;
+}
+
+/** Grows only: a checkpoint that does not extend the last one of its log is refused. */
+export interface CheckpointStore {
+  /** The largest one of a log. */
+  last(logId: string): Promise<StoredCheckpoint | undefined>;
+  add(checkpoint: StoredCheckpoint, nowMs: number): Promise<void>;
 }
 
 /** When something was last used, by any node. Written apart from the state: it changes all the time. */
@@ -217,10 +237,54 @@ export interface Use {
   readonly usedAtMs: number;
 }
 
+/** What a user allowed: bodies are sealed by whoever writes them, and no column says whose they are. */
+export interface StoredGrant {
+  /** A digest of whose it is. */
+  readonly id: string;
+  readonly tenant: string | undefined;
+  readonly server: string;
+  readonly body: string;
+  /** Up by one with each write; 0 = not stored yet. */
+  readonly version: number;
+  readonly updatedAtMs: number;
+}
+
+export interface GrantStore {
+  read(id: string): Promise<StoredGrant | undefined>;
+  /** Writes over version `grant.version`, 0 for a new one. False where another version is there, or none. */
+  write(grant: StoredGrant): Promise<boolean>;
+  /** Whether there was one. With `version`, only that version goes. */
+  remove(id: string, version?: number): Promise<boolean>;
+  /** By id, after `after`. */
+  list(query: {
+    readonly tenant?: string | undefined;
+    readonly server?: string | undefined;
+    readonly after?: string | undefined;
+    readonly limit: number;
+  }): Promise<readonly StoredGrant[]>;
+}
+
+/** Steps of something that goes on in a browser: each is there for a while, and is taken once, on whichever node. */
+export interface PassStore {
+  /** Also forgets what has expired. */
+  put(pass: {
+    readonly id: string;
+    readonly body: string;
+    readonly nowMs: number;
+    readonly untilMs: number;
+  }): Promise<void>;
+  read(id: string, nowMs: number): Promise<string | undefined>;
+  /** Reads and removes in one step: of several who ask, one gets it. */
+  take(id: string, nowMs: number): Promise<string | undefined>;
+}
+
 export interface Store {
   readonly resources: ResourceStore;
   readonly audit: AuditStore;
+  readonly checkpoints: CheckpointStore;
   readonly uses: UseStore;
+  readonly grants: GrantStore;
+  readonly passes: PassStore;
   /** Runs `work` while holding a named lock across processes; resolves undefined where another holds it. */
   exclusively<T>(name: string, work: () => Promise<T>): Promise<T | undefined>;
   /** Round trip to the database, for readiness. */

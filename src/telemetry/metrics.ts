@@ -43,6 +43,21 @@ const counters = {
   ],
   mcp_gateway_audit_tail_dropped_total: ["Records a live listener was not shown.", []],
   mcp_gateway_audit_shipped_total: ["Records copied to the database.", []],
+  mcp_gateway_audit_witness_failures_total: [
+    "Times a witness could not be asked, by witness.",
+    ["witness"],
+  ],
+  mcp_gateway_audit_witness_conflicts_total: [
+    "Times a witness remembered another history, by witness.",
+    ["witness"],
+  ],
+  mcp_gateway_audit_witness_lies_total: [
+    "Checkpoints of other nodes this one was shown that do not go on from the last.",
+    [],
+  ],
+  mcp_gateway_audit_healed_total: ["Records the monitor put back, by place.", ["place"]],
+  mcp_gateway_audit_sink_failures_total: ["Deliveries to a sink that failed, by sink.", ["sink"]],
+  mcp_gateway_audit_sink_skipped_total: ["Records a sink will never have, by sink.", ["sink"]],
   mcp_gateway_audit_checkpoints_total: ["Checkpoints signed, and taken up at the start.", []],
   mcp_gateway_audit_signing_failures_total: [
     "Times the notary could not sign or refused to, by reason.",
@@ -102,6 +117,21 @@ const gauges = {
   mcp_gateway_cache_entries: ["Entries held by the reply cache.", []],
   mcp_gateway_audit_spool_bytes: ["Bytes in the spool.", []],
   mcp_gateway_audit_backlog: ["Records synced but not yet in the database.", []],
+  mcp_gateway_audit_unwitnessed_records: [
+    "Records after the last checkpoint a witness remembers, by witness.",
+    ["witness"],
+  ],
+  mcp_gateway_audit_unwitnessed_seconds: [
+    "How long there have been such records: a cut of them could go unseen, by witness.",
+    ["witness"],
+  ],
+  mcp_gateway_audit_integrity_violations: [
+    "Records that are wrong at the moment, by place: any is an alarm.",
+    ["place"],
+  ],
+  mcp_gateway_audit_monitor_laps: ["Laps of the monitor over the newest records.", []],
+  mcp_gateway_audit_sink_lag_records: ["Records synced but not yet delivered, by sink.", ["sink"]],
+  mcp_gateway_audit_sink_up: ["1 while the sink takes records, by sink.", ["sink"]],
   mcp_gateway_audit_checkpoint_size: ["Records under the latest checkpoint of this node.", []],
   mcp_gateway_audit_unsigned_seconds: ["Age of the oldest synced record that is not signed.", []],
   mcp_gateway_audit_signing_late: ["1 while records have been unsigned for too long.", []],

@@ -1,6 +1,6 @@
 /**
- * Health and metrics over plain HTTP, on a listener of its own that agents do not reach. It only reads: GET and HEAD,
- * no credentials, nothing personal. `compose/` starts it first, so that probes see the gateway come up.
+ * Health and metrics over plain HTTP, on a listener of its own that agents do not reach: GET and HEAD, no credentials,
+ * nothing personal. What may be posted besides is given to it (a witness's one request). `compose/` starts it.
  */
 import type { Health, HealthReport } from "./health.ts";
 import type { CounterName, Metrics } from "./metrics.ts";
@@ -12,7 +12,15 @@ export interface OpsServerOptions {
   readonly health: Health;
   readonly metrics: Metrics;
   readonly version: string;
+  /** Texts that can be read, by path. */
+  readonly texts?: Readonly<Record<string, string>>;
+  /** What can be posted, by path. */
+  readonly posts?: Readonly<Record<string, OpsPost>>;
 }
+
+export type OpsPost = (
+  body: string,
+) => Promise<{ readonly status: number; readonly contentType: string; readonly text: string }>;
 
 export interface OpsServer {
   /** `http://host:port` as really bound. */
@@ -34,17 +42,24 @@ const securityCounters = {
   slow_consumers: "mcp_gateway_slow_consumers_total",
 } as const satisfies Record<string, CounterName>;
 
+const bodyBytesMax = 1024;
+const postBytesMax = 64 * 1024;
+
 type Answer = () => Response | Promise<Response>;
 
 export function createOpsServer(options: OpsServerOptions): OpsServer {
   const answers = createAnswers(options);
+  const posts = new Map(Object.entries(options.posts ?? {}));
   const server = Bun.serve({
     hostname: options.host,
     port: options.port,
     idleTimeout: 30,
-    maxRequestBodySize: 1024,
+    maxRequestBodySize: posts.size === 0 ? bodyBytesMax : postBytesMax,
     fetch: async (request) => {
-      const answer = answers[new URL(request.url).pathname];
+      const { pathname } = new URL(request.url);
+      const post = posts.get(pathname);
+      if (post !== undefined) return await answerPost(request, post);
+      const answer = answers[pathname];
       if (answer === undefined) return renderJson({ error: "not found; see /" }, 404);
       if (request.method !== "GET" && request.method !== "HEAD") {
         return renderJson({ error: "only GET and HEAD" }, 405, { Allow: "GET, HEAD" });
@@ -61,10 +76,17 @@ export function createOpsServer(options: OpsServerOptions): OpsServer {
   };
 }
 
+async function answerPost(request: Request, post: OpsPost): Promise<Response> {
+  if (request.method !== "POST") return renderJson({ error: "only POST" }, 405, { Allow: "POST" });
+  const { status, contentType, text } = await post(await request.text());
+  return new Response(text, { status, headers: { ...commonHeaders, "Content-Type": contentType } });
+}
+
 function createAnswers({
   health,
   metrics,
   version,
+  texts = {},
 }: OpsServerOptions): Readonly<Record<string, Answer | undefined>> {
   const prometheus: Answer = async () =>
     new Response(await metrics.render(), {
@@ -87,6 +109,7 @@ function createAnswers({
     "/metrics/prometheus": prometheus,
     "/metrics/security": async () => renderJson(await sumSecurity(metrics)),
   };
+  for (const [path, text] of Object.entries(texts)) answers[path] = () => renderText(text);
   const endpoints = Object.keys(answers);
   answers["/"] = () => renderJson({ name: "mcp-gateway", version, endpoints });
   return Object.assign(Object.create(null), answers);
@@ -115,6 +138,11 @@ async function sumSecurity(metrics: Metrics): Promise<Record<string, number>> {
 }
 
 const commonHeaders = { "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff" };
+
+function renderText(text: string): Response {
+  const headers = { "Content-Type": "text/plain; charset=utf-8", ...commonHeaders };
+  return new Response(text, { headers });
+}
 
 function renderJson(body: object, status = 200, headers: Record<string, string> = {}): Response {
   return Response.json(body, { status, headers: { ...commonHeaders, ...headers } });

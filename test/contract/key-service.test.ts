@@ -57,9 +57,9 @@ test("AZ-15: an operator of a tenant sees and destroys the tenant's keys alone",
   expect(world.plane.erasures.at(-1)?.target).toMatchObject({ tenant: ownTenant, ...ann });
   const before = world.plane.erasures.length;
   for (const tenant of [otherTenant, "nowhere"]) {
-    const ofOther = await refusal(world.own, { ...subject, subject: { ...ann, tenant } });
+    const ofOther = await refusal(world.own, { ...subject, tenant });
     expect(ofOther.code).toBe(status.NOT_FOUND);
-    const ofClass = { class: { tenant, data_class: "X", month: "2026-01" }, reason: "r" };
+    const ofClass = { tenant, class: { data_class: "X", month: "2026-01" }, reason: "r" };
     expect((await refusal(world.own, ofClass)).code).toBe(status.NOT_FOUND);
   }
   expect(world.plane.erasures).toHaveLength(before);
@@ -107,12 +107,16 @@ test("RotateKeys takes the KEK and the index key, and says why no other", async 
   const rotated = await world.everyones.call("KeyService", "rotateKeys", {
     purpose: "KEY_PURPOSE_KEK",
   });
-  expect(rotated).toEqual({ epoch: 2, rewraps_pending: 4 });
+  expect(rotated).toEqual({ epoch: 2, rewraps_pending: 4, node_key: "" });
+  const node = await world.everyones.call("KeyService", "rotateKeys", {
+    purpose: "KEY_PURPOSE_NODE",
+  });
+  expect(node).toEqual({ epoch: 0, rewraps_pending: 0, node_key: "the new one" });
   const refused = world.everyones
     .call("KeyService", "rotateKeys", { purpose: "KEY_PURPOSE_SUBJECT" })
     .then(
       () => "rotated",
       (error: ServiceError) => error.details,
     );
-  expect(await refused).toContain("must be KEY_PURPOSE_KEK or KEY_PURPOSE_INDEX");
+  expect(await refused).toContain("must be KEY_PURPOSE_KEK, KEY_PURPOSE_INDEX or KEY_PURPOSE_NODE");
 });

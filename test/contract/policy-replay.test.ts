@@ -24,7 +24,7 @@ afterAll(() => postgres[Symbol.asyncDispose]());
 const policy = "PolicyService";
 const monday = Date.UTC(2026, 10, 16);
 const server = "calc";
-const bot = { principal: "client:bot", client: "bot", server, decision: "client:bot" };
+const bot = { principal: "client:bot", client: "bot", server, decision: "client" };
 const idle = { principal: "client:idle", client: "idle", server, decision: "default" };
 const ann = { principal: "user:https://idp#ann", server, decision: "role:analyst" };
 const known = { ...ann, roles: '["analyst"]', groups: "[]" };
@@ -38,7 +38,7 @@ const plan: readonly (readonly [number, Omit<CallToRecord, "timeMs">])[] = [
   [30, { ...idle, tool: "sub" }], // unchanged: denied still
   [80, { ...known, tool: "mul" }], // owes something new
   [40, { ...ann, tool: "mul" }], // roles not recorded
-  [25, { principal: "client:gone", client: "gone", server, tool: "add", decision: "client:gone" }],
+  [25, { principal: "client:gone", client: "gone", server, tool: "add", decision: "client" }],
   [15, { ...bot, tool: "add", decision: "rule:old-allow" }], // unchanged, but decided by something else then
   [10, { principal: "client:bot", client: "bot", tool: "ghost" }], // no target was found
   [20, { ...bot, method: "tools/list" }], // no call of a target

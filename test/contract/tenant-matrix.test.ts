@@ -91,6 +91,10 @@ const rows: { readonly [S in keyof AdminServices]: Readonly<Record<keyof AdminSe
       updateVirtualServer: named((whose) => ({ virtual_server: { name: `${whose}-virtual` } })),
       deleteVirtualServer: byName("virtual"),
     },
+    GrantService: {
+      listGrants: idsOf("grants", "id"),
+      revokeGrant: named((whose) => ({ id: `${whose}-grant` })),
+    },
     PolicyService: {
       createRole: create((name, tenant) => ({ role: { name, tenant } })),
       getRole: inTenant("role"),

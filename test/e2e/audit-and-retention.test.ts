@@ -103,7 +103,7 @@ describe("search, export and tail", () => {
       [{ scope: "tiny" }, (one) => one.scope === "tiny"],
       [{ event: "call.intent" }, (one) => one.event === "call.intent"],
       [{ status: "success" }, (one) => one.status === "success"],
-      [{ decision: "client:one" }, (one) => one.decision === "client:one"],
+      [{ decision: "client" }, (one) => one.decision === "client"],
       [{ correlation_id: "request-one-3" }, (one) => one.correlation_id === "request-one-3"],
       [{ from_ms: middle }, (one) => one.time_ms >= middle],
       [{ until_ms: middle }, (one) => one.time_ms < middle],

@@ -3,6 +3,7 @@
  * their groups, what they asked and were answered) lies anywhere in clear, on SQLite and on PostgreSQL; and an auditor
  * still reads all of it.
  */
+import { Database } from "bun:sqlite";
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -12,7 +13,7 @@ import { type AdminClient, createAdminClient } from "../support/admin-client.ts"
 import { until } from "../support/deadline.ts";
 import { startGateway } from "../support/gateway-process.ts";
 import { modernCall } from "../support/modern-agent.ts";
-import { registerHttpServer } from "../support/operator.ts";
+import { registerClient, registerHttpServer } from "../support/operator.ts";
 import { startPostgres, type TestPostgres } from "../support/postgres.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
 import { startTinyServer, type TinyServer } from "../support/tiny-server.ts";
@@ -24,6 +25,8 @@ const people = Array.from({ length: 50 }, (_, at) => ({
   secret: `canary-secret-${at}`,
 }));
 const canaries = people.flatMap((person) => Object.values(person));
+/** Registered, so it stands among the operators' resources in clear; in the records it may not. */
+const registered = "canary-registered-client";
 
 const secret = crypto.getRandomValues(Buffer.alloc(64)).toString("hex");
 const issuer = "https://idp.example";
@@ -70,6 +73,13 @@ async function allowEcho(admin: AdminClient): Promise<void> {
   await admin.call("PolicyService", "CreateRole", { role: { name: "caller", permissions } });
 }
 
+/** One call that its own list allows, and one that it does not. */
+async function callRegistered(base: string, token: string): Promise<void> {
+  for (const name of ["tiny__echo", "tiny__slow"]) {
+    await modernCall({ base, token, method: "tools/call", params: { name, arguments: {} } });
+  }
+}
+
 async function callAsAll(base: string): Promise<void> {
   for (const { sub, group, asked, secret: password } of people) {
     const token = await sign({ sub, roles: ["caller"], groups: [group] });
@@ -98,11 +108,11 @@ function filesBelow(folder: string): readonly string[] {
     .map((entry) => join(entry.parentPath, entry.name));
 }
 
-function findCanaries(name: string, bytes: Buffer): readonly string[] {
-  return canaries.filter((canary) => bytes.includes(canary)).map((canary) => `${name}: ${canary}`);
+function findCanaries(name: string, bytes: Buffer, looked = canaries): readonly string[] {
+  return looked.filter((canary) => bytes.includes(canary)).map((canary) => `${name}: ${canary}`);
 }
 
-async function dumpTables(url: string): Promise<Buffer> {
+async function dumpTables(url: string, wanted = /./): Promise<Buffer> {
   const database = new Client({ connectionString: url });
   await database.connect();
   try {
@@ -110,7 +120,7 @@ async function dumpTables(url: string): Promise<Buffer> {
       "SELECT table_name AS name FROM information_schema.tables WHERE table_schema = 'public'",
     );
     const texts: string[] = [];
-    for (const { name } of rows) {
+    for (const { name } of rows.filter((row) => wanted.test(row.name))) {
       const { rows: all } = await database.query(`SELECT t::text AS text FROM "${name}" t`);
       texts.push(name, ...all.map(({ text }) => String(text)));
     }
@@ -132,6 +142,8 @@ describe.each(["SQLite", "PostgreSQL"])("on %s", (kind) => {
       using admin = createAdminClient(gateway);
       using auditor = createAdminClient({ ...gateway, adminToken: auditorToken });
       await allowEcho(admin);
+      const allowed = { allowed_tools: ["tiny__echo"] };
+      await callRegistered(gateway.agents, await registerClient(admin, registered, allowed));
       await callAsAll(gateway.agents);
       for (const person of people) {
         const [record] = await readPerson(auditor, person.sub);
@@ -149,11 +161,24 @@ describe.each(["SQLite", "PostgreSQL"])("on %s", (kind) => {
     expect(files.some((path) => path.endsWith(".seg"))).toBe(true);
     const found = files.flatMap((path) => findCanaries(path, readFileSync(path)));
     found.push(...findCanaries("its log", Buffer.from(said)));
+    for (const path of files.filter((one) => /\/(?:spool|evidence)\//.test(one))) {
+      found.push(...findCanaries(path, readFileSync(path), [registered]));
+    }
+    if (kind === "SQLite") {
+      const rows = new Database(join(dataDir, "gateway.sqlite")).query(
+        "SELECT * FROM audit_records",
+      );
+      const text = JSON.stringify(rows.all());
+      expect(text).toContain("call.outcome");
+      found.push(...findCanaries("audit_records", Buffer.from(text), [registered]));
+    }
     if (kind === "PostgreSQL") {
       const dump = await dumpTables(postgres.url);
       expect(dump.includes("audit_records")).toBe(true);
       expect(dump.includes('"sealed"')).toBe(true);
       found.push(...findCanaries("PostgreSQL", dump));
+      const records = await dumpTables(postgres.url, /^(?:audit|vault)/);
+      found.push(...findCanaries("records in PostgreSQL", records, [registered]));
     }
     expect(found).toEqual([]);
   });

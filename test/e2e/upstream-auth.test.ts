@@ -175,9 +175,8 @@ describe("where the secrets lie", () => {
       entry.isDirectory() ? filesOf(join(path, entry.name)) : [join(path, entry.name)],
     );
   const databasePath = () => {
-    const found = filesOf(gateway.dataDir).find((path) => {
-      return readFileSync(path).subarray(0, 15).toString() === "SQLite format 3";
-    });
+    // The vault of records' keys has a database of its own beside it.
+    const found = filesOf(gateway.dataDir).find((path) => path.endsWith("/gateway.sqlite"));
     if (found === undefined) throw new Error("no database");
     return found;
   };

@@ -31,7 +31,8 @@ for (const which of ["when=1", "when=2", "when=1+3"]) {
     `ST-09 R-09: fdatasync failing (${which} of each thread) is never called durable`,
     async () => {
       await using upstream = startTinyServer();
-      await using gateway = await startGateway();
+      // The reserve's own syncs would take the injected error.
+      await using gateway = await startGateway({ config: { audit: { reserve_bytes_max: 1 } } });
       using admin = createAdminClient(gateway);
       const token = await setUp(admin, upstream);
       using agent = await openModern({ base: gateway.agents, token });
@@ -63,47 +64,54 @@ for (const which of ["when=1", "when=2", "when=1+3"]) {
       expect(told.refused.length + told.unrecorded.length).toBeGreaterThan(0);
       await until("calls to be taken", async () => (await agent.call("after")).text === "after");
       expect(gateway.stdout()).toContain("audit.unsynced");
+      await until("the record of it", async () =>
+        (await drainedRecords(admin)).some((one) => one.event === "storage.fsync_failed"),
+      );
       await expectSound(gateway, admin, upstream, told);
     },
     120_000,
   );
 }
 
-test.skipIf(problem !== undefined)(
-  "ST-10: an fdatasync that takes seconds refuses class A at its deadline and holds up no list",
-  async () => {
-    await using upstream = startTinyServer();
-    await using gateway = await startGateway();
-    using admin = createAdminClient(gateway);
-    const token = await setUp(admin, upstream);
-    using agent = await openModern({ base: gateway.agents, token });
-    expect((await agent.call("before")).text).toBe("before");
-    const refused: string[] = [];
-    {
-      const slow = "inject=fdatasync:delay_enter=4000000:when=1";
-      await using _slowed = await attachStrace(gateway.pid, ["-e", "trace=fdatasync", "-e", slow]);
-      const call = agent.call("slow");
-      const list = await modernCall({
-        base: gateway.agents,
-        scope: "tiny",
-        token,
-        method: "tools/list",
-      });
-      expect(list.result, list.text).toBeDefined();
-      const reply = await call;
-      expect(reply.code, reply.raw).toBe(auditUnavailable);
-      refused.push("slow");
+for (const delayMs of [300, 5_000]) {
+  test.skipIf(problem !== undefined)(
+    `ST-10: an fdatasync of ${delayMs} ms refuses class A at its deadline and holds up no list`,
+    async () => {
+      await using upstream = startTinyServer();
+      const audit = { deadline_ms: 250, reserve_bytes_max: 1 };
+      await using gateway = await startGateway({ config: { audit } });
+      using admin = createAdminClient(gateway);
+      const token = await setUp(admin, upstream);
+      using agent = await openModern({ base: gateway.agents, token });
+      await until("a call", async () => (await agent.call("before")).text === "before");
+      const refused: string[] = [];
+      {
+        const slow = `inject=fdatasync:delay_enter=${delayMs * 1000}:when=1`;
+        const options = ["-e", "trace=fdatasync", "-e", slow];
+        await using _slowed = await attachStrace(gateway.pid, options);
+        const call = agent.call("slow");
+        const list = await modernCall({
+          base: gateway.agents,
+          scope: "tiny",
+          token,
+          method: "tools/list",
+        });
+        expect(list.result, list.text).toBeDefined();
+        const reply = await call;
+        expect(reply.code, reply.raw).toBe(auditUnavailable);
+        refused.push("slow");
+      }
       const again = async () => (await agent.call("again")).text === "again";
       await until("calls to be taken", again, 30_000);
-    }
-    await expectSound(gateway, admin, upstream, {
-      acknowledged: ["again"],
-      refused,
-      unrecorded: [],
-    });
-  },
-  120_000,
-);
+      await until("the record of it", async () =>
+        (await drainedRecords(admin)).some((one) => one.event === "storage.slow"),
+      );
+      const told = { acknowledged: ["again"], refused, unrecorded: [] };
+      await expectSound(gateway, admin, upstream, told);
+    },
+    120_000,
+  );
+}
 
 async function setUp(admin: AdminClient, upstream: TinyServer): Promise<string> {
   await registerHttpServer(admin, "tiny", upstream.url);

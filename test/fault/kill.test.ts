@@ -132,7 +132,8 @@ async function expectSound(dataDir: string, { acknowledged, upstream }: Killed):
 }
 
 test("ST-11 R-01 I-02 I-03: kills under load lose no acknowledged call", async () => {
-  const cycles = faultCycles(8);
+  // With the 180 numbered points of crash-points.test.ts these are the 200 of CI.
+  const cycles = faultCycles(20);
   await using folder = temporaryFolder("kill");
   await using upstream = startTinyServer();
   const killed = await killAgainAndAgain({ cycles, dataDir: folder.path, upstream });

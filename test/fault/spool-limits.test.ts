@@ -148,9 +148,12 @@ test.skipIf(!canMount())(
     using agent = await openModern({ base: gateway.agents, token });
     const tried: Tried = { acknowledged: [], refused: [], executed: [] };
     const filler = join(folder.path, "filler");
+    let attempt = 0;
+    const again = () => tryCall(agent, tried, `again-${attempt++}`);
 
     for (let round = 0; round < 3; round += 1) {
-      expect(await tryCall(agent, tried, `before-${round}`)).toBe(true);
+      // A full disk is over once the reserve was had again, which is tried twice a second.
+      await until("a call", again, 5_000);
       fillDisk(filler);
       await callUntilRefused(agent, tried, `fill-${round}`);
       for (let call = 0; call < 5; call += 1) {
@@ -162,7 +165,7 @@ test.skipIf(!canMount())(
       const isReady = async () => (await fetch(`${gateway.ops}/health/ready`)).status === 200;
       await until("readiness", isReady, 5_000);
     }
-    expect(await tryCall(agent, tried, "after")).toBe(true);
+    await until("a call", again, 5_000);
     const { acknowledged } = tried;
     await until("the records the disk refused", async () => {
       const records = await drainedRecords(admin);
@@ -173,8 +176,8 @@ test.skipIf(!canMount())(
     const records = await drainedRecords(admin);
     expect(compareLogs({ acknowledged, seen: upstream.texts, records })).toEqual(noContradictions);
     expect(
-      records.some((one) => one.event === "audit.gap" && one.envelope_json.includes("ENOSPC")),
-    ).toBe(true);
+      records.filter((one) => one.event === "storage.disk_full").length,
+    ).toBeGreaterThanOrEqual(2 * 3);
     expect(await admin.call("AuditService", "VerifyLog")).toMatchObject({ ok: true });
 
     // It can also be stopped with the disk full, and started once there is room.

@@ -13,7 +13,8 @@ import { attachStrace, type SystemCall, straceProblem } from "../support/strace.
 import { startTinyServer } from "../support/tiny-server.ts";
 
 const agentsOfEachKind = 4;
-const callsOfEachAgent = faultCycles(10);
+/** Three kinds of four agents: 312 answers in CI. */
+const callsOfEachAgent = faultCycles(26);
 const watched = "trace=pwrite64,write,writev,fdatasync,fsync,sendto,sendmsg";
 
 const problem = straceProblem();

@@ -29,6 +29,7 @@ import {
 import { createAuditService } from "../../src/admin/services/audit-service.ts";
 import { createCacheService, type PurgeFilter } from "../../src/admin/services/cache-service.ts";
 import { createClientService, type SessionFacts } from "../../src/admin/services/client-service.ts";
+import { createGrantService } from "../../src/admin/services/grant-service.ts";
 import { createKeyService } from "../../src/admin/services/key-service.ts";
 import { createLimitService } from "../../src/admin/services/limit-service.ts";
 import { createPolicyService } from "../../src/admin/services/policy-service.ts";
@@ -44,6 +45,7 @@ import { createPenaltyBox } from "../../src/limits/penalty-box.ts";
 import { compilePolicy } from "../../src/policy/compile.ts";
 import type { ErasureRequest } from "../../src/retention/erasure.ts";
 import { checkTransport } from "../../src/servers/egress.ts";
+import type { GrantSummary } from "../../src/servers/user-access.ts";
 import { buildSnapshot } from "../../src/state/build.ts";
 import { createCurrentSnapshot, type SwappableSnapshot } from "../../src/state/current.ts";
 import type { AuditRow, Store } from "../../src/storage/store.ts";
@@ -90,6 +92,8 @@ export interface AdminPlaneOptions {
   readonly revisionsMax?: number;
   /** Open sessions; ended ones go. */
   readonly sessions?: readonly SessionFacts[];
+  /** By id. */
+  readonly grants?: readonly GrantSummary[];
   /** What servers get that do not say; true where left out. */
   readonly allowPrivateNetwork?: boolean;
   readonly appendFails?: (draft: RecordDraft) => boolean;
@@ -120,6 +124,7 @@ export async function startAdminPlane(options: AdminPlaneOptions = {}): Promise<
   const purges: PurgeFilter[] = [];
   const erasures: ErasureRequest[] = [];
   const sessions = new Map((options.sessions ?? [ciSession]).map((one) => [one.id, one]));
+  const grants = new Map((options.grants ?? []).map((one) => [one.id, one]));
   const listeners = new Set<(row: AuditRow) => void>();
   const { twoPerson = false } = options;
   const resources = options.store?.resources ?? store;
@@ -189,6 +194,22 @@ export async function startAdminPlane(options: AdminPlaneOptions = {}): Promise<
       }),
       retentionStatistics: () => ({ lastRunAtMs: undefined, runs: 0, deleted: 0, failures: 0 }),
     }),
+    GrantService: createGrantService({
+      grants: {
+        list: async ({ tenant, server, after = "", limit }) =>
+          [...grants.values()]
+            .filter((one) => tenant === undefined || one.tenant === tenant)
+            .filter((one) => server === undefined || one.server === server)
+            .filter(({ id }) => id > after)
+            .slice(0, limit),
+        summary: async (id) => grants.get(id),
+        remove: async (id) => grants.delete(id),
+      },
+      revokeUpstream: async ({ server }) => server !== "gone",
+      async recordRevoked(grant) {
+        events.push(`consent.revoked:${grant.id}`);
+      },
+    }),
     RevocationService: createRevocationService({
       state,
       clock: systemClock,
@@ -220,6 +241,7 @@ export async function startAdminPlane(options: AdminPlaneOptions = {}): Promise<
         pending: () => 3,
       },
       rotation: { rotate: async () => ({ epoch: 2, rewraps: 4 }) },
+      rotateNodeKey: async () => ({ newKey: "the new one" }),
       listKeys: async (tenant) =>
         keyGroups.filter((group) => tenant === undefined || group.tenant === tenant),
     }),

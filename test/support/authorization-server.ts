@@ -12,7 +12,7 @@ import {
   type ServerResponse,
 } from "node:http";
 import type { AddressInfo } from "node:net";
-import { exportJWK, generateKeyPair, type JWK } from "jose";
+import { exportJWK, generateKeyPair, type JSONWebKeySet, type JWK } from "jose";
 import { Provider } from "oidc-provider";
 
 export interface AuthorizationServer extends AsyncDisposable {
@@ -23,11 +23,18 @@ export interface AuthorizationServer extends AsyncDisposable {
   /** Signs with another key from now on; the old one is no longer published. */
   rotateKeys(): Promise<void>;
   /** What a browser does at this URL: to the login, to the consent, and back with a code. */
-  browse(url: URL): Promise<URLSearchParams>;
+  browse(url: URL, user?: string): Promise<URLSearchParams>;
   /** A code for the user's consent, by the agent's client. */
-  authorize(asked: { readonly resource: string; readonly scope: string }): Promise<string>;
+  authorize(asked: {
+    readonly resource: string;
+    readonly scope: string;
+    readonly user?: string;
+    readonly client?: string | undefined;
+  }): Promise<string>;
+  /** The public keys. */
+  keys(): Promise<JSONWebKeySet>;
   /** The access token for a code that `authorize` gave. */
-  exchange(code: string, resource: string): Promise<string>;
+  exchange(code: string, resource: string, client?: string): Promise<string>;
   /** RFC 7009, by the agent's client. */
   revoke(token: string): Promise<void>;
 }
@@ -37,7 +44,17 @@ export interface AuthorizationServerOptions {
   /** `jwt` tokens can be checked by anybody, `opaque` ones are asked about. */
   readonly format: "jwt" | "opaque";
   readonly scopes: readonly string[];
+  /** More clients, as oidc-provider describes them. */
+  readonly clients?: readonly object[];
+  /** Every refresh gives a new refresh token, and the old one counts as stolen. */
+  readonly rotates?: boolean;
+  /** Gives no refresh tokens at all. */
+  readonly refreshes?: boolean;
+  readonly accessSeconds?: number;
 }
+
+/** A browser that brings it is that user's; one that brings `deny` says no. */
+export const userCookie = "test-user";
 
 const client = { id: "agent", redirectUri: "http://127.0.0.1:1/callback" };
 const codeVerifier = "a code verifier's forty-three characters at least".replaceAll(/[ ']/g, "-");
@@ -64,19 +81,20 @@ export async function startAuthorizationServer(
     introspector,
     rotateKeys,
     browse,
-    async authorize({ resource, scope }) {
+    keys: async () => (await (await fetch(`${issuer}/jwks`)).json()) as JSONWebKeySet,
+    async authorize({ resource, scope, user, client: client_id = client.id }) {
       const url = new URL(`${issuer}/auth`);
-      const { id: client_id, redirectUri: redirect_uri } = client;
+      const { redirectUri: redirect_uri } = client;
       url.search = new URLSearchParams({
         ...{ client_id, redirect_uri, response_type: "code", scope, resource },
         ...{ code_challenge: codeChallenge, code_challenge_method: "S256" },
       }).toString();
-      return (await browse(url)).get("code") ?? "";
+      return (await browse(url, user)).get("code") ?? "";
     },
-    async exchange(code, resource) {
+    async exchange(code, resource, client_id = client.id) {
       const body = new URLSearchParams({
         ...{ grant_type: "authorization_code", code, resource, code_verifier: codeVerifier },
-        ...{ client_id: client.id, redirect_uri: client.redirectUri },
+        ...{ client_id, redirect_uri: client.redirectUri },
       });
       const answer = await fetch(`${issuer}/token`, { method: "POST", body });
       const { access_token: token } = (await answer.json()) as { access_token?: string };
@@ -117,11 +135,13 @@ function configurationOf(options: AuthorizationServerOptions, key: JWK): object 
         grant_types: [],
         response_types: [],
       },
+      ...(options.clients ?? []),
     ],
+    ...(options.rotates !== undefined && { rotateRefreshToken: options.rotates }),
     cookies: { keys: ["a key of the tests"] },
     pkce: { required: () => true },
     scopes: ["openid", "offline_access", ...scopes],
-    issueRefreshToken: async () => true,
+    issueRefreshToken: async () => options.refreshes !== false,
     findAccount: async (_: unknown, accountId: string) => ({
       accountId,
       claims: async () => ({ sub: accountId }),
@@ -140,7 +160,7 @@ function configurationOf(options: AuthorizationServerOptions, key: JWK): object 
           scope: scopes.join(" "),
           audience: resource,
           accessTokenFormat: format,
-          accessTokenTTL: 600,
+          accessTokenTTL: options.accessSeconds ?? 600,
           ...(format === "jwt" ? { jwt: { sign: { alg: "ES256" } } } : {}),
         }),
       },
@@ -159,8 +179,13 @@ async function serve(
     return;
   }
   const { prompt, params, session } = await provider.interactionDetails(request, response);
+  const user = new RegExp(`${userCookie}=([a-z]+)`).exec(request.headers.cookie ?? "")?.[1];
+  if (user === "deny") {
+    await provider.interactionFinished(request, response, { error: "access_denied" });
+    return;
+  }
   if (prompt.name === "login") {
-    const result = { login: { accountId: options.user } };
+    const result = { login: { accountId: user ?? options.user } };
     await provider.interactionFinished(request, response, result);
     return;
   }
@@ -179,8 +204,8 @@ async function createKey(): Promise<JWK> {
   return { ...(await exportJWK(privateKey)), kid: crypto.randomUUID(), use: "sig", alg: "ES256" };
 }
 
-async function browse(start: URL): Promise<URLSearchParams> {
-  const cookies = new Map<string, string>();
+async function browse(start: URL, user?: string): Promise<URLSearchParams> {
+  const cookies = new Map<string, string>(user === undefined ? [] : [[userCookie, user]]);
   let url = start;
   for (let step = 0; step < 12; step += 1) {
     if (url.href.startsWith(client.redirectUri)) return url.searchParams;

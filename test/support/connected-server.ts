@@ -5,6 +5,7 @@ import { systemClock } from "../../src/lib/clock.ts";
 import { objectText, readObject } from "../../src/protocol/json-view.ts";
 import type { McpRequest, Outcome, RelayedMessage } from "../../src/protocol/messages.ts";
 import type { CallContext, ServerClient, Servers } from "../../src/servers/client.ts";
+import type { UserAccess } from "../../src/servers/entry.ts";
 import type { ServersLimits } from "../../src/servers/limits.ts";
 import { createServers } from "../../src/servers/pool.ts";
 import type { ServerSpec, ServerTransport } from "../../src/servers/spec.ts";
@@ -20,6 +21,7 @@ export function connectServer(
   transport: ServerTransport,
   changes: Partial<ServerSpec> = {},
   limits: Partial<ServersLimits> = {},
+  access?: UserAccess,
 ): ConnectedServer {
   const spec: ServerSpec = {
     name: "fake",
@@ -46,6 +48,7 @@ export function connectServer(
     log: silentLog,
     metrics: createMetrics(),
     limits,
+    ...(access !== undefined && { access }),
   });
   const client = servers.get("fake");
   if (client === undefined) throw new Error("no client");
@@ -94,6 +97,7 @@ export function callTool(
     headers: {},
     principalId: options.principalId ?? "alice",
     ...(options.subject && { subject: options.subject }),
+    ...(options.caller && { caller: options.caller }),
   };
   return client.call(request, context, (message) => options.relayed?.push(message));
 }

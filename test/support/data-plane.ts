@@ -433,6 +433,7 @@ function createFakeServers(
         throw new GatewayError("upstream-unreachable", "Server unreachable");
       return toolsOf(name);
     },
+    authorization: () => undefined,
     knowsTool: () => undefined,
     inputSchema: (server, tool) =>
       memberText(readObject(JSON.stringify(toolOf(byName.get(server), tool))), "inputSchema"),

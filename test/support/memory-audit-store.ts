@@ -78,6 +78,14 @@ export function createMemoryAuditStore(): MemoryAuditStore {
       }
       return count;
     },
+    replace: async (added) => {
+      needUp();
+      for (const row of added) {
+        const at = rows.findIndex((one) => one.logId === row.logId && one.seq === row.seq);
+        if (at === -1) rows.push(row);
+        else rows[at] = row;
+      }
+    },
     prune: async (gone) => {
       let count = 0;
       for (const { logId, seq } of gone) {

@@ -156,7 +156,7 @@ export interface GuardOptions {
 /** Stands before a fake server, and passes on what carries a token of the authority for it. */
 export async function startGuarded(
   inner: string,
-  authority: Authority,
+  authority: Pick<Authority, "issuer" | "keys">,
   options: GuardOptions = {},
 ): Promise<Guarded> {
   const keys = createLocalJWKSet(await authority.keys());

@@ -26,7 +26,7 @@ export async function startTwoOperators(
     store,
     operators: Object.entries(named).map(([who, name]) => ({
       name,
-      roles: ["admin"] as const,
+      roles: ["admin", "auditor"] as const,
       tokenSha256: createHash("sha256").update(tokenOf(who)).digest("hex"),
     })),
   });

@@ -4,6 +4,7 @@
  */
 import { createHash } from "node:crypto";
 import { operatorRoles } from "../../src/admin/caller.ts";
+import type { GrantSummary } from "../../src/servers/user-access.ts";
 import { type AdminClient, type AdminPlane, startAdminPlane } from "./admin-plane.ts";
 import { auditRow } from "./memory-store.ts";
 
@@ -49,6 +50,7 @@ export async function startTwoTenants(): Promise<TwoTenants> {
       openedAtMs: 1,
       lastUsedAtMs: 2,
     })),
+    grants: names.toSorted().map((owner) => grantOf(`${owner}-grant`, owners[owner])),
     rows: names.map((owner, at) =>
       auditRow(at + 1, { tenant: owners[owner] || null, server: `${owner}-server` }),
     ),
@@ -102,6 +104,16 @@ export function draftOf(name: string, tenant = "", ruleTenant = tenant) {
 export function serverOf(name: string, tenant = "") {
   const url = `https://${name}.example/mcp`;
   return { name, tenant, remote: { kind: "REMOTE_KIND_STREAMABLE_HTTP", url } } as const;
+}
+
+export function grantOf(id: string, tenant = ""): GrantSummary {
+  return {
+    ...{ id, principal: "user:https://login.example#ada", client: "agent", server: "files" },
+    ...{ scopes: ["read"], issuer: "https://auth.example", renewable: true },
+    tenant: tenant || undefined,
+    grantedAtMs: 1,
+    updatedAtMs: 2,
+  };
 }
 
 export function retentionOf(id: string, tenant = "") {

@@ -26,7 +26,8 @@ const states = {
 } as const satisfies Partial<Record<KeyState, KeyGroup["state"]>>;
 
 /** Undefined = all purposes. */
-export function toPurpose(purpose: KeyPurpose): KeyGroup["purpose"] | undefined {
+export function toPurpose(purpose: KeyPurpose): KeyGroup["purpose"] | "node" | undefined {
+  if (purpose === "KEY_PURPOSE_NODE") return "node";
   return purpose === "KEY_PURPOSE_UNSPECIFIED" ? undefined : purposes[purpose];
 }
 
@@ -43,14 +44,10 @@ export function fromKeyGroup(group: KeyGroup): GroupMessage {
   };
 }
 
-/** What is to be erased; `tenantOf` says which tenant is meant, or that it is not there. */
-export function toErasureTarget(
-  request: DestroyKeysRequest,
-  tenantOf: (given: string) => string,
-): ErasureTarget {
+/** What is to be erased, of the tenant that is meant. */
+export function toErasureTarget(request: DestroyKeysRequest, tenant: string): ErasureTarget {
   const { subject, class: ofClass } = request;
   if (subject !== null && subject !== undefined) {
-    const tenant = tenantOf(subject.tenant);
     if (subject.principal !== "") return { kind: "subject", tenant, principal: subject.principal };
     throw new GatewayError("invalid-params", "subject.principal: must be set");
   }
@@ -58,7 +55,6 @@ export function toErasureTarget(
     throw new GatewayError("invalid-params", "set either subject or class");
   }
   const { data_class: dataClass, month } = ofClass;
-  const tenant = tenantOf(ofClass.tenant);
   if (dataClass !== "") return { kind: "class", tenant, dataClass, month };
   throw new GatewayError(
     "invalid-params",

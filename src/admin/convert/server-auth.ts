@@ -15,6 +15,7 @@ import { keyFor, orNone, orUndefined, redacted } from "./common.ts";
 const grants = {
   OAUTH_GRANT_CLIENT_CREDENTIALS: "client-credentials",
   OAUTH_GRANT_TOKEN_EXCHANGE: "token-exchange",
+  OAUTH_GRANT_AUTHORIZATION_CODE: "authorization-code",
 } as const satisfies Partial<Record<OAuthGrant, OAuthClient["grant"]>>;
 
 const places = {

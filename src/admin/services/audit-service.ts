@@ -30,7 +30,9 @@ export interface LogVerification {
   readonly problem: string | undefined;
 }
 
-export interface AuditServiceDeps extends Omit<AuditSearchDeps, "store">, AuditEvidenceDeps {
+export interface AuditServiceDeps
+  extends Omit<AuditSearchDeps, "store">,
+    Omit<AuditEvidenceDeps, "store"> {
   readonly store: AuditSearchDeps["store"] & AuditEvidenceDeps["store"];
   readonly log: Pick<AuditLog, "tail" | "status">;
   readonly verifyLog: (signal: AbortSignal) => Promise<readonly LogVerification[]>;

@@ -14,6 +14,8 @@ import { needTenant } from "../tenants.ts";
 export interface KeyServiceDeps {
   readonly erasure: Pick<Erasure, "destroy" | "pending">;
   readonly rotation: Pick<Rotation, "rotate">;
+  /** Of the node that is asked; the hand-over is recorded by whoever does it. */
+  readonly rotateNodeKey: () => Promise<{ readonly newKey: string }>;
   /** `tenant` undefined = all there are. */
   readonly listKeys: (tenant: string | undefined) => Promise<readonly KeyGroup[]>;
 }
@@ -37,19 +39,24 @@ export function createKeyService(deps: KeyServiceDeps): KeyService<Caller> {
     },
     async rotateKeys(request, caller) {
       const purpose = toPurpose(request.purpose);
+      if (purpose === "node") {
+        const { newKey } = await deps.rotateNodeKey();
+        caller.note({ purpose, newKey });
+        return { epoch: 0, rewraps_pending: 0, node_key: newKey };
+      }
       if (purpose !== "kek" && purpose !== "index") {
         throw new GatewayError(
           "invalid-params",
-          "purpose: must be KEY_PURPOSE_KEK or KEY_PURPOSE_INDEX; a class has a new key each month, " +
+          "purpose: must be KEY_PURPOSE_KEK, KEY_PURPOSE_INDEX or KEY_PURPOSE_NODE; a class has a new key each month, " +
             "and a subject's key is destroyed with DestroyKeys",
         );
       }
       const { epoch, rewraps } = await deps.rotation.rotate(purpose);
       caller.note({ purpose, epoch });
-      return { epoch, rewraps_pending: rewraps };
+      return { epoch, rewraps_pending: rewraps, node_key: "" };
     },
     async destroyKeys(request, caller) {
-      const target = toErasureTarget(request, (given) => needTenant(caller, given) ?? "");
+      const target = toErasureTarget(request, needTenant(caller, request.tenant) ?? "");
       if (request.reason === "" || request.reason.length > reasonLengthMax) {
         const message = `reason: must be set, and have at most ${reasonLengthMax} characters`;
         throw new GatewayError("invalid-params", message);

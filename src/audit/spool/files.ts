@@ -52,6 +52,11 @@ export function damagedMark(path: string): string {
   return path + damagedSuffix;
 }
 
+/** Its damage was healed. */
+export function unmarkDamaged(path: string): void {
+  fs.rmSync(damagedMark(path), { force: true });
+}
+
 export function isDamaged(path: string): boolean {
   return fs.existsSync(damagedMark(path));
 }

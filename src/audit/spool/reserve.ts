@@ -64,7 +64,8 @@ export function createReserve(deps: ReserveDeps): Reserve {
     try {
       const reserve = opened();
       const free = disk.free(dir);
-      const target = Math.min(bytesMax, reserve.held + pieceBytes, reserve.held + free / freeShare);
+      const share = (reserve.held + free) / freeShare;
+      const target = Math.min(bytesMax, reserve.held + pieceBytes, share);
       if (reserve.held > bytesMax) shrinkTo(reserve, bytesMax);
       else if (target >= reserve.held + probeBytesMin) {
         fillTo(reserve, Math.floor(target));

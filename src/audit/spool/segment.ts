@@ -25,6 +25,8 @@ export interface OpenSegment {
 const roomBytes = 1024 * 1024;
 /** Less room than this left: more is written ahead. */
 const roomBytesMin = 256 * 1024;
+/** Share of the free room that is written ahead at most. */
+const freeShare = 16;
 const zeros = new Uint8Array(roomBytes);
 
 /** Writes `opening` (header first) into the spare file and makes it durable before it gets its name. */
@@ -44,7 +46,7 @@ export function createSegment(
   const segment = openedAt(file.fd, firstSeq, 0);
   try {
     for (const bytes of opening) writeFully(disk, segment, bytes, bytes.length);
-    tryWriteAhead(disk, segment, bytesMax);
+    tryWriteAhead(disk, dir, segment, bytesMax);
     disk.syncNow(file.fd);
     // Replaces a poisoned segment of the same name, none of whose own records was ever synced there.
     disk.rename(file.path, segmentPath(dir, firstSeq));
@@ -57,9 +59,9 @@ export function createSegment(
 }
 
 /** What opens a segment has its place; how much more room there is will show when it is needed. */
-function tryWriteAhead(disk: SpoolDisk, segment: OpenSegment, bytesMax: number): void {
+function tryWriteAhead(disk: SpoolDisk, dir: string, segment: OpenSegment, bytesMax: number): void {
   try {
-    writeAhead(disk, segment, bytesMax);
+    writeAhead(disk, dir, segment, bytesMax);
   } catch {}
 }
 
@@ -95,9 +97,17 @@ export function writeAt(disk: SpoolDisk, fd: number, bytes: Uint8Array, position
 }
 
 /** Makes room for what comes next, up to the size a segment may have. Throws where the disk has none. */
-export function writeAhead(disk: SpoolDisk, segment: OpenSegment, bytesMax: number): void {
-  const wanted = Math.min(segment.roomEnd + roomBytes, bytesMax);
-  if (wanted <= segment.roomEnd || segment.roomEnd - segment.size >= roomBytesMin) return;
+export function writeAhead(
+  disk: SpoolDisk,
+  dir: string,
+  segment: OpenSegment,
+  bytesMax: number,
+): void {
+  if (segment.roomEnd - segment.size >= roomBytesMin || segment.roomEnd >= bytesMax) return;
+  // On a small disk what is left is for records, not for zeros.
+  const piece = Math.min(roomBytes, Math.floor(disk.free(dir) / freeShare));
+  const wanted = Math.min(segment.roomEnd + piece, bytesMax);
+  if (wanted <= segment.roomEnd) return;
   try {
     writeAt(disk, segment.fd, zeros.subarray(0, wanted - segment.roomEnd), segment.roomEnd);
   } catch (error) {

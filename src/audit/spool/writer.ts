@@ -225,7 +225,7 @@ export function openSpoolWriter(deps: SpoolWriterDeps): SpoolWriter {
   /** Ahead of need, so that a disk which is full says so while there still is room for what was let in. */
   function makeRoom(into: OpenSegment): void {
     try {
-      writeAhead(disk, into, options.segmentBytesMax);
+      writeAhead(disk, dir, into, options.segmentBytesMax);
     } catch (error) {
       reserve.noteFailure(error);
     }
@@ -254,13 +254,12 @@ export function openSpoolWriter(deps: SpoolWriterDeps): SpoolWriter {
       disk.syncNow(segment.fd);
       reportSynced(unsynced.length, (clock.monotonicMs() - startedMs) / 1000);
       if (isClosing && synced.seq > markedSeq) markEnd(disk, segment, synced.seq);
+      retireSegment(disk, segment);
+      // The next append opens the new segment, and reports it if that fails.
+      segment = undefined;
     } catch (error) {
       poison(error);
-      return;
     }
-    retireSegment(disk, segment);
-    // The next append opens the new segment, and reports it if that fails.
-    segment = undefined;
   }
 
   function remove(firstSeq: number): void {

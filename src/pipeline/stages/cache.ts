@@ -99,9 +99,12 @@ function planOf(x: Exchange, changes: ServerChanges): CachePlan | undefined {
   if (method.listMember !== undefined) {
     const servers = serversOf(scope, x.snapshot.servers);
     const specs = servers.flatMap((name) => x.snapshot.servers.get(name) ?? []);
+    if (specs.some(needsConsent)) return undefined;
     return listPlan(x, request, specs, changes.count(servers, method.method));
   }
   if (x.resolved === undefined || isRetry(request)) return undefined;
+  const spec = x.snapshot.servers.get(x.resolved.server);
+  if (spec !== undefined && needsConsent(spec)) return undefined;
   if (method.target === "resource") {
     const version = changes.count([x.resolved.server], method.method);
     return planFor(x, request, { isPublic: false, ttlMs: "hinted", version });
@@ -111,6 +114,11 @@ function planOf(x: Exchange, changes: ServerChanges): CachePlan | undefined {
   if (setting === undefined || setting.cacheTtlMs <= 0) return undefined;
   const { cachePublic: isPublic, cacheTtlMs: ttlMs } = setting;
   return planFor(x, request, { isPublic, ttlMs, version: 0 });
+}
+
+/** What was answered under a user's consent is not there once they took it back, or for another client of theirs. */
+function needsConsent({ auth }: ServerSpec): boolean {
+  return auth?.oauth?.grant === "authorization-code";
 }
 
 /** What a question's answers led to belongs to that one exchange (CA-06). */

@@ -213,6 +213,7 @@ function contextOf(
     timeoutMs,
     headers: { "X-Request-ID": x.id, ...trace },
     principalId: x.principal?.id,
+    caller: x.principal,
     subject: subjectOf(x, spec),
   };
 }

@@ -64,7 +64,12 @@ export function checkParamHeaders(
   const { request, method, resolved, incoming } = x;
   if (incoming.mirrored === undefined || method?.method !== "tools/call") return proceed;
   if (request?.params === undefined || resolved === undefined) return proceed;
-  const known = deps.servers.paramHeaders(resolved.server, resolved.name, declaredBy(x));
+  const known = deps.servers.paramHeaders(
+    resolved.server,
+    resolved.name,
+    declaredBy(x),
+    x.principal,
+  );
   if (known.length === 0) return proceed;
   const { paramHeaders: strictness } = deps;
   const mismatch = findParamMismatch(known, request.params, incoming.mirrored, strictness);

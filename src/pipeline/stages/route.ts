@@ -146,7 +146,7 @@ function requireListed(
   server: string,
   name: string,
 ): Promise<Verdict> | Verdict {
-  const known = deps.servers.knowsTool(server, name, declaredBy(x));
+  const known = deps.servers.knowsTool(server, name, declaredBy(x), x.principal);
   if (known === true) return proceed;
   return confirmListed(deps, x, server, name);
 }
@@ -159,7 +159,8 @@ async function confirmListed(
   name: string,
 ): Promise<Verdict> {
   try {
-    const asked = { signal: x.signal, clientCapabilitiesText: declaredBy(x) };
+    const clientCapabilitiesText = declaredBy(x);
+    const asked = { signal: x.signal, clientCapabilitiesText, caller: x.principal };
     const tools = await deps.servers.tools(server, { ...asked, refresh: false });
     if (tools.has(name)) return checkListed(deps, x);
     const fresh = await deps.servers.tools(server, { ...asked, refresh: true });
@@ -195,10 +196,12 @@ function hideUnknown(deps: RouteDeps, x: Exchange, code: number): void | Promise
   }
   if (method?.method !== "prompts/get") return;
   const prompts = { method: "prompts/list", listMember: "prompts", member: "name" };
-  return readList(deps.servers, resolved.server, prompts, declaredBy(x)).then((names) => {
-    if (names.includes(resolved.name)) return;
-    x.outcome = { kind: "fault", fault: targetHidden("prompt", given, "not-listed") };
-  });
+  return readList(deps.servers, resolved.server, prompts, declaredBy(x), x.principal).then(
+    (names) => {
+      if (names.includes(resolved.name)) return;
+      x.outcome = { kind: "fault", fault: targetHidden("prompt", given, "not-listed") };
+    },
+  );
 }
 
 /**

@@ -112,7 +112,12 @@ export function checkArguments(
   x.argumentsInvalid = false;
   if (argumentCheck === undefined || method?.method !== "tools/call") return proceed;
   if (request?.params === undefined || resolved === undefined) return proceed;
-  const schemaText = servers.inputSchema(resolved.server, resolved.name, declaredBy(x));
+  const schemaText = servers.inputSchema(
+    resolved.server,
+    resolved.name,
+    declaredBy(x),
+    x.principal,
+  );
   if (schemaText === undefined) return proceed;
   if (argumentCheck.rejectionOf(schemaText) !== undefined) {
     const given = stringMember(request.params, "name") ?? "";

@@ -27,13 +27,18 @@ export function readChallenge(header: string | undefined): Challenge {
     const value = quoted?.replace(/\\(.)/g, "$1") ?? plain ?? "";
     if (!found.has(name.toLowerCase())) found.set(name.toLowerCase(), value);
   }
-  const scopes = found
-    .get("scope")
-    ?.split(" ")
-    .filter((scope) => scopeToken.test(scope));
+  const scopes = scopesIn(found.get("scope") ?? "");
   return {
     error: found.get("error"),
-    scopes: scopes === undefined || scopes.length === 0 ? undefined : scopes.slice(0, scopesMax),
+    scopes: scopes.length === 0 ? undefined : scopes,
     metadataUrl: found.get("resource_metadata"),
   };
+}
+
+/** The scopes of a list as OAuth writes it; what cannot be one is left out. */
+export function scopesIn(text: string): readonly string[] {
+  return text
+    .split(" ")
+    .filter((scope) => scopeToken.test(scope))
+    .slice(0, scopesMax);
 }

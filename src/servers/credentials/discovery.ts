@@ -19,6 +19,19 @@ export interface TokenPlace {
   readonly resource: string;
   /** What the server says one may need; undefined where it says nothing. */
   readonly scopes: readonly string[] | undefined;
+  /** Undefined where the operator named the token endpoint itself. */
+  readonly front?: AuthorizationFront | undefined;
+}
+
+/** What an authorization server says of the part of it that users' browsers see. */
+export interface AuthorizationFront {
+  readonly authorizationUrl: string | undefined;
+  /** `code_challenge_methods_supported`. */
+  readonly challengeMethods: readonly string[];
+  /** It promises to name itself in its answers (RFC 9207). */
+  readonly namesItself: boolean;
+  /** RFC 7009. */
+  readonly revocationUrl: string | undefined;
 }
 
 export interface DiscoveryOptions {
@@ -110,7 +123,7 @@ function isOwnResource(resource: string, serverUrl: string): boolean {
 async function findIssuer(
   options: DiscoveryOptions,
   issuer: string,
-): Promise<Pick<TokenPlace, "tokenUrl" | "issuer" | "methods" | "algorithms">> {
+): Promise<Pick<TokenPlace, "tokenUrl" | "issuer" | "methods" | "algorithms" | "front">> {
   const { server } = options;
   for (const url of metadataUrls(issuer)) {
     const document = await fetchDocument(options, url);
@@ -122,9 +135,20 @@ async function findIssuer(
     checkedUrl(tokenUrl, "http", options.allowPrivateNetwork);
     const methods = textsOf(document.token_endpoint_auth_methods_supported);
     const algorithms = textsOf(document.token_endpoint_auth_signing_alg_values_supported);
-    return { tokenUrl, issuer, methods: methods ?? ["client_secret_basic"], algorithms };
+    const front = readFront(document);
+    return { tokenUrl, issuer, methods: methods ?? ["client_secret_basic"], algorithms, front };
   }
   throw refusedBy(server, "oauth-no-metadata");
+}
+
+function readFront(document: Readonly<Record<string, unknown>>): AuthorizationFront {
+  const urlOf = (value: unknown) => (typeof value === "string" ? value : undefined);
+  return {
+    authorizationUrl: urlOf(document.authorization_endpoint),
+    challengeMethods: textsOf(document.code_challenge_methods_supported) ?? [],
+    namesItself: document.authorization_response_iss_parameter_supported === true,
+    revocationUrl: urlOf(document.revocation_endpoint),
+  };
 }
 
 /** The places of an issuer's metadata, in the order of the specification. */

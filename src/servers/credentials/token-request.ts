@@ -1,13 +1,14 @@
 /**
  * One request to a token endpoint: how the client proves itself (`client_secret_basic`, `client_secret_post`,
- * `private_key_jwt`), and what comes back. Knows two grants: the client's own credentials (RFC 6749) and the exchange
- * of a user's token (RFC 8693).
+ * `private_key_jwt`, or not at all for a public one), and what comes back. Knows two grants by itself: the client's own
+ * credentials (RFC 6749) and the exchange of a user's token (RFC 8693); others are given. Also takes a token back.
  */
 import { randomUUID } from "node:crypto";
 import { importPKCS8, SignJWT } from "jose";
 import type { Clock } from "../../lib/clock.ts";
 import type { EgressFetch } from "../egress-fetch.ts";
 import type { OAuthClient } from "../spec.ts";
+import { scopesIn } from "./challenge.ts";
 import { readJson, type TokenPlace } from "./discovery.ts";
 import { refusedBy } from "./refusal.ts";
 
@@ -18,6 +19,8 @@ export interface TokenRequest {
   readonly scopes: readonly string[] | undefined;
   /** The user's token, to be exchanged; undefined for the client's own. */
   readonly subjectToken: string | undefined;
+  /** Parameters of another grant than these two, such as a code. */
+  readonly grant?: Readonly<Record<string, string>>;
   readonly fetch: EgressFetch;
   readonly clock: Clock;
 }
@@ -25,7 +28,12 @@ export interface TokenRequest {
 export interface IssuedToken {
   readonly value: string;
   readonly lifetimeMs: number;
+  readonly refreshToken?: string | undefined;
+  /** Where the answer says them: they may be others than were asked for. */
+  readonly scopes?: readonly string[] | undefined;
 }
+
+type ClientProof = Pick<TokenRequest, "server" | "client" | "place" | "clock">;
 
 const assertionSeconds = 60;
 /** Where the answer names no lifetime (RFC 6749 leaves it open). */
@@ -37,17 +45,9 @@ const tokenType = "urn:ietf:params:oauth:token-type:access_token";
 
 /** Rejects GatewayError upstream-unreachable with what the token endpoint said. */
 export async function requestToken(request: TokenRequest): Promise<IssuedToken> {
-  const { server, client, place, scopes, subjectToken, fetch } = request;
+  const { server, place, scopes, fetch } = request;
   const params = new URLSearchParams({
-    ...(subjectToken === undefined
-      ? { grant_type: "client_credentials" }
-      : {
-          grant_type: "urn:ietf:params:oauth:grant-type:token-exchange",
-          subject_token: subjectToken,
-          subject_token_type: tokenType,
-          requested_token_type: tokenType,
-          ...(client.audience !== undefined && { audience: client.audience }),
-        }),
+    ...(request.grant ?? ownGrant(request)),
     resource: place.resource,
     ...(scopes !== undefined && scopes.length > 0 && { scope: scopes.join(" ") }),
   });
@@ -72,6 +72,30 @@ export async function requestToken(request: TokenRequest): Promise<IssuedToken> 
   return readToken(server, body);
 }
 
+function ownGrant({ client, subjectToken }: TokenRequest): Readonly<Record<string, string>> {
+  if (subjectToken === undefined) return { grant_type: "client_credentials" };
+  return {
+    grant_type: "urn:ietf:params:oauth:grant-type:token-exchange",
+    subject_token: subjectToken,
+    subject_token_type: tokenType,
+    requested_token_type: tokenType,
+    ...(client.audience !== undefined && { audience: client.audience }),
+  };
+}
+
+/** RFC 7009; false where the authorization server does not confirm it. */
+export async function revokeToken(
+  request: ClientProof & { readonly fetch: EgressFetch },
+  url: string,
+  token: string,
+): Promise<boolean> {
+  const params = new URLSearchParams({ token });
+  const proof = await proveClient(request, params);
+  const headers = { ...proof, "content-type": "application/x-www-form-urlencoded" };
+  const asked = { method: "POST", headers, body: params.toString() } as const;
+  return (await request.fetch(url, asked)).status === 200;
+}
+
 function readToken(server: string, body: Readonly<Record<string, unknown>>): IssuedToken {
   const { access_token: value, token_type: type, expires_in: seconds } = body;
   if (typeof value !== "string" || !tokenText.test(value)) throw refusedBy(server, "oauth-token");
@@ -82,12 +106,19 @@ function readToken(server: string, body: Readonly<Record<string, unknown>>): Iss
   const lifetime = typeof seconds === "string" ? Number(seconds) : seconds;
   const isLifetime = typeof lifetime === "number" && Number.isFinite(lifetime) && lifetime >= 0;
   const kept = isLifetime ? Math.min(lifetime, lifetimeSecondsMax) : lifetimeSecondsDefault;
-  return { value, lifetimeMs: kept * 1_000 };
+  const { refresh_token: refreshToken, scope } = body;
+  const isRefresh = typeof refreshToken === "string" && tokenText.test(refreshToken);
+  return {
+    value,
+    lifetimeMs: kept * 1_000,
+    ...(isRefresh && { refreshToken }),
+    ...(typeof scope === "string" && { scopes: scopesIn(scope) }),
+  };
 }
 
 /** Adds the client's proof to the parameters, or returns it as a header. */
 async function proveClient(
-  request: TokenRequest,
+  request: ClientProof,
   params: URLSearchParams,
 ): Promise<Readonly<Record<string, string>>> {
   const { client, server, place } = request;
@@ -100,7 +131,11 @@ async function proveClient(
     params.set("client_assertion", await signAssertion(request, client.privateKey));
     return {};
   }
-  const { clientId, clientSecret = "" } = client;
+  const { clientId, clientSecret } = client;
+  if (clientSecret === undefined) {
+    params.set("client_id", clientId);
+    return {};
+  }
   const isBodyOnly =
     methods.includes("client_secret_post") && !methods.includes("client_secret_basic");
   if ((client.secretIn ?? (isBodyOnly ? "body" : "header")) === "body") {
@@ -119,7 +154,7 @@ function formEncoded(text: string): string {
 
 /** The audience is the issuer: an assertion that another party got hold of is worth nothing here. */
 async function signAssertion(
-  { client, server, place, clock }: TokenRequest,
+  { client, server, place, clock }: ClientProof,
   pem: string,
 ): Promise<string> {
   const issuedAt = Math.floor(clock.nowMs() / 1_000);

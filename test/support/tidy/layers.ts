@@ -13,6 +13,7 @@ export const capabilities = [
   "audit",
   "cache",
   "compliance",
+  "consents",
   "guard",
   "identity",
   "jobs",
@@ -55,6 +56,7 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
 const sharedShapes: Readonly<Record<string, "types" | "types and values">> = {
   "src/audit/record.ts": "types and values",
   "src/config/schema.ts": "types",
+  "src/consents/desk.ts": "types",
   "src/identity/principal.ts": "types",
   "src/pipeline/exchange.ts": "types",
   "src/pipeline/incoming.ts": "types",
@@ -63,6 +65,7 @@ const sharedShapes: Readonly<Record<string, "types" | "types and values">> = {
   "src/policy/rule.ts": "types",
   "src/servers/client.ts": "types",
   "src/servers/spec.ts": "types and values",
+  "src/servers/user-access.ts": "types",
   "src/state/resources.ts": "types",
   "src/state/snapshot.ts": "types",
   "src/storage/store.ts": "types and values",

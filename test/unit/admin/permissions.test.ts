@@ -48,7 +48,17 @@ describe("permissions", () => {
     const { default: wire } = await import("../../../src/gen/wire.json");
     const messages: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>> =
       wire.messages;
-    const others = ["EndSession", "ProcessRetention", "Purge", "Drain", "ClearPenalty"];
+    const others = [
+      "EndSession",
+      "RevokeGrant",
+      "ProcessRetention",
+      "Purge",
+      "Drain",
+      "ClearPenalty",
+      // Keys are no part of the state.
+      "RotateKeys",
+      "DestroyKeys",
+    ];
     for (const rpc of rpcs) {
       if (findPermission(rpc.service, rpc.method)?.kind !== "write") continue;
       if (others.includes(rpc.method)) continue;

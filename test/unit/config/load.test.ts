@@ -229,9 +229,15 @@ describe("F07, CF-02: presets", () => {
     ["unchecked-arguments", "validation: {tool_arguments: false}"],
     ["admin-without-tls", "admin: {host: 0.0.0.0}"],
     ["any-origin", 'agents: {allowed_origins: ["*"]}'],
+    ["insecure-cookies", "agents: {insecure_cookies: true}"],
     ["plain-http-public-url", "agents: {public_url: 'http://mcp.example'}"],
     ["dev-issuer", "identity: {dev_issuer: {enabled: true}}"],
     ["accepted-risks", "i_accept: [any-origin]"],
+    [
+      "plain-sinks",
+      "audit: {sinks: [{name: a, kind: syslog, address: '192.0.2.1:514', transport: udp}]}",
+    ],
+    ["plain-sinks", "audit: {sinks: [{name: a, kind: otlp, url: 'http://192.0.2.1/v1/logs'}]}"],
   ];
   for (const [name, text] of relaxations) {
     test(`production refuses ${name}`, () => {

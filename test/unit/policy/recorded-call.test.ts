@@ -14,11 +14,11 @@ const user = { principal: "user:https://idp#a#b", client: null };
 const lists = { roles: '["r"]', groups: "[]" };
 
 test("P16: a call is asked again as it was: target, time it was made, peer", () => {
-  const row = auditRow(1, { timeMs: 5_000, tool: "add", server: "calc", decision: "client:ci" });
+  const row = auditRow(1, { timeMs: 5_000, tool: "add", server: "calc", decision: "client" });
   expect(readRecordedCall(row, { durationUs: 2_000_000 }, { peer: "10.0.0.1" })).toMatchObject({
     question: { kind: "tool", action: "invoke_tool", server: "calc", target: "add" },
     facts: { timeMs: 3_000, peer: "10.0.0.1" },
-    decidedBy: "client:ci",
+    decidedBy: "client",
   });
   const read = auditRow(1, { method: "resources/read", tool: null });
   expect(readRecordedCall(read, {}, { resource: "file:///a" })).toMatchObject({

@@ -51,3 +51,34 @@ test("O02: 503 on ready and detailed while draining, live stays 200", async () =
   );
   expect(statuses).toEqual([503, 503, 200]);
 });
+
+test("what may be posted is given to it, with a bound on its size", async () => {
+  const bodies: string[] = [];
+  const posting = createOpsServer({
+    ...{ host: "127.0.0.1", port: 0, health, metrics, version: "1.2.3" },
+    texts: { "/some-key": "key\n" },
+    posts: {
+      "/take": async (body) => {
+        bodies.push(body);
+        return { status: 409, contentType: "text/x.size", text: "5\n" };
+      },
+    },
+  });
+  try {
+    const post = (path: string, body: string, method = "POST") =>
+      fetch(`${posting.url}${path}`, { method, ...(method === "POST" && { body }) });
+    const taken = await post("/take", "hello");
+    expect([taken.status, taken.headers.get("content-type"), await taken.text()]).toEqual([
+      409,
+      "text/x.size",
+      "5\n",
+    ]);
+    expect((await post("/take", "", "GET")).status).toBe(405);
+    expect((await post("/metrics", "x")).status).toBe(405);
+    expect((await post("/take", "x".repeat(65 * 1024))).status).toBe(413);
+    expect(bodies).toEqual(["hello"]);
+    expect(await (await fetch(`${posting.url}/some-key`)).text()).toBe("key\n");
+  } finally {
+    await posting.close();
+  }
+});
