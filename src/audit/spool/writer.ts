@@ -9,7 +9,7 @@
 import type { Clock } from "../../lib/clock.ts";
 import { type Later, realLater } from "../../lib/later.ts";
 import type { Sealer } from "../sealer.ts";
-import { reasonOf, type SpoolDisk } from "./disk.ts";
+import { reasonOf, type SpoolDisk, type SpoolFolder } from "./disk.ts";
 import { encodeHeader } from "./format.ts";
 import { createGroupEncoder, type Group, type Place, recordFramesOf } from "./group.ts";
 import { createOpenIntents } from "./intents.ts";
@@ -52,7 +52,7 @@ export interface SpoolWriter {
   /** Deletes a shipped segment; the one being written stays. */
   remove(firstSeq: number): void;
   /** Ends the active segment once no sync is under way on it, and calls back while there is none. */
-  endSegment(ended: () => void): void;
+  endSegment(ended: (folder: SpoolFolder) => void): void;
   /** Whether `synced` reports carry the frames. */
   tail(on: boolean): void;
   close(): void;
@@ -79,7 +79,7 @@ export function openSpoolWriter(deps: SpoolWriterDeps): SpoolWriter {
   let segment: OpenSegment | undefined;
   let spoolBytes = 0;
   let isTailed = false;
-  let onEnded: (() => void) | undefined;
+  let onEnded: ((folder: SpoolFolder) => void) | undefined;
   /** Somebody waits for what is unsynced. */
   let isSyncWanted = false;
   let isClosing = false;
@@ -194,7 +194,7 @@ export function openSpoolWriter(deps: SpoolWriterDeps): SpoolWriter {
     if (segment?.isSyncing) return;
     if (onEnded !== undefined || (segment?.size ?? 0) >= options.segmentBytesMax) roll();
     else if (segment !== undefined && isSyncWanted) startSync(segment);
-    onEnded = void onEnded?.();
+    onEnded = void onEnded?.(folder);
   }
 
   /** For what nobody waits for; the next sync that somebody wants takes it along. */
@@ -272,7 +272,7 @@ export function openSpoolWriter(deps: SpoolWriterDeps): SpoolWriter {
     }
   }
 
-  function endSegment(ended: () => void): void {
+  function endSegment(ended: (folder: SpoolFolder) => void): void {
     onEnded = ended;
     advance();
   }
