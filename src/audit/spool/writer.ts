@@ -1,7 +1,6 @@
 /**
  * The single writer of the spool: numbers records, chains them, appends them and syncs them in groups. Runs on the
- * spool's thread (`worker.ts`). Group commit clocks itself: while one sync runs, arrivals are written and
- * form the next group.
+ * spool's thread (`worker.ts`). Group commit clocks itself: what arrives while a sync runs forms the next group.
  *
  * A failed sync poisons its segment: nothing is ever synced there again (ST-09). Records already written keep
  * their numbers, because somebody may hold them, and open the next segment; so the chain has no hole and no fork.
@@ -82,7 +81,7 @@ export function openSpoolWriter(deps: SpoolWriterDeps): SpoolWriter {
   let onEnded: ((folder: SpoolFolder) => void) | undefined;
   /** Somebody waits for what is unsynced. */
   let isSyncWanted = false;
-  let isClosing = false;
+  let closing: "no" | "asked" | "done" = "no";
   let cancelLazySync: (() => undefined) | undefined;
 
   orRelease(openFirst);
@@ -217,8 +216,8 @@ export function openSpoolWriter(deps: SpoolWriterDeps): SpoolWriter {
       if (syncing.isRetired) retireSegment(disk, syncing);
       else if (error !== null) poison(error);
       else reportSynced(count, (clock.monotonicMs() - startedMs) / 1000);
-      if (isClosing) end();
-      else advance();
+      if (closing === "no") advance();
+      else end();
     });
   }
 
@@ -253,7 +252,7 @@ export function openSpoolWriter(deps: SpoolWriterDeps): SpoolWriter {
       cutToSize(disk, segment);
       disk.syncNow(segment.fd);
       reportSynced(unsynced.length, (clock.monotonicMs() - startedMs) / 1000);
-      if (isClosing && synced.seq > markedSeq) markEnd(disk, segment, synced.seq);
+      if (closing !== "no" && synced.seq > markedSeq) markEnd(disk, segment, synced.seq);
       retireSegment(disk, segment);
       // The next append opens the new segment, and reports it if that fails.
       segment = undefined;
@@ -277,14 +276,16 @@ export function openSpoolWriter(deps: SpoolWriterDeps): SpoolWriter {
     advance();
   }
 
-  /** Ends with the sync under way, if there is one. */
   function close(): void {
-    isClosing = true;
+    closing = "asked";
     cancelLazySync?.();
-    if (segment?.isSyncing !== true) end();
+    end();
   }
 
+  /** Once, with the sync under way if there is one; that of a segment given up before may end earlier or later. */
   function end(): void {
+    if (closing === "done" || segment?.isSyncing) return;
+    closing = "done";
     try {
       if (segment === undefined && unsynced.length > 0) openSegment();
     } catch (error) {
