@@ -221,7 +221,7 @@ test("ST-14 a flipped bit in the middle is named, kept and never truncated", asy
   });
   expect(verifySpool(join(dataDir, "spool"))).toMatchObject({ ok: false });
   const report = await verifyStore(store, store.rows[0]?.logId ?? "");
-  expect(report.violation).toMatchObject({ kind: "gap", seq: 5 });
+  expect(report.violation).toMatchObject({ kind: "delete", seq: 5 });
 });
 
 test("ST-15 a link in the place of the spool is refused", async () => {
