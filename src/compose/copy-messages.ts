@@ -26,5 +26,11 @@ export type ToCopier =
 export type FromCopier =
   | { readonly result: CopyPlace | Copied | undefined }
   /** A line of the log, at any time; answers nothing. */
-  | { readonly said: { readonly level: LogLevel; readonly event: string; readonly fields: LogFields } }
+  | {
+      readonly said: {
+        readonly level: LogLevel;
+        readonly event: string;
+        readonly fields: LogFields;
+      };
+    }
   | { readonly error: { readonly kind: StoreError["kind"]; readonly message: string } };

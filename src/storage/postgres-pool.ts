@@ -50,7 +50,7 @@ export function createPostgresPool(options: PostgresOptions): PostgresPool {
     verify: (client, done) => {
       makeDurable(client).then((off) => {
         if (off.length === 0) return done();
-        if (options.mustBeDurable) return done(undurable(off));
+        if (options.mustBeDurable) return done(new UndurableError(off));
         // Said once: connections come and go.
         const settings = off.join(", ");
         if (!isReported) log.warn("storage.not_durable", { database, settings, wanted: "on" });
@@ -148,12 +148,14 @@ async function makeDurable(client: Client): Promise<readonly string[]> {
   ];
 }
 
-function undurable(off: readonly string[]): StoreError {
-  const message = `the server runs without ${off.join(" and ")}: it may lose or spoil what it said was committed`;
-  return new StoreError(
-    "conflict",
-    `refused under this preset (undurable-database): ${message}; turn them on`,
-  );
+/** Of a server that may lose what it says is committed, under a preset that must not have that. */
+export class UndurableError extends Error {
+  constructor(off: readonly string[]) {
+    super(
+      `refused under this preset (undurable-database): the server runs without ${off.join(" and ")}: ` +
+        "it may lose or spoil what it said was committed; turn them on",
+    );
+  }
 }
 
 /** Host, port and database: what of the URL may be shown. */

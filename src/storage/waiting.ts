@@ -3,6 +3,7 @@
  * password stays wrong however long somebody waits (ST-01). Used by `open-store.ts` and `vault-store.ts`.
  */
 import type { Log } from "../telemetry/log.ts";
+import { UndurableError } from "./postgres-pool.ts";
 import { StoreError } from "./store.ts";
 
 export interface Waiting {
@@ -47,6 +48,7 @@ const sqlState = /^[0-9A-Z]{5}$/;
 
 function isForGood({ cause }: StoreError): boolean {
   if (!(cause instanceof Error)) return false;
+  if (cause instanceof UndurableError) return true;
   const code = "code" in cause ? String(cause.code) : "";
   if (sqlState.test(code)) return lastingClasses.has(code.slice(0, 2));
   // The driver's own words where the URL has no password, or one that the handshake cannot use.
@@ -54,11 +56,11 @@ function isForGood({ cause }: StoreError): boolean {
 }
 
 /** The server names the user and the database and never the password. */
-function refused(error: StoreError): StoreError {
-  return new StoreError(
-    "conflict",
-    `the database refuses this gateway, and waiting would change nothing: ${error.message}; ` +
-      "check the user, the password and the database's name in the URL, and what the role may do",
-    { cause: error.cause },
-  );
+function refused({ message, cause }: StoreError): StoreError {
+  const advice =
+    cause instanceof UndurableError
+      ? ""
+      : "; check the user, the password and the database's name in the URL, and what the role may do";
+  const reason = `the database refuses this gateway, and waiting would change nothing: ${message}`;
+  return new StoreError("conflict", `${reason}${advice}`, { cause });
 }

@@ -91,7 +91,10 @@ test("a database that holds another record of this log is a fork (ST-03)", async
   await log.close();
   const [row] = (await store.audit.scan({ filter: {}, limit: 1, order: "descending" })).rows;
   if (row === undefined) throw new Error("nothing was copied");
-  const copier = startCopyThread({ dir: join(dataDir, "spool"), logId, store: database }, silentLog);
+  const copier = startCopyThread(
+    { dir: join(dataDir, "spool"), logId, store: database },
+    silentLog,
+  );
   cleanups.push(() => copier.close());
   expect(await copier.head(3)).toEqual({ seq: 3, leaf: row.leaf });
   await store.audit.append([{ ...row, seq: 4, leaf: "other" }]);

@@ -79,9 +79,9 @@ test("CF-07: a start refuses a large table and names the command, which has a da
   const migrated = await runGateway(["migrate"], { env, timeoutMs: 90_000 });
   expect(migrated).toMatchObject({ exitCode: 0 });
   expect(await query(url, "select distinct time from allowed")).toEqual([{ time: "1d" }]);
-  expect(
-    await query(url, "select count(*)::int as records from audit_records_2026_01"),
-  ).toEqual([{ records: recordsMax - 1 }]);
+  expect(await query(url, "select count(*)::int as records from audit_records_2026_01")).toEqual([
+    { records: recordsMax - 1 },
+  ]);
 });
 
 test("a deadline for migrate that is none is a wrong command line", async () => {

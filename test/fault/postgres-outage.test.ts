@@ -188,8 +188,8 @@ async function expectDeadlines(gateway: GatewayProcess, admin: AdminClient): Pro
     admin.call("AuditService", "QueryRecords", { page_size: 1 }),
     admin.call("PolicyService", "CreateRole", { role: { name: "late", permissions: [] } }),
   ];
-  for (const { status, reason } of await Promise.allSettled(asked)) {
-    expect([status, String(reason)]).toEqual(["rejected", expect.stringContaining("UNAVAILABLE")]);
+  for (const end of await Promise.allSettled(asked)) {
+    expect(end.status === "rejected" ? String(end.reason) : "answered").toContain("UNAVAILABLE");
   }
 }
 
