@@ -230,4 +230,4 @@ test("D01 I-02: as many records as calls, under load and when SIGTERM comes in t
       expect(there).toBeLessThanOrEqual(isExact ? here : here + workers);
     }
   }
-}, 120_000);
+});
