@@ -518,7 +518,9 @@ class Log {
         this.bad(seq, "edit", "its sealed part was replaced by an empty one");
       verdict = "ok";
     } else if (!e || (!sealed && !this.hidden)) {
-      const order = naming.find(({ kind }) => kind === (e ? "erased" : "deleted"));
+      const ofKind = (wanted) => naming.find(({ kind }) => kind === wanted);
+      // What was ordered away whole may be gone in its sealed part alone.
+      const order = (e && ofKind("erased")) ?? ofKind("deleted");
       verdict = e ? "ok-shredded" : "ok-pruned";
       if (order === undefined) this.suspect(seq, ...this.unordered(seq));
       else this.count(seq, verdict, order.by);
