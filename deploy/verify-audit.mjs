@@ -22,8 +22,10 @@ import { crc32 } from "node:zlib";
 
 const GENESIS = "0".repeat(64);
 const NOTHING = hash("sha256", "");
+const VERDICTS = { deleted: "ok-pruned", erased: "ok-shredded" };
 const UNSEALED = '{"v":1}';
-const MEMBERS = "v,log,seq,prev,time,event,class,facts,commitment";
+const ENVELOPE =
+  /^\{"v":2,"log":"([^"\\]+)","seq":(\d{1,15}),"prev":"([0-9a-f]{64})","time":(\d{1,15}),"event":"([^"\\]+)","class":"[^"\\]+","facts":(\{.*\}),"commitment":"([0-9a-f]{64})"\}$/;
 const TOLERANCE_MS = 300_000;
 const ORDERS = { "retention.executed": "deleted", "erasure.executed": "erased" };
 /** Records that must be known before their place is reached: orders, and the history of the keys. */
@@ -248,11 +250,13 @@ function isIncluded(checkpoint, seq, leaf, proof) {
 
 // ---- records ------------------------------------------------------------------------------------------------------
 
+const leafOf = (envelope) => hash("sha256", `\0${envelope}`);
+
 function parseEnvelope(text) {
+  const [, log, seq, prev, time, event, facts, commitment] = ENVELOPE.exec(text) ?? [];
   try {
-    const e = JSON.parse(text);
-    const isSound = e.v === 2 && Number.isSafeInteger(e.seq) && e.facts instanceof Object;
-    return isSound && Object.keys(e).join() === MEMBERS ? e : undefined;
+    const numbers = { seq: Number(seq), time: Number(time) };
+    return log && { log, prev, event, commitment, facts: JSON.parse(facts), ...numbers };
   } catch {
     return undefined;
   }
@@ -262,10 +266,10 @@ function parseEnvelope(text) {
  * {seq, e, leaf, missing, isOrder, isEmpty}; `e`: the envelope, undefined where it is gone. `problem` is told at once,
  * `remark` only if nothing else is wrong with the record. `place` and `stored`: number and leaf kept beside it.
  */
-function toRecord(envelope, sealed, place, stored) {
+function toRecord(envelope, sealed, place, stored, hashed) {
   const e = envelope === null ? undefined : parseEnvelope(envelope);
   if (envelope !== null && !e) return { problem: [place, "edit", "its envelope cannot be read"] };
-  const [seq, leaf] = [e?.seq ?? place, e ? hash("sha256", `\0${envelope}`) : stored];
+  const [seq, leaf] = [e?.seq ?? place, e ? (hashed ?? leafOf(envelope)) : stored];
   const missing = e ? (sealed ? undefined : "erased") : "deleted";
   const isOrder = ORDERS[e?.event] !== undefined;
   const record = { seq, e, leaf, missing, isOrder, isEmpty: sealed === UNSEALED };
@@ -302,8 +306,10 @@ class OrderBook {
   }
   /** Takes the next record; the order that covers what of it is missing. */
   pass({ seq, leaf, missing }) {
+    if (!missing && this.active.length === 0 && !(this.waiting.at(-1)?.from <= seq))
+      return undefined;
     while (this.waiting.at(-1)?.from <= seq) this.active.push(this.waiting.pop());
-    if (this.active.length > 0) this.active = this.active.filter(({ to }) => to >= seq);
+    this.active = this.active.filter(({ to }) => to >= seq);
     for (const { order } of this.active) order.leaves.push(leaf);
     const covering = this.active.filter(({ order }) => order.kind === missing);
     const { order } = covering.find(({ order }) => !order.isRefused) ?? covering[0] ?? {};
@@ -432,7 +438,7 @@ class Log {
     const { seq, missing, isEmpty, isProved } = record;
     const order = this.orders.pass(record);
     const present = isEmpty ? "ok" : "ok-sealed";
-    const verdict = { deleted: "ok-pruned", erased: "ok-shredded" }[missing] ?? present;
+    const verdict = VERDICTS[missing] ?? present;
     this.counts[verdict] += 1;
     if (isProved) this.proved += 1;
     if (!missing || order) this.options.report?.({ log: this.id, seq, verdict, by: order?.e.seq });
@@ -549,12 +555,8 @@ function frameAt(bytes, at) {
   const split = at + 13 + bytes.readUInt32LE(at + 8);
   if (end > bytes.length || split > end) return undefined;
   if (crc32(bytes.subarray(at + 8, end)) !== bytes.readUInt32LE(at + 4)) return undefined;
-  return {
-    kind: bytes[at + 12],
-    first: bytes.toString("utf8", at + 13, split),
-    second: bytes.toString("utf8", split, end),
-    end,
-  };
+  const [first, second] = [bytes.toString("utf8", at + 13, split), bytes.subarray(split, end)];
+  return { kind: bytes[at + 12], first, second, hashed: bytes.subarray(at + 12, split), end };
 }
 
 /** The frames of a segment, and {kind: "damage"} for bytes that are none. What was never filled ends it. */
@@ -575,13 +577,16 @@ function* readFrames(bytes) {
   }
 }
 
+const fromFrame = ({ first, second, hashed }) =>
+  toRecord(first, second.toString("latin1"), undefined, undefined, hash("sha256", hashed));
+
 /** The records of a spool, one segment in memory at a time. */
 function* readSpool(segments, log) {
   let last = {};
   for (const { path, first, next } of segments) {
     let [header, remark, own] = [undefined, undefined, 0];
     for (const frame of readFrames(readFileSync(path))) {
-      const record = frame.kind === RECORD ? toRecord(frame.first, frame.second) : undefined;
+      const record = frame.kind === RECORD ? fromFrame(frame) : undefined;
       // What follows the last record before the next segment's first was never acknowledged.
       if (own === next - 1 && !(record?.seq < next)) continue;
       if (frame.kind === HEADER) {
@@ -598,7 +603,8 @@ function* readSpool(segments, log) {
         yield { problem: [(last.seq ?? first - 1) + 1, "damage", "its bytes are damaged"] };
       if (!record) continue;
       if (record.problem) record.problem[0] = (last.seq ?? first - 1) + 1;
-      yield { ...record, remark: record.remark ?? remark };
+      record.remark ??= remark;
+      yield record;
       if (record.seq) {
         last = record;
         own = record.seq;
@@ -721,8 +727,9 @@ function openExport(path, { unsigned }) {
 /** A receipt ({log, seq, leaf}) and the proof that its record is in the signed log: one chosen record. */
 function openReceipt({ log, seq, leaf }, text) {
   const [, extra, index, hashes, note] =
-    /^c2sp\.org\/tlog-proof@v1\n(?:extra (.*)\n)?index (\d+)\n((?:.+\n)*)\n([^]*)$/.exec(text) ??
-    [];
+    /^c2sp\.org\/tlog-proof@v1\n(?:extra ([^\n]*)\n)?index (\d+)\n((?:[^\n]+\n)*)\n(.*)$/s.exec(
+      text,
+    ) ?? [];
   if (note === undefined) fail(seq, "checkpoint", "the proof cannot be read");
   if (index !== String(seq - 1)) fail(seq, "splice", "the proof is of another record");
   const isProved = isIncluded(parseCheckpoint(note), seq, leaf, hashes.split("\n").slice(0, -1));
