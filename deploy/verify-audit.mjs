@@ -24,7 +24,7 @@ const [GENESIS, NOTHING] = ["0".repeat(64), hash("sha256", "")];
 const ENVELOPE =
   /^\{"v":2,"log":"([^"\\]+)","seq":(\d{1,15}),"prev":"([0-9a-f]{64})","time":(\d{1,15}),"event":"([^"\\]+)","class":"[^"\\]+","facts":(\{.*\}),"commitment":"([0-9a-f]{64})"\}$/;
 const UNSEALED = '{"v":1}';
-const TOLERANCE_MS = 300_000;
+const [TOLERANCE_MS, REST_MAX] = [300_000, 1_000_000];
 const ORDERS = { "retention.executed": "deleted", "erasure.executed": "erased" };
 const VERDICTS = { deleted: "ok-pruned", erased: "ok-shredded" };
 /** What else may be the reason that a part is missing without its order, or that an order's digest is another. */
@@ -125,28 +125,25 @@ class Tree {
   }
 }
 
-/** [{path, level, index, nodes}] of the tiles below a folder, in order; of one tile the widest file comes last. */
-function readTiles(root) {
+/** [{path, level, index, width}] of the tiles below a folder, in order; of one tile the widest file comes last. */
+function listTiles(root) {
   const tiles = [];
   for (const name of existsSync(root) ? readdirSync(root, { recursive: true }) : []) {
-    const [, level, place] = /^(\d+)\/((?:x\d{3}\/)*\d{3})(?:\.p\/\d{1,3})?$/.exec(name) ?? [];
-    if (level === undefined) continue;
-    const nodes = readFileSync(join(root, name), "hex").match(/.{1,64}/g) ?? [];
-    tiles.push({
-      path: name,
-      level: Number(level),
-      index: Number(place.replace(/\D/g, "")),
-      nodes,
-    });
+    const found = /^(\d+)\/((?:x\d{3}\/)*\d{3})(?:\.p\/(\d{1,3}))?$/.exec(name);
+    const [level, index, width] =
+      found?.slice(1).map((text = "256") => text.replace(/\D/g, "")) ?? [];
+    if (found) tiles.push([Number(level), Number(index), Number(width), join(root, name)]);
   }
-  const order = (a, b) => a.level - b.level || a.index - b.index || a.nodes.length - b.nodes.length;
-  return tiles.sort(order);
+  tiles.sort((a, b) => a[0] - b[0] || a[1] - b[1] || a[2] - b[2]);
+  return tiles.map(([level, index, width, path]) => ({ level, index, width, path }));
 }
+const nodesOf = ({ path }) => readFileSync(path, "hex").match(/.{1,64}/g) ?? [];
 
 function leavesOfTiles(tiles) {
   const leaves = [];
-  for (const { level, index, nodes } of tiles)
-    if (level === 0 && leaves.length >= index * 256) leaves.splice(index * 256, Infinity, ...nodes);
+  for (const tile of tiles)
+    if (tile.level === 0 && leaves.length >= tile.index * 256)
+      leaves.splice(tile.index * 256, 256, ...nodesOf(tile));
   return leaves;
 }
 
@@ -183,10 +180,10 @@ function parseEnvelope(text) {
  * {log, seq, e, leaf, missing, isOrder, isEmpty}; `e`: the envelope, undefined where it is gone. `problem` is told
  * first, `remark` if nothing else is wrong. `place`: its number where it is kept; `stored`: the leaf kept beside it.
  */
-function toRecord(envelope, sealed, place, stored) {
+function toRecord({ envelope, sealed, leaf: given, place, stored }) {
   const e = envelope === null ? undefined : parseEnvelope(envelope);
   if (envelope !== null && !e) return { problem: [place, "edit", "its envelope cannot be read"] };
-  const [seq, leaf] = [e?.seq ?? place, e ? leafOf(envelope) : stored];
+  const [seq, leaf] = [e?.seq ?? place, e ? (given ?? leafOf(envelope)) : stored];
   const missing = e ? (sealed ? undefined : "erased") : "deleted";
   const isOrder = ORDERS[e?.event] !== undefined;
   const record = { seq, e, leaf, missing, isOrder, isEmpty: sealed === UNSEALED };
@@ -218,7 +215,7 @@ class Log {
   constructor(id, source, options) {
     Object.assign(this, { id, source, options, origin: `mcp-gateway/${id}`, last: source.start });
     this.leaves = leavesOfTiles(source.tiles).slice(0, source.start.seq);
-    this.isWhole = this.leaves.length === source.start.seq;
+    this.isWhole = !source.isChosen && this.leaves.length === source.start.seq;
     this.tree = new Tree(this.leaves);
     this.signed = [...source.checkpoints, ...options.known].map(parseCheckpoint);
     this.statements = [];
@@ -233,12 +230,13 @@ class Log {
   }
   take(record) {
     const { seq, e, leaf, missing, isOrder, isEmpty, isProved, isSupport } = record;
-    if (isSupport) return void this.problemOfKey(e);
+    if (isSupport && e) this.problemOfKey(e);
+    if (isSupport) return;
     if (isProved) this.proved += 1;
     this.found ??= record.problem ?? this.problemOf(record) ?? record.remark;
     if (this.found) {
       const { log = this.id, prev } = e ?? {};
-      if (leaf) this.rest.push({ seq, log, prev, leaf, isOrder });
+      if (leaf && this.rest.length < REST_MAX) this.rest.push({ seq, log, prev, leaf, isOrder });
       return;
     }
     if (missing) this.missing.set(seq, missing);
@@ -270,7 +268,6 @@ class Log {
     if (key?.name !== this.origin || !isSigned)
       return [e.seq, "key-history", "it is not signed by the keys it names"];
     this.statements.push({ seq: e.seq, isBoot: keys.length === 1, key, keys });
-    return undefined;
   }
   /** An outcome may be as old as its intent; `clock.jump` starts time anew. */
   problemOfTime({ seq, event, facts, time }) {
@@ -284,7 +281,6 @@ class Log {
     if (isOutcome) this.intents.delete(facts.intent);
     if (this.intents.size > 100_000) this.intents.delete(this.intents.keys().next().value);
     this.latest = Math.max(this.latest, time);
-    return undefined;
   }
   /** A boot key is certified for the tree it was started on. */
   problemOfStart({ seq, event, facts: { treeSize, treeRoot } }) {
@@ -346,15 +342,15 @@ class Log {
       if (this.tree.root(size) !== root) return this.problemOfFork(size, this.covered);
       this.covered = size;
     }
-    for (const { path, level, index, nodes } of tiles) {
-      const span = 256 ** level;
-      const first = index * 256 * span;
-      if (first + nodes.length * span > seq)
-        return [seq + 1, "cut", "the tiles hold records that are missing"];
-      if (nodes.some((node, at) => this.tree.root(span, first + at * span) !== node))
-        return [first + 1, "tiles", `the tile ${path} is not of this tree`];
+    for (const tile of tiles) {
+      const span = 256 ** tile.level;
+      const first = tile.index * 256 * span;
+      const isOther = (node, at) => this.tree.root(span, first + at * span) !== node;
+      if (first + tile.width * span > seq) return [seq + 1, "cut", "tiles hold what is missing"];
+      const nodes = nodesOf(tile);
+      if (nodes.length !== tile.width || nodes.some(isOther))
+        return [first + 1, "tiles", `the tile ${tile.path} is not of this tree`];
     }
-    return undefined;
   }
   /** The tiles tell which record departed from the signed tree, if they are still that tree's. */
   problemOfFork(size, after) {
@@ -403,16 +399,10 @@ class Log {
     for (const { kind, e, ranges } of orders) {
       const named = [];
       for (const [from, to] of ranges)
-        for (let seq = from; seq <= Math.min(to, this.last.seq); seq += 1) named.push(seq);
-      const isOver =
-        this.isWhole && !this.source.isChosen && ranges.every(([, to]) => to <= this.last.seq);
-      const digest = hash(
-        "sha256",
-        named
-          .map((seq) => this.leaves[seq - 1])
-          .sort()
-          .join("\n"),
-      );
+        for (let seq = from; seq <= to && seq <= this.last.seq; seq += 1) named.push(seq);
+      const isOver = this.isWhole && ranges.every(([, to]) => to <= this.leaves.length);
+      const leaves = named.map((seq) => this.leaves[seq - 1]).sort();
+      const digest = hash("sha256", leaves.join("\n"));
       const isLater = ranges.some(([, to]) => to >= e.seq) || (size > 0 && e.seq > size);
       const isSound = !(isOver && digest !== e.facts.digest) && !(e.log === this.id && isLater);
       for (const seq of named.filter((one) => this.missing.get(one) === kind))
@@ -424,12 +414,12 @@ class Log {
       else if (refused.has(seq)) return [seq, "fake-tombstone", "its order is not a sound one"];
       else return [seq, "removed-tombstone", "it is missing, and no order covers it"];
     }
-    return undefined;
   }
 }
 
 // ---- where records come from: [log, record] one after the other ---------------------------------------------------
 
+const readText = (path) => readFileSync(path, "utf8");
 const [RECORD, HEADER] = [0, 0x80];
 /** A frame: length of what follows the checksum, checksum, length of the first part, kind, first part, second part. */
 function frameAt(bytes, at) {
@@ -439,8 +429,12 @@ function frameAt(bytes, at) {
   const isWhole = split <= end && end <= bytes.length;
   if (!isWhole || crc32(bytes.subarray(at + 8, end)) !== bytes.readUInt32LE(at + 4))
     return undefined;
-  const [first, second] = [bytes.toString("utf8", at + 13, split), bytes.latin1Slice(split, end)];
-  return { kind: bytes[at + 12], first, second, end };
+  const leaf = hash("sha256", bytes.subarray(at + 12, split));
+  const [envelope, sealed] = [
+    bytes.toString("utf8", at + 13, split),
+    bytes.toString("latin1", split, end),
+  ];
+  return { kind: bytes[at + 12], envelope, sealed, leaf, end };
 }
 
 /** The frames of a segment; {} for bytes that are none. A frame that was never finished ends it. */
@@ -459,18 +453,17 @@ function* readFrames(bytes) {
 }
 
 function* readSpool(segments, log) {
-  let last = { seq: segments[0].first - 1 };
-  for (const { path, first, next } of segments) {
+  let last = { seq: segments[0][1] - 1 };
+  for (const [path, first, next] of segments) {
     let [header, remark] = [undefined, undefined];
     for (const frame of readFrames(readFileSync(path))) {
-      const record = frame.kind === RECORD ? toRecord(frame.first, frame.second) : {};
+      const record = frame.kind === RECORD ? toRecord(frame) : {};
       // What follows the last record before the next segment's first was never acknowledged.
       if (last.seq === next - 1 && !(record.seq < next)) continue;
       if (frame.kind === HEADER) {
-        header = JSON.parse(frame.first);
-        const isNext = header.firstSeq === first && header.prev === (last.leaf ?? header.prev);
-        if (header.log !== log || !isNext)
-          remark = [first, "edit", "its segment's header is not its own"];
+        header = JSON.parse(frame.envelope);
+        const isNext = header.firstSeq === first && (last.leaf ?? header.prev) === header.prev;
+        if (header.log !== log || !isNext) remark = [first, "edit", "its header is not its own"];
       }
       if (!header || frame.kind === undefined)
         record.problem = [last.seq + 1, "damage", "its bytes are damaged"];
@@ -483,27 +476,22 @@ function* readSpool(segments, log) {
 }
 
 function openSpool(dir, { evidence = join(dir, "..", "evidence") }) {
-  const numbers = readdirSync(dir)
-    .flatMap((name) => /^(\d{16})\.seg$/.exec(name)?.[1] ?? [])
-    .sort();
-  const segments = numbers.map((number, at) => {
-    const path = join(dir, `${number}.seg`);
-    return { path, first: Number(number), next: Number(numbers[at + 1] ?? Infinity) };
-  });
+  const names = readdirSync(dir).filter((name) => /^\d{16}\.seg$/.test(name));
+  const firsts = names.map((name) => Number.parseInt(name, 10)).sort((a, b) => a - b);
+  const path = (first) => join(dir, `${String(first).padStart(16, "0")}.seg`);
+  const segments = firsts.map((first, at) => [path(first), first, firsts[at + 1] ?? Infinity]);
   if (segments.length === 0) throw new Error(`there is no segment in ${dir}`);
-  const opening = readFrames(readFileSync(segments[0].path)).next().value;
+  const opening = readFrames(readFileSync(segments[0][0])).next().value;
   if (opening?.kind !== HEADER)
-    throw new Violation([segments[0].first, "damage", "its segment has no sound header"]);
-  const { log, firstSeq, prev } = JSON.parse(opening.first);
+    throw new Violation([segments[0][1], "damage", "its segment has no sound header"]);
+  const { log, firstSeq, prev } = JSON.parse(opening.envelope);
   const [checkpoint, folder] = [join(evidence, "checkpoint"), join(evidence, "certificates")];
-  const read = (path) => readFileSync(path, "utf8");
+  const listed = existsSync(folder) ? readdirSync(folder) : [];
   const source = {
     start: { seq: firstSeq - 1, leaf: prev },
-    checkpoints: existsSync(checkpoint) ? [read(checkpoint)] : [],
-    certificates: existsSync(folder)
-      ? readdirSync(folder).map((name) => read(join(folder, name)))
-      : [],
-    tiles: readTiles(join(evidence, "tile")),
+    checkpoints: existsSync(checkpoint) ? [readText(checkpoint)] : [],
+    certificates: listed.map((name) => readText(join(folder, name))),
+    tiles: listTiles(join(evidence, "tile")),
   };
   return { records: readSpool(segments, log), sourceOf: () => source };
 }
@@ -530,14 +518,18 @@ function openExport(path, { unsigned }) {
   const notesOf = (kind, log) =>
     heads.filter((one) => one.kind === kind && one.log === log).map(({ note }) => note);
   function toLine({ log, seq, leaf, envelope, sealed, proof, kind }) {
-    const record = toRecord(envelope, sealed ?? (head.hidden && envelope), seq, leaf);
+    const record = toRecord({
+      envelope,
+      sealed: sealed ?? (head.hidden && envelope),
+      place: seq,
+      stored: leaf,
+    });
     const checkpoint = parseCheckpoint(notesOf("checkpoint", log)[0]);
     record.isProved = proof !== undefined && isIncluded(checkpoint, record.seq, record.leaf, proof);
     record.isSupport = kind === "support";
-    if (proof && !record.isProved)
-      record.remark ??= [seq, "edit", "its proof does not lead to the signed root"];
-    if (!proof && !head.contiguous && !unsigned)
-      record.remark ??= [seq, "checkpoint", "it has no proof"];
+    if (proof && !record.isProved) record.remark ??= [seq, "edit", "its proof is not sound"];
+    const isBare = !proof && !head.contiguous && !unsigned;
+    if (isBare) record.remark ??= [seq, "checkpoint", "it has no proof"];
     return [log, record];
   }
   function* readRecords() {
@@ -572,21 +564,18 @@ function openReceipt({ log, seq, leaf }, text) {
   const [, extra = "", index, hashes, note] =
     /^c2sp\.org\/tlog-proof@v1\n(?:extra (\S*)\n)?index (\d+)\n((?:\S+\n)*)\n(.*)$/s.exec(text) ??
     [];
-  const isRight = note && index === String(seq - 1);
-  const isProved =
-    isRight && isIncluded(parseCheckpoint(note), seq, leaf, hashes.match(/\S+/g) ?? []);
-  const problem = isProved
-    ? undefined
-    : [seq, "edit", "its proof does not lead to the signed root"];
+  const proof = hashes?.match(/\S+/g) ?? [];
+  const isProved = index === String(seq - 1) && isIncluded(parseCheckpoint(note), seq, leaf, proof);
   const certificates = [Buffer.from(extra, "base64").toString()];
   const source = { start: { seq: 0, leaf: GENESIS }, checkpoints: [note], certificates, tiles: [] };
-  const record = { seq, leaf, isProved, problem };
+  const record = { seq, leaf, isProved };
+  if (!isProved) record.problem = [seq, "edit", "its proof does not lead to the signed root"];
   return { records: [[log, record]], sourceOf: () => ({ ...source, isChosen: true }) };
 }
 
 /** One field opened (`name`, `value`, `random`) and the commitments of the others, against an envelope's commitment. */
 function openField({ envelope, commitment, leaf, name, value, random, others }) {
-  const { seq = 0, e, problem } = envelope ? toRecord(envelope, undefined, undefined, leaf) : {};
+  const { seq = 0, e, problem } = envelope ? toRecord({ envelope, stored: leaf }) : {};
   const mac = createHmac("sha256", Buffer.from(random, "hex"));
   const opened = mac.update(`${name}\0${JSON.stringify(value)}`).digest("hex");
   const whole = createHash("sha256");
@@ -605,14 +594,12 @@ const FLAGS = Object.fromEntries([
   ...flags(["evidence", "export", "receipt", "proof", "opening"], { type: "string" }),
   ...flags(["unsigned", "records", "json"], { type: "boolean", default: false }),
 ]);
-const readText = (path) => readFileSync(path, "utf8");
 
 function open(options, [spool, ...more]) {
   if (options.opening) return openField(JSON.parse(readText(options.opening)));
-  if (options.pinned.includes(undefined))
-    throw new Error("--key must be as `mcp-gateway audit key` prints it");
-  if (options.pinned.length === 0 && !options.unsigned)
-    throw new Error("--key is needed, or --unsigned");
+  const { pinned, unsigned } = options;
+  if (pinned.includes(undefined)) throw new Error("--key must be as `mcp-gateway audit key` says");
+  if (pinned.length === 0 && !unsigned) throw new Error("--key is needed, or --unsigned");
   if (options.export) return openExport(options.export, options);
   if (options.receipt)
     return openReceipt(JSON.parse(readText(options.receipt)), readText(options.proof));
@@ -628,7 +615,8 @@ function verifyAll({ records, sourceOf, close }, options) {
       orders.push(parseOrder(record));
     logs.get(id).take(record);
   }
-  const found = [...logs.values()].map((log) => log.finish(orders));
+  const read = [...logs.values()].filter((log) => log.found || log.last !== log.source.start);
+  const found = read.map((log) => log.finish(orders));
   close?.();
   return found;
 }
@@ -641,12 +629,8 @@ export function run(args, write = console.log) {
     print(one, `${one.log} ${one.seq} ${one.verdict}${one.by ? `(by ${one.by})` : ""}`);
   try {
     const known = checkpoint.map(readText);
-    const options = {
-      ...values,
-      pinned: key.map(parseKey),
-      known,
-      report: records ? report : undefined,
-    };
+    const pinned = key.map(parseKey);
+    const options = { ...values, pinned, known, report: records ? report : undefined };
     const logs = verifyAll(open(options, positionals), options);
     print({ ok: true, logs }, logs.map((one) => JSON.stringify(one)).join("\n") || "ok");
     return 0;
@@ -654,10 +638,8 @@ export function run(args, write = console.log) {
     const { seq, kind, message } = error;
     const isFound = error instanceof Violation;
     const said = isFound ? { violation: { seq, kind, message } } : { error: message };
-    print(
-      { ok: false, ...said },
-      `${isFound ? `violation(${kind})` : "cannot verify"}: ${message}`,
-    );
+    const begin = isFound ? `violation(${kind})` : "cannot verify";
+    print({ ok: false, ...said }, `${begin}: ${message}`);
     return isFound ? 1 : 2;
   }
 }
