@@ -1,15 +1,16 @@
 #!/usr/bin/env node
 /**
- * Verifies an audit log of MCP Gateway without trusting it or its code: plain JavaScript for Node 20.15, no dependency.
- * docs/audit.md says what the bytes mean; nothing here is shared with the gateway, on purpose. Hashes are hex texts; a
- * problem is [record number, kind, why]. Of each record one hash is kept in memory, and one segment at a time.
+ * Verifies an audit log of MCP Gateway without trusting it or its code: plain JavaScript for Node
+ * 20.15, no dependency, nothing shared with the gateway, on purpose. docs/audit.md says what the
+ * bytes mean. Records are read once, in their order. Kept in memory are one segment and of each
+ * record its hash, as hex text. A problem is [record number, kind, why].
  *
- *   verify-audit.mjs --key VKEY <data>/spool [--evidence <data>/evidence]   a spool and the tree beside it
- *   verify-audit.mjs --key VKEY --export FILE                               an export as JSON lines
- *   verify-audit.mjs --key VKEY --receipt FILE --proof FILE                 a receipt and its proof of inclusion
- *   verify-audit.mjs --opening FILE                                         the opening proof of one field
+ *   verify-audit.mjs --key VKEY <data>/spool [--evidence <data>/evidence]   a spool and its tree
+ *   verify-audit.mjs --key VKEY --export FILE                    an export as JSON lines
+ *   verify-audit.mjs --key VKEY --receipt FILE --proof FILE      a receipt and its proof
+ *   verify-audit.mjs --opening FILE                              the opening proof of one field
  *
- * --key may be given several times (nodes). --checkpoint FILE: a checkpoint kept elsewhere, which the log must contain.
+ * --key: of each node. --checkpoint FILE: one kept elsewhere, which the log must contain.
  * --unsigned: also without keys and checkpoints. --records: each record's verdict. --json.
  * Exit: 0 sound, 1 a violation, 2 it could not be checked.
  */
@@ -21,13 +22,15 @@ import { parseArgs } from "node:util";
 import { crc32 } from "node:zlib";
 
 const [GENESIS, NOTHING] = ["0".repeat(64), hash("sha256", "")];
-const ENVELOPE =
-  /^\{"v":2,"log":"([^"\\]+)","seq":(\d{1,15}),"prev":"([0-9a-f]{64})","time":(\d{1,15}),"event":"([^"\\]+)","class":"[^"\\]+","facts":(\{.*\}),"commitment":"([0-9a-f]{64})"\}$/;
+const ENVELOPE = new RegExp(
+  '^\\{"v":2,"log":"([^"\\\\]+)","seq":(\\d{1,15}),"prev":"([0-9a-f]{64})","time":(\\d{1,15}),' +
+    '"event":"([^"\\\\]+)","class":"[^"\\\\]+","facts":(\\{.*\\}),"commitment":"([0-9a-f]{64})"\\}$',
+);
 const UNSEALED = '{"v":1}';
 const [TOLERANCE_MS, REST_MAX] = [300_000, 1_000_000];
 const ORDERS = { "retention.executed": "deleted", "erasure.executed": "erased" };
 const VERDICTS = { deleted: "ok-pruned", erased: "ok-shredded" };
-/** What else may be the reason that a part is missing without its order, or that an order's digest is another. */
+/** What may be the reason that a part is missing without an order that commits to it. */
 const LOST = ["cut", "replay", "splice", "foreign-key", "key-history"];
 const EXPLAINS = { "removed-tombstone": LOST, "fake-tombstone": [...LOST, "fork"] };
 
@@ -38,7 +41,7 @@ class Violation extends Error {
   }
 }
 
-// ---- keys and signed notes ----------------------------------------------------------------------------------------
+// ---- keys and signed notes --------------------------------------------------
 
 /** Base64 in its one right spelling; undefined for any other. */
 function fromBase64(text) {
@@ -88,7 +91,7 @@ function parseCheckpoint(text) {
   return isSound ? { note, origin, size: Number(size), root: root.toString("hex") } : undefined;
 }
 
-/** What a record of the keys' history says: [the key it makes valid, the text, [signer, signature]..]. */
+/** A record of the keys' history: [key it makes valid, statement, [signer, signature]..]. */
 function parseStatement(origin, { event, facts: f }) {
   const boot = `mcp-gateway boot key v1\n${origin}\n${f.bootKey}\n${f.treeSize}\n${f.treeRoot}\n`;
   const node = `mcp-gateway node key v1\n${origin}\n${f.oldKey}\n${f.newKey}\n`;
@@ -99,7 +102,7 @@ function parseStatement(origin, { event, facts: f }) {
   return undefined;
 }
 
-// ---- the tree and its tiles ---------------------------------------------------------------------------------------
+// ---- the tree and its tiles -------------------------------------------------
 
 const pair = Buffer.alloc(65, 1);
 function hashNode(left, right) {
@@ -125,26 +128,24 @@ class Tree {
   }
 }
 
-/** [{path, level, index, width}] of the tiles below a folder, in order; of one tile the widest file comes last. */
+/** [{path, level, index, width}] of a folder's tiles; of one tile the widest file comes last. */
 function listTiles(root) {
   const tiles = [];
   for (const name of existsSync(root) ? readdirSync(root, { recursive: true }) : []) {
-    const found = /^(\d+)\/((?:x\d{3}\/)*\d{3})(?:\.p\/(\d{1,3}))?$/.exec(name);
-    const [level, index, width] =
-      found?.slice(1).map((text = "256") => text.replace(/\D/g, "")) ?? [];
-    if (found) tiles.push([Number(level), Number(index), Number(width), join(root, name)]);
+    const found = /^(\d+)\/((?:x\d{3}\/)*\d{3})(?:\.p\/(\d{1,3}))?$/.exec(name) ?? [];
+    const numbers = found.slice(1).map((text = "256") => Number(text.replace(/\D/g, "")));
+    const [level, index, width] = numbers;
+    if (level !== undefined) tiles.push({ level, index, width, path: join(root, name) });
   }
-  tiles.sort((a, b) => a[0] - b[0] || a[1] - b[1] || a[2] - b[2]);
-  return tiles.map(([level, index, width, path]) => ({ level, index, width, path }));
+  return tiles.sort((a, b) => a.level - b.level || a.index - b.index || a.width - b.width);
 }
 const nodesOf = ({ path }) => readFileSync(path, "hex").match(/.{1,64}/g) ?? [];
 
-function leavesOfTiles(tiles) {
+function leavesOfTiles(tiles, count = Infinity) {
   const leaves = [];
-  for (const tile of tiles)
-    if (tile.level === 0 && leaves.length >= tile.index * 256)
-      leaves.splice(tile.index * 256, 256, ...nodesOf(tile));
-  return leaves;
+  for (const tile of tiles.filter(({ level, index }) => level === 0 && index * 256 < count))
+    if (leaves.length >= tile.index * 256) leaves.splice(tile.index * 256, 256, ...nodesOf(tile));
+  return leaves.slice(0, count);
 }
 
 /** Whether a proof of inclusion leads from a record's leaf to a checkpoint's root (RFC 9162, 2.1.3.2). */
@@ -162,7 +163,7 @@ function isIncluded(checkpoint, seq, leaf, proof) {
   return last === 0 && node === checkpoint.root;
 }
 
-// ---- records ------------------------------------------------------------------------------------------------------
+// ---- records ----------------------------------------------------------------
 
 const leafOf = (envelope) => hash("sha256", `\0${envelope}`);
 
@@ -177,8 +178,9 @@ function parseEnvelope(text) {
 }
 
 /**
- * {log, seq, e, leaf, missing, isOrder, isEmpty}; `e`: the envelope, undefined where it is gone. `problem` is told
- * first, `remark` if nothing else is wrong. `place`: its number where it is kept; `stored`: the leaf kept beside it.
+ * {seq, e, leaf, missing, isOrder, isEmpty}; `e`: the envelope, undefined where it is gone. A
+ * `problem` is told first, a `remark` if nothing else is wrong. `place` and `stored`: the number
+ * and the leaf that are kept beside it.
  */
 function toRecord({ envelope, sealed, leaf: given, place, stored }) {
   const e = envelope === null ? undefined : parseEnvelope(envelope);
@@ -205,16 +207,16 @@ function parseOrder({ e }) {
   return { kind, e, log: e.facts[`${kind}Log`] ?? e.log, ranges: isSound ? bounds : [] };
 }
 
-// ---- one log ------------------------------------------------------------------------------------------------------
+// ---- one log ----------------------------------------------------------------
 
 /**
- * `source`: {start, checkpoints, certificates, tiles}, and `isChosen` where the records are single ones, each with its
- * proof. Records are taken in their order; what must be known of all of them is checked at the end.
+ * `source`: {start, checkpoints, certificates, tiles}, and `isChosen` where the records are single
+ * ones with a proof each. What takes all records to know is checked at the end.
  */
 class Log {
   constructor(id, source, options) {
     Object.assign(this, { id, source, options, origin: `mcp-gateway/${id}`, last: source.start });
-    this.leaves = leavesOfTiles(source.tiles).slice(0, source.start.seq);
+    this.leaves = leavesOfTiles(source.tiles, source.start.seq);
     this.isWhole = !source.isChosen && this.leaves.length === source.start.seq;
     this.tree = new Tree(this.leaves);
     this.signed = [...source.checkpoints, ...options.known].map(parseCheckpoint);
@@ -290,7 +292,7 @@ class Log {
     return !this.isWhole || this.tree.root(treeSize) === treeRoot ? undefined : ["fork", treeSize];
   }
 
-  /** After all records: the first problem there is. `orders`: those that stand in any of the logs. */
+  /** After all records. `orders`: those that stand in any of the logs. */
   finish(orders) {
     let found = this.found;
     if (found?.[0] === "order") found = this.diagnose(this.rest);
@@ -303,7 +305,7 @@ class Log {
     const { id: log, last, covered, counts } = this;
     return { log, records, lastSeq: last.seq, lastLeaf: last.leaf, covered, counts };
   }
-  /** Who knows one key knows, by the signatures of both, which key it followed and which one follows it. */
+  /** Who knows one key knows, by both signatures, which one it followed and which follows it. */
   problemOfKeys() {
     const nodes = this.options.pinned.filter(({ name }) => name === this.origin);
     const knows = (key) => nodes.some(({ text }) => text === key.text);
@@ -362,7 +364,7 @@ class Log {
     const at = leaves.findIndex((leaf, place) => leaf !== tree.leaves[place]);
     return [(at < 0 ? after : at) + 1, "fork", `it or one after it is not in the tree of ${size}`];
   }
-  /** Tells what was done where a record does not follow the one before it, from what comes after. */
+  /** What was done where a record does not follow the one before it, told from what comes after. */
   diagnose([first, ...next]) {
     const p = this.last.seq + 1;
     const all = [first, ...next];
@@ -392,7 +394,7 @@ class Log {
     const moved = all.filter(({ seq }, at) => seq !== p + at).length;
     return [p, moved === 2 ? "swap" : "reorder", `record ${first.seq} stands in its place`];
   }
-  /** What is missing must be named by an order that was signed and commits to exactly the leaves it names. */
+  /** What is missing must be named by a signed order that commits to the leaves it names. */
   problemOfMissing(orders) {
     const [covered, refused] = [new Map(), new Set()];
     const size = Math.max(0, ...this.signed.map((one) => one?.size ?? 0));
@@ -417,11 +419,11 @@ class Log {
   }
 }
 
-// ---- where records come from: [log, record] one after the other ---------------------------------------------------
+// ---- where [log, record] come from -------------------
 
 const readText = (path) => readFileSync(path, "utf8");
 const [RECORD, HEADER] = [0, 0x80];
-/** A frame: length of what follows the checksum, checksum, length of the first part, kind, first part, second part. */
+/** A frame: length after the checksum, checksum, length of the envelope, kind, envelope, sealed. */
 function frameAt(bytes, at) {
   if (bytes.length - at < 13) return undefined;
   const end = at + 8 + bytes.readUInt32LE(at);
@@ -437,7 +439,7 @@ function frameAt(bytes, at) {
   return { kind: bytes[at + 12], envelope, sealed, leaf, end };
 }
 
-/** The frames of a segment; {} for bytes that are none. A frame that was never finished ends it. */
+/** The frames of a segment; {} for bytes that are none. One that was never finished ends it. */
 function* readFrames(bytes) {
   for (let at = 0; at < bytes.length; ) {
     const frame = frameAt(bytes, at);
@@ -559,7 +561,7 @@ function openExport(path, { unsigned }) {
   return { records: readRecords(), sourceOf, close };
 }
 
-/** A receipt ({log, seq, leaf}) and the proof that its record is in the signed log: one chosen record. */
+/** A receipt ({log, seq, leaf}) and the proof of its record: one chosen record. */
 function openReceipt({ log, seq, leaf }, text) {
   const [, extra = "", index, hashes, note] =
     /^c2sp\.org\/tlog-proof@v1\n(?:extra (\S*)\n)?index (\d+)\n((?:\S+\n)*)\n(.*)$/s.exec(text) ??
@@ -573,7 +575,7 @@ function openReceipt({ log, seq, leaf }, text) {
   return { records: [[log, record]], sourceOf: () => ({ ...source, isChosen: true }) };
 }
 
-/** One field opened (`name`, `value`, `random`) and the commitments of the others, against an envelope's commitment. */
+/** One field opened, and the commitments of the others, against the envelope's commitment. */
 function openField({ envelope, commitment, leaf, name, value, random, others }) {
   const { seq = 0, e, problem } = envelope ? toRecord({ envelope, stored: leaf }) : {};
   const mac = createHmac("sha256", Buffer.from(random, "hex"));
@@ -586,7 +588,7 @@ function openField({ envelope, commitment, leaf, name, value, random, others }) 
   return { records: [] };
 }
 
-// ---- the command --------------------------------------------------------------------------------------------------
+// ---- the command ------------------------------------------------------------
 
 const flags = (names, kind) => names.map((name) => [name, kind]);
 const FLAGS = Object.fromEntries([
