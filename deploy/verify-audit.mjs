@@ -23,8 +23,8 @@ import { crc32 } from "node:zlib";
 
 const [GENESIS, NOTHING] = ["0".repeat(64), hash("sha256", "")];
 const ENVELOPE = new RegExp(
-  '^\\{"v":2,"log":"([^"\\\\]+)","seq":(\\d{1,15}),"prev":"([0-9a-f]{64})","time":(\\d{1,15}),' +
-    '"event":"([^"\\\\]+)","class":"[^"\\\\]+","facts":(\\{.*\\}),"commitment":"([0-9a-f]{64})"\\}$',
+  '^\\{"v":2,"log":"([^"\\\\]+)","seq":(\\d{1,15}),"prev":"([0-9a-f]{64})","time":(\\d{1,15})' +
+    ',"event":"([^"\\\\]+)","class":"[^"]+","facts":(\\{.*\\}),"commitment":"([0-9a-f]{64})"\\}$',
 );
 const UNSEALED = '{"v":1}';
 const [TOLERANCE_MS, REST_MAX] = [300_000, 1_000_000];
@@ -71,7 +71,7 @@ function parseNote(note) {
   return signatures?.every(({ bytes }) => bytes?.length > 0) ? { text, signatures } : undefined;
 }
 
-/** [kind, why] of what is wrong with a note's signatures; undefined if one of the keys signed it. */
+/** [kind, why] of what is wrong with a note's signatures; undefined if one of the keys signed. */
 function problemOfNote({ text, signatures }, keys) {
   let problem = ["foreign-key", "the checkpoint is signed by no key of this node"];
   for (const { name, id, bytes } of signatures) {
@@ -148,7 +148,7 @@ function leavesOfTiles(tiles, count = Infinity) {
   return leaves.slice(0, count);
 }
 
-/** Whether a proof of inclusion leads from a record's leaf to a checkpoint's root (RFC 9162, 2.1.3.2). */
+/** Whether a proof leads from a record's leaf to a checkpoint's root (RFC 9162, 2.1.3.2). */
 function isIncluded(checkpoint, seq, leaf, proof) {
   let [at, last, node] = [seq - 1, (checkpoint?.size ?? 0) - 1, leaf];
   if (at > last) return false;
@@ -198,13 +198,14 @@ function toRecord({ envelope, sealed, leaf: given, place, stored }) {
 }
 
 /** What an order says may be missing: the whole record (retention) or its sealed part (erasure). */
-function parseOrder({ e }) {
+function parseOrder({ e, isLeft }) {
   const kind = ORDERS[e.event];
   const ranges = String(e.facts[`${kind}Seqs`]).split(",");
   const numbers = ranges.map((range) => /^(\d{1,15})(?:-(\d{1,15}))?$/.exec(range) ?? []);
   const bounds = numbers.map(([, from, to = from]) => [Number(from), Number(to)]);
   const isSound = bounds.every(([from, to]) => from <= to);
-  return { kind, e, log: e.facts[`${kind}Log`] ?? e.log, ranges: isSound ? bounds : [] };
+  const log = e.facts[`${kind}Log`] ?? e.log;
+  return { kind, e, log, isLeft, ranges: isSound ? bounds : [] };
 }
 
 // ---- one log ----------------------------------------------------------------
@@ -231,9 +232,9 @@ class Log {
       this.found = [source.start.seq + 1, "fork", "the tree holds another record before it"];
   }
   take(record) {
-    const { seq, e, leaf, missing, isOrder, isEmpty, isProved, isSupport } = record;
-    if (isSupport && e) this.problemOfKey(e);
-    if (isSupport) return;
+    const { seq, e, leaf, missing, isOrder, isEmpty, isProved, isAside } = record;
+    if (isAside && e) this.problemOfKey(e);
+    if (isAside) return;
     if (isProved) this.proved += 1;
     this.found ??= record.problem ?? this.problemOf(record) ?? record.remark;
     if (this.found) {
@@ -398,15 +399,15 @@ class Log {
   problemOfMissing(orders) {
     const [covered, refused] = [new Map(), new Set()];
     const size = Math.max(0, ...this.signed.map((one) => one?.size ?? 0));
-    for (const { kind, e, ranges } of orders) {
+    for (const { kind, e, isLeft, ranges } of orders) {
       const named = [];
       for (const [from, to] of ranges)
         for (let seq = from; seq <= to && seq <= this.last.seq; seq += 1) named.push(seq);
       const isOver = this.isWhole && ranges.every(([, to]) => to <= this.leaves.length);
       const leaves = named.map((seq) => this.leaves[seq - 1]).sort();
       const digest = hash("sha256", leaves.join("\n"));
-      const isLater = ranges.some(([, to]) => to >= e.seq) || (size > 0 && e.seq > size);
-      const isSound = !(isOver && digest !== e.facts.digest) && !(e.log === this.id && isLater);
+      const isLate = isLeft || ranges.some(([, to]) => to >= e.seq) || (size > 0 && e.seq > size);
+      const isSound = !(isOver && digest !== e.facts.digest) && !(e.log === this.id && isLate);
       for (const seq of named.filter((one) => this.missing.get(one) === kind))
         if (isSound) covered.set(seq, e.seq);
         else refused.add(seq);
@@ -461,7 +462,9 @@ function* readSpool(segments, log) {
     for (const frame of readFrames(readFileSync(path))) {
       const record = frame.kind === RECORD ? toRecord(frame) : {};
       // What follows the last record before the next segment's first was never acknowledged.
-      if (last.seq === next - 1 && !(record.seq < next)) continue;
+      const isLeft = last.seq === next - 1 && !(record.seq < next);
+      if (isLeft && record.isOrder) yield [log, { ...record, isLeft, isAside: true }];
+      if (isLeft) continue;
       if (frame.kind === HEADER) {
         header = JSON.parse(frame.envelope);
         const isNext = header.firstSeq === first && (last.leaf ?? header.prev) === header.prev;
@@ -528,7 +531,7 @@ function openExport(path, { unsigned }) {
     });
     const checkpoint = parseCheckpoint(notesOf("checkpoint", log)[0]);
     record.isProved = proof !== undefined && isIncluded(checkpoint, record.seq, record.leaf, proof);
-    record.isSupport = kind === "support";
+    record.isAside = kind === "support";
     if (proof && !record.isProved) record.remark ??= [seq, "edit", "its proof is not sound"];
     const isBare = !proof && !head.contiguous && !unsigned;
     if (isBare) record.remark ??= [seq, "checkpoint", "it has no proof"];
@@ -624,17 +627,21 @@ function verifyAll({ records, sourceOf, close }, options) {
 }
 
 export function run(args, write = console.log) {
-  const { values, positionals } = parseArgs({ args, allowPositionals: true, options: FLAGS });
+  let values = { json: args.includes("--json") };
   const print = (value, line) => write(values.json ? JSON.stringify(value) : line);
-  const { key, checkpoint, records } = values;
-  const report = (one) =>
-    print(one, `${one.log} ${one.seq} ${one.verdict}${one.by ? `(by ${one.by})` : ""}`);
+  const report = ({ by, ...one }) =>
+    print({ ...one, by }, `${one.log} ${one.seq} ${one.verdict}${by ? `(by ${by})` : ""}`);
+  const describe = ({ log, records, covered, counts }) =>
+    `${log}: ${records} records, ${covered} under a signed checkpoint: ${JSON.stringify(counts)}`;
   try {
+    const parsed = parseArgs({ args, allowPositionals: true, options: FLAGS });
+    values = parsed.values;
+    const { key, checkpoint, records } = values;
     const known = checkpoint.map(readText);
     const pinned = key.map(parseKey);
     const options = { ...values, pinned, known, report: records ? report : undefined };
-    const logs = verifyAll(open(options, positionals), options);
-    print({ ok: true, logs }, logs.map((one) => JSON.stringify(one)).join("\n") || "ok");
+    const logs = verifyAll(open(options, parsed.positionals), options);
+    print({ ok: true, logs }, logs.map(describe).join("\n") || "it is what was committed to");
     return 0;
   } catch (error) {
     const { seq, kind, message } = error;
