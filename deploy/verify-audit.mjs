@@ -408,7 +408,9 @@ class Log {
       const digest = hash("sha256", leaves.join("\n"));
       const isLate = isLeft || ranges.some(([, to]) => to >= e.seq) || (size > 0 && e.seq > size);
       const isSound = !(isOver && digest !== e.facts.digest) && !(e.log === this.id && isLate);
-      for (const seq of named.filter((one) => this.missing.get(one) === kind))
+      // What was ordered away whole may be gone in its sealed part alone.
+      const covers = (gone) => gone === kind || (gone !== undefined && kind === "deleted");
+      for (const seq of named.filter((one) => covers(this.missing.get(one))))
         if (isSound) covered.set(seq, e.seq);
         else refused.add(seq);
     }

@@ -7,6 +7,7 @@ import type { AuditRow } from "../storage/store.ts";
 import type { OpeningKey, OpeningKeys, PairId } from "../vault/keys.ts";
 import { commitFields, type Fields } from "./commitment.ts";
 import { type EnvelopeView, parseEnvelope } from "./envelope.ts";
+import { createNearKeys } from "./near-keys.ts";
 import { type OpenedValues, openPart, parsePart, type SealedPart } from "./sealing.ts";
 
 /**
@@ -27,6 +28,8 @@ export interface OpenedRow {
 export interface Opener {
   /** In the order given. A vault that cannot be asked leaves rows sealed; nothing rejects. */
   open(rows: readonly AuditRow[]): Promise<readonly OpenedRow[]>;
+  /** Whether a row that reads sealed does so only because an id of its keys was damaged. */
+  isMisnamed(row: AuditRow): Promise<boolean>;
 }
 
 interface Sealed {
@@ -37,7 +40,12 @@ interface Sealed {
 const noValues: Fields = Object.freeze({});
 
 export function createOpener(keys: Pick<OpeningKeys, "openingKeys">): Opener {
+  const nearKeys = createNearKeys(keys);
   return {
+    async isMisnamed(row) {
+      const read = readRow(row);
+      return typeof read === "object" && (await nearKeys.isMisnamed(read.envelope, read.part));
+    },
     async open(rows) {
       const read = rows.map(readRow);
       const sealed = read.filter((one) => typeof one === "object");

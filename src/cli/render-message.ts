@@ -63,6 +63,15 @@ function renderLines(value: Message, indent: string): readonly string[] {
     if (Array.isArray(inner) && inner.some(isMessage)) {
       return [label, ...inner.map((one) => `${indent}  - ${clean(JSON.stringify(one))}`)];
     }
+    if (typeof inner === "string" && inner.trimEnd().includes("\n")) {
+      return [
+        label,
+        ...inner
+          .trimEnd()
+          .split("\n")
+          .map((line) => `${indent}  | ${clean(line)}`),
+      ];
+    }
     return isBlank(inner) ? [] : [`${label} ${renderPlain(name, inner)}`];
   });
 }

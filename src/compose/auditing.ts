@@ -41,7 +41,7 @@ export async function startAuditing(
     dataDir: config.dataDir,
     ...parts,
     witnessedSize: (logId) => askWitnesses(config, logId, { checkpoints, log }),
-    startCopier: (spool) => startCopyThread({ ...spool, store: database }),
+    startCopier: (spool) => startCopyThread({ ...spool, store: database }, log),
     options: {
       segmentBytesMax: config.audit.segmentBytesMax,
       spoolBytesMax: config.audit.spoolBytesMax,

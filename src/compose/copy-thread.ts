@@ -6,6 +6,7 @@
 import type { Copied, Copier, CopyPlace } from "../audit/shipping/copier.ts";
 import { startWorker } from "../lib/worker.ts";
 import { StoreError } from "../storage/store.ts";
+import type { Log } from "../telemetry/log.ts";
 import type { CopySpec, FromCopier, ToCopier } from "./copy-messages.ts";
 
 type Result = CopyPlace | Copied | undefined;
@@ -13,7 +14,7 @@ type Result = CopyPlace | Copied | undefined;
 /** The database's answer has the store's own deadline; this one leaves room for reading the spool as well. */
 const patience = 2;
 
-export function startCopyThread(spec: CopySpec): Copier {
+export function startCopyThread(spec: CopySpec, log: Log): Copier {
   const deadlineMs = spec.store.deadlineMs * patience;
   let worker: Worker | undefined;
   /** What the thread is at; stays set after its deadline, so a thread that hangs is not given more to do. */
@@ -22,7 +23,8 @@ export function startCopyThread(spec: CopySpec): Copier {
   function start(): Worker {
     const started = startWorker("compose/copy-worker");
     started.onmessage = ({ data: reply }: MessageEvent<FromCopier>) => {
-      if ("result" in reply) finish()?.resolve(reply.result);
+      if ("said" in reply) log[reply.said.level](reply.said.event, reply.said.fields);
+      else if ("result" in reply) finish()?.resolve(reply.result);
       else finish()?.reject(new StoreError(reply.error.kind, reply.error.message));
     };
     const lost = (reason: string): void => {

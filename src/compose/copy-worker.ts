@@ -6,7 +6,7 @@
 import { type Copier, createCopier } from "../audit/shipping/copier.ts";
 import { openStore } from "../storage/open-store.ts";
 import { type Store, StoreError } from "../storage/store.ts";
-import { silentLog } from "../telemetry/log.ts";
+import type { Log, LogFields, LogLevel } from "../telemetry/log.ts";
 import type { CopySpec, FromCopier, ToCopier } from "./copy-messages.ts";
 
 let spec: CopySpec | undefined;
@@ -18,6 +18,18 @@ self.onmessage = async ({ data: request }: MessageEvent<ToCopier>) => {
   if (request.op === "begin") spec = request.spec;
   else self.postMessage(await reply(request));
 };
+
+/** The main thread writes the log; this one alone makes months and sees the server its connections reach. */
+const mainLog: Log = {
+  debug: (event, fields) => say("debug", event, fields),
+  info: (event, fields) => say("info", event, fields),
+  warn: (event, fields) => say("warn", event, fields),
+  error: (event, fields) => say("error", event, fields),
+};
+
+function say(level: LogLevel, event: string, fields: LogFields = {}): void {
+  self.postMessage({ said: { level, event, fields } } satisfies FromCopier);
+}
 
 type Request = Exclude<ToCopier, { readonly op: "begin" }>;
 
@@ -40,7 +52,7 @@ async function answer(request: Request) {
 async function start() {
   if (spec === undefined) throw new Error("a request came before the beginning");
   const { dir, logId } = spec;
-  // The main thread's store brought the schema up to date and says in the log what is to be said.
-  const store = await openStore({ ...spec.store, log: silentLog, migrate: false, isDirect: true });
+  // The main thread's store brought the schema up to date.
+  const store = await openStore({ ...spec.store, log: mainLog, migrate: false, isDirect: true });
   return { store, copier: createCopier({ dir, logId, store: store.audit }) };
 }

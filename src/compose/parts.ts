@@ -46,6 +46,7 @@ import { type Consents, createConsents } from "./consents.ts";
 import { createKeyWork, type KeyWork } from "./erasure.ts";
 import { openKeyVault } from "./key-vault.ts";
 import type { SinkThread } from "./sink-thread.ts";
+import { sayStandingOnce } from "./standing-warnings.ts";
 import type { WitnessThread } from "./witness-thread.ts";
 
 /** Everything that is made before the listeners; each listener takes what it needs. */
@@ -99,7 +100,7 @@ const databaseWaitMs = 2 ** 31 - 1;
 
 export async function createParts(config: Config): Promise<Parts> {
   const clock = systemClock;
-  const log = createLog(config.log.level, clock);
+  const log = sayStandingOnce(createLog(config.log.level, clock));
   for (const warning of config.warnings) log.warn("config.warning", { warning });
   const metrics = createMetrics();
   const database = {

@@ -46,13 +46,22 @@ export function createSweeper(deps: SweeperDeps): Sweeper {
     await log.flush();
     const { logId, syncedSeq } = log.status();
     await orders.untilShipped({ logId, seq: syncedSeq });
+    const swept = await sweepAll(sweeps, otherLogs);
+    await log.shred(sweeps.map((sweep) => sweep.key));
+    // From now on healing finds nothing to put back; what it did before, out of the spool, goes as well.
+    return swept + (await sweepAll(sweeps, otherLogs));
+  };
+
+  async function sweepAll(
+    sweeps: readonly Sweep[],
+    otherLogs: readonly string[],
+  ): Promise<number> {
     let swept = 0;
     for (const query of toQueries(sweeps)) {
       swept += await sweepRows({ ...query, exceptLogs: otherLogs });
     }
-    await log.shred(sweeps.map((sweep) => sweep.key));
     return swept;
-  };
+  }
 
   async function sweepRows(query: SealedQuery): Promise<number> {
     let swept = 0;

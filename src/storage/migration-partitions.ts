@@ -1,7 +1,7 @@
 /**
  * Schema version 4: on PostgreSQL the audit copy lies in one partition a month, and on both databases its indexes put
- * time behind their column, so that "newest first" is read off an index. Rows that are there are moved; a database of
- * many millions is best moved by `mcp-gateway migrate`, which has hours for it. Called by `migrations.ts`.
+ * time behind their column, so that "newest first" is read off an index. Rows that are there are moved, all in one
+ * transaction: with many of them only by `mcp-gateway migrate`, which has a day for it. Called by `migrations.ts`.
  */
 import { type SqlBool, sql, type Transaction } from "kysely";
 import { type IndexedColumn, inIndex } from "./audit-index.ts";

@@ -18,21 +18,36 @@ export type ColumnTypes = Pick<SqlDialect, "textType" | "counterType" | "descrip
 interface Migration {
   readonly version: number;
   readonly name: string;
+  /** Whether its time grows with the records that are there. */
+  readonly goesOverRecords?: boolean;
   up(db: Transaction<Tables>, types: ColumnTypes): Promise<void>;
 }
 
 const migrations: readonly Migration[] = [
   { version: 1, name: "first tables", up: createTables },
-  { version: 2, name: "tenants", up: addTenants },
+  { version: 2, name: "tenants", goesOverRecords: true, up: addTenants },
   { version: 3, name: "times of last use", up: addLastUses },
-  { version: 4, name: "audit partitions", up: addPartitions },
+  { version: 4, name: "audit partitions", goesOverRecords: true, up: addPartitions },
   { version: 5, name: "witnessed checkpoints", up: addCheckpoints },
   { version: 6, name: "users' grants", up: addGrants },
 ];
 export const schemaVersion = migrations.length;
 
-/** Brings the schema up to `schemaVersion` and returns the version it found. */
-export async function migrateSchema(dialect: SqlDialect): Promise<number> {
+export interface MigrationLimits {
+  /** Longest it may take, waiting for another process's included. */
+  readonly deadlineMs: number;
+  /** With more records to go over it is not begun. */
+  readonly recordsMax: number;
+}
+
+/** Of a start, which others wait for: what a slow disk does well within the minute. */
+export const startLimits: MigrationLimits = { deadlineMs: 60_000, recordsMax: 200_000 };
+
+/**
+ * Brings the schema up to `schemaVersion` and returns the version it found. Rejects with kind "conflict", having
+ * changed nothing, where a pending step would go over more than `recordsMax` audit records.
+ */
+export async function migrateSchema(dialect: SqlDialect, recordsMax: number): Promise<number> {
   return await dialect.db.transaction().execute(async (db) => {
     await dialect.lockMigrations(db);
     await db.schema
@@ -43,7 +58,11 @@ export async function migrateSchema(dialect: SqlDialect): Promise<number> {
       .execute();
     const found = await readSchemaVersion(db);
     refuseNewer(found);
-    for (const { version, name, up } of migrations.slice(found)) {
+    const pending = migrations.slice(found);
+    if (found > 0 && pending.some((one) => one.goesOverRecords)) {
+      await refuseLarge(db, found, recordsMax);
+    }
+    for (const { version, name, up } of pending) {
       await up(db, dialect);
       await db.insertInto("schema_migrations").values({ version, name }).execute();
     }
@@ -81,6 +100,23 @@ function refuseNewer(found: number): void {
     "conflict",
     `the database has schema version ${found}, newer than the ${schemaVersion} this program knows: ` +
       "it was written by a later release; run that release or a later one (schemas are never downgraded)",
+  );
+}
+
+/** Counts no further than it must: of many millions it reads as much as of the few it allows. */
+async function refuseLarge(
+  db: Transaction<Tables>,
+  found: number,
+  recordsMax: number,
+): Promise<void> {
+  if (!Number.isFinite(recordsMax)) return;
+  const { rows } = await sql<{ readonly records: number }>`select count(*) as records
+    from (select 1 from audit_records limit ${sql.lit(recordsMax + 1)}) found`.execute(db);
+  if ((rows[0]?.records ?? 0) <= recordsMax) return;
+  throw new StoreError(
+    "conflict",
+    `the database has schema version ${found} and more than ${recordsMax} audit records, which a start does not move: ` +
+      'stop the gateways that use it, run "mcp-gateway migrate", which takes its time, and start again',
   );
 }
 

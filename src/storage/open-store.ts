@@ -5,11 +5,18 @@
 import { sql } from "kysely";
 import type { Log } from "../telemetry/log.ts";
 import type { SqlDialect } from "./dialect.ts";
-import { checkSchema, migrateSchema, schemaVersion } from "./migrations.ts";
+import {
+  checkSchema,
+  type MigrationLimits,
+  migrateSchema,
+  schemaVersion,
+  startLimits,
+} from "./migrations.ts";
 import { createPostgresDialect } from "./postgres.ts";
 import { createSqlStore } from "./sql-store.ts";
 import { createSqliteDialect } from "./sqlite.ts";
-import { type Store, StoreError } from "./store.ts";
+import type { Store } from "./store.ts";
+import { openWaiting } from "./waiting.ts";
 
 export interface OpenStoreOptions {
   /** `postgres://…`; undefined = SQLite in `dataDir`. */
@@ -22,8 +29,8 @@ export interface OpenStoreOptions {
   readonly migrate: boolean;
   /** How long to keep trying where the database cannot be reached. 0 = one attempt. */
   readonly waitMs?: number;
-  /** Longest a migration may take, waiting for another process's included. */
-  readonly migrateDeadlineMs?: number;
+  /** What a migration may take upon itself; by default what a start may. */
+  readonly migration?: MigrationLimits;
   /** Refuse a PostgreSQL that says "committed" of what a power cut takes away; otherwise it is warned of (ST-04). */
   readonly mustBeDurable?: boolean;
   /** Connections to PostgreSQL. */
@@ -32,44 +39,30 @@ export interface OpenStoreOptions {
   readonly isDirect?: boolean;
 }
 
-const retryAfterMs = 250;
-
 /**
- * Rejects with a `StoreError`: "unavailable" where the database cannot be reached in time, "conflict" where its
- * schema does not fit this program, "corrupt" where it is damaged. Once open, the store outlives the database's
- * absence: methods reject with "unavailable" until it is back.
+ * Rejects with a `StoreError`: "unavailable" where the database cannot be reached in time, "conflict" where it refuses
+ * this gateway for good or its schema does not fit this program, "corrupt" where it is damaged. Once open, the store
+ * outlives the database's absence: methods reject with "unavailable" until it is back.
  */
 export async function openStore(options: OpenStoreOptions): Promise<Store> {
-  const giveUp = AbortSignal.timeout(options.waitMs ?? 0);
-  let said: string | undefined;
-  while (true) {
-    try {
-      return await openOnce(options);
-    } catch (error) {
-      // Only a server may still be on its way; a folder that cannot be opened stays so.
-      const isPassing =
-        options.databaseUrl !== undefined &&
-        error instanceof StoreError &&
-        error.kind === "unavailable";
-      if (!isPassing || !options.waitMs || giveUp.aborted) throw error;
-      // Once a reason, not once a try.
-      if (error.message !== said) options.log.warn("storage.waiting", { reason: error.message });
-      said = error.message;
-      await new Promise((resolve) => setTimeout(resolve, retryAfterMs));
-    }
-  }
+  const { databaseUrl, waitMs = 0, log } = options;
+  return await openWaiting(() => openOnce(options), {
+    isServer: databaseUrl !== undefined,
+    waitMs,
+    log,
+  });
 }
 
 async function openOnce(options: OpenStoreOptions): Promise<Store> {
-  const { deadlineMs, migrateDeadlineMs = 60_000 } = options;
+  const { deadlineMs, migration = startLimits } = options;
   await usingDialect(createDialect(options, deadlineMs), async (dialect) => {
     // Connects under the short deadline first, so a database that is away is found out soon.
     await sql`select 1`.execute(dialect.db);
     if (!options.migrate) await checkSchema(dialect);
   });
   if (options.migrate) {
-    await usingDialect(createDialect(options, migrateDeadlineMs), async (dialect) => {
-      const found = await migrateSchema(dialect);
+    await usingDialect(createDialect(options, migration.deadlineMs), async (dialect) => {
+      const found = await migrateSchema(dialect, migration.recordsMax);
       if (found === schemaVersion) return;
       options.log.info("storage.migrated", { from: found, to: schemaVersion });
     });

@@ -7,6 +7,7 @@ import type { PostgresCursor, PostgresPool, PostgresPoolClient, PostgresQueryRes
 import { Client, type ClientConfig, Pool, type PoolClient, type QueryResult, types } from "pg";
 import type { Log } from "../telemetry/log.ts";
 import { createDeadline } from "./deadline.ts";
+import { StoreError } from "./store.ts";
 
 export interface PostgresOptions {
   readonly url: string;
@@ -40,6 +41,7 @@ export function toClientConfig({ url, deadlineMs }: PostgresOptions): ClientConf
 
 export function createPostgresPool(options: PostgresOptions): PostgresPool {
   const { deadlineMs, connectionsMax, log } = options;
+  const database = toLocation(options.url);
   const open = new Set<PoolClient>();
   let isReported = false;
   const pool = new Pool({
@@ -48,10 +50,10 @@ export function createPostgresPool(options: PostgresOptions): PostgresPool {
     verify: (client, done) => {
       makeDurable(client).then((off) => {
         if (off.length === 0) return done();
-        if (options.mustBeDurable) return done(undurable(off));
+        if (options.mustBeDurable) return done(new UndurableError(off));
         // Said once: connections come and go.
-        if (!isReported)
-          log.warn("storage.not_durable", { settings: off.join(", "), wanted: "on" });
+        const settings = off.join(", ");
+        if (!isReported) log.warn("storage.not_durable", { database, settings, wanted: "on" });
         isReported = true;
         done();
       }, done);
@@ -146,9 +148,28 @@ async function makeDurable(client: Client): Promise<readonly string[]> {
   ];
 }
 
-function undurable(off: readonly string[]): Error {
-  const message = `the server runs without ${off.join(" and ")}: it may lose or spoil what it said was committed`;
-  return new Error(`refused under this preset (undurable-database): ${message}; turn them on`);
+/** Of a server that may lose what it says is committed, under a preset that must not have that. */
+export class UndurableError extends Error {
+  constructor(off: readonly string[]) {
+    super(
+      `refused under this preset (undurable-database): the server runs without ${off.join(" and ")}: ` +
+        "it may lose or spoil what it said was committed; turn them on",
+    );
+  }
+}
+
+/** Host, port and database: what of the URL may be shown. */
+export function toLocation(url: string): string {
+  try {
+    const { hostname, port, pathname } = new URL(url);
+    return `${hostname}:${port === "" ? "5432" : port}${decodeURIComponent(pathname)}`;
+  } catch {
+    // The text may hold a password, so it is not repeated.
+    throw new StoreError(
+      "conflict",
+      "the database URL is not valid: expected postgres://user:password@host:port/database",
+    );
+  }
 }
 
 /** A connection outside the pool, for what outlives a query: a lock or a subscription. */

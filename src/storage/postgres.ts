@@ -6,7 +6,12 @@ import { createHash } from "node:crypto";
 import { Kysely, PostgresDialect, sql, type Transaction } from "kysely";
 import type { SqlDialect } from "./dialect.ts";
 import { createMakeMonths } from "./postgres-partitions.ts";
-import { connectSingle, createPostgresPool, type PostgresOptions } from "./postgres-pool.ts";
+import {
+  connectSingle,
+  createPostgresPool,
+  type PostgresOptions,
+  toLocation,
+} from "./postgres-pool.ts";
 import { stateChannel, watchState } from "./postgres-watch.ts";
 import type { Tables } from "./schema.ts";
 import { StoreError } from "./store.ts";
@@ -104,19 +109,6 @@ async function lockSession(
 /** Advisory locks are numbers: the first 64 bits of the name's hash, prefixed to keep clear of other programs. */
 function lockKey(name: string): string {
   return createHash("sha256").update(`mcp-gateway:${name}`).digest().readBigInt64BE().toString();
-}
-
-function toLocation(url: string): string {
-  try {
-    const { hostname, port, pathname } = new URL(url);
-    return `${hostname}:${port === "" ? "5432" : port}${decodeURIComponent(pathname)}`;
-  } catch {
-    // The text may hold a password, so it is not repeated.
-    throw new StoreError(
-      "conflict",
-      "the database URL is not valid: expected postgres://user:password@host:port/database",
-    );
-  }
 }
 
 const damagedCodes: ReadonlySet<unknown> = new Set(["XX001", "XX002"]);

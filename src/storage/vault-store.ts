@@ -13,6 +13,7 @@ import { createSqliteDialect } from "./sqlite.ts";
 import { StoreError } from "./store.ts";
 import { migrateVault } from "./vault-schema.ts";
 import { createSweepStore } from "./vault-sweeps.ts";
+import { openWaiting } from "./waiting.ts";
 
 export interface OpenVaultStoreOptions {
   /** `postgres://…`; undefined = `vault.sqlite` in `dataDir`. */
@@ -27,28 +28,25 @@ export interface OpenVaultStoreOptions {
 
 const vaultFile = "vault.sqlite";
 const migrateDeadlineMs = 60_000;
-const retryAfterMs = 250;
 const connectionsMax = 4;
 const idsPerStatementMax = 512;
 
-/** Rejects with a `StoreError` where it cannot be reached in time or its schema does not fit. */
+/** Rejects with a `StoreError` where it cannot be reached in time, refuses this gateway, or has a newer schema. */
 export async function openVaultStore(options: OpenVaultStoreOptions): Promise<VaultStore> {
-  const giveUp = AbortSignal.timeout(options.waitMs);
-  while (true) {
-    const migrating = createDialect(options, migrateDeadlineMs);
-    try {
-      await migrateVault(migrating);
-      break;
-    } catch (error) {
-      const found = migrating.toStoreError(error);
-      const isPassing = options.url !== undefined && found.kind === "unavailable";
-      if (!isPassing || giveUp.aborted) throw found;
-      await new Promise((resolve) => setTimeout(resolve, retryAfterMs));
-    } finally {
-      await migrating.close().catch(() => {});
-    }
-  }
+  const { url, waitMs, log } = options;
+  await openWaiting(() => migrateOnce(options), { isServer: url !== undefined, waitMs, log });
   return createVaultStore(createDialect(options, options.deadlineMs));
+}
+
+async function migrateOnce(options: OpenVaultStoreOptions): Promise<void> {
+  const dialect = createDialect(options, migrateDeadlineMs);
+  try {
+    await migrateVault(dialect);
+  } catch (error) {
+    throw dialect.toStoreError(error);
+  } finally {
+    await dialect.close().catch(() => {});
+  }
 }
 
 function createDialect(options: OpenVaultStoreOptions, deadlineMs: number): SqlDialect {

@@ -42,7 +42,7 @@ describe("reflection", () => {
       const services = listed.stdout.trim().split("\n");
       expect(services).toContain("mcp_gateway.admin.v1.ClientService");
       expect(services).toContain("grpc.health.v1.Health");
-      expect(services).toHaveLength(12);
+      expect(services).toHaveLength(14);
     },
   );
 

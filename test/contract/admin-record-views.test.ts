@@ -104,7 +104,7 @@ describe("who reads what", () => {
       await readExport(admin, "EXPORT_FORMAT_JSON_LINES"),
       await readExport(admin, "EXPORT_FORMAT_CSV"),
     ];
-    expect(exports[0]).toContain('"identities_hidden":true');
+    expect(exports[0]).toContain('"hidden":true');
     for (const text of [JSON.stringify(records), JSON.stringify(told), ...exports]) {
       expect(text).toContain("calculator");
       for (const value of personal) expect(text).not.toContain(value);

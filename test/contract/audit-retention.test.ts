@@ -65,7 +65,7 @@ test("PV-10 deletions leave the chain verifiable; one without its order is a vio
   expect(await verifyStore(store, logId)).toMatchObject({ ok: true, records: 15, pruned: 8 });
   await store.prune([{ logId, seq: 4 }]);
   expect((await verifyStore(store, logId)).violation).toMatchObject({
-    kind: "pruned-without-order",
+    kind: "removed-tombstone",
     seq: 4,
   });
   await log.close();

@@ -6,17 +6,20 @@ import { afterEach, expect, test } from "bun:test";
 import { mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { Client } from "pg";
 import { openAuditLog } from "../../src/audit/log.ts";
 import type { Copier } from "../../src/audit/shipping/copier.ts";
 import { createFilterTokens } from "../../src/audit/tokens.ts";
 import { verifyStore } from "../../src/audit/verify/verify.ts";
 import { startCopyThread } from "../../src/compose/copy-thread.ts";
+import { sayStandingOnce } from "../../src/compose/standing-warnings.ts";
 import { systemClock } from "../../src/lib/clock.ts";
 import { openStore } from "../../src/storage/open-store.ts";
 import { StoreError } from "../../src/storage/store.ts";
 import { silentLog } from "../../src/telemetry/log.ts";
 import { createMetrics } from "../../src/telemetry/metrics.ts";
 import { until } from "../support/deadline.ts";
+import { startPostgres } from "../support/postgres.ts";
 import { openMemoryVault } from "../support/sealing.ts";
 
 const cleanups: (() => unknown)[] = [];
@@ -40,7 +43,7 @@ async function openParts() {
     log: silentLog,
     metrics: createMetrics(),
     startCopier: (spool) => {
-      copier = startCopyThread({ ...spool, store: database });
+      copier = startCopyThread({ ...spool, store: database }, silentLog);
       return copier;
     },
     options: { lingerMs: 1, batchMax: 32, backoffMinMs: 5, backoffMaxMs: 20 },
@@ -88,7 +91,10 @@ test("a database that holds another record of this log is a fork (ST-03)", async
   await log.close();
   const [row] = (await store.audit.scan({ filter: {}, limit: 1, order: "descending" })).rows;
   if (row === undefined) throw new Error("nothing was copied");
-  const copier = startCopyThread({ dir: join(dataDir, "spool"), logId, store: database });
+  const copier = startCopyThread(
+    { dir: join(dataDir, "spool"), logId, store: database },
+    silentLog,
+  );
   cleanups.push(() => copier.close());
   expect(await copier.head(3)).toEqual({ seq: 3, leaf: row.leaf });
   await store.audit.append([{ ...row, seq: 4, leaf: "other" }]);
@@ -105,7 +111,7 @@ test("a database that cannot be opened is tried again with the next request", as
   const elsewhere = join(dataDir, "elsewhere");
   writeFileSync(elsewhere, "a file where the data folder should be");
   const store = { dataDir: elsewhere, deadlineMs: 2000 };
-  const copier = startCopyThread({ dir: join(dataDir, "spool"), logId, store });
+  const copier = startCopyThread({ dir: join(dataDir, "spool"), logId, store }, silentLog);
   cleanups.push(() => copier.close());
   expect(await copier.head(2).catch((cause: unknown) => cause)).toMatchObject({
     kind: "unavailable",
@@ -118,4 +124,36 @@ test("a database that cannot be opened is tried again with the next request", as
     count: 2,
   });
   expect(await copier.copy({ afterSeq: 2, untilSeq: 2, limit: 9 })).toBeUndefined();
+});
+
+test("what the thread's own database warns of is in the gateway's log, each once", async () => {
+  await using postgres = await startPostgres({ fsync: "off" });
+  const dataDir = mkdtempSync(join(tmpdir(), "copy-"));
+  cleanups.push(() => rmSync(dataDir, { recursive: true, force: true }));
+  const said: string[] = [];
+  const log = sayStandingOnce({ ...silentLog, warn: (event) => void said.push(event) });
+  const database = { databaseUrl: postgres.url, dataDir, deadlineMs: 5000 };
+  const store = await openStore({ ...database, log, migrate: true });
+  cleanups.push(() => store.close());
+  const client = new Client({ connectionString: postgres.url });
+  await client.connect();
+  await client.query("create table audit_records_2025_06 (in_the_way int)");
+  await client.end();
+  const audit = await openAuditLog({
+    dataDir,
+    store,
+    keys: await openMemoryVault(),
+    clock: { ...systemClock, nowMs: () => Date.UTC(2025, 5, 15) },
+    log,
+    metrics: createMetrics(),
+    startCopier: (spool) => startCopyThread({ ...spool, store: database }, log),
+    options: { lingerMs: 1, backoffMinMs: 5, backoffMaxMs: 20 },
+  });
+  cleanups.push(() => audit.close());
+  const own = { event: "call.intent", class: "A", facts: {}, details: {} } as const;
+  for (let at = 0; at < 3; at += 1) {
+    const { seq } = await audit.append({ ...own, timeMs: Date.UTC(2025, 5, 15) }, "synced");
+    await until("the copy", () => audit.status().shippedSeq >= seq);
+  }
+  expect(said.toSorted()).toEqual(["storage.not_durable", "storage.partition_missing"]);
 });

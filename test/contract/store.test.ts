@@ -687,10 +687,12 @@ describe("store on postgres alone", () => {
     const store = await openStore({ ...options, migrate: true });
     await Promise.all(Array.from({ length: 4 }, () => store.ping()));
     await store.close();
-    const warned = ["storage.not_durable", { settings: "fsync, full_page_writes", wanted: "on" }];
+    const { host, pathname } = new URL(server.url);
+    const facts = { database: host + pathname, settings: "fsync, full_page_writes", wanted: "on" };
+    const warned = ["storage.not_durable", facts];
     expect(said).toContainEqual(warned);
     const error = await rejection(openStore({ ...options, migrate: false, mustBeDurable: true }));
-    expect(error.kind).toBe("unavailable");
+    expect(error.kind).toBe("conflict");
     expect(error.message).toContain("undurable-database");
     expect(error.message).toContain("fsync and full_page_writes");
   });

@@ -81,7 +81,10 @@ test("D04: file, standard output, syslog and OTLP have every call; one that is a
       running.stdout().includes("audit.sink_down"),
     );
     expect(await readMetric(gateway.ops, "mcp_gateway_audit_sink_up", 'sink="away"')).toBe(0);
-    expect(await readMetric(gateway.ops, "mcp_gateway_audit_sink_up", 'sink="siem"')).toBe(1);
+    await until(
+      "the others are up",
+      async () => (await readMetric(gateway.ops, "mcp_gateway_audit_sink_up", 'sink="siem"')) === 1,
+    );
     printed = gateway.stdout();
   }
   const lines = linesOf(path);

@@ -165,7 +165,11 @@ describe("an operator in the shell", () => {
       "json-lines",
     );
     expect(exitCode).toBe(0);
-    expect(stdout).toContain('"event":"admin.change"');
+    const lines = stdout.trim().split("\n");
+    const said = lines.map((line) => JSON.parse(line));
+    const records = said.filter(({ kind }) => kind === "record");
+    expect(records.map(({ envelope }) => JSON.parse(envelope).event)).toContain("admin.change");
+    expect(said.at(-1)).toMatchObject({ kind: "manifest", count: records.length });
   });
 });
 

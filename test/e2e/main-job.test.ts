@@ -309,11 +309,7 @@ describe("the record", () => {
         facts: JSON.parse(record.envelope_json).facts,
       }));
       expect(records.map(({ durability }) => durability)).toEqual(["A", "A", "B"]);
-      expect(records.map(({ decision }) => decision)).toEqual([
-        `client:${client}`,
-        `client:${client}`,
-        "default",
-      ]);
+      expect(records.map(({ decision }) => decision)).toEqual(["client", "client", "default"]);
       expect(outcome?.facts.intent).toBe(intent?.seq);
       expect(outcome?.correlation_id).toBe(intent?.correlation_id ?? "");
       expect(denial?.facts).toMatchObject({ error: "target-hidden", code: -32602 });

@@ -48,13 +48,15 @@ beforeAll(async () => {
   const token_sha256 = createHash("sha256").update(bobToken).digest("hex");
   const config = {
     identity: { token_key_file: keyFile },
+    vault: { key_file: keyFile },
     policy: { two_person: true, max_stale_seconds: 4 },
     database: { deadline_ms: 1_000 },
     admin: { operators: [{ name: "bob", roles: ["approver"], token_sha256 }] },
   };
   const start = (name: string) => {
     const dataDir = join(stack.use(temporaryFolder(name)).path, "data");
-    return startGateway({ env: { DATABASE_URL: postgres.url }, dataDir, config });
+    const env = { DATABASE_URL: postgres.url, MCP_GATEWAY_VAULT_URL: postgres.url };
+    return startGateway({ env, dataDir, config });
   };
   [here, there] = await Promise.all([start("here"), start("there")]);
   stack.use(here);

@@ -22,6 +22,7 @@ test("ST-02 R-07: with PostgreSQL frozen class A goes on and A+ is refused befor
   await using postgres = await startPostgres();
   await using plain = startTinyServer();
   await using marked = startTinyServer();
+  await using ruled = startTinyServer();
   await using gateway = await startGateway({
     env: { DATABASE_URL: postgres.url },
     config: { database: { deadline_ms: 1_000 }, audit: { deadline_ms: 2_000 } },
@@ -31,33 +32,60 @@ test("ST-02 R-07: with PostgreSQL frozen class A goes on and A+ is refused befor
   await registerHttpServer(admin, "marked", marked.url, {
     tool_settings: [{ tool: "echo", audit_class: "A+" }],
   });
+  await registerHttpServer(admin, "ruled", ruled.url);
+  await admin.call("PolicyService", "CreateRule", {
+    rule: {
+      name: "surely",
+      effect: "RULE_EFFECT_REQUIRE",
+      condition: { server: "ruled" },
+      obligations: { audit_class: "A+" },
+    },
+  });
   const limits = generousLimits;
-  const allowed = { allowed_tools: ["plain__*", "marked__*"], limits };
+  const allowed = { allowed_tools: ["plain__*", "marked__*", "ruled__*"], limits };
   const token = await registerClient(admin, "payer", allowed);
   using a = await openModern({ base: gateway.agents, token, scope: "plain" });
-  using aPlus = await openModern({ base: gateway.agents, token, scope: "marked" });
+  const aPlus = [
+    { server: "marked", upstream: marked },
+    { server: "ruled", upstream: ruled },
+  ];
+  using agents = new DisposableStack();
+  const open = async (scope: string) =>
+    agents.use(await openModern({ base: gateway.agents, token, scope }));
+  const calls = await Promise.all(
+    aPlus.map(async (one) => ({ ...one, agent: await open(one.server) })),
+  );
 
-  await until("an A+ call", async () => (await aPlus.call("before")).text === "before");
-  const records = await allRecords(admin, { server: "marked" });
-  const outcome = records.find((one) => one.event === "call.outcome" && one.status === "success");
-  expect(outcome?.durability).toBe("A+");
+  for (const { server, agent } of calls) {
+    await until("an A+ call", async () => (await agent.call("before")).text === "before");
+    const records = await allRecords(admin, { server });
+    const outcome = records.find((one) => one.event === "call.outcome" && one.status === "success");
+    expect([server, outcome?.durability]).toEqual([server, "A+"]);
+  }
+  expect((await a.call("before")).text).toBe("before");
 
   postgres.pause();
-  await until(
-    "the outage to be noticed",
-    async () => {
-      const reply = await aPlus.call("noticing");
-      return gateway.stdout().includes("storage.down") && reply.code === auditUnavailable;
-    },
-    30_000,
-  );
-  const seenBefore = marked.texts.length;
+  for (const { agent } of calls) {
+    await until(
+      "the outage to be noticed",
+      async () => {
+        const reply = await agent.call("noticing");
+        return gateway.stdout().includes("storage.down") && reply.code === auditUnavailable;
+      },
+      30_000,
+    );
+  }
+  const seenBefore = aPlus.map(({ upstream }) => upstream.texts.length);
   for (let call = 0; call < 5; call += 1) {
-    expect((await aPlus.call(`frozen-${call}`)).code).toBe(auditUnavailable);
+    for (const { agent } of calls) {
+      expect((await agent.call(`frozen-${call}`)).code).toBe(auditUnavailable);
+    }
     expect((await a.call(`frozen-${call}`)).text).toBe(`frozen-${call}`);
   }
-  expect(marked.texts.length).toBe(seenBefore);
+  expect(aPlus.map(({ upstream }) => upstream.texts.length)).toEqual(seenBefore);
 
   postgres.resume();
-  await until("A+ again", async () => (await aPlus.call("after")).text === "after", 40_000);
+  for (const { agent } of calls) {
+    await until("A+ again", async () => (await agent.call("after")).text === "after", 40_000);
+  }
 }, 120_000);

@@ -37,7 +37,7 @@ test(
       log: silentLog,
       metrics: createMetrics(),
       keys: await openMemoryVault(),
-      startCopier: (spool) => startCopyThread({ ...spool, store: database }),
+      startCopier: (spool) => startCopyThread({ ...spool, store: database }, silentLog),
       // The machine may be busy: what is asked is that nothing is refused for the database, not that a disk is quick.
       options: { deadlineMs: 10_000, backoffMaxMs: 500, spoolBytesMax: 16 * 1024 ** 3 },
     });

@@ -11,7 +11,7 @@ import { type AdminClient, createAdminClient } from "../support/admin-client.ts"
 import { until } from "../support/deadline.ts";
 import { openModern } from "../support/echo-agents.ts";
 import { freePort } from "../support/free-port.ts";
-import { startGateway } from "../support/gateway-process.ts";
+import { type GatewayProcess, startGateway } from "../support/gateway-process.ts";
 import { generousLimits, registerClient, registerHttpServer } from "../support/operator.ts";
 import { startPostgres, type TestPostgres } from "../support/postgres.ts";
 import { faultCycles } from "../support/random.ts";
@@ -27,7 +27,11 @@ interface Outage {
   readonly end: (postgres: TestPostgres) => Promise<void>;
   /** Whether the gateway must say that the database is away. */
   readonly isNoticed: boolean;
+  /** What else must hold while it lasts. */
+  readonly during?: (gateway: GatewayProcess, admin: AdminClient) => Promise<void>;
 }
+
+const deadlineMs = 1_000;
 
 const outages: Readonly<Record<string, Outage>> = {
   stopped: {
@@ -41,6 +45,7 @@ const outages: Readonly<Record<string, Outage>> = {
     begin: async (postgres) => postgres.pause(),
     end: async (postgres) => postgres.resume(),
     isNoticed: true,
+    during: expectDeadlines,
   },
   "restarted mid-batch": {
     ids: "ST-03",
@@ -121,7 +126,7 @@ for (const [name, outage] of Object.entries(outages)) {
     await using upstream = startTinyServer();
     await using gateway = await startGateway({
       env: { DATABASE_URL: postgres.url },
-      config: { database: { deadline_ms: 1000 } },
+      config: { database: { deadline_ms: deadlineMs } },
     });
     using admin = createAdminClient(gateway);
     await registerHttpServer(admin, "tiny", upstream.url);
@@ -154,6 +159,7 @@ for (const [name, outage] of Object.entries(outages)) {
       await until("storage.down in the log", () => gateway.stdout().includes("storage.down"));
       const ready = await fetch(`${gateway.ops}/health/ready`);
       expect(ready.status).toBe(200);
+      await outage.during?.(gateway, admin);
       await phase("noticed");
     }
     await outage.end(postgres);
@@ -166,6 +172,25 @@ for (const [name, outage] of Object.entries(outages)) {
     expect(events).toContain("storage.down");
     expect(events).toContain("storage.up");
   });
+}
+
+/**
+ * A frozen server answers nothing at all, so whatever waits for it ends by the gateway's own deadline and says so:
+ * the copy, the health check, an operator's reading and an operator's change.
+ */
+async function expectDeadlines(gateway: GatewayProcess, admin: AdminClient): Promise<void> {
+  const late = `did not answer within ${deadlineMs} ms`;
+  const down = gateway.stdout().match(/.*"storage\.down".*/)?.[0];
+  expect(down).toMatch(/did not answer within \d+ ms/);
+  const health = await fetch(`${gateway.ops}/health/detailed`);
+  expect(await health.text()).toContain(late);
+  const asked = [
+    admin.call("AuditService", "QueryRecords", { page_size: 1 }),
+    admin.call("PolicyService", "CreateRole", { role: { name: "late", permissions: [] } }),
+  ];
+  for (const end of await Promise.allSettled(asked)) {
+    expect(end.status === "rejected" ? String(end.reason) : "answered").toContain("UNAVAILABLE");
+  }
 }
 
 /** The database's copy against what agents and the server know, and against the spool. */

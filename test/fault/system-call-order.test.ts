@@ -7,9 +7,15 @@ import { createAdminClient } from "../support/admin-client.ts";
 import { agentKinds } from "../support/echo-agents.ts";
 import { argumentsDigestOf } from "../support/echo-reply.ts";
 import { startGateway } from "../support/gateway-process.ts";
-import { generousLimits, registerClient, registerHttpServer } from "../support/operator.ts";
+import {
+  generousLimits,
+  type RecordView,
+  registerClient,
+  registerHttpServer,
+} from "../support/operator.ts";
 import { faultCycles } from "../support/random.ts";
 import { attachStrace, type SystemCall, straceProblem } from "../support/strace.ts";
+import { drainedRecords } from "../support/three-logs.ts";
 import { startTinyServer } from "../support/tiny-server.ts";
 
 const agentsOfEachKind = 4;
@@ -48,7 +54,7 @@ test.skipIf(problem !== undefined)(
       }),
     );
     const calls = await tracing.stop();
-    const trace = indexTrace(calls);
+    const trace = indexTrace(calls, await drainedRecords(admin));
     expect(answered.length).toBe(agents.length * callsOfEachAgent);
     expect(answered.flatMap((text) => problemsOf(text, trace))).toEqual([]);
   },
@@ -56,22 +62,25 @@ test.skipIf(problem !== undefined)(
 );
 
 interface Trace {
-  /** Writes to the spool by what they hold: `intent <arguments digest>`, `outcome <arguments digest>`. */
+  /** Writes to the spool by what they hold: `call.intent <arguments digest>`, `call.outcome <arguments digest>`. */
   readonly writes: ReadonlyMap<string, SystemCall>;
   /** Successful syncs of the spool. */
   readonly syncs: readonly SystemCall[];
   readonly sends: readonly SystemCall[];
 }
 
-const recordPattern =
-  /event\\":\\"call\.(intent|outcome)\\".*?argumentsDigest\\":\\"([0-9a-f]{64})/gs;
+/** The start of an envelope; what tells whose record it is lies sealed beside it. */
+const recordPattern = /\\"seq\\":(\d+),\\"prev\\"/g;
 
-function indexTrace(calls: readonly SystemCall[]): Trace {
+function indexTrace(calls: readonly SystemCall[], records: readonly RecordView[]): Trace {
+  const bySeq = new Map(
+    records.map((record) => [record.seq, `${record.event} ${record.arguments_digest}`]),
+  );
   const writes = new Map<string, SystemCall>();
   for (const call of calls) {
     if (!call.name.startsWith("pwrite") || !call.text.includes(".seg>")) continue;
-    for (const [, event, digest] of call.text.matchAll(recordPattern)) {
-      writes.set(`${event} ${digest}`, call);
+    for (const [, seq] of call.text.matchAll(recordPattern)) {
+      writes.set(bySeq.get(Number(seq)) ?? "", call);
     }
   }
   const isSync = ({ name, text, result }: SystemCall) =>
@@ -91,8 +100,18 @@ function problemsOf(text: string, trace: Trace): readonly string[] {
   );
   const digest = argumentsDigestOf(text);
   return [
-    ...orderProblem(`${text}: intent`, trace.writes.get(`intent ${digest}`), request, trace.syncs),
-    ...orderProblem(`${text}: outcome`, trace.writes.get(`outcome ${digest}`), answer, trace.syncs),
+    ...orderProblem(
+      `${text}: intent`,
+      trace.writes.get(`call.intent ${digest}`),
+      request,
+      trace.syncs,
+    ),
+    ...orderProblem(
+      `${text}: outcome`,
+      trace.writes.get(`call.outcome ${digest}`),
+      answer,
+      trace.syncs,
+    ),
   ];
 }
 

@@ -34,6 +34,9 @@ const disk: SpoolDisk = {
   list: realDisk.list,
   size: realDisk.size,
   read: realDisk.read,
+  identify: realDisk.identify,
+  openToRead: realDisk.openToRead,
+  readAt: realDisk.readAt,
   free: realDisk.free,
   close: realDisk.close,
   create: counted(realDisk.create),
@@ -47,6 +50,7 @@ const disk: SpoolDisk = {
   syncNow: counted(realDisk.syncNow),
   rename: counted(realDisk.rename),
   unlink: counted(realDisk.unlink),
+  setAge: counted(realDisk.setAge),
 };
 
 serveSpool(self, disk);

@@ -30,6 +30,7 @@ export interface RunningSync {
 }
 
 interface Inode {
+  readonly number: number;
   cache: Buffer;
   durable: Buffer;
   /** Sectors that differ from what is durable, as far as the kernel knows. */
@@ -61,6 +62,7 @@ export function createFaultyDisk(random: (below: number) => number): FaultyDisk 
   let files = new Map<number, Inode>();
   const begunSyncs = new Set<BegunSync>();
   let nextFd = 3;
+  let nextInode = 0;
   let life = 0;
   let calls = 0;
   let isTaken = false;
@@ -70,6 +72,11 @@ export function createFaultyDisk(random: (below: number) => number): FaultyDisk 
       list: (dir) => call("list", () => (dir === "" ? [] : [...names.keys()])),
       size: (path) => call("size", () => find(path).cache.length),
       read: (path) => call("read", () => Buffer.from(find(path).cache)),
+      identify: (path) => call("identify", () => identify(basename(path))),
+      openToRead: (path) => call("openToRead", () => openInode(find(path))),
+      readAt: (fd, into, from, length, position) =>
+        call("readAt", () => at(fd).cache.copy(into, from, position, position + length)),
+      setAge: (path) => call("setAge", () => void find(path)),
       create: (path) => call("create", () => create(path)),
       open: (path) => call("open", () => openInode(find(path))),
       close: (fd) => call("close", () => void files.delete(fd)),
@@ -127,6 +134,11 @@ export function createFaultyDisk(random: (below: number) => number): FaultyDisk 
     return inode;
   }
 
+  function identify(name: string) {
+    const inode = names.get(name);
+    return inode && { inode: inode.number, bytes: inode.cache.length, modifiedMs: 0 };
+  }
+
   function at(fd: number): Inode {
     const inode = files.get(fd);
     if (inode === undefined) throw Object.assign(new Error("bad fd"), { code: "EBADF" });
@@ -143,7 +155,9 @@ export function createFaultyDisk(random: (below: number) => number): FaultyDisk 
     const name = basename(path);
     if (names.has(name)) throw Object.assign(new Error(`there is ${path}`), { code: "EEXIST" });
     const empty = () => Buffer.alloc(0);
-    const inode = { cache: empty(), durable: empty(), dirty: new Set<number>(), failedInLife: -1 };
+    nextInode += 1;
+    const bytes = { cache: empty(), durable: empty(), dirty: new Set<number>() };
+    const inode = { number: nextInode, ...bytes, failedInLife: -1 };
     change({ apply: (into) => into.set(name, inode) });
     return openInode(inode);
   }

@@ -1,7 +1,7 @@
 /**
  * One schedule of the simulated power loss (R-03), all of it decided by a seed: a writer on a faulty disk, appends of
- * every kind, syncs that end late or fail, segments rolled, removed and poisoned, a disk that fills up, and crashes
- * between and inside all of these. After each recovery the spool is held against what callers had been told.
+ * every kind, syncs that end late or fail, segments rolled, removed, shredded and poisoned, a disk that fills up, and
+ * crashes between and inside all of these. After each recovery the spool is held against what callers had been told.
  */
 import { parseEnvelope } from "../../src/audit/envelope.ts";
 import type { SpoolDisk } from "../../src/audit/spool/disk.ts";
@@ -16,7 +16,7 @@ import {
 import { openSpoolWriter, type SpoolWriter } from "../../src/audit/spool/writer.ts";
 import { createFaultyDisk, type FaultyDisk, Gone } from "./faulty-disk.ts";
 import { createRandom } from "./random.ts";
-import { createSampleSealer } from "./sealing.ts";
+import { createShreddingOf } from "./shred-simulation.ts";
 
 export interface ScheduleOptions {
   /** Breaks the code under test, to show that the simulation notices. */
@@ -32,6 +32,8 @@ export interface ScheduleResult {
 
 interface Told {
   readonly id: number;
+  /** Whose keys seal its values; 0 where it has none. */
+  readonly pair: number;
   readonly isIntent: boolean;
   readonly closes: number | undefined;
 }
@@ -70,6 +72,7 @@ export function runSchedule(seed: number, { sabotage }: ScheduleOptions = {}): S
   let writer: SpoolWriter | undefined;
   let batch: readonly Told[] = [];
   let life = 0;
+  const shredding = createShreddingOf({ disk, dir, random });
 
   for (let step = 0; step < stepsMax && problems.length === 0; step += 1) takeStep();
   if (problems.length === 0) finish();
@@ -104,7 +107,7 @@ export function runSchedule(seed: number, { sabotage }: ScheduleOptions = {}): S
     if (choice < 10) append(live);
     else if (choice < 15) endSync();
     else if (choice < 18) runTimer();
-    else if (choice < 19) removeOldest(live);
+    else if (choice < 19) random(2) === 0 ? removeOldest(live) : shred(live);
     else if (random(4) === 0) closeAndForget(live);
     else endSync();
   }
@@ -115,7 +118,7 @@ export function runSchedule(seed: number, { sabotage }: ScheduleOptions = {}): S
     batch = Array.from({ length: count }, () => {
       const kind = random(3);
       const closes = kind === 2 ? open.pop() : undefined;
-      const one = { id: nextId, isIntent: kind === 1, closes };
+      const one = { id: nextId, pair: random(3), isIntent: kind === 1, closes };
       nextId += 1;
       posted.set(one.id, one);
       return one;
@@ -146,6 +149,18 @@ export function runSchedule(seed: number, { sabotage }: ScheduleOptions = {}): S
     live.remove(oldest.firstSeq);
   }
 
+  function shred(live: SpoolWriter): void {
+    shredding.act(live, () => ({
+      written: [...posted.values()],
+      synced: [...truth].flatMap(([seq, { id }]) => (seq <= ackedSeq ? toPosted(id) : [])),
+    }));
+  }
+
+  function toPosted(id: number): readonly Told[] {
+    const found = posted.get(id);
+    return found === undefined ? [] : [found];
+  }
+
   function undisturbed<T>(work: () => T): T {
     const { fault } = faulty;
     faulty.fault = () => undefined;
@@ -161,6 +176,7 @@ export function runSchedule(seed: number, { sabotage }: ScheduleOptions = {}): S
     while (faulty.running.length > 0) faulty.running[0]?.end(null);
     writer = undefined;
     timers = [];
+    shredding.forget();
     life += 1;
     faulty.crash(random(2) === 0 ? "kill" : "power");
   }
@@ -168,6 +184,7 @@ export function runSchedule(seed: number, { sabotage }: ScheduleOptions = {}): S
   function crash(): void {
     writer = undefined;
     timers = [];
+    shredding.forget();
     life += 1;
     faulty.crash(random(2) === 0 ? "kill" : "power");
   }
@@ -191,7 +208,7 @@ export function runSchedule(seed: number, { sabotage }: ScheduleOptions = {}): S
           logId: "log-1",
           disk,
           clock: { nowMs: () => 0, monotonicMs: () => nowMs },
-          sealer: createSampleSealer(),
+          sealer: shredding.sealer(),
           emit: (message) => received(message, ownLife),
           options,
           later: (delayMs, run) => {
@@ -258,6 +275,7 @@ export function runSchedule(seed: number, { sabotage }: ScheduleOptions = {}): S
     if (opened.lastSeq < ackedSeq)
       problems.push(`${ackedSeq} was acknowledged, ${lastSeq} is left`);
     if (previous !== undefined && previous.leaf !== opened.lastLeaf) problems.push("the last leaf");
+    problems.push(...shredding.check(faulty, posted));
     const alarms = opened.damage.filter(({ kind }) => kind !== "torn");
     if (alarms.length > 0) {
       problems.push(`false alarm: ${JSON.stringify(alarms[0])}`);
@@ -293,9 +311,9 @@ function linesOf(one: Told, isUrgent: boolean): string {
       : `${urgency}o${one.closes}`;
   const event = one.isIntent ? "call.intent" : "call.outcome";
   const facts = JSON.stringify({ id: one.id, intent: one.closes, text: "x".repeat(one.id % 700) });
-  return renderLines(mark, 0, {
+  return renderLines(mark, one.pair, {
     body: `"time":1,"event":"${event}","class":"A","facts":${facts}`,
-    values: "{}",
+    values: one.pair === 0 ? "{}" : '{"text":"t"}',
   });
 }
 
@@ -321,7 +339,7 @@ function readLog({ disk }: FaultyDisk): readonly Stored[] {
       const { id, intent } = envelope.facts as { readonly id: number; readonly intent?: number };
       const isIntent = envelope.event === "call.intent";
       const { seq, prev } = envelope;
-      return [{ id, isIntent, closes: intent, seq, prev, leaf: record.leaf }];
+      return [{ id, pair: 0, isIntent, closes: intent, seq, prev, leaf: record.leaf }];
     });
   });
 }

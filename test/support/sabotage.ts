@@ -36,6 +36,37 @@ export const sabotages: Readonly<Record<string, (disk: SpoolDisk) => SpoolDisk>>
       }
     },
   }),
+  "what was shredded is not synced": (disk) => {
+    const shredded = new Set<number>();
+    return {
+      ...disk,
+      create: (path) => {
+        const fd = disk.create(path);
+        if (path.endsWith(".shred.new")) shredded.add(fd);
+        return fd;
+      },
+      sync: (fd, done) => (shredded.has(fd) ? done(null) : disk.sync(fd, done)),
+    };
+  },
+  "a shredded segment is put in place and its folder not synced": (disk) => {
+    let isSynced = true;
+    return {
+      ...disk,
+      take: (dir) => {
+        const folder = disk.take(dir);
+        const sync = () => (isSynced ? folder.sync() : undefined);
+        return { ...folder, sync };
+      },
+      openToRead: (path) => {
+        isSynced = false;
+        return disk.openToRead(path);
+      },
+      create: (path) => {
+        if (!path.endsWith(".shred.new")) isSynced = true;
+        return disk.create(path);
+      },
+    };
+  },
   "a short write is taken for a whole one": (disk) => ({
     ...disk,
     write: (fd, bytes, from, length, position) => {

@@ -51,9 +51,11 @@ export async function startTwoTenants(): Promise<TwoTenants> {
       lastUsedAtMs: 2,
     })),
     grants: names.toSorted().map((owner) => grantOf(`${owner}-grant`, owners[owner])),
-    rows: names.map((owner, at) =>
-      auditRow(at + 1, { tenant: owners[owner] || null, server: `${owner}-server` }),
-    ),
+    rows: names.map((owner, at) => {
+      const server = `${owner}-server`;
+      const envelope = JSON.stringify({ seq: at + 1, facts: { server } });
+      return auditRow(at + 1, { tenant: owners[owner] || null, server, envelope });
+    }),
   });
   const everyones = plane.client();
   const tokens: Record<string, string> = {};

@@ -9,7 +9,7 @@ import { dirname } from "node:path";
 import type { AuditRow } from "../../storage/store.ts";
 import { genesisLeaf, leafOf, parseEnvelope, type SealedRecord } from "../envelope.ts";
 import { realEvidenceDisk } from "../evidence/disk.ts";
-import { listSegments, type SegmentFile, unmarkDamaged } from "../spool/files.ts";
+import { keptSuffix, listSegments, type SegmentFile, unmarkDamaged } from "../spool/files.ts";
 import {
   encodeHeader,
   type RecordFrame,
@@ -17,6 +17,7 @@ import {
   scanSegment,
   writeRecord,
 } from "../spool/format.ts";
+import type { LawfulAbsence } from "./orders.ts";
 import { readSegmentHeader } from "./segment-header.ts";
 
 export interface HealableSegment extends SegmentFile {
@@ -25,7 +26,6 @@ export interface HealableSegment extends SegmentFile {
   readonly lastLeaf: string;
 }
 
-const keptSuffix = ".kept";
 const unfinishedSuffix = ".healed.new";
 
 /** The closed segment that holds a record; undefined where it is the newest, or its successor is damaged too. */
@@ -45,6 +45,7 @@ export interface SegmentSources {
   readonly leafAt: (seq: number) => string | undefined;
   /** The database's rows of a range, those that are there. */
   readonly fetch: (from: number, to: number) => Promise<readonly AuditRow[]>;
+  readonly absence: LawfulAbsence;
 }
 
 /** Rows asked for at once. */
@@ -73,7 +74,9 @@ export async function healSegment(
     prev ??= parseEnvelope(record?.envelope ?? "")?.prev;
     const place = { seq, prev: prev ?? "", logId: sources.logId, leaf: sources.leafAt(seq) };
     if (record === undefined || !isRight(record, place)) return undefined;
-    frames.push({ envelope: record.envelope, details: record.details });
+    const details = toPart(seq, record.details, sources.absence);
+    if (details === undefined) return undefined;
+    frames.push({ envelope: record.envelope, details });
     prev = record.leaf;
   }
   if (prev !== segment.lastLeaf) return undefined;
@@ -86,6 +89,15 @@ export async function healSegment(
   });
   replaceSegment(segment, [opening, ...frames.map(encodeFrame)]);
   return fetched;
+}
+
+/**
+ * What healing may write beside a record's envelope: its sealed part, or nothing where that was ordered away; undefined
+ * where that is still to be swept, and healing has to wait.
+ */
+export function toPart(seq: number, details: string, absence: LawfulAbsence): string | undefined {
+  if (details === "" || absence.mayBeGone(seq, "details")) return "";
+  return absence.mayBeWritten(seq, details) ? details : undefined;
 }
 
 async function fetchAll(

@@ -1,13 +1,19 @@
 /**
  * Puts back what was changed, from the copy that is still sound: the database's rows from the spool, a damaged segment
  * from the database. Only what the tree or the chain says was there; anything else stays as found, for an operator.
+ *
+ * Nothing that was erased comes back (K-12). Shredding takes the same lock, and begins after orders and destroyed keys
+ * stand in the database: so either healing knows of them, or it is over before the segments are shredded and the
+ * database is asked for the last time (`retention/sweep.ts`).
  */
 import type { AuditRow, AuditStore } from "../../storage/store.ts";
 import { toAuditRow } from "../row.ts";
+import { lockRewriting } from "../spool/files.ts";
 import type { SpoolRecord } from "../spool/reader.ts";
 import type { Finding } from "./finding.ts";
-import { findClosedSegment, healSegment } from "./heal-segment.ts";
-import type { MonitoredTree } from "./look.ts";
+import { findClosedSegment, healSegment, toPart } from "./heal-segment.ts";
+import { leavesOf, type MonitoredTree } from "./look.ts";
+import type { LawfulAbsence } from "./orders.ts";
 import type { Page } from "./page.ts";
 
 export interface Healed {
@@ -21,10 +27,26 @@ export interface HealDeps {
   readonly logId: string;
   readonly spoolDir: string;
   readonly store: Pick<AuditStore, "scan" | "replace">;
+  readonly absence: LawfulAbsence;
 }
 
-/** Heals what it can of a page's findings and says what that was. */
+/** Heals what it can of a page's findings and says what that was. Throws while segments are being shredded. */
 export async function heal(
+  deps: HealDeps,
+  findings: readonly Finding[],
+  page: Page,
+  tree: MonitoredTree | undefined,
+): Promise<readonly Healed[]> {
+  const unlock = lockRewriting(deps.spoolDir);
+  try {
+    await deps.absence.refresh(leavesOf(tree));
+    return await healAll(deps, findings, page, tree);
+  } finally {
+    unlock();
+  }
+}
+
+async function healAll(
   deps: HealDeps,
   findings: readonly Finding[],
   page: Page,
@@ -33,7 +55,7 @@ export async function heal(
   const healed: Healed[] = [];
   const seqsIn = (place: Finding["place"]) =>
     findings.filter((one) => one.place === place).map((one) => one.seq);
-  const rows = seqsIn("database").flatMap((seq) => toRow(page, seq));
+  const rows = seqsIn("database").flatMap((seq) => toRow(page, seq, deps.absence));
   if (rows.length > 0) {
     await deps.store.replace(rows);
     healed.push({ place: "database", ...spanOf(rows.map((row) => row.seq)) });
@@ -50,19 +72,28 @@ export async function heal(
       logId: deps.logId,
       leafAt: (seq) => leaves[seq - segment.firstSeq],
       fetch: (from, to) => fetchRows(deps, from, to),
+      absence: deps.absence,
     });
     if (seqs !== undefined) healed.push({ place: "spool", ...spanOf(seqs) });
   }
   return healed;
 }
 
-/** The row of a record whose leaf the tree knows. */
-function toRow({ records, leaves }: Page, seq: number): readonly AuditRow[] {
-  const record: SpoolRecord | undefined = records.get(seq);
-  if (record === undefined || record.leaf !== leaves.get(seq)) return [];
-  const row = toAuditRow(record);
+/** The row of a record whose leaf the tree knows; none where it would bring back, or change, nothing that may be there. */
+function toRow(page: Page, seq: number, absence: LawfulAbsence): readonly AuditRow[] {
+  const record: SpoolRecord | undefined = page.records.get(seq);
+  if (record === undefined || record.leaf !== page.leaves.get(seq)) return [];
+  if (absence.mayBeGone(seq, "row")) return [];
+  const details = toPart(seq, record.details, absence);
+  const row = details === undefined ? undefined : toAuditRow({ ...record, details });
   if (row === undefined) return [];
-  return [record.details === "" ? { ...row, details: null } : row];
+  const right = details === "" ? { ...row, details: null } : row;
+  return isSame(right, page.rows.get(seq)) && !page.doubled.has(seq) ? [] : [right];
+}
+
+function isSame(right: AuditRow, found: AuditRow | undefined): boolean {
+  const names = Object.keys(right) as (keyof AuditRow)[];
+  return names.every((name) => right[name] === found?.[name]);
 }
 
 async function fetchRows(

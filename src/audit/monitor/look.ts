@@ -63,10 +63,14 @@ export async function lookAt(
   if (!findings.some(({ kind, place }) => kind === "deleted" && place === "database")) {
     return { page, findings };
   }
-  await deps.absence.refresh((first, last) =>
-    tree === undefined || last > tree.size ? [] : tree.leaves(first, last),
-  );
+  await deps.absence.refresh(leavesOf(tree));
   return { page, findings: comparePage(page) };
+}
+
+/** Leaves of a range that the tree has whole. */
+export function leavesOf(tree: MonitoredTree | undefined) {
+  return (from: number, to: number): readonly string[] =>
+    tree === undefined || to > tree.size ? [] : tree.leaves(from, to);
 }
 
 function readLeaves(tree: MonitoredTree | undefined, from: number, to: number) {

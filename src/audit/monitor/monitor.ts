@@ -173,7 +173,7 @@ export function startMonitor(deps: MonitorDeps): Monitor {
   }
 
   async function mend(confirmed: readonly Finding[], seen: Look, from: number, to: number) {
-    const healed = await heal(deps, confirmed, seen.page, deps.openTree());
+    const healed = await heal(looking, confirmed, seen.page, deps.openTree());
     if (healed.length === 0) return;
     for (const what of healed) deps.healed(what);
     settle((await look(from, to)).findings, from, to);

@@ -25,7 +25,11 @@ export interface Copied extends CopyPlace {
 export interface Copier {
   /** The database's last record of this log; "corrupt" where the spool, synced up to `syncedSeq`, holds another one. */
   head(syncedSeq: number): Promise<CopyPlace>;
-  /** Copies the next records and says how many and which was the last; undefined where there is none. */
+  /**
+   * Copies the next records and says how many and which was the last; undefined where there is none. Where the database
+   * no longer holds the record they follow (ST-04), nothing is copied and its own last record is told: one before
+   * `afterSeq`.
+   */
   copy(range: CopyRange): Promise<Copied | undefined>;
   close(): Promise<void>;
 }
@@ -36,11 +40,13 @@ export interface CopierDeps {
   readonly store: Pick<AuditStore, "head" | "append">;
 }
 
+const nothing: CopyPlace = Object.freeze({ seq: 0, leaf: "" });
+
 export function createCopier({ dir, logId, store }: CopierDeps): Copier {
   const reader = createSpoolReader(dir);
 
   async function head(syncedSeq: number): Promise<CopyPlace> {
-    const found = (await store.head(logId)) ?? { seq: 0, leaf: "" };
+    const found = (await store.head(logId)) ?? nothing;
     const [own] = await reader.read(found.seq - 1, Math.min(found.seq, syncedSeq), 1);
     const isOther = own !== undefined && own.seq === found.seq && own.leaf !== found.leaf;
     if (found.seq <= syncedSeq && !isOther) return found;
@@ -52,6 +58,10 @@ export function createCopier({ dir, logId, store }: CopierDeps): Copier {
     const rows = records.map(toAuditRow).filter((row): row is AuditRow => row !== undefined);
     const last = rows.at(-1);
     if (last === undefined) return undefined;
+    const held = afterSeq === 0 ? undefined : ((await store.head(logId)) ?? nothing);
+    if (held !== undefined && held.seq < afterSeq) {
+      return { seq: held.seq, leaf: held.leaf, count: 0 };
+    }
     await store.append(rows);
     return { seq: last.seq, leaf: last.leaf, count: rows.length };
   }

@@ -128,6 +128,12 @@ export function startShipper(deps: ShipperDeps): Shipper {
       limit: options.batchMax,
     });
     if (copied === undefined) return 0;
+    if (copied.count === 0) {
+      noteRegression(shipped, copied);
+      // To be continued at once, from what is there.
+      shipped = copied;
+      return options.batchMax;
+    }
     shipped = copied;
     deps.shipped(copied.seq);
     deps.metrics.count("mcp_gateway_audit_shipped_total", {}, copied.count);
@@ -143,10 +149,15 @@ export function startShipper(deps: ShipperDeps): Shipper {
       removeShipped(head?.seq ?? 0);
       return;
     }
-    const regress = { shippedSeq: shipped.seq, storeSeq: head?.seq ?? 0 };
-    log.warn("storage.regressed", regress);
-    record("storage.regressed", regress);
+    noteRegression(shipped, head);
     shipped = undefined;
+  }
+
+  /** The database lost records that it had, as by a failover: they are copied again (ST-04). */
+  function noteRegression(from: CopyPlace, head: CopyPlace | undefined): void {
+    const facts = { shippedSeq: from.seq, storeSeq: head?.seq ?? 0 };
+    log.warn("storage.regressed", facts);
+    record("storage.regressed", facts);
   }
 
   function tidyIntervalMs(): number {

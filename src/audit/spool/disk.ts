@@ -12,6 +12,14 @@ export interface SpoolDisk {
   list(dir: string): readonly string[];
   size(path: string): number;
   read(path: string): Buffer;
+  /** Which file has the name, as long as it has it; undefined where none has. */
+  identify(path: string): FileIdentity | undefined;
+  /** Opens a file for `readAt`. */
+  openToRead(path: string): number;
+  /** May give less than there is room for; returns how much. */
+  readAt(fd: number, into: Uint8Array, from: number, length: number, position: number): number;
+  /** Segments go by their age, which is that of their records. */
+  setAge(path: string, modifiedMs: number): void;
   /** Opens a new file for writing; throws where there is one of that name. */
   create(path: string): number;
   /** Opens a file for writing. */
@@ -29,6 +37,12 @@ export interface SpoolDisk {
   free(dir: string): number;
 }
 
+export interface FileIdentity {
+  readonly inode: number;
+  readonly bytes: number;
+  readonly modifiedMs: number;
+}
+
 export interface SpoolFolder {
   /** Makes directory entries (new, renamed and removed files) durable. */
   sync(): void;
@@ -42,6 +56,13 @@ export const realDisk: SpoolDisk = {
   list: (dir) => fs.readdirSync(dir),
   size: (path) => fs.statSync(path).size,
   read: (path) => fs.readFileSync(path),
+  identify: (path) => {
+    const found = fs.statSync(path, { throwIfNoEntry: false });
+    return found && { inode: found.ino, bytes: found.size, modifiedMs: found.mtimeMs };
+  },
+  openToRead: (path) => fs.openSync(path, O_RDONLY | O_NOFOLLOW),
+  readAt: (fd, into, from, length, position) => fs.readSync(fd, into, from, length, position),
+  setAge: (path, modifiedMs) => fs.utimesSync(path, modifiedMs / 1000, modifiedMs / 1000),
   create: (path) => fs.openSync(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600),
   open: (path) => fs.openSync(path, O_WRONLY | O_NOFOLLOW),
   close: (fd) => fs.closeSync(fd),
@@ -62,9 +83,15 @@ function takeFolder(dir: string): SpoolFolder {
   const unlock = lockSpool(dir);
   // Open for as long as the spool is: with no file descriptor left, entries can still be made durable (ST-20).
   const fd = fs.openSync(dir, O_RDONLY | O_DIRECTORY);
+  let isReleased = false;
   return {
-    sync: () => fs.fsyncSync(fd),
+    sync: () => {
+      // Its descriptor may be another file's by now.
+      if (isReleased) throw new Error("the spool is closed");
+      fs.fsyncSync(fd);
+    },
     release: () => {
+      isReleased = true;
       fs.closeSync(fd);
       unlock();
     },

@@ -7,6 +7,8 @@ import * as fs from "node:fs";
 import { join } from "node:path";
 
 export const unfinishedSuffix = ".new";
+/** A segment with damage, after it was healed. */
+export const keptSuffix = ".kept";
 const damagedSuffix = ".damaged";
 const segmentPattern = /^(\d{16})\.seg$/;
 
@@ -67,13 +69,25 @@ export function isDamaged(path: string): boolean {
  * opener inside the same process.
  */
 export function lockSpool(dir: string): () => void {
-  const database = new Database(join(dir, "lock"));
+  return lockFile(join(dir, "lock"), `the spool ${dir} is in use by another process`);
+}
+
+/**
+ * Taken by whoever writes closed segments anew: shredding on the spool's thread and healing on the monitor's. Throws
+ * where the other one has it.
+ */
+export function lockRewriting(dir: string): () => void {
+  return lockFile(join(dir, "rewriting"), "segments are being written anew");
+}
+
+function lockFile(path: string, refusal: string): () => void {
+  const database = new Database(path);
   try {
     database.exec("PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE");
   } catch (cause) {
     database.close();
-    throw new Error(`the spool ${dir} is in use by another process`, { cause });
+    throw new Error(refusal, { cause });
   }
-  fs.chmodSync(join(dir, "lock"), 0o600);
+  fs.chmodSync(path, 0o600);
   return () => database.close();
 }

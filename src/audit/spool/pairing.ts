@@ -32,13 +32,15 @@ export function createSpoolPairing(deps: {
   function pairOf(draft: RecordDraft, untilMs: number): number | Promise<number> {
     const { facts, details } = draft;
     if (!hasValues(details)) return 0;
-    const pair = keys.pairFor(
-      textOr(facts.tenant, ""),
-      textOr(details.principal, ""),
-      textOr(facts.dataClass, unclassified),
-      months(draft.timeMs),
-    );
-    return typeof pair === "number" ? pair : inTime(pair, untilMs);
+    const tenant = textOr(facts.tenant, "");
+    const subject = textOr(details.principal, "");
+    const dataClass = textOr(facts.dataClass, unclassified);
+    const month = months(draft.timeMs);
+    const pair = keys.pairFor(tenant, subject, dataClass, month);
+    if (typeof pair === "number") return pair;
+    // Refusals are of no class: those of somebody known are to be recorded even while the vault is away (AZ-04).
+    if (dataClass !== unclassified) void settle(keys.pairFor(tenant, subject, unclassified, month));
+    return inTime(pair, untilMs);
   }
 
   function inTime(pair: Promise<number>, untilMs: number): Promise<number> {
@@ -64,6 +66,15 @@ export function createSpoolPairing(deps: {
     waiting: () => waiting.size,
     settled: () => Promise.allSettled(waiting),
   };
+}
+
+/** Nobody waits for it. */
+async function settle(pair: number | Promise<number>): Promise<void> {
+  try {
+    await pair;
+  } catch {
+    // The next record asks again.
+  }
 }
 
 function noKeys(): GatewayError {

@@ -6,7 +6,7 @@ import { systemClock } from "../../lib/clock.ts";
 import { createSealer } from "../sealer.ts";
 import type { SpoolDisk } from "./disk.ts";
 import type { FromSpool, ToSpool } from "./messages.ts";
-import { shredSpool } from "./shred.ts";
+import { shredSpool } from "./shred-run.ts";
 import { openSpoolWriter, type SpoolWriter } from "./writer.ts";
 
 /** Answers the messages of `port`'s other end. */
@@ -52,7 +52,9 @@ export function serveSpool(port: Pick<Worker, "onmessage" | "postMessage">, disk
         writer?.remove(message.firstSeq);
         break;
       case "shred":
-        if (writer !== undefined) void shredSpool(writer, dir, message.keys, emit);
+        if (writer !== undefined) {
+          void shredSpool(writer, { disk, dir, keys: message.keys }, emit);
+        }
         break;
       case "tail":
         writer?.tail(message.on);

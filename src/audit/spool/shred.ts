@@ -1,18 +1,27 @@
 /**
  * Takes sealed parts out of closed segments: the frames whose second part lies under one of the given keys keep
  * envelope and leaf and lose the rest. A segment is written anew beside itself, synced and renamed, so a crash leaves the
- * old one or the new one; nothing else about it changes, not even its age. Runs on the spool's thread, a piece at a
- * time between records; called by `worker.ts`, for which the writer ends the active segment first.
+ * old one or the new one; nothing else about it changes, not even its age. A piece at a time between records: each flow
+ * here is a generator that says what it waits for, and `shred-run.ts` (or a simulation) takes its steps.
  */
-import { renameSync, statSync } from "node:fs";
-import * as fs from "node:fs/promises";
-import { reasonOf } from "./disk.ts";
-import { listSegments, type SegmentFile, unfinishedSuffix } from "./files.ts";
+import { join } from "node:path";
+import type { SpoolDisk, SpoolFolder } from "./disk.ts";
+import { keptSuffix, listSegments, unfinishedSuffix } from "./files.ts";
 import { decodePlace, type FramePlace, findNextFrame, writeEmptied } from "./format.ts";
-import type { FromSpool } from "./messages.ts";
+import { writeAt } from "./segment.ts";
+
+/** A turn of the thread, or the sync of a file. */
+export type ShredStep = "turn" | { readonly fd: number };
+
+export interface ShredPlace {
+  readonly disk: SpoolDisk;
+  readonly folder: SpoolFolder;
+  readonly dir: string;
+}
 
 /** A file that was a closed segment when it was listed; another file may have its name since. */
-export interface ClosedSegment extends SegmentFile {
+interface ClosedSegment {
+  readonly path: string;
   readonly inode: number;
 }
 
@@ -23,68 +32,61 @@ const pieceBytes = 512 * 1024;
 const idOffsets = [18, 45] as const;
 const idLength = 16;
 
-/** Ends the active segment, empties what lies under the keys, and reports `shredded` or `not-shredded`. */
-export async function shredSpool(
-  writer: { endSegment(ended: () => void): void },
-  dir: string,
-  keys: readonly string[],
-  emit: (message: FromSpool) => void,
-): Promise<void> {
-  try {
-    const segments = await new Promise<readonly ClosedSegment[]>((resolve) =>
-      writer.endSegment(() => resolve(listClosed(dir))),
-    );
-    emit({ kind: "shredded", frames: await shredSegments(dir, segments, new Set(keys)) });
-  } catch (error) {
-    emit({ kind: "not-shredded", reason: reasonOf(error) });
-  }
-}
-
-/** The segments that are there; none of them is being written. */
-export function listClosed(dir: string): readonly ClosedSegment[] {
-  return listSegments(dir).map((file) => ({ ...file, inode: statSync(file.path).ino }));
-}
-
-/** Empties the frames sealed under the keys; resolves with how many there were. */
-export async function shredSegments(
-  dir: string,
-  segments: readonly ClosedSegment[],
+/**
+ * Empties the frames sealed under the keys, in the segments that are there when it begins: none of them may be being
+ * written. Returns how many there were.
+ */
+export function* shredSegments(
+  place: ShredPlace,
   keys: ReadonlySet<string>,
-): Promise<number> {
+): Generator<ShredStep, number> {
   let emptied = 0;
-  for (const segment of segments) emptied += await shredSegment(dir, segment, keys);
+  for (const segment of listClosed(place)) emptied += yield* shredSegment(place, segment, keys);
+  // Also where nothing was left to empty: an earlier time may have failed after renaming.
+  place.folder.sync();
   return emptied;
 }
 
-async function shredSegment(
-  dir: string,
-  segment: ClosedSegment,
+/** What healing found damaged and kept beside a segment holds sealed parts too. */
+function listClosed({ disk, dir }: ShredPlace): readonly ClosedSegment[] {
+  const names = disk.list(dir);
+  const kept = names.filter((name) => name.endsWith(keptSuffix)).map((name) => join(dir, name));
+  const segments = listSegments(dir, names).map(({ path }) => path);
+  return [...segments, ...kept].flatMap((path) => {
+    const found = disk.identify(path);
+    return found === undefined ? [] : [{ path, inode: found.inode }];
+  });
+}
+
+function* shredSegment(
+  { disk, folder }: ShredPlace,
+  { path, inode }: ClosedSegment,
   keys: ReadonlySet<string>,
-): Promise<number> {
-  const opened = await load(segment.path);
-  if (opened?.stat.ino !== segment.inode) return 0;
-  const { stat, bytes } = opened;
-  const { end, emptied } = await emptyFrames(bytes, keys);
+): Generator<ShredStep, number> {
+  const found = disk.identify(path);
+  if (found?.inode !== inode) return 0;
+  const bytes = yield* load(disk, path, found.bytes);
+  const { end, emptied } = yield* emptyFrames(bytes, keys);
   if (emptied === 0) return 0;
-  const unfinished = `${segment.path}.shred${unfinishedSuffix}`;
-  await writeSynced(unfinished, bytes.subarray(0, end));
-  // Segments go by their age, which is that of their records.
-  await fs.utimes(unfinished, stat.atime, stat.mtime);
-  // In one turn of the thread: what was removed, healed or begun anew meanwhile is not brought back.
-  if (statSync(segment.path, { throwIfNoEntry: false })?.ino !== segment.inode) {
-    await fs.rm(unfinished, { force: true });
+  const unfinished = `${path}.shred${unfinishedSuffix}`;
+  if (disk.identify(unfinished) !== undefined) disk.unlink(unfinished);
+  yield* writeSynced(disk, unfinished, bytes.subarray(0, end));
+  disk.setAge(unfinished, found.modifiedMs);
+  // In one turn of the thread: what was removed or begun anew meanwhile is not brought back.
+  if (disk.identify(path)?.inode !== inode) {
+    disk.unlink(unfinished);
     return 0;
   }
-  renameSync(unfinished, segment.path);
-  await syncFolder(dir);
+  disk.rename(unfinished, path);
+  folder.sync();
   return emptied;
 }
 
 /** Moves what stays to the front of the same buffer, because frames only ever get shorter. */
-async function emptyFrames(
+function* emptyFrames(
   bytes: Buffer,
   keys: ReadonlySet<string>,
-): Promise<{ readonly end: number; readonly emptied: number }> {
+): Generator<ShredStep, { readonly end: number; readonly emptied: number }> {
   let from = 0;
   let to = 0;
   let emptied = 0;
@@ -108,7 +110,7 @@ async function emptyFrames(
     }
     if (from - pausedAt < pieceBytes) continue;
     pausedAt = from;
-    await new Promise((resolve) => setImmediate(resolve));
+    yield "turn";
   }
   return { end: to, emptied };
 }
@@ -120,45 +122,34 @@ function isUnder(bytes: Buffer, { split, end }: FramePlace, keys: ReadonlySet<st
   });
 }
 
-async function writeSynced(path: string, bytes: Buffer): Promise<void> {
-  const { O_WRONLY, O_CREAT, O_TRUNC, O_NOFOLLOW } = fs.constants;
-  const file = await fs.open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0o600);
+function* writeSynced(disk: SpoolDisk, path: string, bytes: Buffer): Generator<ShredStep, void> {
+  const fd = disk.create(path);
+  let isWhole = false;
   try {
-    for (let written = 0; written < bytes.length; ) {
-      const length = Math.min(pieceBytes, bytes.length - written);
-      const { bytesWritten } = await file.write(bytes, written, length, written);
-      if (bytesWritten === 0) throw new Error("the disk took no bytes");
-      written += bytesWritten;
+    for (let at = 0; at < bytes.length; at += pieceBytes) {
+      writeAt(disk, fd, bytes.subarray(at, at + pieceBytes), at);
+      yield "turn";
     }
-    await file.sync();
-  } catch (error) {
-    await fs.rm(path, { force: true });
-    throw error;
+    yield { fd };
+    isWhole = true;
   } finally {
-    await file.close();
+    disk.close(fd);
+    if (!isWhole) disk.unlink(path);
   }
 }
 
-async function syncFolder(dir: string): Promise<void> {
-  const folder = await fs.open(dir, fs.constants.O_RDONLY | fs.constants.O_DIRECTORY);
+function* load(disk: SpoolDisk, path: string, length: number): Generator<ShredStep, Buffer> {
+  const bytes = Buffer.alloc(length);
+  const fd = disk.openToRead(path);
   try {
-    await folder.sync();
+    for (let at = 0; at < length; ) {
+      const count = disk.readAt(fd, bytes, at, Math.min(pieceBytes, length - at), at);
+      if (count === 0) return bytes.subarray(0, at);
+      at += count;
+      yield "turn";
+    }
+    return bytes;
   } finally {
-    await folder.close();
-  }
-}
-
-/** The segment's bytes and what file they are of; undefined where it was removed. */
-async function load(path: string) {
-  const { O_RDONLY, O_NOFOLLOW } = fs.constants;
-  const file = await fs.open(path, O_RDONLY | O_NOFOLLOW).catch((error: unknown) => {
-    if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
-    throw error;
-  });
-  if (file === undefined) return undefined;
-  try {
-    return { stat: await file.stat(), bytes: await file.readFile() };
-  } finally {
-    await file.close();
+    disk.close(fd);
   }
 }

@@ -1,7 +1,6 @@
 /**
  * The single writer of the spool: numbers records, chains them, appends them and syncs them in groups. Runs on the
- * spool's thread (`worker.ts`). Group commit clocks itself: while one sync runs, arrivals are written and
- * form the next group.
+ * spool's thread (`worker.ts`). Group commit clocks itself: what arrives while a sync runs forms the next group.
  *
  * A failed sync poisons its segment: nothing is ever synced there again (ST-09). Records already written keep
  * their numbers, because somebody may hold them, and open the next segment; so the chain has no hole and no fork.
@@ -9,7 +8,7 @@
 import type { Clock } from "../../lib/clock.ts";
 import { type Later, realLater } from "../../lib/later.ts";
 import type { Sealer } from "../sealer.ts";
-import { reasonOf, type SpoolDisk } from "./disk.ts";
+import { reasonOf, type SpoolDisk, type SpoolFolder } from "./disk.ts";
 import { encodeHeader } from "./format.ts";
 import { createGroupEncoder, type Group, type Place, recordFramesOf } from "./group.ts";
 import { createOpenIntents } from "./intents.ts";
@@ -52,7 +51,7 @@ export interface SpoolWriter {
   /** Deletes a shipped segment; the one being written stays. */
   remove(firstSeq: number): void;
   /** Ends the active segment once no sync is under way on it, and calls back while there is none. */
-  endSegment(ended: () => void): void;
+  endSegment(ended: (folder: SpoolFolder) => void): void;
   /** Whether `synced` reports carry the frames. */
   tail(on: boolean): void;
   close(): void;
@@ -79,10 +78,10 @@ export function openSpoolWriter(deps: SpoolWriterDeps): SpoolWriter {
   let segment: OpenSegment | undefined;
   let spoolBytes = 0;
   let isTailed = false;
-  let onEnded: (() => void) | undefined;
+  let onEnded: ((folder: SpoolFolder) => void) | undefined;
   /** Somebody waits for what is unsynced. */
   let isSyncWanted = false;
-  let isClosing = false;
+  let closing: "no" | "asked" | "done" = "no";
   let cancelLazySync: (() => undefined) | undefined;
 
   orRelease(openFirst);
@@ -194,7 +193,7 @@ export function openSpoolWriter(deps: SpoolWriterDeps): SpoolWriter {
     if (segment?.isSyncing) return;
     if (onEnded !== undefined || (segment?.size ?? 0) >= options.segmentBytesMax) roll();
     else if (segment !== undefined && isSyncWanted) startSync(segment);
-    onEnded = void onEnded?.();
+    onEnded = void onEnded?.(folder);
   }
 
   /** For what nobody waits for; the next sync that somebody wants takes it along. */
@@ -217,8 +216,8 @@ export function openSpoolWriter(deps: SpoolWriterDeps): SpoolWriter {
       if (syncing.isRetired) retireSegment(disk, syncing);
       else if (error !== null) poison(error);
       else reportSynced(count, (clock.monotonicMs() - startedMs) / 1000);
-      if (isClosing) end();
-      else advance();
+      if (closing === "no") advance();
+      else end();
     });
   }
 
@@ -253,7 +252,7 @@ export function openSpoolWriter(deps: SpoolWriterDeps): SpoolWriter {
       cutToSize(disk, segment);
       disk.syncNow(segment.fd);
       reportSynced(unsynced.length, (clock.monotonicMs() - startedMs) / 1000);
-      if (isClosing && synced.seq > markedSeq) markEnd(disk, segment, synced.seq);
+      if (closing !== "no" && synced.seq > markedSeq) markEnd(disk, segment, synced.seq);
       retireSegment(disk, segment);
       // The next append opens the new segment, and reports it if that fails.
       segment = undefined;
@@ -272,19 +271,21 @@ export function openSpoolWriter(deps: SpoolWriterDeps): SpoolWriter {
     }
   }
 
-  function endSegment(ended: () => void): void {
+  function endSegment(ended: (folder: SpoolFolder) => void): void {
     onEnded = ended;
     advance();
   }
 
-  /** Ends with the sync under way, if there is one. */
   function close(): void {
-    isClosing = true;
+    closing = "asked";
     cancelLazySync?.();
-    if (segment?.isSyncing !== true) end();
+    end();
   }
 
+  /** Once, with the sync under way if there is one; that of a segment given up before may end earlier or later. */
   function end(): void {
+    if (closing === "done" || segment?.isSyncing) return;
+    closing = "done";
     try {
       if (segment === undefined && unsynced.length > 0) openSegment();
     } catch (error) {

@@ -107,11 +107,18 @@ export function createOrderBook(
     if (active.length === 0) return undefined;
     const naming = active.filter(({ from, to }) => from <= seq && seq <= to);
     for (const { one } of naming) one.leaves.push(leaf);
-    const covering = naming.find(({ one }) => one.order.kind === missing)?.one;
+    const covering = findCovering(naming, missing);
     covering?.missing.push(seq);
     for (const { to, one } of active) if (to <= seq && one.lastSeq <= seq) checkDigest(one);
     active = active.filter(({ to }) => to > seq);
     return covering?.order;
+  }
+
+  /** What was ordered away whole may be gone in its sealed part alone: a spool keeps envelopes for longer. */
+  function findCovering(naming: typeof ranges, missing: OrderKind | undefined): Named | undefined {
+    const ofKind = (kind: OrderKind) => naming.find(({ one }) => one.order.kind === kind)?.one;
+    if (missing === undefined) return undefined;
+    return missing === "erased" ? (ofKind("erased") ?? ofKind("deleted")) : ofKind("deleted");
   }
 
   function checkDigest({ order, leaves, missing }: Named): void {

@@ -46,7 +46,9 @@ export async function* readStoredRecords(
     const own = rows.filter((row) => row.logId === logId);
     const opened = opener === undefined ? undefined : await opener.open(own);
     for (const [index, row] of own.entries()) {
-      const record = toRecord(row, opened?.[index]?.state);
+      const state = opened?.[index]?.state;
+      const isMisnamed = state === "sealed" && (await opener?.isMisnamed(row)) === true;
+      const record = toRecord(row, isMisnamed ? "broken" : state);
       const isUnreadable = row.envelope !== null && record.envelope === undefined;
       yield { record, problem: findColumn(row), isUnreadable };
     }

@@ -29,6 +29,11 @@ test("P15: a decision with empty lists beside it is lines, not an empty table", 
   expect(text).toContain("reason: denied by default");
 });
 
+test("a text of several lines is a block, so that nothing in it passes for another field", () => {
+  const text = render({ note: "origin\n3\n\nallowed: true\n", size: 3 });
+  expect(text).toBe("note:\n  | origin\n  | 3\n  | \n  | allowed: true\nsize: 3\n");
+});
+
 test("ST-24: control characters of others never reach the terminal", () => {
   expect(render({ reason: "a\u001b[31mb" })).not.toContain("\u001b[31m");
 });

@@ -2,8 +2,10 @@
 import { expect, test } from "bun:test";
 import {
   chmodSync,
+  copyFileSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   statSync,
   unlinkSync,
@@ -11,10 +13,12 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
+import { realDisk } from "../../../../src/audit/spool/disk.ts";
 import { listSegments, prepareSpoolDir } from "../../../../src/audit/spool/files.ts";
 import { scanSegment } from "../../../../src/audit/spool/format.ts";
 import { createSpoolReader } from "../../../../src/audit/spool/reader.ts";
-import { listClosed, shredSegments } from "../../../../src/audit/spool/shred.ts";
+import { shredSegments } from "../../../../src/audit/spool/shred.ts";
+import { takeSteps } from "../../../../src/audit/spool/shred-run.ts";
 import { type SealedFrame, secretOf, writeSegment } from "../../../support/sealed-spool.ts";
 import { temporaryFolder } from "../../../support/temporary-folder.ts";
 
@@ -26,8 +30,9 @@ function frames(from: number, to: number): readonly SealedFrame[] {
   return seqs.map((seq) => ({ seq, subject: seq % 3 === 0 ? ann : bob }));
 }
 
+const unsynced = { sync: () => {}, release: () => {} };
 const shred = (dir: string, ...keys: readonly string[]) =>
-  shredSegments(dir, listClosed(dir), new Set(keys));
+  takeSteps(realDisk, shredSegments({ disk: realDisk, folder: unsynced, dir }, new Set(keys)));
 
 test("K-12 the frames of the key lose their sealed part, keep their leaf, and the rest stays as it was", async () => {
   await using folder = temporaryFolder("shred");
@@ -75,21 +80,38 @@ test("a segment that was removed or begun anew meanwhile stays as it is", async 
   await using folder = temporaryFolder("shred");
   const dir = folder.path;
   const path = writeSegment(dir, frames(1, 6));
-  const listed = listClosed(dir);
-  unlinkSync(path);
-  expect(await shredSegments(dir, listed, new Set([ann]))).toBe(0);
-  expect(listSegments(dir)).toEqual([]);
-  writeSegment(dir, frames(1, 6));
-  const shredding = shredSegments(dir, listClosed(dir), new Set([ann]));
+  const steps = shredSegments({ disk: realDisk, folder: unsynced, dir }, new Set([ann]));
+  steps.next();
   // Between its reading and its renaming.
   unlinkSync(path);
-  expect(await shredding).toBe(0);
+  expect(await takeSteps(realDisk, steps)).toBe(0);
+  expect(listSegments(dir)).toEqual([]);
+  writeSegment(dir, frames(1, 6));
+  const again = shredSegments({ disk: realDisk, folder: unsynced, dir }, new Set([ann]));
+  again.next();
+  renameSync(path, `${path}.before`);
+  writeSegment(dir, frames(1, 6));
+  expect(await takeSteps(realDisk, again)).toBe(0);
+  expect(scanSegment(readFileSync(path)).records.every((one) => one.details !== "")).toBe(true);
+  rmSync(path);
+  rmSync(`${path}.before`);
   expect(readdirSync(dir)).toEqual([]);
   writeFileSync(join(dir, "0000000000000009.seg.shred.new"), "left by a crash");
   writeSegment(dir, frames(1, 6));
   chmodSync(dir, 0o700);
   prepareSpoolDir(dir);
   expect(readdirSync(dir)).toEqual(["0000000000000001.seg"]);
+});
+
+test("K-12 ST-14 what healing kept of a damaged segment is shredded as well", async () => {
+  await using folder = temporaryFolder("shred");
+  const path = writeSegment(folder.path, frames(1, 6), "damage");
+  copyFileSync(path, `${path}.kept`);
+  expect(await shred(folder.path, ann)).toBe(4);
+  for (const one of [path, `${path}.kept`]) {
+    expect(readFileSync(one).includes(`"${secretOf(3)}"`)).toBe(false);
+    expect(readFileSync(one).includes("damage")).toBe(true);
+  }
 });
 
 test("a reader in the middle of a segment that is written anew misses no record and sees none twice", async () => {

@@ -257,6 +257,8 @@ describe("records with values need keys", () => {
     await turn();
     expect(asked).toEqual([
       ["t", "ada", "PERSONAL", "2026-12"],
+      // For refusals, which are of no class (AZ-04).
+      ["t", "ada", "UNCLASSIFIED", "2026-12"],
       ["", "ada", "UNCLASSIFIED", "2027-01"],
     ]);
     expect(records(posted).map((record) => record.draft.pair)).toEqual([0]);
