@@ -48,7 +48,8 @@ export function startWitnessThread(deps: WitnessThreadDeps): WitnessThread {
   let saidFailure = "";
   let isClosing = false;
   let restartTimer: ReturnType<typeof setTimeout> | undefined;
-  let worker = start();
+  /** Begins with the first news, so that a start does not share its time with it. */
+  let worker: Worker | undefined;
   const advanceTimer = setInterval(advance, advanceIntervalMs);
   advanceTimer.unref();
   addGauges();
@@ -72,12 +73,13 @@ export function startWitnessThread(deps: WitnessThreadDeps): WitnessThread {
   }
 
   function restart(): void {
-    worker.terminate();
+    worker?.terminate();
     worker = start();
   }
 
   function advance(): void {
     const { syncedSeq, shippedSeq } = audit.status();
+    worker ??= start();
     say(worker, { op: "advance", progress: { syncedSeq, shippedSeq } });
   }
 
@@ -165,6 +167,7 @@ export function startWitnessThread(deps: WitnessThreadDeps): WitnessThread {
     isClosing = true;
     clearInterval(advanceTimer);
     clearTimeout(restartTimer);
+    worker ??= start();
     say(worker, { op: "close" });
     const timer = setTimeout(closed.resolve, closeDeadlineMs);
     await closed.promise;
