@@ -93,6 +93,7 @@ function parseCheckpoint(text) {
 
 /** A record of the keys' history: [key it makes valid, statement, [signer, signature]..]. */
 function parseStatement(origin, { event, facts: f }) {
+  if (event !== "lifecycle.started" && event !== "keys.rotated") return undefined;
   const boot = `mcp-gateway boot key v1\n${origin}\n${f.bootKey}\n${f.treeSize}\n${f.treeRoot}\n`;
   const node = `mcp-gateway node key v1\n${origin}\n${f.oldKey}\n${f.newKey}\n`;
   if (event === "lifecycle.started" && f.bootKey !== undefined)
@@ -170,8 +171,9 @@ const leafOf = (envelope) => hash("sha256", `\0${envelope}`);
 function parseEnvelope(text) {
   const [, log, seq, prev, time, event, facts, commitment] = ENVELOPE.exec(text) ?? [];
   try {
-    const numbers = { seq: Number(seq), time: Number(time) };
-    return log && { log, prev, event, commitment, facts: JSON.parse(facts), ...numbers };
+    return (
+      log && { log, seq: +seq, prev, time: +time, event, facts: JSON.parse(facts), commitment }
+    );
   } catch {
     return undefined;
   }
@@ -617,10 +619,11 @@ function open(options, [spool, ...more]) {
 function verifyAll({ records, sourceOf, close }, options) {
   const [logs, orders] = [new Map(), []];
   for (const [id, record] of records) {
-    if (!logs.has(id)) logs.set(id, new Log(id, sourceOf(id), options));
-    if (record.isOrder && (record.isProved || !logs.get(id).source.isChosen))
+    const log = logs.get(id) ?? new Log(id, sourceOf(id), options);
+    logs.set(id, log);
+    if (record.isOrder && (record.isProved || !log.source.isChosen))
       orders.push(parseOrder(record));
-    logs.get(id).take(record);
+    log.take(record);
   }
   const read = [...logs.values()].filter((log) => log.found || log.last !== log.source.start);
   const found = read.map((log) => log.finish(orders));
