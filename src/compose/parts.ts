@@ -109,10 +109,12 @@ export async function createParts(config: Config): Promise<Parts> {
     deadlineMs: config.database.deadlineMs,
     mustBeDurable: isStrict(config.preset),
   };
-  const opened = await openStore({ ...database, log, migrate: true, waitMs: databaseWaitMs });
   await mkdir(config.dataDir, { recursive: true, mode: 0o700 });
-  const sealer = await createSealer(config);
-  const vault = await openKeyVault(config, { clock, log });
+  const [opened, sealer, vault] = await Promise.all([
+    openStore({ ...database, log, migrate: true, waitMs: databaseWaitMs }),
+    createSealer(config),
+    openKeyVault(config, { clock, log }),
+  ]);
   const tokens = createFilterTokens(vault);
   const store = { ...opened, resources: await sealedResources(opened, sealer, clock, log) };
   const { stateRevision, resources } = await store.resources.load();

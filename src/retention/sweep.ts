@@ -52,10 +52,7 @@ export function createSweeper(deps: SweeperDeps): Sweeper {
     return swept + (await sweepAll(sweeps, otherLogs));
   };
 
-  async function sweepAll(
-    sweeps: readonly Sweep[],
-    otherLogs: readonly string[],
-  ): Promise<number> {
+  async function sweepAll(sweeps: readonly Sweep[], otherLogs: readonly string[]): Promise<number> {
     let swept = 0;
     for (const query of toQueries(sweeps)) {
       swept += await sweepRows({ ...query, exceptLogs: otherLogs });
