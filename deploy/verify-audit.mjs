@@ -171,9 +171,7 @@ const leafOf = (envelope) => hash("sha256", `\0${envelope}`);
 function parseEnvelope(text) {
   const [, log, seq, prev, time, event, facts, commitment] = ENVELOPE.exec(text) ?? [];
   try {
-    return (
-      log && { log, seq: +seq, prev, time: +time, event, facts: JSON.parse(facts), commitment }
-    );
+    return { log, seq: +seq, prev, time: +time, event, facts: JSON.parse(facts), commitment };
   } catch {
     return undefined;
   }
