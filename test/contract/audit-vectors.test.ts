@@ -20,7 +20,10 @@ import {
   type OpeningVector,
   type ProofVector,
 } from "../support/audit-forge/vectors.ts";
-import { startIndependentVerifier } from "../support/independent-verifier.ts";
+import {
+  independentVerifierPath,
+  startIndependentVerifier,
+} from "../support/independent-verifier.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
 
 const vectorDir = join(import.meta.dir, "../support/audit-vectors");
@@ -56,6 +59,15 @@ test("R-13 there are at least 80 vectors, 50 of them of what must be refused", (
   const all = Object.keys(made).flatMap((name) => [...load<{ ok: boolean }>(name)]);
   expect(all.length).toBeGreaterThanOrEqual(80);
   expect(all.filter(({ ok }) => !ok).length).toBeGreaterThanOrEqual(50);
+});
+
+test("R-13 the independent verifier is short, plain to read, and needs nothing but Node", () => {
+  const lines = readFileSync(independentVerifierPath, "utf8").trimEnd().split("\n");
+  expect(lines.length).toBeLessThanOrEqual(660);
+  expect(lines.filter((line) => line.length > 100)).toEqual([]);
+  const imported = lines.flatMap((line) => /(?:from|import\() ?"([^"]+)"/.exec(line)?.[1] ?? []);
+  expect(imported.length).toBeGreaterThan(0);
+  expect(imported.filter((name) => !name.startsWith("node:"))).toEqual([]);
 });
 
 describe("proofs and receipts", () => {

@@ -15,8 +15,9 @@ import {
   toArtefact,
   writeSpool,
 } from "../support/audit-forge/artefact.ts";
+import { forgeLog } from "../support/audit-forge/log.ts";
 import { createSeededRandom, type SeededRandom } from "../support/audit-forge/random.ts";
-import { forgeStory } from "../support/audit-forge/story.ts";
+import { addCalls, forgeStory } from "../support/audit-forge/story.ts";
 import { type TamperClass, tamper, tamperClasses } from "../support/audit-forge/tamper.ts";
 import { startIndependentVerifier } from "../support/independent-verifier.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
@@ -96,6 +97,21 @@ describe("R-11 tamper", () => {
       }
     });
   }
+
+  test("K-14 an order may name records of segments that are gone", async () => {
+    const random = createSeededRandom(firstSeed);
+    const log = forgeLog(random);
+    log.start();
+    addCalls(log, random, 40);
+    log.order("erased", [4, 50, 60]);
+    const artefact = toArtefact(log);
+    const dir = join(folder.path, "pruned-start");
+    writeSpool(artefact, dir);
+    rmSync(join(dir, "spool", "0000000000000001.seg"));
+    expect(await askBoth(artefact, "spool", dir)).toEqual({ ours: "sound", theirs: "sound" });
+    rmSync(join(dir, "evidence", "tile"), { recursive: true });
+    expect(await askBoth(artefact, "spool", dir)).toEqual({ ours: "sound", theirs: "sound" });
+  });
 
   for (const kind of tamperClasses) {
     test(`ST-06 each of ${tamperings} is found and named: ${kind}`, async () => {

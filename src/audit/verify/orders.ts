@@ -121,9 +121,17 @@ export function createOrderBook(
     return missing === "erased" ? (ofKind("erased") ?? ofKind("deleted")) : ofKind("deleted");
   }
 
+  /** Some of what an order names may lie before the first record at hand: then its digest tells nothing. */
   function checkDigest({ order, leaves, missing }: Named): void {
     const [seq] = missing;
-    if (!isWhole || seq === undefined || digestLeaves(leaves) === order.digest) return;
+    const named = order.ranges.reduce((sum, { from, to }) => sum + to - from + 1, 0);
+    if (
+      !isWhole ||
+      leaves.length < named ||
+      seq === undefined ||
+      digestLeaves(leaves) === order.digest
+    )
+      return;
     const why = `the order ${order.by} that names it does not commit to it`;
     if (firstUnsound === undefined || firstUnsound.seq > seq) {
       firstUnsound = violationOf(seq, "fake-tombstone", why);
