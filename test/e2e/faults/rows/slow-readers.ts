@@ -7,6 +7,7 @@ import { readFileSync } from "node:fs";
 import { connect } from "node:net";
 import { until } from "../../../support/deadline.ts";
 import type { Row, Stage } from "../../../support/fault-suite.ts";
+import { readMetric } from "../../../support/metrics.ts";
 import { modernMeta } from "../../../support/modern-agent.ts";
 import { allRecords } from "../../../support/operator.ts";
 import { portOf } from "../../../support/raw-http.ts";
@@ -74,6 +75,13 @@ function residentBytes({ gateway }: Stage): number {
   return Number(/VmRSS:\s+(\d+) kB/.exec(status)?.[1] ?? 0) * 1024;
 }
 
+/** The same once the gateway's last thread has begun, which is after its start. */
+async function residentAtRest(stage: Stage): Promise<number> {
+  const laps = () => readMetric(stage.gateway.ops, "mcp_gateway_audit_monitor_laps");
+  await until("the monitor's first lap", async () => (await laps()) > 0);
+  return residentBytes(stage);
+}
+
 async function slowConsumers({ gateway }: Stage): Promise<number> {
   const text = await (await fetch(`${gateway.ops}/metrics`)).text();
   const counts = text.matchAll(/^mcp_gateway_slow_consumers_total(?:\{[^}]*\})? (\d+)/gm);
@@ -127,7 +135,7 @@ function stalledStream(id: string, tool: string, title: string): Row {
     reachesServer: true,
     async run(stage) {
       const cutsBefore = await slowConsumers(stage);
-      const residentBefore = residentBytes(stage);
+      const residentBefore = await residentAtRest(stage);
       const outcomesBefore = await outcomesOf(stage, tool);
       const params = {
         name: tool,
@@ -179,7 +187,7 @@ export const slowSocketRows: readonly Row[] = [
         await webSocket.next();
       }
       const cutsBefore = await slowConsumers(stage);
-      const residentBefore = residentBytes(stage);
+      const residentBefore = await residentAtRest(stage);
       const outcomesBefore = await outcomesOf(stage, "big");
       webSocket.socket.pause();
       const calls = 40;
