@@ -25,18 +25,23 @@ function hasOneProof(one: {
   return given.filter(Boolean).length === 1;
 }
 
+/** How the gateway proves itself as a client of the issuer: by a secret or by a key. */
+const clientProof = {
+  client_secret: text("Its secret. Better in client_secret_file.").optional(),
+  client_secret_file: text("File with its secret (client_secret_basic).").optional(),
+  private_key_file: text("File with its private key in PEM (private_key_jwt).").optional(),
+  private_key_algorithm: z
+    .enum(jwtAlgorithms)
+    .optional()
+    .describe("Algorithm of the private key; RS256 where left out."),
+  private_key_id: text("The key's `kid` at the issuer.").optional(),
+};
+
 const introspection = z
   .strictObject({
     url: url("The introspection endpoint."),
     client_id: text("The gateway's own client at the issuer."),
-    client_secret: text("Its secret. Better in client_secret_file.").optional(),
-    client_secret_file: text("File with its secret (client_secret_basic).").optional(),
-    private_key_file: text("File with its private key in PEM (private_key_jwt).").optional(),
-    private_key_algorithm: z
-      .enum(jwtAlgorithms)
-      .optional()
-      .describe("Algorithm of the private key; RS256 where left out."),
-    private_key_id: text("The key's `kid` at the issuer.").optional(),
+    ...clientProof,
     opaque_tokens: flag(false, "Tokens that are no JWTs are this issuer's."),
     remember_seconds: z
       .int()
@@ -50,14 +55,7 @@ const introspection = z
 const login = z
   .strictObject({
     client_id: text("The gateway's own client at the issuer, for authorization codes."),
-    client_secret: text("Its secret. Better in client_secret_file.").optional(),
-    client_secret_file: text("File with its secret (client_secret_basic).").optional(),
-    private_key_file: text("File with its private key in PEM (private_key_jwt).").optional(),
-    private_key_algorithm: z
-      .enum(jwtAlgorithms)
-      .optional()
-      .describe("Algorithm of the private key; RS256 where left out."),
-    private_key_id: text("The key's `kid` at the issuer.").optional(),
+    ...clientProof,
     scopes: z
       .array(
         z.string().regex(/^[\x21\x23-\x5b\x5d-\x7e]{1,256}$/, "one OAuth scope, without spaces"),

@@ -4,6 +4,7 @@
  * and how it is found in `audit-search.ts`.
  */
 import type { Transaction } from "kysely";
+import { emptyRows } from "./audit-emptying.ts";
 import { livePrunable } from "./audit-filter.ts";
 import { createAppend } from "./audit-insert.ts";
 import { byLog, numberOf, readLogIds, readNumbers } from "./audit-logs.ts";
@@ -69,15 +70,8 @@ export function createAuditStore(
           .executeTakeFirstOrThrow();
         return live;
       }),
-    async prune(places) {
-      let pruned = 0;
-      for (const batch of chunksOf(places, limits.rowsPerStatementMax)) {
-        pruned += await guard(() =>
-          db.transaction().execute((transaction) => prune(transaction, batch)),
-        );
-      }
-      return pruned;
-    },
+    prune: (places) =>
+      emptyRows(db, guard, limits, places, { columns: prunedColumns, held: "envelope" }),
   };
 }
 
@@ -95,21 +89,4 @@ async function remove(db: Transaction<Tables>, places: readonly AuditPlace[]): P
       )
       .execute();
   }
-}
-
-async function prune(db: Transaction<Tables>, places: readonly AuditPlace[]): Promise<number> {
-  const logs = await readNumbers(db, [...new Set(places.map((place) => place.logId))]);
-  let pruned = 0;
-  for (const [logId, own] of byLog(places)) {
-    const seqs = own.map((place) => place.seq);
-    const { numUpdatedRows } = await db
-      .updateTable("audit_records")
-      .set(prunedColumns)
-      .where("log", "=", numberOf(logs, { logId }))
-      .where("seq", "in", seqs)
-      .where("envelope", "is not", null)
-      .executeTakeFirstOrThrow();
-    pruned += Number(numUpdatedRows);
-  }
-  return pruned;
 }

@@ -4,8 +4,8 @@
  * column and no index has to be written for each record only because one day somebody may be erased.
  */
 import { type Expression, expressionBuilder, type Kysely, type SqlBool, sql } from "kysely";
-import { byLog, numberOf, readLogIds, readNumbers } from "./audit-logs.ts";
-import { chunksOf } from "./chunks.ts";
+import { emptyRows } from "./audit-emptying.ts";
+import { readLogIds, readNumbers } from "./audit-logs.ts";
 import type { SqlDialect } from "./dialect.ts";
 import type { AuditRecordsTable, Tables } from "./schema.ts";
 import type { Guard, SqlStoreLimits } from "./sql-part.ts";
@@ -71,13 +71,8 @@ export function createAuditErasing(
           .executeTakeFirst();
         return oldest?.time_ms;
       }),
-    async erase(places) {
-      let erased = 0;
-      for (const batch of chunksOf(places, limits.rowsPerStatementMax)) {
-        erased += await guard(() => erase(db, batch));
-      }
-      return erased;
-    },
+    erase: (places) =>
+      emptyRows(db, guard, limits, places, { columns: erasedColumns, held: "details" }),
   };
 }
 
@@ -100,24 +95,4 @@ function isSealed(query: SealedQuery, exceptLogs: readonly number[]): Expression
   if (fromMs !== undefined) conditions.push(eb("envelope", "is not", null));
   if (exceptLogs.length > 0) conditions.push(eb("log", "not in", [...exceptLogs]));
   return eb.and(conditions);
-}
-
-async function erase(
-  db: Kysely<Tables>,
-  places: readonly { readonly logId: string; readonly seq: number }[],
-): Promise<number> {
-  const logs = await readNumbers(db, [...new Set(places.map((place) => place.logId))]);
-  let erased = 0;
-  for (const [logId, own] of byLog(places)) {
-    const seqs = own.map((place) => place.seq);
-    const { numUpdatedRows } = await db
-      .updateTable("audit_records")
-      .set(erasedColumns)
-      .where("log", "=", numberOf(logs, { logId }))
-      .where("seq", "in", seqs)
-      .where("details", "is not", null)
-      .executeTakeFirstOrThrow();
-    erased += Number(numUpdatedRows);
-  }
-  return erased;
 }

@@ -4,7 +4,9 @@
  * signed root. What is wrong at a second look too is said once, healed where another copy is sound, and stays counted
  * until it is.
  */
+
 import type { Clock } from "../../lib/clock.ts";
+import { createPause } from "../../lib/pause.ts";
 import type { AuditStore } from "../../storage/store.ts";
 import { createRightEdge, isSame, type RightEdge } from "../evidence/tree.ts";
 import { createSpoolReader } from "../spool/reader.ts";
@@ -74,7 +76,7 @@ export function startMonitor(deps: MonitorDeps): Monitor {
   let progress: Progress = { syncedSeq: 0, shippedSeq: 0 };
   let laps = 0;
   let isStopped = false;
-  let endPause: (() => void) | undefined;
+  const waiting = createPause();
   const running = run();
 
   return {
@@ -89,7 +91,7 @@ export function startMonitor(deps: MonitorDeps): Monitor {
     laps: () => laps,
     async stop() {
       isStopped = true;
-      endPause?.();
+      waiting.end();
       await running;
     },
   };
@@ -216,14 +218,6 @@ export function startMonitor(deps: MonitorDeps): Monitor {
 
   function pause(delayMs: number): Promise<void> {
     if (isStopped || delayMs <= 0) return Promise.resolve();
-    return new Promise((resolve) => {
-      const timer = setTimeout(end, delayMs);
-      endPause = end;
-      function end(): void {
-        clearTimeout(timer);
-        endPause = undefined;
-        resolve();
-      }
-    });
+    return waiting.wait(delayMs);
   }
 }

@@ -4,7 +4,9 @@
  * waits and tries again, and the spool grows (ST-01). Segments go only once the database has read them back (ST-04) and
  * they have reached their age, or the spool needs the room (ST-08).
  */
+
 import type { Clock } from "../../lib/clock.ts";
+import { createPause } from "../../lib/pause.ts";
 import { type AuditStore, StoreError } from "../../storage/store.ts";
 import type { Log } from "../../telemetry/log.ts";
 import type { Metrics } from "../../telemetry/metrics.ts";
@@ -84,7 +86,7 @@ export function startShipper(deps: ShipperDeps): Shipper {
   /** Somebody waits for the database: no collecting. */
   let isHurried = false;
   let isLingering = false;
-  let endPause: (() => void) | undefined;
+  const waiting = createPause();
   const running = run();
   return { wake, isAway, shippedSeq: () => shipped?.seq ?? 0, stop };
 
@@ -97,7 +99,7 @@ export function startShipper(deps: ShipperDeps): Shipper {
     isHurried ||= isUrgent;
     if (!isUrgent && isLingering && deps.syncedSeq() - (shipped?.seq ?? 0) < options.batchMax)
       return;
-    if (downSinceMs === undefined) endPause?.();
+    if (downSinceMs === undefined) waiting.end();
   }
 
   async function run(): Promise<void> {
@@ -220,20 +222,12 @@ export function startShipper(deps: ShipperDeps): Shipper {
   /** Waits. New records end it early, unless the database is down: it is not to be hammered. */
   function pause(delayMs: number): Promise<void> {
     if (isStopped || (isWoken && downSinceMs === undefined)) return Promise.resolve();
-    return new Promise((resolve) => {
-      const timer = setTimeout(end, delayMs);
-      endPause = end;
-      function end(): void {
-        clearTimeout(timer);
-        endPause = undefined;
-        resolve();
-      }
-    });
+    return waiting.wait(delayMs);
   }
 
   async function stop(): Promise<void> {
     isStopped = true;
-    endPause?.();
+    waiting.end();
     await running;
     if (downSinceMs !== undefined || isForked) return;
     try {

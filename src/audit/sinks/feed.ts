@@ -3,7 +3,9 @@
  * once, and keeps the place. A sink that is away is tried again ever more slowly, and nobody waits for it; what the
  * spool had to remove meanwhile is said in the sink itself as a gap, with its count. One a sink, on the sinks' thread.
  */
+
 import type { Clock } from "../../lib/clock.ts";
+import { createPause } from "../../lib/pause.ts";
 import { createSpoolReader, type SpoolRecord } from "../spool/reader.ts";
 import type { SinkCursor, SinkPlace } from "./cursor.ts";
 import { type Sink, SinkBusy, type SinkLine, SinkRefusal } from "./sink.ts";
@@ -86,13 +88,13 @@ export function startFeed(deps: FeedDeps): Feed {
   let backoffMs = options.backoffMinMs;
   let lastBatches: number | undefined;
   let sink: Sink | undefined;
-  let endPause: (() => void) | undefined;
+  const waiting = createPause();
   const running = run();
 
   return {
     advance(seq) {
       syncedSeq = Math.max(syncedSeq, seq);
-      if (downSinceMs === undefined) endPause?.();
+      if (downSinceMs === undefined) waiting.end();
     },
     status: () => {
       const isDown = downSinceMs !== undefined;
@@ -100,7 +102,7 @@ export function startFeed(deps: FeedDeps): Feed {
     },
     async stop() {
       lastBatches = lastBatchesMax;
-      endPause?.();
+      waiting.end();
       await running;
     },
   };
@@ -234,15 +236,7 @@ export function startFeed(deps: FeedDeps): Feed {
 
   function pause(delayMs: number): Promise<void> {
     if (lastBatches !== undefined) return Promise.resolve();
-    return new Promise((resolve) => {
-      const timer = setTimeout(end, delayMs);
-      endPause = end;
-      function end(): void {
-        clearTimeout(timer);
-        endPause = undefined;
-        resolve();
-      }
-    });
+    return waiting.wait(delayMs);
   }
 
   async function inTime<T>(work: Promise<T>): Promise<T> {

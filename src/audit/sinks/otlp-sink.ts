@@ -3,23 +3,8 @@
  * what it will never take is refused (and then said as a gap), everything else is tried again.
  */
 import { version } from "../../lib/version.ts";
+import type { Post } from "../post.ts";
 import { type Sink, SinkBusy, type SinkLevel, type SinkLine, SinkRefusal } from "./sink.ts";
-
-/** How the thread sends: the gateway's one way out. */
-export type PostJson = (
-  url: string,
-  request: {
-    readonly method: "POST";
-    readonly headers: Readonly<Record<string, string>>;
-    readonly body: string;
-    readonly timeoutMs: number;
-    readonly bytesMax: number;
-  },
-) => Promise<{
-  readonly status: number;
-  readonly headers: ReadonlyMap<string, string>;
-  readonly text: string;
-}>;
 
 export interface OtlpSinkOptions {
   readonly url: string;
@@ -35,7 +20,7 @@ const severityOf: Readonly<Record<SinkLevel, readonly [number, string]>> = {
 };
 const answerBytesMax = 64 * 1024;
 
-export function createOtlpSink(options: OtlpSinkOptions, post: PostJson): Sink {
+export function createOtlpSink(options: OtlpSinkOptions, post: Post): Sink {
   const resource = {
     attributes: toAttributes({
       "service.name": "mcp-gateway",

@@ -3,7 +3,6 @@
  * against every signed checkpoint. Streams: it holds the tree's right edge, the ranges that orders name, and after the
  * first record out of place an outline of the rest. Fed by `read-spool.ts`, `read-store.ts` and `read-export.ts`.
  */
-import { emptyCommitment } from "../commitment.ts";
 import { type EnvelopeView, genesisLeaf } from "../envelope.ts";
 import type { VerifierKey } from "../evidence/keys.ts";
 import { createCheckedTree, noTiles, readTileLeaves, type TileFiles } from "./checked-tree.ts";
@@ -17,7 +16,8 @@ import {
   violationOf,
 } from "./findings.ts";
 import { createKeyHistory } from "./key-history.ts";
-import { createOrderBook, type Landmark, type OrderKind, parseOrder } from "./orders.ts";
+import { createOrderBook, type Landmark, parseOrder } from "./orders.ts";
+import { createPartCheck } from "./parts.ts";
 import { createTimes } from "./times.ts";
 
 /** What lies beside an envelope: `opened` and `broken` take keys to know. */
@@ -94,12 +94,11 @@ export function createLogVerifier(options: LogVerifierOptions): LogVerifier {
     landmarks.flatMap(({ envelope, leaf }) => parseOrder(envelope, leaf) ?? []),
     { signedSize: Math.max(0, ...signed.sizes), isWhole: true },
   );
-  const verdicts = { ok: 0, okSealed: 0, okShredded: 0, okPruned: 0 };
+  const parts = createPartCheck(orders, fault);
   let last = { ...start, isOrder: false };
   let records = 0;
   let outline: Outlined[] | undefined;
   let found: Violation | undefined;
-  let unordered: Violation | undefined;
   /** A tree departs from what a boot key was certified for; which record did is told at the end. */
   let departed: SignedTree | undefined;
   const isGrowing = growBefore();
@@ -138,7 +137,7 @@ export function createLogVerifier(options: LogVerifierOptions): LogVerifier {
     if (found === undefined && !follows(record)) outline = [toOutlined(logId, record)];
     if (found !== undefined || outline !== undefined) return;
     if (order !== undefined) seenOrders.add(leaf);
-    checkPart(record);
+    parts.pass(record);
     if (found !== undefined) return;
     records += 1;
     last = { seq, leaf, isOrder: order !== undefined };
@@ -183,22 +182,6 @@ export function createLogVerifier(options: LogVerifierOptions): LogVerifier {
     departed ??= { size: treeSize, what: "the tree that the boot key was certified for" };
   }
 
-  function checkPart({ seq, envelope, leaf, part }: VerifiableRecord): void {
-    const missing: OrderKind | undefined =
-      envelope === undefined ? "deleted" : part === "missing" ? "erased" : undefined;
-    const order = orders.pass(seq, leaf, missing);
-    if (missing !== undefined) {
-      if (order === undefined) unordered ??= orders.refusal(seq);
-      else verdicts[missing === "deleted" ? "okPruned" : "okShredded"] += 1;
-    } else if (part === "empty" && envelope?.commitment !== emptyCommitment) {
-      fault(seq, "edit", "its sealed part was replaced by an empty one");
-    } else if (part === "broken") {
-      fault(seq, "edit", "its sealed part is not what it committed to");
-    } else {
-      verdicts[part === "sealed" ? "okSealed" : "ok"] += 1;
-    }
-  }
-
   function finish(reread: () => Iterable<Outlined>): VerifyReport {
     if (outline !== undefined) {
       const leavesBefore = () => takeLeaves(tiles, start.seq);
@@ -207,18 +190,18 @@ export function createLogVerifier(options: LogVerifierOptions): LogVerifier {
     }
     const end = { lastSeq: last.seq, roots, tree, departed, reread, isAsked: isAsked() };
     const concluded = found === undefined ? signed.conclude(end) : { violation: found, covered: 0 };
-    const lawful = earlier(unordered, orders.unsound());
+    const lawful = earlier(parts.unordered, orders.unsound());
     const violation = chooseViolation(lawful, concluded.violation) ?? orders.unseen(seenOrders);
     return {
       ok: violation === undefined,
       logId,
       records,
-      pruned: verdicts.okPruned,
+      pruned: parts.verdicts.okPruned,
       firstSeq: records === 0 ? 0 : start.seq + 1,
       lastSeq: last.seq,
       lastLeaf: last.leaf,
       covered: concluded.covered,
-      verdicts,
+      verdicts: parts.verdicts,
       violation,
     };
   }

@@ -3,7 +3,6 @@
  * was not chosen cannot be missed, so nothing is said of gaps. Same door as a whole log's verifier.
  */
 
-import { emptyCommitment } from "../commitment.ts";
 import type { EnvelopeView } from "../envelope.ts";
 import { noTiles } from "./checked-tree.ts";
 import { checkSigned } from "./checkpoints.ts";
@@ -17,7 +16,8 @@ import {
 import { isIncluded } from "./inclusion.ts";
 import { createKeyHistory } from "./key-history.ts";
 import type { LogVerifier, LogVerifierOptions, VerifiableRecord } from "./log-verifier.ts";
-import { createOrderBook, type OrderKind, parseOrder } from "./orders.ts";
+import { createOrderBook, parseOrder } from "./orders.ts";
+import { createPartCheck } from "./parts.ts";
 
 export interface SelectionOptions extends Omit<LogVerifierOptions, "landmarks" | "start"> {
   /** Orders that came with proofs of their own. */
@@ -36,14 +36,13 @@ export function createSelectionVerifier(options: SelectionOptions): LogVerifier 
     landmarks.flatMap(({ envelope, leaf }) => parseOrder(envelope, leaf) ?? []),
     { signedSize: Math.max(0, ...signed.sizes), isWhole: false },
   );
-  const verdicts = { ok: 0, okSealed: 0, okShredded: 0, okPruned: 0 };
+  const parts = createPartCheck(orders, fault);
   let firstSeq = 0;
   let lastSeq = 0;
   let lastLeaf = "";
   let records = 0;
   let covered = 0;
   let found: Violation | undefined;
-  let unordered: Violation | undefined;
   for (const envelope of options.handOvers) {
     const problem = keys.pass(envelope);
     if (problem !== undefined) fault(envelope.seq, ...problem);
@@ -67,7 +66,7 @@ export function createSelectionVerifier(options: SelectionOptions): LogVerifier 
     }
     if (place !== undefined && place !== seq)
       fault(place, "reorder", `its place holds record ${seq}`);
-    checkPart(record);
+    parts.pass(record);
     if (found !== undefined) return;
     checkProof(seq, leaf, proof);
     if (records === 0) firstSeq = seq;
@@ -86,26 +85,10 @@ export function createSelectionVerifier(options: SelectionOptions): LogVerifier 
     else fault(seq, "edit", "its proof does not lead to the signed root");
   }
 
-  function checkPart({ seq, envelope, leaf, part }: VerifiableRecord): void {
-    const missing: OrderKind | undefined =
-      envelope === undefined ? "deleted" : part === "missing" ? "erased" : undefined;
-    const order = orders.pass(seq, leaf, missing);
-    if (missing !== undefined) {
-      if (order === undefined) unordered ??= orders.refusal(seq);
-      else verdicts[missing === "deleted" ? "okPruned" : "okShredded"] += 1;
-    } else if (part === "empty" && envelope?.commitment !== emptyCommitment) {
-      fault(seq, "edit", "its sealed part was replaced by an empty one");
-    } else if (part === "broken") {
-      fault(seq, "edit", "its sealed part is not what it committed to");
-    } else {
-      verdicts[part === "sealed" ? "okSealed" : "ok"] += 1;
-    }
-  }
-
   function finish(): VerifyReport {
     const concluded = found ?? signed.refuse(lastSeq, isAsked);
-    const violation = chooseViolation(unordered, concluded);
-    const pruned = verdicts.okPruned;
+    const violation = chooseViolation(parts.unordered, concluded);
+    const pruned = parts.verdicts.okPruned;
     const ok = violation === undefined;
     return {
       ok,
@@ -116,7 +99,7 @@ export function createSelectionVerifier(options: SelectionOptions): LogVerifier 
       lastSeq,
       lastLeaf,
       covered,
-      verdicts,
+      verdicts: parts.verdicts,
       violation,
     };
   }

@@ -7,26 +7,9 @@ import { EvidenceError } from "../evidence/evidence-error.ts";
 import type { VerifierKey } from "../evidence/keys.ts";
 import { type NoteSignature, parseNote, verifyNote } from "../evidence/note.ts";
 import { fromDecimal } from "../evidence/spelling.ts";
+import type { Post, PostAnswer } from "../post.ts";
 import { renderAddCheckpoint } from "./add-checkpoint-message.ts";
 import { type Witness, WitnessConflict, type WitnessedTree } from "./witness.ts";
-
-/** The gateway's one way out. */
-export type PostText = (
-  url: string,
-  request: {
-    readonly method: "POST";
-    readonly headers: Readonly<Record<string, string>>;
-    readonly body: string;
-    readonly timeoutMs: number;
-    readonly bytesMax: number;
-  },
-) => Promise<WitnessAnswer>;
-
-interface WitnessAnswer {
-  readonly status: number;
-  readonly headers: ReadonlyMap<string, string>;
-  readonly text: string;
-}
 
 export interface ExternalWitnessOptions {
   readonly name: string;
@@ -47,11 +30,11 @@ const sizeType = "text/x.tlog.size";
 
 export function createExternalWitness(
   options: ExternalWitnessOptions,
-  post: PostText,
+  post: Post,
 ): ExternalWitness {
   let knownSize = 0;
 
-  async function ask(tree: WitnessedTree, oldSize: number): Promise<WitnessAnswer> {
+  async function ask(tree: WitnessedTree, oldSize: number): Promise<PostAnswer> {
     const proof = oldSize === 0 ? [] : tree.prove(oldSize);
     return await post(`${options.url.replace(/\/$/, "")}/add-checkpoint`, {
       method: "POST",
@@ -78,7 +61,7 @@ export function createExternalWitness(
     return cosignatures;
   }
 
-  function takeCosignatures(answer: WitnessAnswer, { note, size }: WitnessedTree) {
+  function takeCosignatures(answer: PostAnswer, { note, size }: WitnessedTree) {
     if (answer.status === 200) return checkCosignatures(answer.text, note, options.key);
     if (answer.status === 422 || answer.status === 409) refuseOther(knownSize);
     throw new Error(`the witness answered ${answer.status} to a checkpoint of ${size} records`);
@@ -109,7 +92,7 @@ export function createExternalWitness(
 }
 
 /** The size in a 409 that states one. */
-function statedSize({ status, headers, text }: WitnessAnswer): number | undefined {
+function statedSize({ status, headers, text }: PostAnswer): number | undefined {
   const type = headers.get("content-type")?.split(";")[0]?.trim().toLowerCase();
   if (status !== 409 || type !== sizeType) return undefined;
   return fromDecimal(text.trimEnd(), "the size a witness states");

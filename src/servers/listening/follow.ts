@@ -7,6 +7,7 @@
 import { randomInt } from "node:crypto";
 import { Cancellation } from "../../lib/cancellation.ts";
 import type { Clock } from "../../lib/clock.ts";
+import { createPause } from "../../lib/pause.ts";
 import type { McpNotification } from "../../protocol/messages.ts";
 import type { Log } from "../../telemetry/log.ts";
 import { reconnectDelayMs } from "../backoff.ts";
@@ -68,7 +69,7 @@ export function createFollow(options: FollowOptions): Follow {
   let stable: ReturnType<typeof setTimeout> | undefined;
   let isWoken = false;
   let wake: (() => void) | undefined;
-  let endPause: (() => void) | undefined;
+  const waiting = createPause();
 
   async function run(): Promise<void> {
     do {
@@ -157,14 +158,7 @@ export function createFollow(options: FollowOptions): Follow {
     // The first wait is short, but never nothing: many gateways may follow the same server.
     const random = randomInt(1 << 24) / (1 << 24);
     const delayMs = reconnectDelayMs(failures + 1, options.reconnect, random);
-    return new Promise((resolve) => {
-      endPause = () => {
-        clearTimeout(timer);
-        endPause = undefined;
-        resolve();
-      };
-      const timer = setTimeout(endPause, delayMs);
-    });
+    return waiting.wait(delayMs);
   }
 
   function woken(): Promise<void> {
@@ -197,17 +191,17 @@ export function createFollow(options: FollowOptions): Follow {
       if (!isRunning && isWanted()) {
         isRunning = true;
         void run();
-      } else if (isRunning && !isWanted()) endPause?.();
+      } else if (isRunning && !isWanted()) waiting.end();
       signal();
     },
     linkChanged() {
-      if (connection.current() !== undefined) endPause?.();
+      if (connection.current() !== undefined) waiting.end();
       signal();
     },
     troubleMs: () => (troubleSinceMs === undefined ? 0 : clock.monotonicMs() - troubleSinceMs),
     close() {
       closing.abort();
-      endPause?.();
+      waiting.end();
       signal();
       void followed?.follower.close();
       followed = undefined;

@@ -1,13 +1,12 @@
 /**
  * The client of c2sp.org/tlog-witness: it believes a witness about where it is, and nothing else without a signature.
  */
+
 import { expect, test } from "bun:test";
 import { cosignatureType, createSigningKey } from "../../../../src/audit/evidence/keys.ts";
+import type { Post } from "../../../../src/audit/post.ts";
 import { createAddCheckpoint } from "../../../../src/audit/witness/add-checkpoint.ts";
-import {
-  createExternalWitness,
-  type PostText,
-} from "../../../../src/audit/witness/external-witness.ts";
+import { createExternalWitness } from "../../../../src/audit/witness/external-witness.ts";
 import { WitnessConflict } from "../../../../src/audit/witness/witness.ts";
 import type { WitnessedPlace } from "../../../../src/audit/witness/witnessed-logs.ts";
 import { systemClock } from "../../../../src/lib/clock.ts";
@@ -32,7 +31,7 @@ function serve() {
     clock: systemClock,
     lied: () => {},
   });
-  const post: PostText = async (url, { body }) => {
+  const post: Post = async (url, { body }) => {
     requests.push(`${url} ${body.split("\n")[0]}`);
     const { status, contentType, text } = await answer(body);
     return { status, headers: new Map([["content-type", contentType]]), text };
