@@ -17,6 +17,7 @@ import type { StartNotaryThread } from "./evidence/notary-thread.ts";
 import { defaultEvidenceOptions, type EvidenceOptions } from "./evidence/options.ts";
 import { openOwnSpool, renderLoss } from "./own-spool.ts";
 import type { AuditLog, DurabilityLevel, RecordDraft, RecordRef } from "./record.ts";
+import { createCatchingUp } from "./shipping/catching-up.ts";
 import { type Copier, createCopier } from "./shipping/copier.ts";
 import {
   defaultShipperOptions,
@@ -71,6 +72,8 @@ export interface OpenAuditLog extends AuditLog {
   readonly evidence: Evidence | undefined;
   /** Resolves where the spool's thread died: nothing can be recorded, so nothing is done, until a new start. */
   readonly died: Promise<string>;
+  /** Resolves once the database holds what is synced by now; where it is away or slow, all the same within `withinMs`. */
+  caughtUp(withinMs: number): Promise<void>;
   /** Empties what these keys opened in the spool's files; resolves with how many records it was. */
   shred(keys: readonly string[]): Promise<number>;
   /**
@@ -132,6 +135,8 @@ export async function openAuditLog(deps: AuditLogDeps): Promise<OpenAuditLog> {
     await evidence.begin(spool.opened.lastSeq, deps.life);
   }
   const store = deps.store.audit;
+  const syncedSeq = () => spool.status().syncedSeq;
+  const catchingUp = createCatchingUp({ shipper: () => shipper, syncedSeq });
   const copier = deps.startCopier?.({ dir, logId }) ?? createCopier({ dir, logId, store });
   shipper = startShipper({
     dir,
@@ -142,21 +147,25 @@ export async function openAuditLog(deps: AuditLogDeps): Promise<OpenAuditLog> {
     log,
     metrics,
     options,
-    syncedSeq: () => spool.status().syncedSeq,
+    syncedSeq,
     record,
     remove: spool.remove,
-    shipped: spool.noteCopied,
+    shipped: (seq) => {
+      spool.noteCopied(seq);
+      catchingUp.noteCopied(seq);
+    },
     neededAboveSeq,
     excessBytes,
   });
   const shippedSeq = () => shipper?.shippedSeq() ?? 0;
   metrics.gauge("mcp_gateway_audit_spool_bytes", () => spool.status().spoolBytes);
-  metrics.gauge("mcp_gateway_audit_backlog", () => spool.status().syncedSeq - shippedSeq());
+  metrics.gauge("mcp_gateway_audit_backlog", () => syncedSeq() - shippedSeq());
   return {
     died: spool.died,
     evidence,
     append,
     flush: spool.flush,
+    caughtUp: catchingUp.wait,
     shred: spool.shred,
     tail: tail.listen,
     status: () => ({ logId, shippedSeq: shippedSeq(), ...spool.status() }),

@@ -11,6 +11,7 @@ export function openNoAuditLog(log: Log): OpenAuditLog {
   return {
     off: true,
     evidence: undefined,
+    caughtUp: async () => {},
     shred: async () => 0,
     died: new Promise(() => {}),
     append: async () => ref,

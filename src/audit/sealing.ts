@@ -60,10 +60,10 @@ export interface PartToSeal {
 
 /** The sealed part of one record, as the text that lies beside its envelope. */
 export function sealPart(place: SealedPlace, part: PartToSeal): string {
-  const salt = toHex(part.salt);
+  const salt = part.salt.toHex();
   const cipher = createCipheriv("aes-256-gcm", recordKey(part.key, part.salt), nonce, tagLength);
   cipher.setAAD(Buffer.from(bindingOf(place, part)));
-  const head = cipher.update(`{"r":"${toHex(part.random)}","values":${part.values}}`, "utf8");
+  const head = cipher.update(`{"r":"${part.random.toHex()}","values":${part.values}}`, "utf8");
   cipher.final();
   const sealed = Buffer.concat([head, cipher.getAuthTag()]).toString("base64");
   return `{"v":1,"subject":"${part.subject}","class":"${part.class}","salt":"${salt}","tokens":${JSON.stringify(part.tokens)},"sealed":"${sealed}"}`;
@@ -78,10 +78,6 @@ function bindingOf(place: SealedPlace, part: Pick<SealedPart, "subject" | "class
   const { principal = "", client = "", session = "" } = part.tokens;
   const ids = `${part.subject}\n${part.class}`;
   return `${place.log}\n${place.seq}\n${place.commitment}\n${ids}\n${principal}\n${client}\n${session}`;
-}
-
-function toHex(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("hex");
 }
 
 const keyId = /^[0-9a-f]{16}$/;

@@ -10,7 +10,7 @@ import { tokenMembers } from "./sealing.ts";
 /** 32 hex digits. */
 export function renderToken(indexKey: Uint8Array, member: string, value: string): string {
   const hash = hmacInto(new Uint8Array(32), indexKey, `${member}\0${value}`);
-  return Buffer.from(hash.buffer).toString("hex", 0, 16);
+  return hash.subarray(0, 16).toHex();
 }
 
 export interface FilterTokens {

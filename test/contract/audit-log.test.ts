@@ -75,6 +75,19 @@ function envelopesOf(dataDir: string) {
   );
 }
 
+test("a reader finds what was synced when it asked, however long the copy collects", async () => {
+  const store = createMemoryAuditStore();
+  const log = await openLog(makeDir(), store, { lingerMs: 3_600_000 });
+  await log.append(draft("admin.change"), "synced");
+  await until(() => log.status().shippedSeq === 1);
+  for (const seq of [2, 3, 4]) {
+    await log.append(draft("admin.change"), "synced");
+    await Promise.all([log.caughtUp(5_000), log.caughtUp(5_000)]);
+    expect(store.rows.map((row) => row.seq)).toContain(seq);
+  }
+  await log.close();
+});
+
 test("records are numbered, chained, shipped and verify in the spool and in the store", async () => {
   const dataDir = makeDir();
   const store = createMemoryAuditStore();

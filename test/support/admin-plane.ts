@@ -239,6 +239,7 @@ export async function startAdminPlane(options: AdminPlaneOptions = {}): Promise<
           return () => listeners.delete(listener);
         },
         status: () => ({ ...sampleLogStatus, syncedSeq: rows.length }),
+        caughtUp: async () => {},
       },
       evidence: createSampleEvidence(),
       proofs: async () => undefined,

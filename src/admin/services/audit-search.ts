@@ -1,6 +1,7 @@
 /**
  * Asking for records: page by page, newest first over all nodes, or counted. Part of `audit-service.ts`.
  */
+import type { OpenAuditLog } from "../../audit/log.ts";
 import type { Opener } from "../../audit/opener.ts";
 import type { FilterTokens } from "../../audit/tokens.ts";
 import { GatewayError } from "../../errors/fault.ts";
@@ -31,8 +32,11 @@ export interface AuditSearchDeps {
   readonly opener: Opener;
   readonly tokens: FilterTokens;
   readonly clock: Pick<Clock, "monotonicMs" | "nowMs">;
+  readonly log: Pick<OpenAuditLog, "caughtUp">;
 }
 
+/** How long a question waits for this node's latest records to be in the database. */
+export const caughtUpMs = 1_000;
 /** How long one answer looks for its first record, about. */
 const emptyPagesMs = 50;
 const dayMs = 24 * 60 * 60 * 1000;
@@ -51,6 +55,7 @@ export function createAuditSearch(
       const sees = seesIdentities(caller);
       const question = ["records", filter, request.order, request.include_pruned, sees];
       const token = decodePageToken(question, request.page_token, ["string", "number", "number"]);
+      if (token === undefined) await deps.log.caughtUp(caughtUpMs);
       const page = await search(deps, {
         filter: await deps.tokens.toStored(filter),
         limit: readPageSize(request.page_size),
@@ -67,6 +72,7 @@ export function createAuditSearch(
       const asked = toOwnFilter(request.filter, caller);
       const fromMs = asked.fromMs ?? deps.clock.nowMs() - dayMs;
       const { by, filter } = needSummary(request.summary, { ...asked, fromMs });
+      await deps.log.caughtUp(caughtUpMs);
       const { groups, isComplete } = await deps.store.summarize({
         filter: await deps.tokens.toStored(filter),
         by,

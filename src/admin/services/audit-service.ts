@@ -3,7 +3,7 @@
  * holds one page at most, however long the answer.
  */
 import type { ProofSource } from "../../audit/export-proofs.ts";
-import type { AuditLog } from "../../audit/record.ts";
+import type { OpenAuditLog } from "../../audit/log.ts";
 import type { VerifyReport } from "../../audit/verify/findings.ts";
 import type { AuditService } from "../../gen/types.ts";
 import type { AuditFilter, AuditRow } from "../../storage/store.ts";
@@ -13,12 +13,17 @@ import { matchesFilter } from "../convert/records.ts";
 import { fromVerifyReport } from "../convert/verification.ts";
 import { viewRows } from "../record-view.ts";
 import { type AuditEvidenceDeps, createAuditEvidence } from "./audit-evidence.ts";
-import { type AuditSearchDeps, createAuditSearch, toOwnFilter } from "./audit-search.ts";
+import {
+  type AuditSearchDeps,
+  caughtUpMs,
+  createAuditSearch,
+  toOwnFilter,
+} from "./audit-search.ts";
 import { openField } from "./open-field.ts";
 
 export interface AuditServiceDeps extends AuditSearchDeps, AuditEvidenceDeps {
   readonly store: AuditSearchDeps["store"];
-  readonly log: Pick<AuditLog, "tail" | "status">;
+  readonly log: Pick<OpenAuditLog, "tail" | "status" | "caughtUp">;
   readonly proofs: ProofSource;
   readonly verifyLog: (signal: AbortSignal) => Promise<readonly VerifyReport[]>;
   /** Records waiting for a reader of TailRecords; beyond it they are dropped and counted. */
@@ -34,6 +39,7 @@ export function createAuditService(deps: AuditServiceDeps): AuditService<Caller>
     ...createAuditSearch(deps),
     async *exportRecords(request, caller) {
       const filter = await deps.tokens.toStored(toOwnFilter(request.filter, caller));
+      await deps.log.caughtUp(caughtUpMs);
       yield* exportRecords(deps, request, filter, caller);
     },
     tailRecords: (request, caller) =>

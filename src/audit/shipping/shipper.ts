@@ -16,7 +16,7 @@ import type { Copier, CopyPlace } from "./copier.ts";
 
 export interface ShipperOptions {
   readonly batchMax: number;
-  /** After a batch that was not full, how long records are collected for the next one. */
+  /** After a batch that was not full, how long records are collected for the next one, unless somebody asks for them. */
   readonly lingerMs: number;
   readonly backoffMinMs: number;
   readonly backoffMaxMs: number;
@@ -29,7 +29,7 @@ export interface ShipperOptions {
 
 export const defaultShipperOptions: ShipperOptions = {
   batchMax: 2048,
-  lingerMs: 200,
+  lingerMs: 1_000,
   backoffMinMs: 250,
   backoffMaxMs: 30_000,
   keepShippedMs: 24 * 60 * 60 * 1000,
