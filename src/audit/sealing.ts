@@ -80,24 +80,20 @@ function bindingOf(place: SealedPlace, part: Pick<SealedPart, "subject" | "class
   return `${place.log}\n${place.seq}\n${place.commitment}\n${ids}\n${principal}\n${client}\n${session}`;
 }
 
-const keyId = /^[0-9a-f]{16}$/;
 const hex16 = /^[0-9a-f]{32}$/;
-const base64 = /^[A-Za-z0-9+/]+={0,2}$/;
-const members = ["v", "subject", "class", "salt", "tokens", "sealed"] as const;
+const partPattern =
+  /^\{"v":1,"subject":"([0-9a-f]{16})","class":"([0-9a-f]{16})","salt":"([0-9a-f]{32})","tokens":(\{[^{}]{0,160}\}),"sealed":"([A-Za-z0-9+/]+={0,2})"\}$/;
 
 /** The sealed part in a text; "empty" for that of a record without fields, undefined where it is neither. */
 export function parsePart(text: string): SealedPart | "empty" | undefined {
   if (text === emptyPart) return "empty";
-  const parsed = parseObject(text);
-  if (parsed?.v !== 1 || Object.keys(parsed).join() !== members.join()) return undefined;
-  const { subject, class: classId, salt, tokens, sealed } = parsed;
+  const [, subject, classId, salt, tokensText, sealed] = partPattern.exec(text) ?? [];
+  const tokens = tokensText === undefined ? undefined : parseObject(tokensText);
   const isSound =
-    isText(subject, keyId) &&
-    isText(classId, keyId) &&
-    isText(salt, hex16) &&
-    isText(sealed, base64) &&
-    isTokens(tokens);
-  return isSound ? { subject, class: classId, salt, tokens, sealed } : undefined;
+    subject !== undefined && classId !== undefined && salt !== undefined && sealed !== undefined;
+  return isSound && isTokens(tokens)
+    ? { subject, class: classId, salt, tokens, sealed }
+    : undefined;
 }
 
 function isText(value: unknown, pattern: RegExp): value is string {

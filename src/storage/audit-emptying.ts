@@ -1,10 +1,11 @@
 /**
  * Empties columns of audit rows that stay: what retention prunes and erasure shreds, each with columns of its own. A
- * batch goes whole or not at all. Used by `sql-audit.ts` and `sql-erasure.ts`.
+ * batch goes whole or not at all, and what it held leaves the database's journal as well. Used by `sql-audit.ts` and `sql-erasure.ts`.
  */
-import type { Kysely, Transaction } from "kysely";
+import type { Transaction } from "kysely";
 import { byLog, numberOf, readNumbers } from "./audit-logs.ts";
 import { chunksOf } from "./chunks.ts";
+import type { SqlDialect } from "./dialect.ts";
 import type { AuditRecordsTable, Tables } from "./schema.ts";
 import type { Guard, SqlStoreLimits } from "./sql-part.ts";
 import type { AuditPlace } from "./store.ts";
@@ -17,7 +18,7 @@ export interface Emptying {
 
 /** Returns how many rows were emptied. */
 export async function emptyRows(
-  db: Kysely<Tables>,
+  dialect: SqlDialect,
   guard: Guard,
   limits: SqlStoreLimits,
   places: readonly AuditPlace[],
@@ -26,9 +27,10 @@ export async function emptyRows(
   let emptied = 0;
   for (const batch of chunksOf(places, limits.rowsPerStatementMax)) {
     emptied += await guard(() =>
-      db.transaction().execute((transaction) => emptyBatch(transaction, batch, emptying)),
+      dialect.db.transaction().execute((transaction) => emptyBatch(transaction, batch, emptying)),
     );
   }
+  if (emptied > 0) await guard(() => dialect.scrub());
   return emptied;
 }
 

@@ -21,6 +21,8 @@ export interface SqlDialect {
   makeRoom(timesMs: readonly number[]): Promise<void>;
   /** Holds off others that append to these logs until the transaction ends, whose commit will be one that lasts. */
   beginAppend(transaction: Transaction<Tables>, logs: readonly number[]): Promise<void>;
+  /** Has what was overwritten or deleted leave the files beside the database's own, where it has such. */
+  scrub(): Promise<void>;
   /** Tells other processes about a write, once the transaction commits. */
   announce(transaction: Transaction<Tables>, stateRevision: number): Promise<void>;
   /** Calls back with the state revision after writes of others; may repeat itself. Returns a stop function. */

@@ -36,6 +36,8 @@ export function createPostgresDialect(options: PostgresOptions): SqlDialect {
     },
     makeRoom: createMakeMonths(db, options.log),
     beginAppend,
+    // What dead rows hold stays in its table's pages until the server's own vacuum.
+    scrub: async () => {},
     async announce(transaction, stateRevision) {
       await sql`select pg_notify(${stateChannel}, ${String(stateRevision)})`.execute(transaction);
     },

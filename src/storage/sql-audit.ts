@@ -71,7 +71,7 @@ export function createAuditStore(
         return live;
       }),
     prune: (places) =>
-      emptyRows(db, guard, limits, places, { columns: prunedColumns, held: "envelope" }),
+      emptyRows(dialect, guard, limits, places, { columns: prunedColumns, held: "envelope" }),
   };
 }
 

@@ -26,10 +26,11 @@ const idPlaces = { subject: 19, class: 46 } as const;
 const idLength = 16;
 
 export function createAuditErasing(
-  { db }: SqlDialect,
+  dialect: SqlDialect,
   guard: Guard,
   limits: SqlStoreLimits,
 ): AuditErasing {
+  const { db } = dialect;
   return {
     sealed: (query) =>
       guard(async () => {
@@ -72,7 +73,7 @@ export function createAuditErasing(
         return oldest?.time_ms;
       }),
     erase: (places) =>
-      emptyRows(db, guard, limits, places, { columns: erasedColumns, held: "details" }),
+      emptyRows(dialect, guard, limits, places, { columns: erasedColumns, held: "details" }),
   };
 }
 

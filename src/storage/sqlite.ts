@@ -12,6 +12,7 @@ import {
   SqliteAdapter,
   SqliteIntrospector,
   SqliteQueryCompiler,
+  sql,
 } from "kysely";
 import type { Log } from "../telemetry/log.ts";
 import { createDeadline } from "./deadline.ts";
@@ -76,6 +77,7 @@ export function createSqliteDialect(options: SqliteOptions): SqlDialect {
     makeRoom: async () => {},
     // An append begins as a writer too, and every commit is synced.
     beginAppend: async () => {},
+    scrub: async () => void (await sql`pragma wal_checkpoint(truncate)`.execute(db)),
     announce: async () => {},
     watch: () => () => {},
     async tryLock(name) {

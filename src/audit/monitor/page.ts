@@ -3,7 +3,7 @@
  * spool's frames (ST-06, ST-14). Pure; `monitor.ts` reads the page and decides what becomes of the findings.
  */
 import type { AuditRow } from "../../storage/store.ts";
-import { leafOf, parseEnvelope } from "../envelope.ts";
+import { leafOf } from "../envelope.ts";
 import { toAuditRow } from "../row.ts";
 import type { SpoolRecord } from "../spool/reader.ts";
 import type { Finding } from "./finding.ts";
@@ -64,11 +64,14 @@ function checkRow(page: Page, seq: number, leaf: string | undefined): Finding | 
   if (row === undefined) return finding("deleted");
   if (leaf !== undefined && row.leaf !== leaf) return finding("edited");
   if (row.envelope === null) return page.mayBeGone(seq, "row") ? undefined : finding("deleted");
-  if (leafOf(row.envelope) !== row.leaf || !sayTheSame(row)) return finding("edited");
+  const record = page.records.get(seq);
+  const isHashed = record?.envelope === row.envelope && record.leaf === row.leaf;
+  if (!isHashed && leafOf(row.envelope) !== row.leaf) return finding("edited");
+  if (!sayTheSame(row)) return finding("edited");
   if (row.details === null) {
     return page.mayBeGone(seq, "details") ? undefined : finding("deleted");
   }
-  const kept = page.records.get(seq)?.details;
+  const kept = record?.details;
   // A sealed part that was erased here is empty there, or the other way round: the orders speak of that.
   if (kept === undefined || kept === "" || kept === row.details) return undefined;
   return finding("edited");
@@ -77,8 +80,6 @@ function checkRow(page: Page, seq: number, leaf: string | undefined): Finding | 
 /** The columns people search by must say what the record says. */
 function sayTheSame(row: AuditRow): boolean {
   const { envelope, details, leaf } = row;
-  const view = parseEnvelope(envelope ?? "");
-  if (view?.log !== row.logId || view.seq !== row.seq) return false;
   const derived = toAuditRow({ envelope: envelope ?? "", details: details ?? "", leaf });
   if (derived === undefined) return false;
   const names = Object.keys(derived) as (keyof AuditRow)[];

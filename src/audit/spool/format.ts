@@ -9,7 +9,7 @@
  * quickly; forgery is found by the hash chain.
  */
 import { crc32 } from "node:zlib";
-import { leafPrefix, type SealedRecord } from "../envelope.ts";
+import { leafPrefix, type SealedRecord, seqOf } from "../envelope.ts";
 
 export const frameHeadBytes = 8;
 export const payloadHeadBytes = 5;
@@ -111,6 +111,21 @@ export function writeEmptied(bytes: Buffer, { start, split }: FramePlace, to: nu
   const end = to + split - start;
   closeFrame(bytes, to, end);
   return end;
+}
+
+/** No longer part of an envelope is needed to know its number. */
+const numberedBytes = 128;
+
+/** Which record the sound frame at `offset` holds, to step over it; undefined where it holds none. */
+export function passRecord(
+  bytes: Buffer,
+  offset: number,
+): { readonly seq: number; readonly end: number } | undefined {
+  const place = decodePlace(bytes, offset);
+  const start = offset + frameHeadBytes + payloadHeadBytes;
+  if (place === undefined || bytes[start - 1] !== leafPrefix) return undefined;
+  const head = bytes.toString("latin1", start, Math.min(start + numberedBytes, place.split));
+  return { seq: seqOf(head), end: place.end };
 }
 
 /** Decodes the frame at `offset`. */
@@ -250,9 +265,15 @@ function isSound(decoded: Decoded): decoded is Sound {
 /** Room written ahead, or what the file system gave and never filled, is zeros; a record holds no run of them. */
 const unfilled = Buffer.alloc(8);
 
+const zeros = Buffer.alloc(64 * 1024);
+
 /** Whether nothing but zeros follows. */
 export function isUnwritten(bytes: Buffer, offset: number): boolean {
-  return bytes.subarray(offset).every((byte) => byte === 0);
+  for (let at = offset; at < bytes.length; at += zeros.length) {
+    const piece = bytes.subarray(at, at + zeros.length);
+    if (!piece.equals(zeros.subarray(0, piece.length))) return false;
+  }
+  return true;
 }
 
 /** An unfinished frame, or room that was not filled. A whole frame with a wrong sum is damage. */

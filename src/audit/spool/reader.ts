@@ -1,7 +1,7 @@
 /**
  * Reads synced records back from the segment files, in order, a bounded piece at a time and without blocking. Steps
  * over damage (which stays where it is) and over records that a poisoned segment shares with its successor.
- * Used by the shipper; remembers where it stopped.
+ * Used by the shipper, sinks and the monitor; remembers where it stopped, for a few who read in turns.
  */
 import { constants, existsSync } from "node:fs";
 import { open } from "node:fs/promises";
@@ -12,6 +12,7 @@ import {
   findNextFrame,
   frameBytesMax,
   isUnwritten,
+  passRecord,
   type RecordFrame,
 } from "./format.ts";
 
@@ -48,9 +49,11 @@ interface Piece {
 }
 
 const pieceBytes = 512 * 1024;
+const cursorsMax = 4;
 
 export function createSpoolReader(dir: string): SpoolReader {
-  let cursor: Cursor | undefined;
+  /** Where reading stopped, the latest first. */
+  let cursors: readonly Cursor[] = [];
   /** Reused by every read, of which there is one at a time: what is found in it is copied out as text. */
   const buffer = Buffer.allocUnsafeSlow(pieceBytes);
 
@@ -58,7 +61,9 @@ export function createSpoolReader(dir: string): SpoolReader {
     if (afterSeq >= untilSeq) return [];
     const found: SpoolRecord[] = [];
     let isBegunAnew = false;
-    let at = isStillThere(cursor, afterSeq) ? cursor : startFor(dir, afterSeq);
+    const left = cursors.find(({ seq }) => seq === afterSeq);
+    cursors = cursors.filter((cursor) => cursor !== left);
+    let at = isStillThere(left) ? left : startFor(dir, afterSeq);
     while (at !== undefined && found.length < limit) {
       const next = nextSegment(dir, at.segment);
       const until = Math.min(untilSeq, (next?.firstSeq ?? Number.POSITIVE_INFINITY) - 1);
@@ -78,7 +83,7 @@ export function createSpoolReader(dir: string): SpoolReader {
       if (next === undefined || next.firstSeq > untilSeq) break;
       at = { segment: next, offset: 0, seq };
     }
-    cursor = at;
+    if (at !== undefined) cursors = [at, ...cursors].slice(0, cursorsMax);
     return found;
   }
 
@@ -86,8 +91,8 @@ export function createSpoolReader(dir: string): SpoolReader {
 }
 
 /** Whether to go on from `cursor`: its segment may have been shipped and removed meanwhile. */
-function isStillThere(cursor: Cursor | undefined, afterSeq: number): boolean {
-  return cursor?.seq === afterSeq && existsSync(cursor.segment.path);
+function isStillThere(cursor: Cursor | undefined): boolean {
+  return cursor !== undefined && existsSync(cursor.segment.path);
 }
 
 /**
@@ -135,6 +140,13 @@ function takeRecords(bytes: Buffer, { afterSeq, untilSeq, limit }: Wanted): Piec
   let lastSeq = 0;
   let offset = 0;
   while (records.length < limit) {
+    const passed = lastSeq < afterSeq ? passRecord(bytes, offset) : undefined;
+    if (passed !== undefined && passed.seq <= afterSeq) {
+      firstSeq ||= passed.seq;
+      lastSeq = passed.seq;
+      offset = passed.end;
+      continue;
+    }
     const decoded = decodeFrame(bytes, offset);
     if (decoded.kind === "short" || decoded.kind === "bad") {
       const next = findNextFrame(bytes, offset);
