@@ -68,34 +68,34 @@ function parseKey(text) {
   return isNamed ? { text, name, id, signed } : undefined;
 }
 
-/** The lines of a signed note, and what is wrong unless one of some keys signed it. */
+/**
+ * A signed note: its lines, the `size` and `root` of a tree if it is a checkpoint, and what is wrong
+ * unless one of some keys signed it.
+ */
 function parseNote(note) {
-  const [, text = "", marks = ""] = /^([^\r]*\n)\n((?:— \S+ \S+\n)+)$/.exec(note) ?? [];
+  const [, text = "", marks = ""] = /^([^\r]*)\n\n((?:— \S+ \S+\n)+)$/.exec(note) ?? [];
   const signatures = Array.from(marks.matchAll(/— (\S+) (\S+)/g), ([, name, encoded]) => {
     const bytes = fromBase64(encoded);
     return { name, id: bytes?.toString("hex", 0, 4), bytes: bytes?.subarray(4) };
   });
   const problemWith = (keys) => {
     const keyOf = (one) => keys.find(({ name, id }) => name === one.name && id === one.id);
-    const found = signatures.map((one) => keyOf(one)?.signed(text, one.bytes));
+    const found = signatures.map((one) => keyOf(one)?.signed(`${text}\n`, one.bytes));
     if (found.includes(false)) return ["checkpoint", "its checkpoint was changed"];
-    if (found.includes(true)) return undefined;
+    if (found.includes(true)) return [];
     return ["foreign-key", "the checkpoint is signed by no key of this node"];
   };
-  const isSound = text !== "" && signatures.every(({ bytes }) => bytes?.length > 0);
-  return { lines: isSound ? text.slice(0, -1).split("\n") : [], problemWith };
+  const lines = signatures.every(({ bytes }) => bytes?.length > 0) ? text.split("\n") : [];
+  const [size, root] = [lines[1], fromBase64(lines[2])];
+  const isTree = root?.length === 32 && /^(0|[1-9]\d{0,15})$/.test(size) && !lines.includes("");
+  return {
+    lines,
+    problemWith,
+    ...(isTree ? { size: +size, root: root.toString("hex") } : { size: 0 }),
+  };
 }
 
-/** {origin, size, root, problemWith}; undefined where it is not a checkpoint. */
-function parseCheckpoint(text) {
-  const { lines, problemWith } = parseNote(text);
-  const [origin, size, encoded, ...rest] = lines;
-  const root = fromBase64(encoded);
-  const isSound = root?.length === 32 && /^(0|[1-9]\d{0,15})$/.test(size) && !rest.includes("");
-  return isSound ? { origin, size: +size, root: root.toString("hex"), problemWith } : undefined;
-}
-
-const sizeOf = (checkpoints) => Math.max(0, ...checkpoints.map((one) => one?.size ?? 0));
+const sizeOf = (notes) => Math.max(0, ...notes.map(({ size }) => size));
 
 // ---- the tree and its tiles -------------------------------------------------
 
@@ -125,18 +125,16 @@ function isIncluded(checkpoint, seq, leaf, proof) {
     if (at < left) return hashNode(climb(at, left), sibling);
     return hashNode(sibling, climb(at - left, size - left));
   };
-  const isInside = Number.isInteger(seq) && seq > 0 && seq <= checkpoint?.size;
-  if (!isInside || hashes.some((one) => one?.length !== 64)) return false;
-  return climb(seq - 1, checkpoint.size) === checkpoint.root && hashes.length === 0;
+  const isSound = hashes.every((one) => one?.length === 64) && seq > 0 && seq <= checkpoint?.size;
+  return isSound && climb(seq - 1, checkpoint.size) === checkpoint.root && hashes.length === 0;
 }
 
 /** The tiles among some files; of one tile the widest file comes last. */
 function toTiles(paths) {
   const tiles = paths.flatMap((path) => {
-    const found = /\/tile\/(\d+)\/((?:x\d{3}\/)*\d{3})(?:\.p\/(\d{1,3}))?$/.exec(path);
-    const numbers = found?.slice(1).map((text = "256") => Number(text.replace(/\D/g, ""))) ?? [];
-    const [level, index, width] = numbers;
-    return found ? [{ path, level, index, width }] : [];
+    const [, level, index, width = 256] =
+      /\/tile\/(\d+)\/((?:x\d{3}\/)*\d{3})(?:\.p\/(\d{1,3}))?$/.exec(path) ?? [];
+    return level ? [{ path, level: +level, index: +index.replace(/\D/g, ""), width: +width }] : [];
   });
   return tiles.sort((a, b) => a.level - b.level || a.index - b.index || a.width - b.width);
 }
@@ -152,34 +150,34 @@ function leavesOfTiles(tiles, count = Infinity) {
 // ---- one log ----------------------------------------------------------------
 
 /**
- * Adds to what was read what it says: `e`, the envelope (undefined where it is gone), `seq`,
- * `leaf`, `missing` and `order`. `place` and `stored`: the number and leaf kept beside it.
+ * Adds to what was read what it says: the envelope `e` (undefined where it is gone), its number and
+ * leaf, what is missing, and what it orders. `place`, `stored`: number and leaf kept beside it.
  */
-function toRecord(read) {
-  const { envelope, sealed, hashed, place, stored } = read;
-  const [, log, seq, prev, time, event, facts, commitment] = ENVELOPE.exec(envelope) ?? [];
-  let e;
+function toRecord({ seq: place, leaf: stored, hashed, ...read }) {
+  const [, log, seq, prev, time, event, facts, commitment] = ENVELOPE.exec(read.envelope) ?? [];
   try {
-    e = { log, seq: +seq, prev, time: +time, event, facts: JSON.parse(facts), commitment };
+    const e = { log, seq: +seq, prev, time: +time, event, facts: JSON.parse(facts), commitment };
+    const leaf = hashed ?? hash("sha256", `\0${read.envelope}`);
+    const missing = read.sealed ? undefined : "erased";
+    return { ...read, e, seq: e.seq, leaf, place, stored, missing, order: ORDERS[event] };
   } catch {
-    return Object.assign(read, { seq: place, leaf: stored, missing: "deleted" });
+    return { ...read, seq: place, leaf: stored, missing: "deleted" };
   }
-  const leaf = hashed ?? hash("sha256", `\0${envelope}`);
-  const missing = sealed ? undefined : "erased";
-  return Object.assign(read, { e, seq: e.seq, leaf, missing, order: ORDERS[event] });
 }
 
 /**
- * Checks one log. `start`: the record before the first. `isChosen`: the records are single ones
- * with a proof each. What takes all records to know is checked at the end.
+ * Checks one log. `heads`: what was read before its records. If these are not contiguous, they are
+ * single ones with a proof each. What takes all records to know is checked at the end.
  */
-function createLog(id, source, { pinned, known, unsigned, report }) {
-  const { start = GENESIS, checkpoints, certificates, tiles = [], isChosen } = source;
+function createLog(id, heads, { pinned, known, unsigned, report }) {
+  const [{ contiguous, start = GENESIS, tiles = [] }] = heads;
   const origin = `mcp-gateway/${id}`;
-  const own = checkpoints.map(parseCheckpoint);
-  const signed = [...own, ...known.map(parseCheckpoint)];
+  const notesOf = (kind) => heads.filter((one) => one.kind === kind && one.log === id);
+  const own = notesOf("checkpoint").map(({ note }) => parseNote(note));
+  const certificates = notesOf("certificate").map(({ note }) => parseNote(note));
+  const signed = [...own, ...known.map(parseNote)];
   const leaves = leavesOfTiles(tiles, start.seq);
-  const isWhole = !isChosen && leaves.length === start.seq;
+  const isWhole = contiguous && leaves.length === start.seq;
   const isContinued = !isWhole || (leaves.at(-1) ?? GENESIS.leaf) === start.leaf;
   const rootOf = treeOf(leaves);
   const counts = { ok: 0, "ok-sealed": 0, "ok-shredded": 0, "ok-pruned": 0 };
@@ -188,49 +186,53 @@ function createLog(id, source, { pinned, known, unsigned, report }) {
 
   /** After a violation records are only remembered, for what they tell of it. */
   function take(record, orders) {
-    const { seq, e, leaf, order, proof, isAside, isLeft } = record;
-    record.isProved = proof !== undefined && isIncluded(own[0], seq, leaf, proof);
-    if (order && (isChosen ? record.isProved : !isAside || isLeft)) orders.push(record);
-    found ??= findIn(() => (isAside ? checkKeys(e) : check(record)));
-    if (found && leaf && !isAside && rest.length < REST_MAX)
+    const { kind, seq, e, leaf, order, proof } = record;
+    const isProved = proof !== undefined && isIncluded(own[0], seq, leaf, proof);
+    if (order && (contiguous ? kind !== "support" : isProved)) orders.push(record);
+    found ??= findIn(() => (kind === "record" ? check(record, isProved) : checkKeys(e)));
+    if (found && leaf && kind === "record" && rest.length < REST_MAX)
       rest.push({ seq, log: e?.log ?? id, prev: e?.prev, leaf, order });
   }
-  function check({ seq, e, leaf, place = seq, stored = leaf, ...record }) {
-    const { order, proof, isProved, damage, remark } = record;
+  function check({ seq, e, leaf, place = seq, stored = leaf, order, ...record }, isProved) {
+    const [isForeign, isEmpty] = [e && e.log !== id, record.sealed === UNSEALED];
     const isReadable = e || record.envelope === null;
     const isStored = leaf === stored && (e || /^[0-9a-f]{64}$/.test(leaf));
-    const isForeign = e && e.log !== id;
-    const isEmpty = record.sealed === UNSEALED;
+    const isEmptied = isEmpty && e && e.commitment !== NOTHING;
+    const isBare = !contiguous && !record.proof && !unsigned;
+    const repeated = seq === last.seq ? "replay" : "reorder";
     need(isContinued, start.seq + 1, "fork", "the tree holds another record before it");
-    need(!damage, damage, "damage", "its bytes are damaged");
+    need(!record.damage, record.damage, "damage", "its bytes are damaged");
     need(isReadable, seq ?? last.seq + 1, "edit", "its envelope cannot be read");
     need(isStored, seq, order ? "fake-tombstone" : "edit", "it does not hash to its leaf");
-    if (isChosen) {
-      need(seq !== last.seq, seq, "replay", `it follows record ${last.seq}`);
-      need(seq > last.seq, seq, "reorder", `it follows record ${last.seq}`);
-      need(!isForeign, seq, "splice", `it is of ${e?.log}`);
-    } else {
-      need(seq === last.seq + 1 && !isForeign, seq, "order");
-      checkKeys(e);
-      checkTime(e);
-      need(!e || e.prev === last.leaf, seq, "order");
-      checkAdopted(e);
-    }
+    need(!contiguous || (seq === last.seq + 1 && !isForeign), seq, "order");
+    need(seq > last.seq, seq, repeated, `it follows record ${last.seq}`);
+    need(!isForeign, seq, "splice", `it is of ${e?.log}`);
+    if (contiguous && e) checkContent(e);
     need(seq === place, place, "reorder", `its place has record ${seq}`);
-    const isEmptied = e && isEmpty && e.commitment !== NOTHING;
     need(!isEmptied, seq, "edit", "its sealed part was replaced by an empty one");
-    need(!proof || isProved, seq, "edit", "its proof does not lead to the signed root");
-    need(proof || !isChosen || unsigned, seq, "checkpoint", "it has no proof");
-    need(!remark, seq, "edit", remark);
+    need(!record.proof || isProved, seq, "edit", "its proof does not lead to the signed root");
+    need(!isBare, seq, "checkpoint", "it has no proof");
+    need(!record.remark, seq, "edit", record.remark);
     if (record.missing) missing.set(seq, record.missing);
     else count(seq, isEmpty ? "ok" : "ok-sealed");
     if (isWhole) leaves.push(leaf);
-    if (isChosen && isProved) covered += 1;
+    if (!contiguous && isProved) covered += 1;
     last = { seq, leaf, order };
   }
   function count(seq, verdict, by) {
     counts[verdict] += 1;
     report?.({ log: id, seq, verdict, by });
+  }
+  /** A boot key is certified for the tree it was started on. */
+  function checkContent(e) {
+    const { treeSize, treeRoot } = e.event === "lifecycle.started" ? e.facts : {};
+    const isAdopted = treeRoot === undefined || treeSize < e.seq;
+    const isOwn = treeRoot === undefined || !isWhole || rootOf(treeSize) === treeRoot;
+    checkKeys(e);
+    checkTime(e);
+    need(e.prev === last.leaf, e.seq, "order");
+    need(isAdopted, e.seq, "key-history", `it adopts ${treeSize} records, not yet there`);
+    need(isOwn, treeSize, "adopted");
   }
   /** Who may sign is known at the end; that they did sign is checked here. */
   function checkKeys({ seq, event, facts: f } = {}) {
@@ -246,10 +248,10 @@ function createLog(id, source, { pinned, known, unsigned, report }) {
     const isSigned = signers.every((one, at) => one?.signed(said, fromBase64(signatures[at])));
     const isSound = isSigned && key?.name === origin;
     need(isSound, seq, "key-history", "it is not signed by the keys it names");
-    statements.push({ seq, isBoot, key, signers });
+    statements.push({ seq, key, signers });
   }
   /** An outcome may be as old as its intent; `clock.jump` starts time anew. */
-  function checkTime({ seq, event, facts, time } = {}) {
+  function checkTime({ seq, event, facts, time }) {
     const isOutcome = event === "call.outcome" && typeof facts.intent === "number";
     const intent = isOutcome ? facts.intent : NaN;
     const began = intents.get(intent) ?? (intent <= start.seq ? -Infinity : Infinity);
@@ -259,19 +261,11 @@ function createLog(id, source, { pinned, known, unsigned, report }) {
     if (event === "call.intent") intents.set(seq, time);
     intents.delete(intent);
     if (intents.size > INTENTS_MAX) intents.delete(intents.keys().next().value);
-    latest = Math.max(latest, time ?? latest);
+    latest = Math.max(latest, time);
   }
-  /** A boot key is certified for the tree it was started on. */
-  function checkAdopted({ seq, event, facts } = {}) {
-    const { treeSize, treeRoot } = facts ?? {};
-    if (event !== "lifecycle.started" || treeRoot === undefined) return;
-    need(treeSize < seq, seq, "key-history", `it adopts ${treeSize} records, not yet there`);
-    need(!isWhole || rootOf(treeSize) === treeRoot, treeSize, "adopted");
-  }
-
   /** After all records. `orders`: those that stand in any of the logs. */
   function finish(orders) {
-    if (isChosen && !found && last === start) return [];
+    if (!contiguous && !found && last === start) return [];
     if (found?.kind === "order") found = findIn(diagnose);
     if (found?.kind === "adopted") found = findIn(() => locateFork(found.seq, 0));
     found = findIn(settleKeys) ?? found ?? findIn(checkSigned);
@@ -285,17 +279,16 @@ function createLog(id, source, { pinned, known, unsigned, report }) {
   function settleKeys() {
     const nodes = pinned.filter(({ name }) => name === origin);
     const knows = (key) => nodes.some(({ text }) => text === key.text);
-    const handOvers = statements.filter(({ isBoot }) => !isBoot);
-    for (const { signers } of [...handOvers.toReversed(), ...handOvers])
-      if (signers[0].name === origin && signers.some(knows)) nodes.push(...signers);
+    for (const { signers } of [...statements.toReversed(), ...statements])
+      if (signers[1] && signers[0].name === origin && signers.some(knows)) nodes.push(...signers);
     const stranger = statements.find(({ signers }) => !knows(signers[0]));
     const why = `${stranger?.signers[0].text} is not this node's key`;
     need(!stranger, stranger?.seq, "foreign-key", why);
     keys = [...nodes, ...statements.map(({ key }) => key)];
-    for (const { lines, problemWith } of certificates.map(parseNote)) {
-      const [first, of, text] = lines;
-      const key = first === "mcp-gateway boot key v1" && of === origin && parseKey(text);
-      if (key && !problemWith(nodes)) keys.push(key);
+    for (const { lines, problemWith } of certificates) {
+      const key =
+        lines[0] === "mcp-gateway boot key v1" && lines[1] === origin && parseKey(lines[2]);
+      if (key && !problemWith(nodes)[0]) keys.push(key);
     }
   }
   /** The tree must be the one that was signed. */
@@ -303,11 +296,11 @@ function createLog(id, source, { pinned, known, unsigned, report }) {
     const [seq, next] = [last.seq, last.seq + 1];
     need(signed.length > 0 || unsigned, seq, "checkpoint", "there is no signed checkpoint");
     for (const one of signed) {
-      need(one?.origin === origin, seq, "checkpoint", "it cannot be read");
-      const problem = pinned.length > 0 && one.problemWith(keys);
-      if (problem) need(false, Math.min(one.size, seq), ...problem);
+      need(one.root && one.lines[0] === origin, seq, "checkpoint", "it cannot be read");
+      const [kind, why] = pinned.length > 0 ? one.problemWith(keys) : [];
+      need(!kind, Math.min(one.size, seq), kind, why);
     }
-    if (isChosen) return;
+    if (!contiguous) return;
     const later = signed.find(({ size }) => size > seq)?.size;
     const kind = later > sizeOf(own) && sizeOf(own) > 0 ? "replay" : "cut";
     need(!later, next, kind, `it is missing, and a checkpoint covers ${later} records`);
@@ -326,7 +319,7 @@ function createLog(id, source, { pinned, known, unsigned, report }) {
   }
   const signedIn = (leaves) => {
     const rootOf = treeOf(leaves);
-    return signed.filter((one) => one?.size <= leaves.length && rootOf(one.size) === one.root);
+    return signed.filter((one) => one.size <= leaves.length && rootOf(one.size) === one.root);
   };
   /** The tiles tell which record departed from the signed tree, if they are still that tree's. */
   function locateFork(size, after) {
@@ -343,35 +336,29 @@ function createLog(id, source, { pinned, known, unsigned, report }) {
     const isSpliced = isForeign(first) || (first.seq > here && rest.some(isForeign));
     const isHere = first.seq === here;
     const isFollowed = second?.prev === first.leaf && last !== start;
-    const changed = ({ order }) => (order ? "fake-tombstone" : "edit");
     const others = [...leaves.slice(0, -1), first.prev, ...rest.map(({ leaf }) => leaf)];
     const isOther = sizeOf(signed) < last.seq || sizeOf(signedIn(others)) >= last.seq;
+    const isAgain = leaves[first.seq - 1] === first.leaf;
     const isGone = !rest.some(({ seq }) => seq >= here && seq < first.seq);
-    const moved = rest.filter(({ seq }, at) => seq !== here + at);
-    const inserted = first.order || last.order ? "fake-tombstone" : "insert";
+    const moved = rest.filter(({ seq }, at) => seq !== here + at).length === 2 ? "swap" : "reorder";
+    const kindOf = (kind, ...all) => (all.some(({ order }) => order) ? "fake-tombstone" : kind);
     const findings = [
       [isSpliced, here, "splice", "a record of another log stands in its place"],
-      [isHere && !isFollowed, here, changed(first), "it was changed"],
-      [isHere && isOther, last.seq, changed(last), "it was changed"],
+      [isHere && !isFollowed, here, kindOf("edit", first), "it was changed"],
+      [isHere && isOther, last.seq, kindOf("edit", last), "it was changed"],
       [isHere, here, "splice", "it goes on from another record than the one before it"],
-      [
-        leaves[first.seq - 1] === first.leaf,
-        here,
-        "replay",
-        `record ${first.seq} stands here again`,
-      ],
+      [isAgain, here, "replay", `record ${first.seq} stands here again`],
       [first.seq < last.seq && second, first.seq, "fork", "two histories go on from here"],
-      [first.seq < here, first.seq, inserted, "two records claim this number"],
+      [first.seq < here, first.seq, kindOf("insert", first, last), "two records claim this number"],
       [isGone, here, "delete", `it is missing; the next one is ${first.seq}`],
-      [moved.length === 2, here, "swap", `record ${first.seq} stands in its place`],
-      [true, here, "reorder", `record ${first.seq} stands in its place`],
+      [true, here, moved, `record ${first.seq} stands in its place`],
     ];
     need(false, ...findings.find(([isSo]) => isSo).slice(1));
   }
   /** What is missing must be named by a signed order that commits to the leaves it names. */
   function checkMissing(orders) {
     const orderOf = new Map();
-    for (const { e, order, isLeft } of orders) {
+    for (const { e, order, kind } of orders) {
       const { [`${order}Log`]: log = e.log, [`${order}Seqs`]: ranges, digest } = e.facts;
       const named = [];
       let highest = log === id ? 0 : NaN;
@@ -384,7 +371,8 @@ function createLog(id, source, { pinned, known, unsigned, report }) {
       const digested = named.map((seq) => leaves[seq - 1]).sort();
       const isAtHand = isWhole && highest <= leaves.length;
       const isWrong = isAtHand && hash("sha256", digested.join("\n")) !== digest;
-      const isLate = isLeft || highest >= e.seq || (sizeOf(signed) > 0 && e.seq > sizeOf(signed));
+      const isLate =
+        kind === "left" || highest >= e.seq || (sizeOf(signed) > 0 && e.seq > sizeOf(signed));
       // What was ordered away whole may be gone in its sealed part alone.
       for (const seq of named)
         if (missing.get(seq) === order || (missing.has(seq) && order === "deleted"))
@@ -400,9 +388,9 @@ function createLog(id, source, { pinned, known, unsigned, report }) {
   return { take, finish };
 }
 
-// ---- where records come from: {records, sourceOf, close} --------------------
+// ---- what is read: heads, then records ----------------------------------------
 
-/** A frame: length after the checksum, checksum, length of the envelope, kind, envelope, sealed. */
+/** A frame: length after the checksum, checksum, length of the envelope, type, envelope, sealed. */
 function frameAt(bytes, at) {
   if (at < 0 || bytes.length - at < 13) return undefined;
   const end = at + 8 + bytes.readUInt32LE(at);
@@ -411,133 +399,106 @@ function frameAt(bytes, at) {
   if (!isWhole || crc32(bytes.subarray(at + 8, end)) !== bytes.readUInt32LE(at + 4))
     return undefined;
   const hashed = hash("sha256", bytes.subarray(at + 12, split));
-  const [envelope, sealed] = [
-    bytes.toString("utf8", at + 13, split),
-    bytes.toString("latin1", split, end),
-  ];
-  return { kind: bytes[at + 12], envelope, sealed, hashed, end };
+  const text = (from, to) => bytes.toString("utf8", from, to);
+  return {
+    type: bytes[at + 12],
+    envelope: text(at + 13, split),
+    sealed: text(split, end),
+    hashed,
+    end,
+  };
 }
 
 /** The frames of a segment; {} for bytes that are none. One that was never finished ends it. */
 function* readFrames(bytes) {
   for (let at = 0; at < bytes.length; ) {
     let [start, frame] = [at, frameAt(bytes, at)];
-    while (!frame && start >= 0) {
+    for (; !frame && start >= 0; frame = frameAt(bytes, start))
       start = bytes.indexOf('{"v":', start + 14) - 13;
-      frame = frameAt(bytes, start);
-    }
     const end = bytes.length - at < 8 ? Infinity : at + 8 + bytes.readUInt32LE(at);
-    const isOpen = () =>
-      end > bytes.length || bytes.subarray(at, end + 8).includes(Buffer.alloc(8));
-    if (start !== at && (frame || !isOpen())) yield {};
+    const zeros = frame ? -1 : bytes.indexOf(Buffer.alloc(8), at);
+    const isOpen = end > bytes.length || (zeros >= 0 && zeros <= end);
+    if (start !== at && (frame || !isOpen)) yield {};
     if (frame) yield frame;
     at = frame?.end ?? Infinity;
   }
 }
 
-function openSpool(dir, { evidence = join(dir, "..", "evidence") }) {
-  const names = fs
-    .readdirSync(dir)
-    .filter((name) => /^\d{16}\.seg$/.test(name))
-    .sort();
-  if (names.length === 0) throw new Error(`there is no segment in ${dir}`);
-  let [log, start, last] = [];
-  function* readRecords() {
-    for (const [at, name] of names.entries()) {
-      const [first, next = Infinity] = names
-        .slice(at, at + 2)
-        .map((one) => Number.parseInt(one, 10));
-      let [header, remark] = [];
-      for (const { kind, ...frame } of readFrames(fs.readFileSync(join(dir, name)))) {
-        if (kind === HEADER) header = JSON.parse(frame.envelope);
-        need(header || last, first, "damage", "its segment has no sound header");
-        if (!last) {
-          log = header.log;
-          last = start = { seq: first - 1, leaf: header.prev };
-          yield { log, isAside: true };
+function* readSpool(dir, { evidence = join(dir, "..", "evidence") }) {
+  const names = fs.readdirSync(dir).filter((name) => /^\d{16}\.seg$/.test(name));
+  const firsts = names.map((name) => Number.parseInt(name, 10)).sort((a, b) => a - b);
+  if (firsts.length === 0) throw new Error(`there is no segment in ${dir}`);
+  const folder = fs.existsSync(evidence) ? fs.readdirSync(evidence, { recursive: true }) : [];
+  const paths = folder.map((name) => join(evidence, name));
+  let [log, last] = [];
+  for (const [at, first] of firsts.entries()) {
+    const next = firsts[at + 1] ?? Infinity;
+    const path = join(dir, `${String(first).padStart(16, "0")}.seg`);
+    let [header, remark] = [];
+    for (const { type, ...frame } of readFrames(fs.readFileSync(path))) {
+      if (type === HEADER) header = JSON.parse(frame.envelope);
+      need(header || last, first, "damage", "its segment has no sound header");
+      if (!last) {
+        [log, last] = [header.log, { seq: first - 1, leaf: header.prev }];
+        yield { log, contiguous: true, start: last, tiles: toTiles(paths) };
+        for (const path of paths) {
+          const [, kind] =
+            /\/(checkpoint)$|\/(certificate)s\/[^/]+$/.exec(path)?.filter(Boolean) ?? [];
+          if (kind) yield { kind, log, note: readText(path) };
         }
-        const record = kind === RECORD ? toRecord({ log, ...frame }) : { log };
-        // What follows the last record before the next segment's first was never acknowledged.
-        const isLeft = last.seq === next - 1 && !(record.seq < next);
-        if (isLeft && record.order) yield { ...record, isLeft, isAside: true };
-        if (isLeft) continue;
-        if (kind === HEADER) {
-          const isNext =
-            header.firstSeq === first && last.leaf === header.prev && header.log === log;
-          if (!isNext) remark = "its header is not its own";
-        }
-        const damage = header && kind !== undefined ? undefined : last.seq + 1;
-        if (kind === RECORD || damage) yield Object.assign(record, { remark, damage });
-        if (record.seq) [last, remark] = [record, undefined];
       }
+      const record =
+        type === RECORD ? toRecord({ kind: "record", log, ...frame }) : { kind: "record", log };
+      // What follows the last record before the next segment's first was never acknowledged.
+      const isLeft = last.seq === next - 1 && !(record.seq < next);
+      if (isLeft && record.order) yield { ...record, kind: "left" };
+      if (isLeft) continue;
+      const isNext = header?.firstSeq === first && last.leaf === header.prev && header.log === log;
+      if (type === HEADER && !isNext) remark = "its header is not its own";
+      const damage = header && type !== undefined ? undefined : last.seq + 1;
+      if (type === RECORD || damage) yield Object.assign(record, { remark, damage });
+      if (record.seq) [last, remark] = [record, undefined];
     }
   }
-  const folder = fs.existsSync(evidence) ? fs.readdirSync(evidence, { recursive: true }) : [];
-  const files = folder.map((name) => join(evidence, name));
-  const notes = (form) => files.filter((path) => form.test(path)).map(readText);
-  const [checkpoints, certificates] = [notes(/\/checkpoint$/), notes(/\/certificates\/[^/]+$/)];
-  const sourceOf = () => ({ start, checkpoints, certificates, tiles: toTiles(files) });
-  return { records: readRecords(), sourceOf };
-}
-
-/** The lines of a file, a character for each byte. */
-function* readLines(path) {
-  const [file, chunk] = [fs.openSync(path), Buffer.alloc(1 << 20)];
-  let rest = "";
-  for (let count = fs.readSync(file, chunk); count > 0; count = fs.readSync(file, chunk)) {
-    const lines = (rest + chunk.toString("latin1", 0, count)).split("\n");
-    rest = lines.pop();
-    yield* lines;
-  }
-  fs.closeSync(file);
-  if (rest !== "") throw new SyntaxError("its last line has no end");
 }
 
 /** An export: what proves its records comes before them, and its manifest after them. */
-function openExport(path) {
-  const [heads, whole] = [[], createHash("sha256")];
-  let [head, manifest, count] = [{}, undefined, 0];
-  function* readRecords() {
-    for (const text of readLines(path)) {
+function* readExport(path) {
+  const [file, chunk, whole] = [fs.openSync(path), Buffer.alloc(1 << 20), createHash("sha256")];
+  let [head, manifest, rest, count] = [undefined, undefined, "", 0];
+  for (let size = fs.readSync(file, chunk); size > 0; size = fs.readSync(file, chunk)) {
+    const lines = (rest + chunk.toString("latin1", 0, size)).split("\n");
+    rest = lines.pop();
+    for (const text of lines) {
       const line = JSON.parse(Buffer.from(text, "latin1"));
-      const { kind, log, seq: place, leaf: stored, envelope, proof } = line;
+      const { kind, log, seq, leaf, envelope, proof, note, contiguous } = line;
+      head ??= line;
+      if (head.kind !== "export" || head.v !== 1)
+        throw new Error(`${path} is no export of version 1`);
       if (kind === "manifest") manifest = line;
       else whole.update(`${text}\n`, "latin1");
-      if (kind === "export") head = line;
-      if (head.v !== 1) throw new Error(`${path} is no export of version 1`);
+      if (kind === "record") count += 1;
       const sealed = line.sealed ?? (head.hidden && envelope);
-      const isAside = kind !== "record";
-      if (!isAside) count += 1;
-      if (isAside && kind !== "support") heads.push(line);
-      else yield toRecord({ log, place, stored, envelope, sealed, proof, isAside });
+      if (kind === "record" || kind === "support")
+        yield toRecord({ kind, log, seq, leaf, envelope, sealed, proof });
+      else yield { kind, log, note, contiguous };
     }
-    for (const { kind, log } of heads) if (kind === "checkpoint") yield { log, isAside: true };
   }
-  const notes = (kind, log) =>
-    heads.filter((one) => one.kind === kind && one.log === log).map(({ note }) => note);
-  const sourceOf = (log) => ({
-    isChosen: !head.contiguous,
-    checkpoints: notes("checkpoint", log),
-    certificates: notes("certificate", log),
-  });
-  function close() {
-    const isWhole = manifest?.count === count && manifest.sha256 === whole.digest("hex");
-    const kind = manifest === undefined ? "cut" : manifest.count === count ? "damage" : "delete";
-    need(isWhole, count, kind, "the export is not what its manifest says");
-  }
-  return { records: readRecords(), sourceOf, close };
+  fs.closeSync(file);
+  if (rest !== "") throw new SyntaxError("its last line has no end");
+  const isWhole = manifest?.count === count && manifest.sha256 === whole.digest("hex");
+  const kind = manifest === undefined ? "cut" : manifest.count === count ? "damage" : "delete";
+  if (!isWhole) yield { problem: [count, kind, "the export is not what its manifest says"] };
 }
 
 /** A receipt ({log, seq, leaf}) and the proof of its record: one chosen record. */
-function openReceipt({ log, seq, leaf }, text) {
-  const form = `^c2sp\\.org/tlog-proof@v1\n(?:extra (\\S*)\n)?index ${seq - 1}\n((?:\\S+\n)*)\n(.*)$`;
-  const [, extra = "", hashes, note] = new RegExp(form, "s").exec(text) ?? [];
-  const certificates = [Buffer.from(extra, "base64").toString()];
-  const record = { log, seq, leaf, envelope: null, proof: hashes?.match(/\S+/g) ?? [] };
-  return {
-    records: [record],
-    sourceOf: () => ({ isChosen: true, checkpoints: [note], certificates }),
-  };
+function* readReceipt({ log, seq, leaf }, text) {
+  const form = `(?:extra (\\S*)\n)?index ${seq - 1}\n((?:\\S+\n)*)\n(.*)$`;
+  const proved = new RegExp(`^c2sp\\.org/tlog-proof@v1\n${form}`, "s").exec(text) ?? [];
+  const [, extra = "", hashes, note] = proved;
+  yield { kind: "checkpoint", log, note };
+  yield { kind: "certificate", log, note: Buffer.from(extra, "base64").toString() };
+  yield { kind: "record", log, seq, leaf, envelope: null, proof: hashes?.match(/\S+/g) ?? [] };
 }
 
 /** One field opened, and the commitments of the others, against the envelope's commitment. */
@@ -551,7 +512,7 @@ function checkOpening({ envelope, commitment, leaf, name, value, random, others 
   const isOwn = !leaf || !envelope || leaf === record.leaf;
   const isSound = isOwn && whole.digest("hex") === record.e?.commitment;
   need(isSound, record.seq ?? 0, "edit", `${name} is not what was committed to`);
-  return { records: [] };
+  return [];
 }
 
 // ---- the command ------------------------------------------------------------
@@ -561,27 +522,15 @@ const list = { ...text, multiple: true, default: [] };
 const files = { evidence: text, export: text, receipt: text, proof: text, opening: text };
 const FLAGS = { key: list, checkpoint: list, ...files, unsigned: flag, records: flag, json: flag };
 
-function open(options, [spool, ...more]) {
+function read(options, [spool, ...more]) {
   const { pinned, unsigned, receipt, proof, opening } = options;
   if (opening) return checkOpening(JSON.parse(readText(opening)));
   if (pinned.includes(undefined)) throw new Error("--key must be as `mcp-gateway audit key` says");
   if (pinned.length === 0 && !unsigned) throw new Error("--key is needed, or --unsigned");
-  if (options.export) return openExport(options.export);
-  if (receipt) return openReceipt(JSON.parse(readText(receipt)), readText(proof));
-  if (spool && more.length === 0) return openSpool(spool, options);
+  if (options.export) return readExport(options.export);
+  if (receipt) return readReceipt(JSON.parse(readText(receipt)), readText(proof));
+  if (spool && more.length === 0) return readSpool(spool, options);
   throw new Error("give a spool directory, --export, --receipt and --proof, or --opening");
-}
-
-function verifyAll({ records, sourceOf, close }, options) {
-  const [logs, orders] = [new Map(), []];
-  for (const record of records) {
-    const log = logs.get(record.log) ?? createLog(record.log, sourceOf(record.log), options);
-    logs.set(record.log, log);
-    log.take(record, orders);
-  }
-  const found = [...logs.values()].flatMap((log) => log.finish(orders));
-  close?.();
-  return found;
 }
 
 export function run(args, write = console.log) {
@@ -595,7 +544,15 @@ export function run(args, write = console.log) {
     const { values, positionals } = parseArgs({ args, allowPositionals: true, options: FLAGS });
     const [known, pinned] = [values.checkpoint.map(readText), values.key.map(parseKey)];
     const options = { ...values, known, pinned, report: values.records && printRecord };
-    const logs = verifyAll(open(options, positionals), options);
+    const [byId, heads, orders] = [new Map(), [], []];
+    const logOf = (id) => byId.get(id) ?? byId.set(id, createLog(id, heads, options)).get(id);
+    for (const one of read(options, positionals))
+      if (one.seq === undefined && one.kind !== "record") heads.push(one);
+      else logOf(one.log).take(one, orders);
+    for (const { log } of heads) if (log !== undefined) logOf(log);
+    const logs = [...byId.values()].flatMap((log) => log.finish(orders));
+    const { problem } = heads.at(-1) ?? {};
+    need(!problem, ...(problem ?? []));
     print({ ok: true, logs }, logs.map(describe).join("\n") || "it is what was committed to");
     return 0;
   } catch (error) {
