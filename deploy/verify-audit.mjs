@@ -24,6 +24,9 @@ const ENVELOPE = new RegExp(
   '^\\{"v":2,"log":"([^"\\\\]+)","seq":(\\d{1,15}),"prev":"([0-9a-f]{64})","time":(\\d{1,15})' +
     ',"event":"([^"\\\\]+)","class":"[^"]+","facts":(\\{.*\\}),"commitment":"([0-9a-f]{64})"\\}$',
 );
+const [BOOT_KEY, NODE_KEY] = ["mcp-gateway boot key v1", "mcp-gateway node key v1"];
+const TILES = /^tile\/(\d+)\/((?:x\d{3}\/)*\d{3})(?:\.p\/(\d{1,3}))?$/gm;
+const NOTES = /^(checkpoint|certificate)(?:s\/[^/\n]+)?$/gm;
 const [UNSEALED, RECORD, HEADER, ZEROS] = ['{"v":1}', 0, 0x80, Buffer.alloc(8)];
 const [TOLERANCE_MS, INTENTS_MAX, REST_MAX] = [300_000, 100_000, 1_000_000];
 const ORDERS = { __proto__: null, "retention.executed": "deleted", "erasure.executed": "erased" };
@@ -74,10 +77,9 @@ function parseNote(note) {
   });
   const needSigned = (keys, seq) => {
     const keyOf = (one) => keys.find(({ name, id }) => name === one.name && id === one.id);
-    const found = signatures.map((one) => keyOf(one)?.signed(`${text}\n`, one.bytes));
-    need(!found.includes(false), seq, "checkpoint", "its checkpoint was changed");
-    const isSigned = found.includes(true);
-    need(isSigned, seq, "foreign-key", "the checkpoint is signed by no key of this node");
+    const is = signatures.map((one) => keyOf(one)?.signed(`${text}\n`, one.bytes));
+    need(!is.includes(false), seq, "checkpoint", "its checkpoint was changed");
+    need(is.includes(true), seq, "foreign-key", "the checkpoint is signed by no key of this node");
   };
   const lines = signatures.every(({ bytes }) => bytes?.length > 0) ? text.split("\n") : [];
   const [size, root] = [lines[1], fromBase64(lines[2])];
@@ -85,10 +87,9 @@ function parseNote(note) {
   return { lines, needSigned, size: isTree ? +size : 0, root: isTree && root.toString("hex") };
 }
 
-const sizeOf = (notes) => Math.max(0, ...notes.map(({ size }) => size));
-
 // ---- the tree and its tiles -------------------------------------------------
 const leftOf = (size) => 2 ** Math.floor(Math.log2(size - 1));
+const sizeOf = (notes) => Math.max(0, ...notes.map(({ size }) => size));
 const hashNode = (left, right) => sha256(Buffer.from(`01${left}${right}`, "hex"));
 
 /** The RFC 6962 tree over `leaves`, which may grow: the root of `size` leaves after `from`. */
@@ -96,11 +97,9 @@ function treeOf(leaves) {
   const known = new Map();
   return function rootOf(size, from = 0) {
     if (size < 2) return size === 0 ? NOTHING : leaves[from];
-    const place = size % 256 === 0 && `${from}/${size}`;
-    if (known.has(place)) return known.get(place);
-    const left = leftOf(size);
-    const node = hashNode(rootOf(left, from), rootOf(size - left, from + left));
-    if (place) known.set(place, node);
+    const [left, at] = [leftOf(size), size % 256 === 0 && `${from}/${size}`];
+    const node = known.get(at) ?? hashNode(rootOf(left, from), rootOf(size - left, from + left));
+    if (at) known.set(at, node);
     return node;
   };
 }
@@ -118,13 +117,11 @@ function isIncluded(checkpoint, seq, leaf, proof) {
   return isSound && climb(seq - 1, checkpoint.size) === checkpoint.root && hashes.length === 0;
 }
 
-/** The tiles among files; of one tile the widest file comes last. */
-function toTiles(root, names) {
-  const tiles = names.flatMap((name) => {
-    const [, level, index, width = 256] =
-      /^tile\/(\d+)\/((?:x\d{3}\/)*\d{3})(?:\.p\/(\d{1,3}))?$/.exec(name) ?? [];
-    const place = { level: +level, index: +index?.replace(/\D/g, ""), width: +width };
-    return level ? [{ path: join(root, name), ...place }] : [];
+/** The tiles in a list of files; of one tile the widest file comes last. */
+function toTiles(root, listed) {
+  const tiles = Array.from(listed.matchAll(TILES), ([name, ...found]) => {
+    const [level, index, width] = found.map((text = "256") => +text.replace(/\D/g, ""));
+    return { path: join(root, name), level, index, width };
   });
   return tiles.sort((a, b) => a.level - b.level || a.index - b.index || a.width - b.width);
 }
@@ -166,7 +163,6 @@ function createLog(id, heads, { pinned, known, unsigned, report }) {
   const counts = { ok: 0, "ok-sealed": 0, "ok-shredded": 0, "ok-pruned": 0 };
   const [statements, rest, intents, missing] = [[], [], new Map(), new Map()];
   let [last, latest, covered, keys, found] = [start, -Infinity, 0, []];
-
   /** After a violation records are only remembered, for what they tell of it. */
   function take(record, orders) {
     const { kind, seq, e, leaf, order, proof } = record;
@@ -204,36 +200,10 @@ function createLog(id, heads, { pinned, known, unsigned, report }) {
     counts[verdict] += 1;
     report?.({ log: id, seq, verdict, by });
   }
-  function checkContent(e) {
-    checkKeys(e);
-    checkTime(e);
-    need(e.prev === last.leaf, e.seq, "order");
-    // A boot key is certified for the tree it was started on.
-    const { treeSize, treeRoot } = e.event === "lifecycle.started" ? e.facts : {};
-    if (treeRoot === undefined) return;
-    need(treeSize < e.seq, e.seq, "key-history", `it adopts ${treeSize} records, not yet there`);
-    need(!isWhole || rootOf(treeSize) === treeRoot, treeSize, "adopted");
-  }
-  /** Who may sign is known at the end; that they did sign is checked here. */
-  function checkKeys({ seq, event, facts: f } = {}) {
-    const isBoot = event === "lifecycle.started" && f.bootKey !== undefined;
-    const isHandOver = event === "keys.rotated" && f.purpose === "node" && f.newKey !== undefined;
-    if (!(isBoot || isHandOver) || pinned.length === 0) return;
-    const said = isBoot
-      ? `mcp-gateway boot key v1\n${origin}\n${f.bootKey}\n${f.treeSize}\n${f.treeRoot}\n`
-      : `mcp-gateway node key v1\n${origin}\n${f.oldKey}\n${f.newKey}\n`;
-    const signatures = isBoot ? [f.bootSignature] : [f.oldSignature, f.newSignature];
-    const signers = (isBoot ? [f.nodeKey] : [f.oldKey, f.newKey]).map(parseKey);
-    const key = parseKey(isBoot ? f.bootKey : f.newKey);
-    const isSigned = signers.every((one, at) => one?.signed(said, fromBase64(signatures[at])));
-    const isSound = isSigned && key?.name === origin;
-    need(isSound, seq, "key-history", "it is not signed by the keys it names");
-    statements.push({ seq, key, signers });
-  }
-  /** An outcome may be as old as its intent; `clock.jump` starts time anew. */
-  function checkTime({ seq, event, facts, time }) {
-    const isOutcome = event === "call.outcome" && typeof facts.intent === "number";
-    const intent = isOutcome ? facts.intent : NaN;
+  function checkContent({ seq, prev, time, event, facts: f }) {
+    checkKeys({ seq, event, facts: f });
+    // An outcome may be as old as its intent; `clock.jump` starts time anew.
+    const intent = event === "call.outcome" && typeof f.intent === "number" ? f.intent : NaN;
     const began = intents.get(intent) ?? (intent <= start.seq ? -Infinity : Infinity);
     if (event === "clock.jump") latest = -Infinity;
     const isLate = time < Math.min(latest - TOLERANCE_MS, began);
@@ -242,6 +212,26 @@ function createLog(id, heads, { pinned, known, unsigned, report }) {
     intents.delete(intent);
     if (intents.size > INTENTS_MAX) intents.delete(intents.keys().next().value);
     latest = Math.max(latest, time);
+    need(prev === last.leaf, seq, "order");
+    // A boot key is certified for the tree it was started on.
+    if (event !== "lifecycle.started" || f.treeRoot === undefined) return;
+    need(f.treeSize < seq, seq, "key-history", `it adopts ${f.treeSize} records, not yet there`);
+    need(!isWhole || rootOf(f.treeSize) === f.treeRoot, f.treeSize, "adopted");
+  }
+  /** Who may sign is known at the end; that they did sign is checked here. */
+  function checkKeys({ seq, event, facts: f } = {}) {
+    const isBoot = event === "lifecycle.started" && f.bootKey !== undefined;
+    const isHandOver = event === "keys.rotated" && f.purpose === "node" && f.newKey !== undefined;
+    if (!(isBoot || isHandOver) || pinned.length === 0) return;
+    const facts = isBoot ? [f.bootKey, f.treeSize, f.treeRoot] : [f.oldKey, f.newKey];
+    const said = [isBoot ? BOOT_KEY : NODE_KEY, origin, ...facts, ""].join("\n");
+    const signatures = isBoot ? [f.bootSignature] : [f.oldSignature, f.newSignature];
+    const signers = (isBoot ? [f.nodeKey] : [f.oldKey, f.newKey]).map(parseKey);
+    const key = parseKey(isBoot ? f.bootKey : f.newKey);
+    const isSigned = signers.every((one, at) => one?.signed(said, fromBase64(signatures[at])));
+    const isSound = isSigned && key?.name === origin;
+    need(isSound, seq, "key-history", "it is not signed by the keys it names");
+    statements.push({ seq, key, signers });
   }
   /** After all records. `orders`: those that stand in any of the logs. */
   function finish(orders) {
@@ -265,8 +255,7 @@ function createLog(id, heads, { pinned, known, unsigned, report }) {
       need(knows(signers[0]), seq, "foreign-key", `${signers[0].text} is not this node's key`);
     keys = [...nodes, ...statements.map(({ key }) => key)];
     for (const { lines, needSigned } of certificates) {
-      const [first, of, text] = lines;
-      const key = first === "mcp-gateway boot key v1" && of === origin && parseKey(text);
+      const key = lines[0] === BOOT_KEY && lines[1] === origin && parseKey(lines[2]);
       if (key && !findIn(() => needSigned(nodes))) keys.push(key);
     }
   }
@@ -280,12 +269,8 @@ function createLog(id, heads, { pinned, known, unsigned, report }) {
     }
     const later = signed.find(({ size }) => size > seq)?.size;
     const kind = later > sizeOf(own) && sizeOf(own) > 0 ? "replay" : "cut";
-    need(
-      !contiguous || !later,
-      next,
-      kind,
-      `it is missing, and a checkpoint covers ${later} records`,
-    );
+    const isCut = contiguous && later !== undefined;
+    need(!isCut, next, kind, `it is missing, and a checkpoint covers ${later} records`);
     if (!isWhole) return;
     for (const { size, root } of signed.sort((a, b) => a.size - b.size)) {
       if (rootOf(size) !== root) locateFork(size, covered);
@@ -347,8 +332,7 @@ function createLog(id, heads, { pinned, known, unsigned, report }) {
         for (let seq = +from; seq <= Math.min(to, last.seq); seq += 1) named.push(seq);
       }
       const digested = named.map((seq) => leaves[seq - 1]).sort();
-      const isAtHand = isWhole && highest <= leaves.length;
-      const isOther = isAtHand && sha256(digested.join("\n")) !== digest;
+      const isOther = isWhole && highest <= leaves.length && sha256(digested.join("\n")) !== digest;
       const isLate = e.log === id && (highest >= e.seq || (size > 0 && e.seq > size));
       const isVoid = kind === "left" || isOther || isLate;
       // What was ordered away whole may be gone in its sealed part alone.
@@ -399,6 +383,7 @@ function* readSpool(dir, { evidence = join(dir, "..", "evidence") }) {
   const files = fs.readdirSync(dir).filter((name) => /^\d{16}\.seg$/.test(name));
   if (files.length === 0) throw new Error(`there is no segment in ${dir}`);
   const names = fs.existsSync(evidence) ? fs.readdirSync(evidence, { recursive: true }) : [];
+  const listed = names.join("\n");
   let [log, last] = [];
   for (const [at, file] of files.sort().entries()) {
     const [first, next = Infinity] = files.slice(at, at + 2).map(Number.parseFloat);
@@ -408,11 +393,9 @@ function* readSpool(dir, { evidence = join(dir, "..", "evidence") }) {
       need(header || last, first, "damage", "its segment has no sound header");
       if (!last) {
         [log, last] = [header.log, { seq: first - 1, leaf: header.prev }];
-        yield { log, contiguous: true, start: last, tiles: toTiles(evidence, names) };
-        for (const name of names) {
-          const [, kind] = /^(checkpoint|certificate)(?:s\/[^/]+)?$/.exec(name) ?? [];
-          if (kind) yield { kind, log, note: readText(join(evidence, name)) };
-        }
+        yield { log, contiguous: true, start: last, tiles: toTiles(evidence, listed) };
+        for (const [name, kind] of listed.matchAll(NOTES))
+          yield { kind, log, note: readText(join(evidence, name)) };
       }
       const record = toRecord({ kind: "record", log, ...(type === RECORD && frame) });
       // What follows the last record before the next segment's first was never acknowledged.
@@ -454,8 +437,7 @@ function* readExport(path) {
   if (rest !== "") throw new SyntaxError("its last line has no end");
   const isWhole = manifest?.count === count && manifest.sha256 === whole.digest("hex");
   const kind = manifest === undefined ? "cut" : manifest.count === count ? "damage" : "delete";
-  const close = () => need(isWhole, count, kind, "the export is not what its manifest says");
-  yield { close };
+  yield { close: () => need(isWhole, count, kind, "the export is not what its manifest says") };
 }
 
 /** A receipt ({log, seq, leaf}) and the proof of its record: one chosen record. */
@@ -475,9 +457,9 @@ function checkOpening({ envelope, commitment, leaf, name, value, random, others 
   const whole = createHash("sha256");
   for (const [one, hex] of [...others, own].sort(([a], [b]) => (a < b ? -1 : 1)))
     whole.update(`${one}\0`).update(hex, "hex");
-  const isOwn = record.leaf === (leaf ?? record.leaf);
-  const isSound = isOwn && whole.digest("hex") === record.e?.commitment;
-  need(isSound, record.seq ?? 0, "edit", `${name} is not what was committed to`);
+  const isOwn =
+    record.leaf === (leaf ?? record.leaf) && whole.digest("hex") === record.e?.commitment;
+  need(isOwn, record.seq ?? 0, "edit", `${name} is not what was committed to`);
   return [];
 }
 
