@@ -1,8 +1,7 @@
 #!/usr/bin/env node
 /**
  * Verifies an audit log of MCP Gateway without trusting it or its code: plain JavaScript for Node
- * 20.15, no dependency, nothing shared with the gateway, on purpose. docs/audit.md says what the
- * bytes mean. Records are read once, in their order; kept are one segment and each record's hash.
+ * 20.15, without a dependency and with nothing of the gateway. docs/audit.md says what the bytes mean.
  *   verify-audit.mjs --key VKEY <data>/spool [--evidence <data>/evidence]   a spool and its tree
  *   verify-audit.mjs --key VKEY --export FILE                    an export as JSON lines
  *   verify-audit.mjs --key VKEY --receipt FILE --proof FILE      a receipt and its proof
@@ -40,13 +39,12 @@ function need(isSo, seq, kind, why) {
   if (!isSo) throw Object.assign(new Error(`record ${seq}: ${why}`), { seq, kind });
 }
 
-/** The violation that a check throws. */
+/** What a check throws; whatever it is, the log is not found sound. */
 function findIn(check) {
   try {
     check();
   } catch (error) {
-    if (error.kind) return error;
-    throw error;
+    return error;
   }
 }
 
@@ -118,12 +116,11 @@ function isIncluded(checkpoint, seq, leaf, proof) {
 }
 
 /** The tiles in a list of files; of one tile the widest file comes last. */
-function toTiles(root, listed) {
-  const tiles = Array.from(listed.matchAll(TILES), ([name, ...found]) => {
+function toTiles(root, names) {
+  return Array.from(names.join("\n").matchAll(TILES), ([name, ...found]) => {
     const [level, index, width] = found.map((text = "256") => +text.replace(/\D/g, ""));
     return { path: join(root, name), level, index, width };
-  });
-  return tiles.sort((a, b) => a.level - b.level || a.index - b.index || a.width - b.width);
+  }).sort((a, b) => a.level - b.level || a.index - b.index || a.width - b.width);
 }
 
 function leavesOfTiles(tiles, count = Infinity) {
@@ -152,9 +149,8 @@ function toRecord({ seq: place, leaf: stored, hashed, ...read }) {
 function createLog(id, heads, { pinned, known, unsigned, report }) {
   const [{ contiguous, start = GENESIS, tiles = [] }] = heads;
   const origin = `mcp-gateway/${id}`;
-  const notesOf = (kind) => heads.filter((one) => one.kind === kind && one.log === id);
-  const own = notesOf("checkpoint").map(({ note }) => parseNote(note));
-  const certificates = notesOf("certificate").map(({ note }) => parseNote(note));
+  const own = heads.filter(({ kind, log }) => kind === "checkpoint" && log === id);
+  const certificates = heads.filter(({ kind, log }) => kind === "certificate" && log === id);
   const signed = [...own, ...known.map(parseNote)];
   const leaves = leavesOfTiles(tiles, start.seq);
   const isWhole = contiguous && leaves.length === start.seq;
@@ -165,9 +161,9 @@ function createLog(id, heads, { pinned, known, unsigned, report }) {
   let [last, latest, covered, keys, found] = [start, -Infinity, 0, []];
   /** After a violation records are only remembered, for what they tell of it. */
   function take(record, orders) {
-    const { kind, seq, e, leaf, order, proof } = record;
+    const { kind, seq, e, leaf, order, proof, isLeft } = record;
     const isProved = proof !== undefined && isIncluded(own[0], seq, leaf, proof);
-    if (order && (contiguous ? kind !== "support" : isProved)) orders.push(record);
+    if (order && (contiguous ? kind === "record" || isLeft : isProved)) orders.push(record);
     found ??= findIn(() => (kind === "record" ? check(record, isProved) : checkKeys(e)));
     if (found && leaf && kind === "record" && rest.length < REST_MAX)
       rest.push({ seq, log: e?.log ?? id, prev: e?.prev, leaf, order });
@@ -176,7 +172,7 @@ function createLog(id, heads, { pinned, known, unsigned, report }) {
     const [isForeign, isEmpty] = [e && e.log !== id, one.sealed === UNSEALED];
     const isStored = leaf === stored && (e || /^[0-9a-f]{64}$/.test(leaf));
     const isEmptied = isEmpty && e && e.commitment !== NOTHING;
-    const repeated = seq === last.seq ? "replay" : "reorder";
+    const repeated = seq < last.seq ? "reorder" : "replay";
     need(isContinued, start.seq + 1, "fork", "the tree holds another record before it");
     need(!one.damage, one.damage, "damage", "its bytes are damaged");
     need(e || one.envelope === null, seq ?? last.seq + 1, "edit", "its envelope cannot be read");
@@ -198,7 +194,7 @@ function createLog(id, heads, { pinned, known, unsigned, report }) {
   }
   function count(seq, verdict, by) {
     counts[verdict] += 1;
-    report?.({ log: id, seq, verdict, by });
+    report?.({ log: id, seq, verdict, by }, `${id} ${seq} ${verdict}${by ? `(by ${by})` : ""}`);
   }
   function checkContent({ seq, prev, time, event, facts: f }) {
     checkKeys({ seq, event, facts: f });
@@ -225,11 +221,10 @@ function createLog(id, heads, { pinned, known, unsigned, report }) {
     if (!(isBoot || isHandOver) || pinned.length === 0) return;
     const facts = isBoot ? [f.bootKey, f.treeSize, f.treeRoot] : [f.oldKey, f.newKey];
     const said = [isBoot ? BOOT_KEY : NODE_KEY, origin, ...facts, ""].join("\n");
-    const signatures = isBoot ? [f.bootSignature] : [f.oldSignature, f.newSignature];
+    const marks = (isBoot ? [f.bootSignature] : [f.oldSignature, f.newSignature]).map(fromBase64);
     const signers = (isBoot ? [f.nodeKey] : [f.oldKey, f.newKey]).map(parseKey);
     const key = parseKey(isBoot ? f.bootKey : f.newKey);
-    const isSigned = signers.every((one, at) => one?.signed(said, fromBase64(signatures[at])));
-    const isSound = isSigned && key?.name === origin;
+    const isSound = key?.name === origin && signers.every((by, at) => by?.signed(said, marks[at]));
     need(isSound, seq, "key-history", "it is not signed by the keys it names");
     statements.push({ seq, key, signers });
   }
@@ -240,7 +235,7 @@ function createLog(id, heads, { pinned, known, unsigned, report }) {
     if (found?.kind === "adopted") found = findIn(() => locateFork(found.seq, 0));
     found = findIn(settleKeys) ?? found ?? findIn(checkSigned);
     const doubt = findIn(() => checkMissing(orders));
-    if (doubt && !EXPLAINS[doubt.kind].includes(found?.kind)) found = doubt;
+    if (doubt && !EXPLAINS[doubt.kind]?.includes(found?.kind)) found = doubt;
     if (found) throw found;
     const records = Object.values(counts).reduce((sum, count) => sum + count);
     return { log: id, records, lastSeq: last.seq, lastLeaf: last.leaf, covered, counts };
@@ -259,7 +254,6 @@ function createLog(id, heads, { pinned, known, unsigned, report }) {
       if (key && !findIn(() => needSigned(nodes))) keys.push(key);
     }
   }
-  /** The tree must be the one that was signed. */
   function checkSigned() {
     const [seq, next] = [last.seq, last.seq + 1];
     need(signed.length > 0 || unsigned, seq, "checkpoint", "there is no signed checkpoint");
@@ -267,10 +261,9 @@ function createLog(id, heads, { pinned, known, unsigned, report }) {
       need(one.root && one.lines[0] === origin, seq, "checkpoint", "it cannot be read");
       if (pinned.length > 0) one.needSigned(keys, Math.min(one.size, seq));
     }
-    const later = signed.find(({ size }) => size > seq)?.size;
+    const later = contiguous && signed.find(({ size }) => size > seq)?.size;
     const kind = later > sizeOf(own) && sizeOf(own) > 0 ? "replay" : "cut";
-    const isCut = contiguous && later !== undefined;
-    need(!isCut, next, kind, `it is missing, and a checkpoint covers ${later} records`);
+    need(!later, next, kind, `it is missing, and a checkpoint covers ${later} records`);
     if (!isWhole) return;
     for (const { size, root } of signed.sort((a, b) => a.size - b.size)) {
       if (rootOf(size) !== root) locateFork(size, covered);
@@ -322,7 +315,7 @@ function createLog(id, heads, { pinned, known, unsigned, report }) {
   /** What is missing must be named by a signed order that commits to the leaves it names. */
   function checkMissing(orders) {
     const [orderOf, size] = [new Map(), sizeOf(signed)];
-    for (const { e, order, kind } of orders) {
+    for (const { e, order, isLeft } of orders) {
       const { [`${order}Log`]: log = e.log, [`${order}Seqs`]: ranges, digest } = e.facts;
       const named = [];
       let highest = log === id ? 0 : NaN;
@@ -334,11 +327,10 @@ function createLog(id, heads, { pinned, known, unsigned, report }) {
       const digested = named.map((seq) => leaves[seq - 1]).sort();
       const isOther = isWhole && highest <= leaves.length && sha256(digested.join("\n")) !== digest;
       const isLate = e.log === id && (highest >= e.seq || (size > 0 && e.seq > size));
-      const isVoid = kind === "left" || isOther || isLate;
       // What was ordered away whole may be gone in its sealed part alone.
       for (const seq of highest >= 0 ? named : [])
         if (missing.get(seq) === order || (missing.has(seq) && order === "deleted"))
-          orderOf.set(seq, isVoid ? (orderOf.get(seq) ?? 0) : e.seq);
+          orderOf.set(seq, isLeft || isOther || isLate ? (orderOf.get(seq) ?? 0) : e.seq);
     }
     for (const [seq, part] of missing) {
       const by = orderOf.get(seq);
@@ -356,9 +348,8 @@ function frameAt(bytes, at) {
   if (at < 0 || bytes.length - at < 13) return undefined;
   const end = at + 8 + bytes.readUInt32LE(at);
   const split = at + 13 + bytes.readUInt32LE(at + 8);
-  const isWhole = split <= end && end <= bytes.length;
-  const isSound = isWhole && crc32(bytes.subarray(at + 8, end)) === bytes.readUInt32LE(at + 4);
-  if (!isSound) return undefined;
+  if (split > end || end > bytes.length) return undefined;
+  if (crc32(bytes.subarray(at + 8, end)) !== bytes.readUInt32LE(at + 4)) return undefined;
   const hashed = sha256(bytes.subarray(at + 12, split));
   const envelope = bytes.toString("utf8", at + 13, split);
   const sealed = bytes.toString("utf8", split, end);
@@ -383,7 +374,6 @@ function* readSpool(dir, { evidence = join(dir, "..", "evidence") }) {
   const files = fs.readdirSync(dir).filter((name) => /^\d{16}\.seg$/.test(name));
   if (files.length === 0) throw new Error(`there is no segment in ${dir}`);
   const names = fs.existsSync(evidence) ? fs.readdirSync(evidence, { recursive: true }) : [];
-  const listed = names.join("\n");
   let [log, last] = [];
   for (const [at, file] of files.sort().entries()) {
     const [first, next = Infinity] = files.slice(at, at + 2).map(Number.parseFloat);
@@ -393,14 +383,14 @@ function* readSpool(dir, { evidence = join(dir, "..", "evidence") }) {
       need(header || last, first, "damage", "its segment has no sound header");
       if (!last) {
         [log, last] = [header.log, { seq: first - 1, leaf: header.prev }];
-        yield { log, contiguous: true, start: last, tiles: toTiles(evidence, listed) };
-        for (const [name, kind] of listed.matchAll(NOTES))
+        yield { log, contiguous: true, start: last, tiles: toTiles(evidence, names) };
+        for (const [name, kind] of names.join("\n").matchAll(NOTES))
           yield { kind, log, note: readText(join(evidence, name)) };
       }
       const record = toRecord({ kind: "record", log, ...(type === RECORD && frame) });
       // What follows the last record before the next segment's first was never acknowledged.
       const isLeft = last.seq === next - 1 && !(record.seq < next);
-      if (isLeft && record.order) yield { ...record, kind: "left" };
+      if (isLeft && record.order) yield { ...record, kind: "support", isLeft };
       if (isLeft) continue;
       const isNext = header?.firstSeq === first && last.leaf === header.prev && header.log === log;
       if (type === HEADER && !isNext) remark = "its header is not its own";
@@ -421,16 +411,13 @@ function* readExport(path) {
     for (const text of lines) {
       const line = JSON.parse(Buffer.from(text, "latin1"));
       const { kind, log, seq, leaf, envelope, proof, note, contiguous } = line;
-      head ??= line;
-      if (head.kind !== "export" || head.v !== 1)
-        throw new Error(`${path} is no export of version 1`);
+      head ??= kind === "export" && line;
+      if (head.v !== 1) throw new Error(`${path} is no export of version 1`);
       if (kind === "manifest") manifest = line;
       else whole.update(`${text}\n`, "latin1");
       if (kind === "record") count += 1;
       const sealed = line.sealed ?? (head.hidden && envelope);
-      if (kind === "record" || kind === "support")
-        yield toRecord({ kind, log, seq, leaf, envelope, sealed, proof });
-      else yield { kind, log, note, contiguous };
+      yield toRecord({ kind, log, seq, leaf, envelope, sealed, proof, note, contiguous });
     }
   }
   fs.closeSync(file);
@@ -451,16 +438,14 @@ function* readReceipt({ log, seq, leaf }, text) {
 
 /** One field opened, and the commitments of the others, against the envelope's commitment. */
 function checkOpening({ envelope, commitment, leaf, name, value, random, others }) {
-  const record = envelope ? toRecord({ envelope }) : { seq: 0, e: { commitment }, leaf };
+  const it = envelope ? toRecord({ envelope }) : { seq: 0, e: { commitment }, leaf };
   const mac = createHmac("sha256", Buffer.from(random, "hex"));
   const own = [name, mac.update(`${name}\0${JSON.stringify(value)}`).digest("hex")];
   const whole = createHash("sha256");
   for (const [one, hex] of [...others, own].sort(([a], [b]) => (a < b ? -1 : 1)))
     whole.update(`${one}\0`).update(hex, "hex");
-  const isOwn =
-    record.leaf === (leaf ?? record.leaf) && whole.digest("hex") === record.e?.commitment;
-  need(isOwn, record.seq ?? 0, "edit", `${name} is not what was committed to`);
-  return [];
+  const isOwn = it.leaf === (leaf ?? it.leaf) && whole.digest("hex") === it.e?.commitment;
+  need(isOwn, it.seq ?? 0, "edit", `${name} is not what was committed to`);
 }
 
 // ---- the command ------------------------------------------------------------
@@ -471,7 +456,7 @@ const FLAGS = { key: list, checkpoint: list, ...files, unsigned: flag, records: 
 
 function read(options, [spool, ...more]) {
   const { pinned, unsigned, receipt, proof, opening } = options;
-  if (opening) return checkOpening(JSON.parse(readText(opening)));
+  if (opening) return checkOpening(JSON.parse(readText(opening))) ?? [];
   if (pinned.includes(undefined)) throw new Error("--key must be as `mcp-gateway audit key` says");
   if (pinned.length === 0 && !unsigned) throw new Error("--key is needed, or --unsigned");
   if (options.export) return readExport(options.export);
@@ -483,19 +468,17 @@ function read(options, [spool, ...more]) {
 export function run(args, write = console.log) {
   const isJson = args.includes("--json");
   const print = (value, line) => write(isJson ? JSON.stringify(value) : line);
-  const printRecord = ({ log, seq, verdict, by }) =>
-    print({ log, seq, verdict, by }, `${log} ${seq} ${verdict}${by ? `(by ${by})` : ""}`);
   const describe = ({ log, records, covered, counts }) =>
     `${log}: ${records} records, ${covered} under a signed checkpoint: ${JSON.stringify(counts)}`;
   try {
     const { values, positionals } = parseArgs({ args, allowPositionals: true, options: FLAGS });
     const [known, pinned] = [values.checkpoint.map(readText), values.key.map(parseKey)];
-    const options = { ...values, known, pinned, report: values.records && printRecord };
+    const options = { ...values, known, pinned, report: values.records && print };
     const [byId, heads, orders] = [new Map(), [], []];
     const logOf = (id) => byId.get(id) ?? byId.set(id, createLog(id, heads, options)).get(id);
     for (const one of read(options, positionals))
-      if (one.seq === undefined && one.kind !== "record") heads.push(one);
-      else logOf(one.log).take(one, orders);
+      if (one.kind === "record" || one.kind === "support") logOf(one.log).take(one, orders);
+      else heads.push({ ...one, ...parseNote(one.note) });
     for (const { log } of heads) if (log !== undefined) logOf(log);
     const logs = [...byId.values()].flatMap((log) => log.finish(orders));
     heads.at(-1)?.close?.();
