@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /**
  * Verifies an audit log of MCP Gateway without trusting it or its code: plain JavaScript for Node
- * 20.15, without a dependency and with nothing of the gateway. docs/audit.md says what the bytes mean.
+ * 20.15, no dependency, nothing of the gateway's. docs/audit.md says what the bytes mean.
  *   verify-audit.mjs --key VKEY <data>/spool [--evidence <data>/evidence]   a spool and its tree
  *   verify-audit.mjs --key VKEY --export FILE                    an export as JSON lines
  *   verify-audit.mjs --key VKEY --receipt FILE --proof FILE      a receipt and its proof
@@ -133,15 +133,16 @@ function leavesOfTiles(tiles, count = Infinity) {
 
 // ---- one log ----------------------------------------------------------------
 /** What a record says: `e` is its envelope; `place` and `stored` were kept beside it. */
-function toRecord({ seq: place, leaf: stored, hashed, ...read }) {
-  const [, log, seq, prev, time, event, facts, commitment] = ENVELOPE.exec(read.envelope) ?? [];
+function toRecord(read) {
+  const { seq: place, leaf: stored, envelope, sealed, hashed } = read;
+  const [, log, seq, prev, time, event, facts, commitment] = ENVELOPE.exec(envelope) ?? [];
   try {
     const e = { log, seq: +seq, prev, time: +time, event, facts: JSON.parse(facts), commitment };
-    const leaf = hashed ?? sha256(`\0${read.envelope}`);
-    const missing = read.sealed ? undefined : "erased";
-    return { ...read, e, seq: e.seq, leaf, place, stored, missing, order: ORDERS[event] };
+    const leaf = hashed ?? sha256(`\0${envelope}`);
+    const [missing, order] = [sealed ? undefined : "erased", ORDERS[event]];
+    return Object.assign(read, { e, seq: e.seq, leaf, place, stored, missing, order });
   } catch {
-    return { ...read, seq: place, leaf: stored, missing: "deleted" };
+    return Object.assign(read, { place, stored, missing: "deleted" });
   }
 }
 
@@ -168,7 +169,8 @@ function createLog(id, heads, { pinned, known, unsigned, report }) {
     if (found && leaf && kind === "record" && rest.length < REST_MAX)
       rest.push({ seq, log: e?.log ?? id, prev: e?.prev, leaf, order });
   }
-  function check({ seq, e, leaf, place = seq, stored = leaf, order, ...one }, isProved) {
+  function check(one, isProved) {
+    const { seq, e, leaf, place = seq, stored = leaf, order } = one;
     const [isForeign, isEmpty] = [e && e.log !== id, one.sealed === UNSEALED];
     const isStored = leaf === stored && (e || /^[0-9a-f]{64}$/.test(leaf));
     const isEmptied = isEmpty && e && e.commitment !== NOTHING;
@@ -317,8 +319,7 @@ function createLog(id, heads, { pinned, known, unsigned, report }) {
     const [orderOf, size] = [new Map(), sizeOf(signed)];
     for (const { e, order, isLeft } of orders) {
       const { [`${order}Log`]: log = e.log, [`${order}Seqs`]: ranges, digest } = e.facts;
-      const named = [];
-      let highest = log === id ? 0 : NaN;
+      let [named, highest] = [[], log === id ? 0 : NaN];
       for (const range of String(ranges).split(",")) {
         const [, from, to = from] = /^(\d{1,15})(?:-(\d{1,15}))?$/.exec(range) ?? [];
         highest = Math.max(highest, +from <= +to ? to : NaN);
@@ -353,7 +354,7 @@ function frameAt(bytes, at) {
   const hashed = sha256(bytes.subarray(at + 12, split));
   const envelope = bytes.toString("utf8", at + 13, split);
   const sealed = bytes.toString("utf8", split, end);
-  return { type: bytes[at + 12], envelope, sealed, hashed, end };
+  return { kind: "record", type: bytes[at + 12], envelope, sealed, hashed, end };
 }
 
 /** The frames of a segment; {} for bytes that are none. One that was never finished ends it. */
@@ -378,8 +379,8 @@ function* readSpool(dir, { evidence = join(dir, "..", "evidence") }) {
   for (const [at, file] of files.sort().entries()) {
     const [first, next = Infinity] = files.slice(at, at + 2).map(Number.parseFloat);
     let [header, remark] = [];
-    for (const { type, ...frame } of readFrames(fs.readFileSync(join(dir, file)))) {
-      if (type === HEADER) header = JSON.parse(frame.envelope);
+    for (const frame of readFrames(fs.readFileSync(join(dir, file)))) {
+      if (frame.type === HEADER) header = JSON.parse(frame.envelope);
       need(header || last, first, "damage", "its segment has no sound header");
       if (!last) {
         [log, last] = [header.log, { seq: first - 1, leaf: header.prev }];
@@ -387,15 +388,15 @@ function* readSpool(dir, { evidence = join(dir, "..", "evidence") }) {
         for (const [name, kind] of names.join("\n").matchAll(NOTES))
           yield { kind, log, note: readText(join(evidence, name)) };
       }
-      const record = toRecord({ kind: "record", log, ...(type === RECORD && frame) });
+      const record = frame.type === RECORD ? toRecord(frame) : { kind: "record" };
       // What follows the last record before the next segment's first was never acknowledged.
       const isLeft = last.seq === next - 1 && !(record.seq < next);
-      if (isLeft && record.order) yield { ...record, kind: "support", isLeft };
+      if (isLeft && record.order) yield { ...record, kind: "support", log, isLeft };
       if (isLeft) continue;
       const isNext = header?.firstSeq === first && last.leaf === header.prev && header.log === log;
-      if (type === HEADER && !isNext) remark = "its header is not its own";
-      const damage = header && type !== undefined ? undefined : last.seq + 1;
-      if (type === RECORD || damage) yield Object.assign(record, { remark, damage });
+      if (frame.type === HEADER && !isNext) remark = "its header is not its own";
+      const damage = header && frame.end ? undefined : last.seq + 1;
+      if (frame.type === RECORD || damage) yield Object.assign(record, { log, remark, damage });
       if (record.seq) [last, remark] = [record, undefined];
     }
   }
@@ -442,10 +443,11 @@ function checkOpening({ envelope, commitment, leaf, name, value, random, others 
   const mac = createHmac("sha256", Buffer.from(random, "hex"));
   const own = [name, mac.update(`${name}\0${JSON.stringify(value)}`).digest("hex")];
   const whole = createHash("sha256");
-  for (const [one, hex] of [...others, own].sort(([a], [b]) => (a < b ? -1 : 1)))
-    whole.update(`${one}\0`).update(hex, "hex");
+  const fields = [...others, own].sort(([a], [b]) => (a < b ? -1 : 1));
+  const isPlain = fields.every(([one], at) => !one.includes("\0") && one !== fields[at - 1]?.[0]);
+  for (const [one, hex] of fields) whole.update(`${one}\0`).update(hex, "hex");
   const isOwn = it.leaf === (leaf ?? it.leaf) && whole.digest("hex") === it.e?.commitment;
-  need(isOwn, it.seq ?? 0, "edit", `${name} is not what was committed to`);
+  need(isPlain && isOwn, it.seq ?? 0, "edit", `${name} is not what was committed to`);
 }
 
 // ---- the command ------------------------------------------------------------
@@ -454,8 +456,7 @@ const list = { ...text, multiple: true, default: [] };
 const files = { evidence: text, export: text, receipt: text, proof: text, opening: text };
 const FLAGS = { key: list, checkpoint: list, ...files, unsigned: flag, records: flag, json: flag };
 
-function read(options, [spool, ...more]) {
-  const { pinned, unsigned, receipt, proof, opening } = options;
+function read({ pinned, unsigned, receipt, proof, opening, ...options }, [spool, ...more]) {
   if (opening) return checkOpening(JSON.parse(readText(opening))) ?? [];
   if (pinned.includes(undefined)) throw new Error("--key must be as `mcp-gateway audit key` says");
   if (pinned.length === 0 && !unsigned) throw new Error("--key is needed, or --unsigned");
