@@ -162,9 +162,9 @@ function createLog(id, heads, { pinned, known, unsigned, report }) {
   let [last, latest, covered, keys, found] = [start, -Infinity, 0, []];
   /** After a violation records are only remembered, for what they tell of it. */
   function take(record, orders) {
-    const { kind, seq, e, leaf, order, proof, isLeft } = record;
+    const { kind, seq, e, leaf, order, proof } = record;
     const isProved = proof !== undefined && isIncluded(own[0], seq, leaf, proof);
-    if (order && (contiguous ? kind === "record" || isLeft : isProved)) orders.push(record);
+    if (order && (contiguous || isProved)) orders.push(record);
     found ??= findIn(() => (kind === "record" ? check(record, isProved) : checkKeys(e)));
     if (found && leaf && kind === "record" && rest.length < REST_MAX)
       rest.push({ seq, log: e?.log ?? id, prev: e?.prev, leaf, order });
@@ -317,7 +317,7 @@ function createLog(id, heads, { pinned, known, unsigned, report }) {
   /** What is missing must be named by a signed order that commits to the leaves it names. */
   function checkMissing(orders) {
     const [orderOf, size] = [new Map(), sizeOf(signed)];
-    for (const { e, order, isLeft } of orders) {
+    for (const { e, order, kind } of orders) {
       const { [`${order}Log`]: log = e.log, [`${order}Seqs`]: ranges, digest } = e.facts;
       let [named, highest] = [[], log === id ? 0 : NaN];
       for (const range of String(ranges).split(",")) {
@@ -328,10 +328,11 @@ function createLog(id, heads, { pinned, known, unsigned, report }) {
       const digested = named.map((seq) => leaves[seq - 1]).sort();
       const isOther = isWhole && highest <= leaves.length && sha256(digested.join("\n")) !== digest;
       const isLate = e.log === id && (highest >= e.seq || (size > 0 && e.seq > size));
+      const isAside = contiguous && kind === "support";
       // What was ordered away whole may be gone in its sealed part alone.
       for (const seq of highest >= 0 ? named : [])
         if (missing.get(seq) === order || (missing.has(seq) && order === "deleted"))
-          orderOf.set(seq, isLeft || isOther || isLate ? (orderOf.get(seq) ?? 0) : e.seq);
+          orderOf.set(seq, isAside || isOther || isLate ? (orderOf.get(seq) ?? 0) : e.seq);
     }
     for (const [seq, part] of missing) {
       const by = orderOf.get(seq);
@@ -391,7 +392,7 @@ function* readSpool(dir, { evidence = join(dir, "..", "evidence") }) {
       const record = frame.type === RECORD ? toRecord(frame) : { kind: "record" };
       // What follows the last record before the next segment's first was never acknowledged.
       const isLeft = last.seq === next - 1 && !(record.seq < next);
-      if (isLeft && record.order) yield { ...record, kind: "support", log, isLeft };
+      if (isLeft && record.order) yield { ...record, kind: "support", log };
       if (isLeft) continue;
       const isNext = header?.firstSeq === first && last.leaf === header.prev && header.log === log;
       if (frame.type === HEADER && !isNext) remark = "its header is not its own";
