@@ -7,6 +7,7 @@ import type { MethodDefinition, ServiceDefinition } from "@grpc/grpc-js";
 import { fromJSON } from "@grpc/proto-loader";
 import descriptor from "../gen/descriptor.json";
 import wire from "../gen/wire.json";
+import { once } from "../lib/once.ts";
 
 export const adminPackage = "mcp_gateway.admin.v1";
 
@@ -29,41 +30,82 @@ export interface ServiceFacts {
 }
 
 type LoadedMethod = MethodDefinition<object, object>;
+type Service = Readonly<Record<string, LoadedMethod>>;
+
+interface Streams {
+  readonly requestStream?: boolean;
+  readonly responseStream?: boolean;
+}
+
+/** What is read of a protobufjs JSON descriptor: services and the namespaces around them. */
+interface Namespace {
+  readonly nested?: Readonly<Record<string, Namespace>>;
+  readonly methods?: Readonly<Record<string, Streams>>;
+}
 
 // Widened first: the literal type of so large a file matches no declared one.
 const descriptorJson: object = descriptor;
-const loaded = fromJSON(descriptorJson as Parameters<typeof fromJSON>[0], {
-  keepCase: true,
-  longs: Number,
-  enums: String,
-  defaults: true,
-});
+
+/** How all messages are decoded and encoded. Made at the first call, because it takes a third of a start. */
+const codecs = once(() =>
+  fromJSON(descriptorJson as Parameters<typeof fromJSON>[0], {
+    keepCase: true,
+    longs: Number,
+    enums: String,
+    defaults: true,
+  }),
+);
 
 /** Every service of the admin package. */
 export function adminServiceFacts(): readonly ServiceFacts[] {
-  return Object.keys(loaded)
-    .filter((name) => name.startsWith(`${adminPackage}.`) && findService(name) !== undefined)
-    .map((name) => toServiceFacts(name.slice(adminPackage.length + 1), needService(name)));
+  const space = findNamespace(adminPackage)?.nested ?? {};
+  return Object.keys(space)
+    .filter((name) => space[name]?.methods !== undefined)
+    .map((name) => toServiceFacts(name, needService(`${adminPackage}.${name}`)));
 }
 
-/** A service as loaded, requests decoded: for reflection and health. */
-export function needService(fullName: string): Readonly<Record<string, LoadedMethod>> {
-  const service = findService(fullName);
-  if (service === undefined) throw new Error(`the descriptor has no service ${fullName}`);
-  return service;
+/** A service as gRPC wants it, requests decoded: for reflection and health. */
+export function needService(fullName: string): Service {
+  const methods = findNamespace(fullName)?.methods;
+  if (methods === undefined) throw new Error(`the descriptor has no service ${fullName}`);
+  return Object.fromEntries(
+    Object.entries(methods).map(([method, streams]) => [
+      method,
+      toMethod(fullName, method, streams),
+    ]),
+  );
 }
 
-/** Services and messages lie side by side in what proto-loader returns; only messages have a format. */
-function findService(fullName: string): Readonly<Record<string, LoadedMethod>> | undefined {
-  const found = loaded[fullName];
-  if (found === undefined || "format" in found) return undefined;
-  return found as Readonly<Record<string, LoadedMethod>>;
+function findNamespace(fullName: string): Namespace | undefined {
+  let found: Namespace | undefined = descriptorJson;
+  for (const name of fullName.split(".")) found = found?.nested?.[name];
+  return found;
 }
 
-function toServiceFacts(
+function toMethod(
   service: string,
-  methods: Readonly<Record<string, LoadedMethod>>,
-): ServiceFacts {
+  method: string,
+  { requestStream = false, responseStream = false }: Streams,
+): LoadedMethod {
+  const codec = once(() => {
+    const loaded = codecs()[service] as Service | undefined;
+    const found = loaded?.[method];
+    if (found === undefined) throw new Error(`the descriptor has no ${service}/${method}`);
+    return found;
+  });
+  return {
+    path: `/${service}/${method}`,
+    originalName: method,
+    requestStream,
+    responseStream,
+    requestSerialize: (value) => codec().requestSerialize(value),
+    requestDeserialize: (bytes) => codec().requestDeserialize(bytes),
+    responseSerialize: (value) => codec().responseSerialize(value),
+    responseDeserialize: (bytes) => codec().responseDeserialize(bytes),
+  };
+}
+
+function toServiceFacts(service: string, methods: Service): ServiceFacts {
   const rpcs = Object.entries(methods).map(([method, definition]) => ({
     service,
     method,

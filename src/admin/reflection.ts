@@ -18,7 +18,7 @@ interface ReflectionRequest {
 }
 
 export interface ReflectionOptions {
-  readonly index: DescriptorIndex;
+  readonly index: () => DescriptorIndex;
   /** Full names of the services to list: those that the server really offers. */
   readonly services: readonly string[];
   /** Throws GatewayError where the caller may not look. */
@@ -73,15 +73,15 @@ export function reflect(
     return { list_services_response: { service: services.map((name) => ({ name })) } };
   }
   if (isAsked(request.file_by_filename)) {
-    return filesOrNotFound(index.byFilename(request.file_by_filename), request.file_by_filename);
+    return filesOrNotFound(index().byFilename(request.file_by_filename), request.file_by_filename);
   }
   if (isAsked(request.file_containing_symbol)) {
     const symbol = request.file_containing_symbol;
-    return filesOrNotFound(index.bySymbol(symbol), symbol);
+    return filesOrNotFound(index().bySymbol(symbol), symbol);
   }
   if (isAsked(request.all_extension_numbers_of_type)) {
     const type = request.all_extension_numbers_of_type;
-    if (index.bySymbol(type) === undefined) return failure(status.NOT_FOUND, type);
+    if (index().bySymbol(type) === undefined) return failure(status.NOT_FOUND, type);
     return { all_extension_numbers_response: { base_type_name: type, extension_number: [] } };
   }
   if (isAsked(request.file_containing_extension)) {

@@ -4,6 +4,7 @@
  */
 import { Server, ServerCredentials } from "@grpc/grpc-js";
 import descriptorSet from "../gen/file-descriptor-set.json";
+import { once } from "../lib/once.ts";
 import { adminPackage, adminServiceFacts, needService } from "./definition.ts";
 import { buildDescriptorIndex } from "./descriptor-index.ts";
 import { authenticateCall } from "./grpc-call.ts";
@@ -112,7 +113,7 @@ function addReflection(server: Server, deps: AdminServerDeps, names: readonly st
     (space) => `${space}.ServerReflection`,
   );
   const implementation = createReflection({
-    index: buildDescriptorIndex(Buffer.from(descriptorSet.base64, "base64")),
+    index: once(() => buildDescriptorIndex(Buffer.from(descriptorSet.base64, "base64"))),
     services: [...names, "grpc.health.v1.Health", ...versions].sort(),
     admit: (call) => {
       if (who === "operators") authenticateCall(call, deps.authenticate);

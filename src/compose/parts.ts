@@ -41,7 +41,7 @@ import type { ResourceStore, Store } from "../storage/store.ts";
 import { createLog, type Log } from "../telemetry/log.ts";
 import { createMetrics, type Metrics } from "../telemetry/metrics.ts";
 import type { Vault } from "../vault/vault.ts";
-import { startAuditing } from "./auditing.ts";
+import { beginAuditing, startAuditing } from "./auditing.ts";
 import { type Consents, createConsents } from "./consents.ts";
 import { createKeyWork, type KeyWork } from "./erasure.ts";
 import { openKeyVault } from "./key-vault.ts";
@@ -109,6 +109,7 @@ export async function createParts(config: Config): Promise<Parts> {
     deadlineMs: config.database.deadlineMs,
     mustBeDurable: isStrict(config.preset),
   };
+  beginAuditing(config);
   await mkdir(config.dataDir, { recursive: true, mode: 0o700 });
   const [opened, sealer, vault] = await Promise.all([
     openStore({ ...database, log, migrate: true, waitMs: databaseWaitMs }),

@@ -4,8 +4,22 @@
  */
 const embeddedRoot = "/$bunfs/root";
 
+/** Those that were begun before somebody asked for them. */
+const begun = new Map<string, Worker>();
+
+/** Begins to start the worker that `startWorker` will soon be asked for, once. It must say nothing before it is asked. */
+export function beginWorker(path: string): void {
+  begun.set(path, createWorker(path));
+}
+
 /** Starts the worker in `src/<path>.ts`, for example `audit/spool/worker`. */
 export function startWorker(path: string): Worker {
+  const worker = begun.get(path);
+  begun.delete(path);
+  return worker ?? createWorker(path);
+}
+
+function createWorker(path: string): Worker {
   const isCompiled = import.meta.url.includes(embeddedRoot);
   return new Worker(
     isCompiled ? `${embeddedRoot}/${path}.js` : new URL(`../${path}.ts`, import.meta.url).href,

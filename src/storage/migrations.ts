@@ -70,18 +70,22 @@ export async function migrateSchema(dialect: SqlDialect, recordsMax: number): Pr
   });
 }
 
-/** Refuses a database whose schema this program cannot use as it is. */
-export async function checkSchema(dialect: SqlDialect): Promise<void> {
+/** The database's schema version; 0 for one that has none yet. */
+export async function findSchemaVersion(dialect: SqlDialect): Promise<number> {
   const tables = await dialect.db.introspection.getTables();
   const isMigrated = tables.some((table) => table.name === "schema_migrations");
-  const found = isMigrated ? await readSchemaVersion(dialect.db) : 0;
+  return isMigrated ? await readSchemaVersion(dialect.db) : 0;
+}
+
+/** Refuses a database whose schema this program cannot use as it is; otherwise returns its version, which is this one's. */
+export async function checkSchema(dialect: SqlDialect): Promise<number> {
+  const found = await findSchemaVersion(dialect);
   refuseNewer(found);
-  if (found < schemaVersion) {
-    throw new StoreError(
-      "conflict",
-      `the database has schema version ${found} and this program needs ${schemaVersion}: run "mcp-gateway migrate" first`,
-    );
-  }
+  if (found === schemaVersion) return found;
+  throw new StoreError(
+    "conflict",
+    `the database has schema version ${found} and this program needs ${schemaVersion}: run "mcp-gateway migrate" first`,
+  );
 }
 
 async function readSchemaVersion(db: Kysely<Tables>): Promise<number> {

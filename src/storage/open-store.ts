@@ -7,6 +7,7 @@ import type { Log } from "../telemetry/log.ts";
 import type { SqlDialect } from "./dialect.ts";
 import {
   checkSchema,
+  findSchemaVersion,
   type MigrationLimits,
   migrateSchema,
   schemaVersion,
@@ -55,27 +56,28 @@ export async function openStore(options: OpenStoreOptions): Promise<Store> {
 
 async function openOnce(options: OpenStoreOptions): Promise<Store> {
   const { deadlineMs, migration = startLimits } = options;
-  await usingDialect(createDialect(options, deadlineMs), async (dialect) => {
+  // SQLite without its thread: to start one for a question or two takes longer than they do.
+  const probe = createDialect({ ...options, isDirect: true }, deadlineMs);
+  const version = await usingDialect(probe, async (dialect) => {
     // Connects under the short deadline first, so a database that is away is found out soon.
     await sql`select 1`.execute(dialect.db);
-    if (!options.migrate) await checkSchema(dialect);
+    return options.migrate ? await findSchemaVersion(dialect) : await checkSchema(dialect);
   });
-  if (options.migrate) {
-    await usingDialect(createDialect(options, migration.deadlineMs), async (dialect) => {
-      const found = await migrateSchema(dialect, migration.recordsMax);
-      if (found === schemaVersion) return;
-      options.log.info("storage.migrated", { from: found, to: schemaVersion });
-    });
+  if (version !== schemaVersion) {
+    const isDirect = options.isDirect === true || version === 0;
+    const dialect = createDialect({ ...options, isDirect }, migration.deadlineMs);
+    const found = await usingDialect(dialect, (one) => migrateSchema(one, migration.recordsMax));
+    options.log.info("storage.migrated", { from: found, to: schemaVersion });
   }
   return createSqlStore(createDialect(options, deadlineMs));
 }
 
-async function usingDialect(
+async function usingDialect<T>(
   dialect: SqlDialect,
-  work: (dialect: SqlDialect) => Promise<void>,
-): Promise<void> {
+  work: (dialect: SqlDialect) => Promise<T>,
+): Promise<T> {
   try {
-    await work(dialect);
+    return await work(dialect);
   } catch (error) {
     throw dialect.toStoreError(error);
   } finally {

@@ -39,7 +39,8 @@ export async function openVaultStore(options: OpenVaultStoreOptions): Promise<Va
 }
 
 async function migrateOnce(options: OpenVaultStoreOptions): Promise<void> {
-  const dialect = createDialect(options, migrateDeadlineMs);
+  // Without a thread of its own: to start one takes longer than what there is to do.
+  const dialect = createDialect(options, migrateDeadlineMs, true);
   try {
     await migrateVault(dialect);
   } catch (error) {
@@ -49,9 +50,15 @@ async function migrateOnce(options: OpenVaultStoreOptions): Promise<void> {
   }
 }
 
-function createDialect(options: OpenVaultStoreOptions, deadlineMs: number): SqlDialect {
+function createDialect(
+  options: OpenVaultStoreOptions,
+  deadlineMs: number,
+  isDirect = false,
+): SqlDialect {
   const { url, dataDir, log } = options;
-  if (url === undefined) return createSqliteDialect({ dataDir, file: vaultFile, deadlineMs, log });
+  if (url === undefined) {
+    return createSqliteDialect({ dataDir, file: vaultFile, deadlineMs, log, isDirect });
+  }
   return createPostgresDialect({ url, deadlineMs, connectionsMax, log });
 }
 
