@@ -5,7 +5,6 @@
 import { type AuditLogDeps, type OpenAuditLog, openAuditLog } from "../audit/log.ts";
 import { openNoAuditLog } from "../audit/off.ts";
 import type { Config } from "../config/config.ts";
-import { beginWorker } from "../lib/worker.ts";
 import type { CheckpointStore } from "../storage/store.ts";
 import type { CopySpec } from "./copy-messages.ts";
 import { startCopyThread } from "./copy-thread.ts";
@@ -27,12 +26,6 @@ export type AuditingParts = Pick<
   AuditLogDeps,
   "store" | "clock" | "log" | "metrics" | "keys" | "life"
 >;
-
-/** Has the threads that a start waits for on their way while the databases open. */
-export function beginAuditing(config: Config): void {
-  if (!config.audit.enabled) return;
-  for (const path of ["audit/spool/worker", "audit/evidence/notary-worker"]) beginWorker(path);
-}
 
 export async function startAuditing(
   config: Config,

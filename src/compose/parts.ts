@@ -18,6 +18,7 @@ import { createSigningSecret, type SigningSecret } from "../identity/proof/signi
 import { checkTokenKey, tokenKeyId } from "../identity/token-key.ts";
 import { type Clock, systemClock } from "../lib/clock.ts";
 import { version } from "../lib/version.ts";
+import { beginWorker } from "../lib/worker.ts";
 import { createRequestStates, type RequestStates } from "../pipeline/request-state.ts";
 import { createServerChanges, type ServerChanges } from "../pipeline/server-changes.ts";
 import { createTaskIds, type TaskIds } from "../pipeline/task-ids.ts";
@@ -41,7 +42,7 @@ import type { ResourceStore, Store } from "../storage/store.ts";
 import { createLog, type Log } from "../telemetry/log.ts";
 import { createMetrics, type Metrics } from "../telemetry/metrics.ts";
 import type { Vault } from "../vault/vault.ts";
-import { beginAuditing, startAuditing } from "./auditing.ts";
+import { startAuditing } from "./auditing.ts";
 import { type Consents, createConsents } from "./consents.ts";
 import { createKeyWork, type KeyWork } from "./erasure.ts";
 import { openKeyVault } from "./key-vault.ts";
@@ -109,7 +110,7 @@ export async function createParts(config: Config): Promise<Parts> {
     deadlineMs: config.database.deadlineMs,
     mustBeDurable: isStrict(config.preset),
   };
-  beginAuditing(config);
+  beginThreads(config);
   await mkdir(config.dataDir, { recursive: true, mode: 0o700 });
   const [opened, sealer, vault] = await Promise.all([
     openStore({ ...database, log, migrate: true, waitMs: databaseWaitMs }),
@@ -223,6 +224,15 @@ export async function createParts(config: Config): Promise<Parts> {
     }),
     startedAtMs,
   };
+}
+
+/** Has the threads that a start waits for on their way while the first database opens. */
+function beginThreads({ database, vault, audit }: Config): void {
+  if (vault.url === undefined) beginWorker("storage/sqlite-worker");
+  if (database.url === undefined) beginWorker("storage/sqlite-worker");
+  if (!audit.enabled) return;
+  beginWorker("audit/spool/worker");
+  beginWorker("audit/evidence/notary-worker");
 }
 
 async function createSealer(config: Config): Promise<SecretSealer> {

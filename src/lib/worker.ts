@@ -4,19 +4,17 @@
  */
 const embeddedRoot = "/$bunfs/root";
 
-/** Those that were begun before somebody asked for them. */
-const begun = new Map<string, Worker>();
+/** Those that were begun before somebody asked for them, by path. */
+const begun = new Map<string, Worker[]>();
 
-/** Begins to start the worker that `startWorker` will soon be asked for, once. It must say nothing before it is asked. */
+/** Begins to start a worker that `startWorker` will soon be asked for. It must say nothing before it is asked. */
 export function beginWorker(path: string): void {
-  begun.set(path, createWorker(path));
+  begun.set(path, [...(begun.get(path) ?? []), createWorker(path)]);
 }
 
 /** Starts the worker in `src/<path>.ts`, for example `audit/spool/worker`. */
 export function startWorker(path: string): Worker {
-  const worker = begun.get(path);
-  begun.delete(path);
-  return worker ?? createWorker(path);
+  return begun.get(path)?.pop() ?? createWorker(path);
 }
 
 function createWorker(path: string): Worker {

@@ -27,38 +27,29 @@ export interface OpenVaultStoreOptions {
 }
 
 const vaultFile = "vault.sqlite";
-const migrateDeadlineMs = 60_000;
 const connectionsMax = 4;
 const idsPerStatementMax = 512;
 
 /** Rejects with a `StoreError` where it cannot be reached in time, refuses this gateway, or has a newer schema. */
 export async function openVaultStore(options: OpenVaultStoreOptions): Promise<VaultStore> {
   const { url, waitMs, log } = options;
-  await openWaiting(() => migrateOnce(options), { isServer: url !== undefined, waitMs, log });
-  return createVaultStore(createDialect(options, options.deadlineMs));
+  const open = () => openMigrated(options);
+  return createVaultStore(await openWaiting(open, { isServer: url !== undefined, waitMs, log }));
 }
 
-async function migrateOnce(options: OpenVaultStoreOptions): Promise<void> {
-  // Without a thread of its own: to start one takes longer than what there is to do.
-  const dialect = createDialect(options, migrateDeadlineMs, true);
+async function openMigrated(options: OpenVaultStoreOptions): Promise<SqlDialect> {
+  const dialect = createDialect(options);
   try {
     await migrateVault(dialect);
+    return dialect;
   } catch (error) {
-    throw dialect.toStoreError(error);
-  } finally {
     await dialect.close().catch(() => {});
+    throw dialect.toStoreError(error);
   }
 }
 
-function createDialect(
-  options: OpenVaultStoreOptions,
-  deadlineMs: number,
-  isDirect = false,
-): SqlDialect {
-  const { url, dataDir, log } = options;
-  if (url === undefined) {
-    return createSqliteDialect({ dataDir, file: vaultFile, deadlineMs, log, isDirect });
-  }
+function createDialect({ url, dataDir, log, deadlineMs }: OpenVaultStoreOptions): SqlDialect {
+  if (url === undefined) return createSqliteDialect({ dataDir, file: vaultFile, deadlineMs, log });
   return createPostgresDialect({ url, deadlineMs, connectionsMax, log });
 }
 

@@ -5,7 +5,8 @@ import { reflect } from "../../../src/admin/reflection.ts";
 import descriptorSet from "../../../src/gen/file-descriptor-set.json";
 
 const index = buildDescriptorIndex(Buffer.from(descriptorSet.base64, "base64"));
-const ask = (question: object) => reflect({ index: () => index, services: ["a.B"] }, { host: "", ...question });
+const ask = (question: object) =>
+  reflect({ index: () => index, services: ["a.B"] }, { host: "", ...question });
 const space = "mcp_gateway.admin.v1";
 
 describe("reflect", () => {
