@@ -55,7 +55,7 @@ export async function openStore(options: OpenStoreOptions): Promise<Store> {
 }
 
 async function openOnce(options: OpenStoreOptions): Promise<Store> {
-  const { deadlineMs, migration = startLimits } = options;
+  const { deadlineMs } = options;
   // SQLite without its thread: to start one for a question or two takes longer than they do.
   const probe = createDialect({ ...options, isDirect: true }, deadlineMs);
   const version = await usingDialect(probe, async (dialect) => {
@@ -63,13 +63,25 @@ async function openOnce(options: OpenStoreOptions): Promise<Store> {
     await sql`select 1`.execute(dialect.db);
     return options.migrate ? await findSchemaVersion(dialect) : await checkSchema(dialect);
   });
-  if (version !== schemaVersion) {
-    const isDirect = options.isDirect === true || version === 0;
-    const dialect = createDialect({ ...options, isDirect }, migration.deadlineMs);
-    const found = await usingDialect(dialect, (one) => migrateSchema(one, migration.recordsMax));
-    options.log.info("storage.migrated", { from: found, to: schemaVersion });
+  const serving = createDialect(options, deadlineMs);
+  try {
+    // A new file is soon ready, and needs no thread but the one that goes on with it.
+    if (version === 0 && options.databaseUrl === undefined) await migrate(serving, options);
+    else if (version !== schemaVersion) {
+      const { deadlineMs: patience } = options.migration ?? startLimits;
+      await usingDialect(createDialect(options, patience), (dialect) => migrate(dialect, options));
+    }
+    return createSqlStore(serving);
+  } catch (error) {
+    await serving.close().catch(() => {});
+    throw serving.toStoreError(error);
   }
-  return createSqlStore(createDialect(options, deadlineMs));
+}
+
+async function migrate(dialect: SqlDialect, options: OpenStoreOptions): Promise<void> {
+  const { log, migration = startLimits } = options;
+  const found = await migrateSchema(dialect, migration.recordsMax);
+  if (found !== schemaVersion) log.info("storage.migrated", { from: found, to: schemaVersion });
 }
 
 async function usingDialect<T>(
