@@ -13,7 +13,6 @@ import {
   schemaVersion,
   startLimits,
 } from "./migrations.ts";
-import { createPostgresDialect } from "./postgres.ts";
 import { createSqlStore } from "./sql-store.ts";
 import { createSqliteDialect } from "./sqlite.ts";
 import type { Store } from "./store.ts";
@@ -57,19 +56,20 @@ export async function openStore(options: OpenStoreOptions): Promise<Store> {
 async function openOnce(options: OpenStoreOptions): Promise<Store> {
   const { deadlineMs } = options;
   // SQLite without its thread: to start one for a question or two takes longer than they do.
-  const probe = createDialect({ ...options, isDirect: true }, deadlineMs);
+  const probe = await createDialect({ ...options, isDirect: true }, deadlineMs);
   const version = await usingDialect(probe, async (dialect) => {
     // Connects under the short deadline first, so a database that is away is found out soon.
     await sql`select 1`.execute(dialect.db);
     return options.migrate ? await findSchemaVersion(dialect) : await checkSchema(dialect);
   });
-  const serving = createDialect(options, deadlineMs);
+  const serving = await createDialect(options, deadlineMs);
   try {
     // A new file is soon ready, and needs no thread but the one that goes on with it.
     if (version === 0 && options.databaseUrl === undefined) await migrate(serving, options);
     else if (version !== schemaVersion) {
       const { deadlineMs: patience } = options.migration ?? startLimits;
-      await usingDialect(createDialect(options, patience), (dialect) => migrate(dialect, options));
+      const migrating = await createDialect(options, patience);
+      await usingDialect(migrating, (dialect) => migrate(dialect, options));
     }
     return createSqlStore(serving);
   } catch (error) {
@@ -97,10 +97,12 @@ async function usingDialect<T>(
   }
 }
 
-function createDialect(options: OpenStoreOptions, deadlineMs: number): SqlDialect {
+async function createDialect(options: OpenStoreOptions, deadlineMs: number): Promise<SqlDialect> {
   const { databaseUrl, dataDir, log, connectionsMax = 8, isDirect = false } = options;
   const { mustBeDurable = false } = options;
   if (databaseUrl === undefined) return createSqliteDialect({ dataDir, deadlineMs, log, isDirect });
+  // Loaded where it is used: each thread with a store of its own would hold the driver for nothing.
+  const { createPostgresDialect } = await import("./postgres.ts");
   return createPostgresDialect({
     url: databaseUrl,
     deadlineMs,

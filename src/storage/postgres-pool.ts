@@ -8,6 +8,7 @@ import { Client, type ClientConfig, Pool, type PoolClient, type QueryResult, typ
 import type { Log } from "../telemetry/log.ts";
 import { createDeadline } from "./deadline.ts";
 import { StoreError } from "./store.ts";
+import { UndurableError } from "./undurable.ts";
 
 export interface PostgresOptions {
   readonly url: string;
@@ -146,16 +147,6 @@ async function makeDurable(client: Client): Promise<readonly string[]> {
     ...(settings.fsync === "on" ? [] : ["fsync"]),
     ...(settings.whole === "on" ? [] : ["full_page_writes"]),
   ];
-}
-
-/** Of a server that may lose what it says is committed, under a preset that must not have that. */
-export class UndurableError extends Error {
-  constructor(off: readonly string[]) {
-    super(
-      `refused under this preset (undurable-database): the server runs without ${off.join(" and ")}: ` +
-        "it may lose or spoil what it said was committed; turn them on",
-    );
-  }
 }
 
 /** Host, port and database: what of the URL may be shown. */

@@ -7,7 +7,6 @@ import type { Log } from "../telemetry/log.ts";
 import type { KeyQuery, StoredKey, VaultStore } from "../vault/store.ts";
 import { chunksOf } from "./chunks.ts";
 import type { SqlDialect } from "./dialect.ts";
-import { createPostgresDialect } from "./postgres.ts";
 import type { VaultKeysTable } from "./schema.ts";
 import { createSqliteDialect } from "./sqlite.ts";
 import { StoreError } from "./store.ts";
@@ -38,7 +37,7 @@ export async function openVaultStore(options: OpenVaultStoreOptions): Promise<Va
 }
 
 async function openMigrated(options: OpenVaultStoreOptions): Promise<SqlDialect> {
-  const dialect = createDialect(options);
+  const dialect = await createDialect(options);
   try {
     await migrateVault(dialect);
     return dialect;
@@ -48,8 +47,10 @@ async function openMigrated(options: OpenVaultStoreOptions): Promise<SqlDialect>
   }
 }
 
-function createDialect({ url, dataDir, log, deadlineMs }: OpenVaultStoreOptions): SqlDialect {
+async function createDialect(options: OpenVaultStoreOptions): Promise<SqlDialect> {
+  const { url, dataDir, log, deadlineMs } = options;
   if (url === undefined) return createSqliteDialect({ dataDir, file: vaultFile, deadlineMs, log });
+  const { createPostgresDialect } = await import("./postgres.ts");
   return createPostgresDialect({ url, deadlineMs, connectionsMax, log });
 }
 

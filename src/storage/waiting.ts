@@ -3,8 +3,8 @@
  * password stays wrong however long somebody waits (ST-01). Used by `open-store.ts` and `vault-store.ts`.
  */
 import type { Log } from "../telemetry/log.ts";
-import { UndurableError } from "./postgres-pool.ts";
 import { StoreError } from "./store.ts";
+import { UndurableError } from "./undurable.ts";
 
 export interface Waiting {
   /** Whether a server may still be on its way; a folder that cannot be opened stays so. */
