@@ -4,17 +4,14 @@
  */
 import type { FeedChange, FeedStatus } from "../audit/sinks/feed.ts";
 import type { FileSinkOptions } from "../audit/sinks/file-sink.ts";
+import type { OtlpSinkOptions } from "../audit/sinks/otlp-sink.ts";
 import type { SyslogSinkOptions } from "../audit/sinks/syslog-sink.ts";
 
 export type SinkSpec = { readonly name: string } & (
   | ({ readonly kind: "file" } & FileSinkOptions)
   | { readonly kind: "stdout" }
   | ({ readonly kind: "syslog" } & SyslogSinkOptions)
-  | {
-      readonly kind: "otlp";
-      readonly url: string;
-      readonly resource: Readonly<Record<string, string>>;
-    }
+  | ({ readonly kind: "otlp" } & Omit<OtlpSinkOptions, "logId" | "timeoutMs">)
 );
 
 export interface SinksSpec {

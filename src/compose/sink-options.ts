@@ -4,6 +4,7 @@
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import type { Config } from "../config/config.ts";
+import { parseHeaders } from "../config/sink-secrets.ts";
 import type { SinkSpec } from "./sink-messages.ts";
 
 /** CAs are read when the sinks are made: a file that cannot be read stops the start, with its name. */
@@ -33,7 +34,13 @@ export function toSinks({ audit }: Config): readonly SinkSpec[] {
           ca: sink.caFile === undefined ? undefined : readFileSync(sink.caFile, "utf8"),
         };
       case "otlp":
-        return { name, kind, url: sink.url ?? "", resource: toAttributes(sink.resource ?? []) };
+        return {
+          name,
+          kind,
+          url: sink.url ?? "",
+          resource: toAttributes(sink.resource ?? []),
+          headers: sink.headers === undefined ? {} : parseHeaders(sink.headers.reveal()),
+        };
       default:
         return kind satisfies never;
     }

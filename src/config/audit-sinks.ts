@@ -15,7 +15,7 @@ const keysOf: Readonly<
   file: { needed: ["path"], optional: ["rotate_bytes", "rotate_daily", "keep_files", "sync"] },
   stdout: { needed: [], optional: [] },
   syslog: { needed: ["address"], optional: ["transport", "facility", "ca_file"] },
-  otlp: { needed: ["url"], optional: ["resource"] },
+  otlp: { needed: ["url"], optional: ["resource", "headers_file"] },
 };
 const commonKeys = ["name", "kind"];
 
@@ -69,6 +69,9 @@ const sink = z
       .max(64)
       .optional()
       .describe("otlp: resource attributes besides service.*, each as name=value."),
+    headers_file: text(
+      "otlp: file of headers for each request, such as Authorization: Bearer …, one a line.",
+    ).optional(),
   })
   .superRefine((given, context) => {
     const { needed, optional } = keysOf[given.kind];

@@ -25,6 +25,13 @@ export type Camel<Value> = Value extends readonly (infer Element)[]
 /** One issuer as the file says it. */
 export type ConfigIssuer = ConfigValues["identity"]["jwt"]["issuers"][number];
 
+type Sink = ConfigValues["audit"]["sinks"][number];
+
+export type SinkConfig = Camel<Omit<Sink, "headers_file">> & {
+  /** A header a line. */
+  readonly headers: Secret | undefined;
+};
+
 type Limits = Camel<Omit<ConfigValues["limits"], "tiers" | "redis_url" | "redis_url_file">>;
 
 /** What a tier sets; the rest keeps its default. */
@@ -38,8 +45,8 @@ export type Config = Camel<
     readonly url: Secret | undefined;
   };
   readonly audit: Camel<
-    Omit<ConfigValues["audit"], "witness_database_url" | "witness_database_url_file">
-  > & { readonly witnessDatabaseUrl: Secret | undefined };
+    Omit<ConfigValues["audit"], "sinks" | "witness_database_url" | "witness_database_url_file">
+  > & { readonly sinks: readonly SinkConfig[]; readonly witnessDatabaseUrl: Secret | undefined };
   readonly identity: Camel<Omit<ConfigValues["identity"], "jwt">> & {
     readonly jwt: { readonly issuers: readonly IssuerConfig[] };
   };
@@ -55,13 +62,14 @@ export type Config = Camel<
   readonly warnings: readonly string[];
 };
 
-/** Secrets as text, already read from wherever they were; `issuers` is index for index. */
+/** Secrets as text, already read from wherever they were; lists are index for index. */
 export interface SecretTexts {
   readonly databaseUrl: string | undefined;
   readonly vaultUrl: string | undefined;
   readonly witnessDatabaseUrl: string | undefined;
   readonly redisUrl: string | undefined;
   readonly issuers: readonly IssuerSecretTexts[];
+  readonly sinkHeaders: readonly (string | undefined)[];
 }
 
 /** Turns checked values into the frozen `Config`. */
@@ -71,7 +79,7 @@ export function buildConfig(
   more: Pick<Config, "preset" | "stdioEnvironment" | "warnings">,
 ): Config {
   const { database, vault, identity, limits, audit, ...plain } = values;
-  const { witness_database_url, witness_database_url_file, ...plainAudit } = audit;
+  const { sinks, witness_database_url, witness_database_url_file, ...plainAudit } = audit;
   const { jwt, ...plainIdentity } = identity;
   const { tiers, redis_url, redis_url_file, ...plainLimits } = limits;
   return freezeDeep({
@@ -82,7 +90,13 @@ export function buildConfig(
       nodeLocal: vault.node_local,
       url: wrap(secrets.vaultUrl),
     },
-    audit: { ...toCamel(plainAudit), witnessDatabaseUrl: wrap(secrets.witnessDatabaseUrl) },
+    audit: {
+      ...toCamel(plainAudit),
+      sinks: sinks.map(({ headers_file, ...sink }, at) => {
+        return { ...toCamel(sink), headers: wrap(secrets.sinkHeaders[at]) };
+      }),
+      witnessDatabaseUrl: wrap(secrets.witnessDatabaseUrl),
+    },
     identity: {
       ...toCamel(plainIdentity),
       jwt: {

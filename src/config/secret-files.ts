@@ -7,6 +7,7 @@ import type { SecretTexts } from "./config.ts";
 import { readIssuerSecrets } from "./issuer-secrets.ts";
 import { ConfigError } from "./problem.ts";
 import type { ConfigValues } from "./schema.ts";
+import { readSinkHeaders } from "./sink-secrets.ts";
 
 /** `locate` says where the value of a path came from. */
 export function readSecrets(values: ConfigValues, locate: (path: string) => string): SecretTexts {
@@ -24,7 +25,10 @@ export function readSecrets(values: ConfigValues, locate: (path: string) => stri
       readSecretFile(path, locate(`identity.jwt.issuers[${index}].${key}`)),
     ),
   );
-  return { databaseUrl, vaultUrl, witnessDatabaseUrl, redisUrl, issuers };
+  const sinkHeaders = values.audit.sinks.map((sink, index) =>
+    readSinkHeaders(sink, locate(`audit.sinks[${index}].headers_file`), readSecretFile),
+  );
+  return { databaseUrl, vaultUrl, witnessDatabaseUrl, redisUrl, issuers, sinkHeaders };
 }
 
 const urlNames = {

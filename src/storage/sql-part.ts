@@ -16,7 +16,7 @@ export const defaultSqlStoreLimits: SqlStoreLimits = {
   rowsPerStatementMax: 512,
   rowsPerTransactionMax: 2048,
   scanRowsMax: 10_000,
-  examinedRowsMax: 4_000,
+  examinedRowsMax: 1_500,
 };
 
 /** Runs one operation; whatever it throws becomes a `StoreError`. */

@@ -68,7 +68,13 @@ test("file, syslog over UDP, TCP and TLS, and OTLP all get every record, in orde
     syslog("udp", udp.address, { transport: "udp" }),
     syslog("tcp", tcp.address),
     syslog("tls", tls.address, { transport: "tls", ca: readFileSync(authority.caFile, "utf8") }),
-    { name: "otlp", kind: "otlp", url: collector.url, resource: { "deployment.name": "test" } },
+    {
+      name: "otlp",
+      kind: "otlp",
+      url: collector.url,
+      resource: { "deployment.name": "test" },
+      headers: {},
+    },
   ]);
   await log.append(...many(40));
   for (const receiver of [udp, tcp, tls]) {
@@ -105,7 +111,7 @@ test("a receiver that is away holds up no other, is said once, and gets its back
   const collector = using(startOtlpCollector());
   const { metrics, said } = start(log, [
     syslog("away", `127.0.0.1:${port}`),
-    { name: "otlp", kind: "otlp", url: collector.url, resource: {} },
+    { name: "otlp", kind: "otlp", url: collector.url, resource: {}, headers: {} },
   ]);
   await log.append(...many(20));
   await until("the other has all", () => collector.bodies().length === 20);
@@ -173,7 +179,7 @@ test("a collector that is busy is asked again; one that refuses a record gets th
     return Response.json({ partialSuccess: {} });
   };
   const { metrics, said } = start(log, [
-    { name: "otlp", kind: "otlp", url: collector.url, resource: {} },
+    { name: "otlp", kind: "otlp", url: collector.url, resource: {}, headers: {} },
   ]);
   await log.append(...many(3));
   await until("the others", () => collector.bodies().some((body) => body.seq === 3));

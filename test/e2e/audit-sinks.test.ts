@@ -3,7 +3,7 @@
  * each, a receiver that is away holds up no call, and no identity stands in a line.
  */
 import { expect, setDefaultTimeout, test } from "bun:test";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createAdminClient } from "../support/admin-client.ts";
 import { runGateway, startCommand } from "../support/command-line.ts";
@@ -48,6 +48,8 @@ test("D04: file, standard output, syslog and OTLP have every call; one that is a
   await using syslog = await startStreamSyslog();
   await using collector = startOtlpCollector();
   const path = join(folder.path, "logs", "audit.json");
+  const headersFile = join(folder.path, "collector.headers");
+  writeFileSync(headersFile, "Authorization: Bearer collect-0r\n", { mode: 0o600 });
   let gateway: GatewayProcess | undefined;
   let printed = "";
   {
@@ -57,7 +59,10 @@ test("D04: file, standard output, syslog and OTLP have every call; one that is a
         audit: {
           sinks: [
             { name: "siem", kind: "syslog", transport: "tcp", address: syslog.address },
-            { name: "otel", kind: "otlp", url: collector.url, resource: ["env=test"] },
+            {
+              ...{ name: "otel", kind: "otlp", url: collector.url, resource: ["env=test"] },
+              headers_file: headersFile,
+            },
             {
               ...{ name: "away", kind: "syslog", transport: "tcp" },
               address: `127.0.0.1:${await freePort()}`,
@@ -107,6 +112,9 @@ test("D04: file, standard output, syslog and OTLP have every call; one that is a
     policy_decision: "deny",
   });
   expect(printed).toContain('"event_type":"policy_violation"');
+  const credentials = collector.requests.map(({ authorization }) => authorization);
+  expect(new Set(credentials)).toEqual(new Set(["Bearer collect-0r"]));
+  expect(printed).not.toContain("collect-0r");
   const everything = [readFileSync(path, "utf8"), printed, ...syslog.messages];
   everything.push(JSON.stringify(collector.requests));
   expect(everything.filter((text) => text.includes(clientId))).toEqual([]);

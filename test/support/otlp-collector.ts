@@ -13,6 +13,7 @@ export interface OtlpCollector extends AsyncDisposable {
 
 export interface OtlpRequest {
   readonly contentType: string | null;
+  readonly authorization: string | null;
   readonly resource: readonly { readonly key: string; readonly value: object }[];
   readonly records: readonly {
     readonly timeUnixNano: string;
@@ -36,6 +37,7 @@ export function startOtlpCollector(): OtlpCollector {
       };
       const received: OtlpRequest = {
         contentType: request.headers.get("content-type"),
+        authorization: request.headers.get("authorization"),
         resource: resourceLogs[0]?.resource.attributes ?? [],
         records: resourceLogs[0]?.scopeLogs[0]?.logRecords ?? [],
       };

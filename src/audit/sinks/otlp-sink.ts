@@ -10,6 +10,8 @@ export interface OtlpSinkOptions {
   readonly url: string;
   readonly logId: string;
   readonly resource: Readonly<Record<string, string>>;
+  /** What the collector wants besides, such as a credential; names in lower case. */
+  readonly headers: Readonly<Record<string, string>>;
   readonly timeoutMs: number;
 }
 
@@ -39,7 +41,11 @@ export function createOtlpSink(options: OtlpSinkOptions, post: Post): Sink {
       });
       const { status, headers, text } = await post(options.url, {
         method: "POST",
-        headers: { "content-type": "application/json", accept: "application/json" },
+        headers: {
+          ...options.headers,
+          "content-type": "application/json",
+          accept: "application/json",
+        },
         body,
         timeoutMs: options.timeoutMs,
         bytesMax: answerBytesMax,
