@@ -37,6 +37,7 @@ function setUp(options = { intervalMs: 1000, batchMax: 2 }) {
   const clock = { wallMs: startMs, monotonicMs: () => 5, nowMs: () => clock.wallMs };
   const recorded: Parameters<OrderAudit["append"]>[0][] = [];
   const liveWhenRecorded: number[] = [];
+  const hurriedAfter: number[] = [];
   const live = () =>
     store.rows
       .filter((one) => one.envelope !== null && one.logId === "log-1")
@@ -56,6 +57,7 @@ function setUp(options = { intervalMs: 1000, batchMax: 2 }) {
         store.rows.push({ ...row(recorded.length, startMs), logId: "orders" });
         return { logId: "orders", seq: recorded.length };
       },
+      caughtUp: async () => void hurriedAfter.push(recorded.length),
     },
     toStored: async (filter) => filter,
     rules: () => [rule],
@@ -68,7 +70,7 @@ function setUp(options = { intervalMs: 1000, batchMax: 2 }) {
   store.rows.push(row(6, startMs - 10 * dayMs), row(7, startMs - 90 * dayMs, "admin.change"));
   const lock = () => (isLocked = true);
   const breakAudit = () => (isRecordable = false);
-  return { retention, recorded, liveWhenRecorded, live, clock, lock, breakAudit };
+  return { retention, recorded, liveWhenRecorded, hurriedAfter, live, clock, lock, breakAudit };
 }
 
 const request = { validateOnly: false, by: "ada" };
@@ -84,6 +86,12 @@ test("what is due goes in batches, each recorded before its rows go", async () =
     facts: { rule: "r30", deletedLog: "log-1", deletedSeqs: "1-2", deletedFromSeq: 1, count: 2 },
     details: { principal: "ada" },
   });
+});
+
+test("the copy is hurried after each order, which has to stand in it", async () => {
+  const { retention, hurriedAfter } = setUp();
+  await retention.process(request);
+  expect(hurriedAfter).toEqual([1, 2, 3]);
 });
 
 test("validate only counts and records nothing", async () => {
