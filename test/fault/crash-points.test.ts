@@ -19,11 +19,11 @@ import { faultCycles } from "../support/random.ts";
 import { openMemoryVault } from "../support/sealing.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
 
-/** With the 20 random kills of kill.test.ts these are the 200 of CI. */
-const points = faultCycles(180);
 /** After this many calls every kind of call has come several times; more cycles begin again at the first. */
 const callsMax = 90;
+/** One kills before the calls, the other after them. */
 const lanes = 2;
+const points = faultCycles(callsMax * lanes);
 const child = join(import.meta.dir, "../support/crashing-child.ts");
 
 interface Lane {

@@ -1,11 +1,12 @@
 /**
- * kill -9 under load, again and again on one data folder, and three logs compared: what agents were told, what the
- * server saw, what the audit holds. The kills fall while agents of all kinds call, while the spool starts new
- * segments, while retention deletes, and while the next process recovers. FAULT_CYCLES and FAULT_SEED make it
- * longer and repeatable.
+ * kill -9 of the executable under load, again and again on one data folder, and three logs compared: what agents were
+ * told, what the server saw, what the audit holds. The kills fall while agents of all kinds call, while the spool
+ * starts new segments, while retention deletes, and while the next process recovers. FAULT_CYCLES and FAULT_SEED make
+ * it longer and repeatable.
  */
 import { expect, test } from "bun:test";
 import { type AdminClient, createAdminClient } from "../support/admin-client.ts";
+import { until } from "../support/deadline.ts";
 import { agentKinds, type EchoAgent } from "../support/echo-agents.ts";
 import {
   executable,
@@ -32,39 +33,58 @@ import { startTinyServer, type TinyServer } from "../support/tiny-server.ts";
 
 const agentsOfEachKind = 3;
 const oldRecords = 20_000;
+/** Folders that are killed on side by side: while one process starts or a log is checked, the other's agents call. */
+const lanes = 2;
+/** Kills after which a folder's log is checked and the next folder begins: a longer log takes longer to compare. */
+const killsAFolderMax = 50;
+/** Of fewer kills all may fall before the first answer. */
+const killsUnderLoadMin = 10;
+const killedBySigkill = 128 + 9;
 
-interface Killed {
-  readonly acknowledged: readonly string[];
-  readonly upstream: TinyServer;
-}
-
-/** Runs and kills gateways on one folder; `alongside` runs beside the load of each. */
-async function killAgainAndAgain(request: {
+interface Killing {
   readonly cycles: number;
   readonly dataDir: string;
   readonly upstream: TinyServer;
+  readonly seed: number;
   readonly config?: GatewayOptions["config"];
+  /** Runs beside the load of each gateway. */
   readonly alongside?: (admin: AdminClient) => Promise<unknown>;
-}): Promise<Killed> {
-  const { cycles, dataDir, upstream, config = {}, alongside } = request;
-  const random = createRandom();
+}
+
+interface Killed extends Pick<Killing, "cycles" | "dataDir" | "upstream" | "seed"> {
+  readonly acknowledged: readonly string[];
+}
+
+/** Runs and kills gateways on one folder. */
+async function killAgainAndAgain(killing: Killing): Promise<Killed> {
+  const { cycles, dataDir, upstream, seed, config = {}, alongside } = killing;
+  const random = createRandom(seed);
   const acknowledged: string[] = [];
-  let token = "";
+  const token = await setUp(dataDir, upstream.url);
   for (let cycle = 0; cycle < cycles; cycle += 1) {
     // Every third start is itself killed, before or while it recovers.
     if (cycle % 3 === 2) await killWhileStarting(dataDir, random(120));
     await using gateway = await startGateway({ dataDir, config });
-    using admin = createAdminClient(gateway);
-    if (cycle === 0) token = await setUp(admin, upstream.url);
     const load = runLoad(gateway, token, `k${cycle}`, (text) => acknowledged.push(text));
-    const beside = alongside?.(admin).catch(() => {});
-    await Bun.sleep(10 + random(300));
+    const beside = alongside === undefined ? undefined : runAlongside(gateway, alongside);
+    // Every other kill falls among calls that are answered, however slow the machine is.
+    const answeredBefore = acknowledged.length;
+    if (cycle % 2 === 1) await until("an answer", () => acknowledged.length > answeredBefore);
+    await Bun.sleep(random(200));
     gateway.kill("SIGKILL");
-    await gateway.exited;
+    expect(await gateway.exited).toBe(killedBySigkill);
     await load;
     await beside;
   }
-  return { acknowledged, upstream };
+  return { cycles, dataDir, upstream, seed, acknowledged };
+}
+
+async function runAlongside(
+  gateway: GatewayProcess,
+  alongside: (admin: AdminClient) => Promise<unknown>,
+): Promise<void> {
+  using admin = createAdminClient(gateway);
+  await alongside(admin).catch(() => {});
 }
 
 async function killWhileStarting(dataDir: string, afterMs: number): Promise<void> {
@@ -79,9 +99,14 @@ async function killWhileStarting(dataDir: string, afterMs: number): Promise<void
   await child.exited;
 }
 
-async function setUp(admin: AdminClient, url: string): Promise<string> {
+async function setUp(dataDir: string, url: string): Promise<string> {
+  await using gateway = await startGateway({ dataDir });
+  using admin = createAdminClient(gateway);
   await registerHttpServer(admin, "tiny", url);
-  return registerClient(admin, "loader", { allowed_tools: ["tiny__*"], limits: generousLimits });
+  return await registerClient(admin, "loader", {
+    allowed_tools: ["tiny__*"],
+    limits: generousLimits,
+  });
 }
 
 /** Agents of every kind call until the gateway is gone. */
@@ -113,42 +138,60 @@ async function callForEver(
 }
 
 /** What must hold after all kills, in the database and, offline, in the spool. */
-async function expectSound(dataDir: string, { acknowledged, upstream }: Killed): Promise<void> {
+async function expectSound(killed: Killed): Promise<void> {
+  const { cycles, dataDir, upstream, seed, acknowledged } = killed;
   {
     await using gateway = await startGateway({ dataDir });
     using admin = createAdminClient(gateway);
     const records = await drainedRecords(admin);
     const closedByRecovery = records.filter((one) => one.status === "outcome_unknown").length;
-    const figures = { seed: faultSeed, acknowledged: acknowledged.length, closedByRecovery };
+    const figures = { cycles, seed, acknowledged: acknowledged.length, closedByRecovery };
     console.log(JSON.stringify({ ...figures, seen: upstream.texts.length, all: records.length }));
     expect(compareLogs({ acknowledged, seen: upstream.texts, records })).toEqual(noContradictions);
-    for (const kind of Object.keys(agentKinds)) {
-      expect(acknowledged.some((text) => text.includes(`-${kind}-`))).toBe(true);
-    }
+    expect(records.filter((one) => one.event === "integrity.violation")).toEqual([]);
     expect(await admin.call("AuditService", "VerifyLog")).toMatchObject({ ok: true });
   }
   const verify = Bun.spawnSync([executable, "audit", "verify", "--data-dir", dataDir]);
   expect(verify.exitCode, verify.stdout.toString()).toBe(0);
 }
 
-test("ST-11 R-01 I-02 I-03: kills under load lose no acknowledged call", async () => {
-  // With the 180 numbered points of crash-points.test.ts these are the 200 of CI.
-  const cycles = faultCycles(20);
-  await using folder = temporaryFolder("kill");
-  await using upstream = startTinyServer();
-  const killed = await killAgainAndAgain({ cycles, dataDir: folder.path, upstream });
-  expect(killed.acknowledged.length).toBeGreaterThan(cycles);
-  await expectSound(folder.path, killed);
-});
+/** How many kills each folder gets; at least one folder for each kind of config, where there are as many kills. */
+function splitCycles(cycles: number): readonly number[] {
+  const folders = Math.max(Math.min(configs.length, cycles), Math.ceil(cycles / killsAFolderMax));
+  return Array.from({ length: folders }, (_, number) => Math.floor((cycles + number) / folders));
+}
 
-test("ST-12: kills while the spool starts new segments lose nothing", async () => {
-  const cycles = faultCycles(5);
-  await using folder = temporaryFolder("kill-roll");
+/** Folders take turns: as the gateway comes, and with a spool that starts a new segment every few records. */
+const configs: readonly GatewayOptions["config"][] = [
+  {},
+  { audit: { segment_bytes_max: 8 * 1024 } },
+];
+
+async function killOnOneFolder(cycles: number, number: number): Promise<void> {
+  await using folder = temporaryFolder(`kill-${number}`);
   await using upstream = startTinyServer();
-  const config = { audit: { segment_bytes_max: 8 * 1024 } };
-  const killed = await killAgainAndAgain({ cycles, dataDir: folder.path, upstream, config });
-  await expectSound(folder.path, killed);
-});
+  const config = configs[number % configs.length];
+  const seed = faultSeed + number;
+  const killed = await killAgainAndAgain({ cycles, dataDir: folder.path, upstream, seed, config });
+  await expectSound(killed);
+  if (cycles < killsUnderLoadMin) return;
+  expect(killed.acknowledged.length).toBeGreaterThan(cycles);
+  for (const kind of Object.keys(agentKinds)) {
+    expect(killed.acknowledged.some((text) => text.includes(`-${kind}-`))).toBe(true);
+  }
+}
+
+test("R-01 ST-11 ST-12 I-02 I-03: kills under load lose no acknowledged call", async () => {
+  const folders = splitCycles(faultCycles(200)).map((cycles, number) => ({ cycles, number }));
+  const running = Array.from({ length: lanes }, async () => {
+    for (let next = folders.shift(); next !== undefined; next = folders.shift()) {
+      await killOnOneFolder(next.cycles, next.number);
+    }
+  });
+  // Both to their end, so that no gateway is left behind.
+  const ends = await Promise.allSettled(running);
+  for (const end of ends) if (end.status === "rejected") throw end.reason;
+}, 7_200_000);
 
 test("ST-12: kills while retention deletes leave every deletion covered by its order", async () => {
   const cycles = faultCycles(5);
@@ -165,14 +208,14 @@ test("ST-12: kills while retention deletes leave every deletion covered by its o
     await admin.call("RetentionService", "CreateRule", create).catch(() => {});
     return admin.call("RetentionService", "ProcessRetention");
   };
-  const dataDir = folder.path;
-  const killed = await killAgainAndAgain({ cycles, dataDir, upstream, alongside: process });
+  const killing = { cycles, dataDir: folder.path, upstream, seed: faultSeed, alongside: process };
+  const killed = await killAgainAndAgain(killing);
   {
-    await using gateway = await startGateway({ dataDir });
+    await using gateway = await startGateway(killed);
     using admin = createAdminClient(gateway);
     await untilDrained(admin);
     await process(admin);
     expect(await allRecords(admin, { event: "session.opened" })).toEqual([]);
   }
-  await expectSound(dataDir, killed);
+  await expectSound(killed);
 });
