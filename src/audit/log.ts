@@ -76,6 +76,8 @@ export interface OpenAuditLog extends AuditLog {
   caughtUp(withinMs: number): Promise<void>;
   /** Empties what these keys opened in the spool's files; resolves with how many records it was. */
   shred(keys: readonly string[]): Promise<number>;
+  /** The spool's records that `shred` would empty, but for those of these numbers. */
+  sealedUnder: Spool["sealedUnder"];
   /**
    * Syncs what was appended, and `closing` as the log's last record; ships what is left and releases the spool. A log
    * that cannot be closed with its record is closed without.
@@ -167,6 +169,7 @@ export async function openAuditLog(deps: AuditLogDeps): Promise<OpenAuditLog> {
     flush: spool.flush,
     caughtUp: catchingUp.wait,
     shred: spool.shred,
+    sealedUnder: spool.sealedUnder,
     tail: tail.listen,
     status: () => ({ logId, shippedSeq: shippedSeq(), ...spool.status() }),
     close,

@@ -13,6 +13,7 @@ export function openNoAuditLog(log: Log): OpenAuditLog {
     evidence: undefined,
     caughtUp: async () => {},
     shred: async () => 0,
+    sealedUnder: async () => [],
     died: new Promise(() => {}),
     append: async () => ref,
     flush: async () => {},

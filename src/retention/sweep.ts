@@ -19,6 +19,11 @@ export interface SweptLog extends OrderAudit {
   status(): { readonly logId: string; readonly syncedSeq: number };
   /** Empties what these keys opened in the spool's files; resolves with how many records it was. */
   shred(keys: readonly string[]): Promise<number>;
+  /** The spool's records that `shred` would empty, but for those of these numbers. */
+  sealedUnder(
+    keys: readonly string[],
+    except: readonly number[],
+  ): Promise<readonly { readonly seq: number; readonly leaf: string }[]>;
 }
 
 export interface SweeperDeps {
@@ -46,21 +51,40 @@ export function createSweeper(deps: SweeperDeps): Sweeper {
     await log.flush();
     const { logId, syncedSeq } = log.status();
     await orders.untilShipped({ logId, seq: syncedSeq });
-    const swept = await sweepAll(sweeps, otherLogs);
-    await log.shred(sweeps.map((sweep) => sweep.key));
+    const keys = sweeps.map((sweep) => sweep.key);
+    const own: number[] = [];
+    const swept = await sweepAll(sweeps, otherLogs, own);
+    await orderSpooled(keys, own);
+    await log.shred(keys);
     // From now on healing finds nothing to put back; what it did before, out of the spool, goes as well.
-    return swept + (await sweepAll(sweeps, otherLogs));
+    return swept + (await sweepAll(sweeps, otherLogs, own));
   };
 
-  async function sweepAll(sweeps: readonly Sweep[], otherLogs: readonly string[]): Promise<number> {
+  /** What others emptied in the database while this node was away is still in its spool: no order of its log names it. */
+  async function orderSpooled(keys: readonly string[], ordered: readonly number[]): Promise<void> {
+    const { logId } = log.status();
+    const rest = await log.sealedUnder(keys, ordered);
+    for (let at = 0; at < rest.length; at += batchMax) {
+      const rows = rest.slice(at, at + batchMax).map((frame) => ({ logId, ...frame }));
+      await orders.give("erasure.executed", rows, { facts: {}, details: {} });
+    }
+  }
+
+  /** Adds the numbers of this node's own records that were swept to `own`. */
+  async function sweepAll(
+    sweeps: readonly Sweep[],
+    otherLogs: readonly string[],
+    own: number[],
+  ): Promise<number> {
     let swept = 0;
     for (const query of toQueries(sweeps)) {
-      swept += await sweepRows({ ...query, exceptLogs: otherLogs });
+      swept += await sweepRows({ ...query, exceptLogs: otherLogs }, own);
     }
     return swept;
   }
 
-  async function sweepRows(query: SealedQuery): Promise<number> {
+  async function sweepRows(query: SealedQuery, own: number[]): Promise<number> {
+    const { logId } = log.status();
     let swept = 0;
     while (true) {
       const rows = await store.sealed({ ...query, limit: batchMax });
@@ -70,6 +94,7 @@ export function createSweeper(deps: SweeperDeps): Sweeper {
       const gone = await store.erase(rows);
       // A store that empties nothing would otherwise be asked for ever.
       if (gone === 0) throw new Error("the database did not empty what was ordered");
+      for (const row of rows) if (row.logId === logId) own.push(row.seq);
       swept += gone;
       metrics.count("mcp_gateway_erasure_records_total", {}, gone);
       await new Promise((resolve) => setImmediate(resolve));

@@ -105,6 +105,11 @@ export function decodePlace(bytes: Buffer, offset: number): FramePlace | undefin
   return split > end ? undefined : { start: offset, split, end };
 }
 
+/** The leaf of the record whose frame lies there. */
+export function leafAt(bytes: Buffer, { start, split }: FramePlace): string {
+  return Bun.SHA256.hash(bytes.subarray(start + frameHeadBytes + 4, split), "hex");
+}
+
 /** Writes the frame without its second part at `to`, which is not after it, and returns its new end. */
 export function writeEmptied(bytes: Buffer, { start, split }: FramePlace, to: number): number {
   bytes.copyWithin(to, start, split);

@@ -16,6 +16,19 @@ export interface SpoolWriterOptions {
   readonly probeIntervalMs: number;
 }
 
+/** What is to be emptied: all that lies under the keys. */
+export interface ShredRequest {
+  readonly keys: readonly string[];
+  /** Only to be looked for, but for the records of these numbers. */
+  readonly lookExcept?: readonly number[];
+}
+
+/** A record that the spool holds with its sealed part. */
+export interface SealedFrame {
+  readonly seq: number;
+  readonly leaf: string;
+}
+
 export type ToSpool =
   | string
   | {
@@ -29,7 +42,7 @@ export type ToSpool =
   | { readonly kind: "forget"; readonly ref: number }
   | { readonly kind: "index"; readonly index: IndexKey }
   | { readonly kind: "remove"; readonly firstSeq: number }
-  | { readonly kind: "shred"; readonly keys: readonly string[] }
+  | ({ readonly kind: "shred" } & ShredRequest)
   | { readonly kind: "tail"; readonly on: boolean }
   | { readonly kind: "close" };
 
@@ -61,8 +74,8 @@ export type FromSpool =
   | { readonly kind: "room"; readonly isFull: boolean; readonly reason: string }
   | { readonly kind: "removed"; readonly spoolBytes: number }
   | { readonly kind: "not-removed"; readonly firstSeq: number; readonly reason: string }
-  /** Every segment ended before the request holds nothing any more that its keys open. */
-  | { readonly kind: "shredded"; readonly frames: number }
+  /** Every segment ended before the request holds nothing any more that its keys open; or what a look found. */
+  | { readonly kind: "shredded"; readonly frames: number; readonly found: readonly SealedFrame[] }
   | { readonly kind: "not-shredded"; readonly reason: string }
   | { readonly kind: "closed" };
 

@@ -53,7 +53,7 @@ export function serveSpool(port: Pick<Worker, "onmessage" | "postMessage">, disk
         break;
       case "shred":
         if (writer !== undefined) {
-          void shredSpool(writer, { disk, dir, keys: message.keys }, emit);
+          void shredSpool(writer, { disk, dir, request: message }, emit);
         }
         break;
       case "tail":

@@ -4,36 +4,45 @@
  */
 import { reasonOf, type SpoolDisk, type SpoolFolder } from "./disk.ts";
 import { lockRewriting } from "./files.ts";
-import type { FromSpool } from "./messages.ts";
-import { type ShredStep, shredSegments } from "./shred.ts";
+import type { FromSpool, ShredRequest } from "./messages.ts";
+import { findSealed, type ShredPlace, type ShredStep, shredSegments } from "./shred.ts";
 
 /** Healing holds the segments for as long as it asks the database. */
 const lockPollMs = 20;
 const lockTriesMax = 3_000;
 
-/** Ends the active segment, empties what lies under the keys, and reports `shredded` or `not-shredded`. */
+/** Ends the active segment, empties (or finds) what lies under the keys, and reports `shredded` or `not-shredded`. */
 export async function shredSpool(
   writer: { endSegment(ended: (folder: SpoolFolder) => void): void },
-  { disk, dir, keys }: { disk: SpoolDisk; dir: string; keys: readonly string[] },
+  { disk, dir, request }: { disk: SpoolDisk; dir: string; request: ShredRequest },
   emit: (message: FromSpool) => void,
 ): Promise<void> {
   try {
     const unlock = await lock(dir);
     try {
       // Begun in the turn in which no segment is being written.
-      const frames = await new Promise<number>((resolve, reject) =>
+      const done = await new Promise<Shredded>((resolve, reject) =>
         writer.endSegment((folder) => {
-          const shredding = shredSegments({ disk, folder, dir }, new Set(keys));
-          takeSteps(disk, shredding).then(resolve, reject);
+          takeSteps(disk, stepsOf({ disk, folder, dir }, request)).then(resolve, reject);
         }),
       );
-      emit({ kind: "shredded", frames });
+      emit({ kind: "shredded", ...done });
     } finally {
       unlock();
     }
   } catch (error) {
     emit({ kind: "not-shredded", reason: reasonOf(error) });
   }
+}
+
+type Shredded = Pick<FromSpool & { readonly kind: "shredded" }, "frames" | "found">;
+
+function* stepsOf(place: ShredPlace, request: ShredRequest): Generator<ShredStep, Shredded> {
+  const keys = new Set(request.keys);
+  if (request.lookExcept === undefined) {
+    return { frames: yield* shredSegments(place, keys), found: [] };
+  }
+  return { frames: 0, found: yield* findSealed(place, keys, new Set(request.lookExcept)) };
 }
 
 async function lock(dir: string): Promise<() => void> {

@@ -7,7 +7,15 @@
 import { join } from "node:path";
 import type { SpoolDisk, SpoolFolder } from "./disk.ts";
 import { keptSuffix, listSegments, unfinishedSuffix } from "./files.ts";
-import { decodePlace, type FramePlace, findNextFrame, writeEmptied } from "./format.ts";
+import {
+  decodePlace,
+  type FramePlace,
+  findNextFrame,
+  leafAt,
+  passRecord,
+  writeEmptied,
+} from "./format.ts";
+import type { SealedFrame } from "./messages.ts";
 import { writeAt } from "./segment.ts";
 
 /** A turn of the thread, or the sync of a file. */
@@ -45,6 +53,31 @@ export function* shredSegments(
   // Also where nothing was left to empty: an earlier time may have failed after renaming.
   place.folder.sync();
   return emptied;
+}
+
+/** The records of the segments that lie under the keys, but for those of some numbers. */
+export function* findSealed(
+  { disk, dir }: ShredPlace,
+  keys: ReadonlySet<string>,
+  except: ReadonlySet<number>,
+): Generator<ShredStep, readonly SealedFrame[]> {
+  const found: SealedFrame[] = [];
+  for (const { path } of listSegments(dir, disk.list(dir))) {
+    const bytes = yield* load(disk, path, disk.identify(path)?.bytes ?? 0);
+    let pausedAt = 0;
+    for (let at = 0; at < bytes.length; ) {
+      const place = decodePlace(bytes, at);
+      if (place !== undefined && isUnder(bytes, place, keys)) {
+        const seq = passRecord(bytes, at)?.seq ?? 0;
+        if (!except.has(seq)) found.push({ seq, leaf: leafAt(bytes, place) });
+      }
+      at = place?.end ?? findNextFrame(bytes, at) ?? bytes.length;
+      if (at - pausedAt < pieceBytes) continue;
+      pausedAt = at;
+      yield "turn";
+    }
+  }
+  return found;
 }
 
 /** What healing found damaged and kept beside a segment holds sealed parts too. */

@@ -2,33 +2,39 @@
  * The calling thread's side of shredding: one request at a time, answered by the spool's thread. Used by `spool.ts`.
  */
 import { unavailable } from "./callers.ts";
+import type { FromSpool, SealedFrame, ShredRequest } from "./messages.ts";
 
 export interface Shredding {
   /** Resolves with how many records lost their sealed part. A second call waits for the first. */
   shred(keys: readonly string[]): Promise<number>;
-  done(frames: number): void;
+  /** The records that shredding would empty, but for those of these numbers. */
+  sealedUnder(keys: readonly string[], except: readonly number[]): Promise<readonly SealedFrame[]>;
+  done(answer: Answer): void;
   /** Rejects the request under way; `isLast`: every later one as well. */
   failed(reason: string, isLast?: boolean): void;
 }
 
-export function createShredding(post: (keys: readonly string[]) => void): Shredding {
-  let current: PromiseWithResolvers<number> | undefined;
+type Answer = FromSpool & { readonly kind: "shredded" };
+
+export function createShredding(post: (request: ShredRequest) => void): Shredding {
+  let current: PromiseWithResolvers<Answer> | undefined;
   let failure: string | undefined;
 
-  async function shred(keys: readonly string[]): Promise<number> {
-    while (current !== undefined) await current.promise.catch(() => 0);
+  async function ask(request: ShredRequest): Promise<Answer> {
+    while (current !== undefined) await current.promise.catch(() => {});
     if (failure !== undefined) throw unavailable(failure);
-    const own = Promise.withResolvers<number>();
+    const own = Promise.withResolvers<Answer>();
     current = own;
-    post(keys);
+    post(request);
     return await own.promise.finally(() => {
       current = undefined;
     });
   }
 
   return {
-    shred,
-    done: (frames) => current?.resolve(frames),
+    shred: async (keys) => (await ask({ keys })).frames,
+    sealedUnder: async (keys, except) => (await ask({ keys, lookExcept: except })).found,
+    done: (answer) => current?.resolve(answer),
     failed(reason, isLast = false) {
       if (isLast) failure ??= reason;
       current?.reject(unavailable(reason));

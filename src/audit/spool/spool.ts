@@ -14,7 +14,7 @@ import { createSpoolCallers, unavailable } from "./callers.ts";
 import { closesIntent, createSpoolGaps } from "./gaps.ts";
 import type { FromSpool } from "./messages.ts";
 import type { SpoolOptions } from "./options.ts";
-import { createShredding } from "./shredding.ts";
+import { createShredding, type Shredding } from "./shredding.ts";
 import { type StartSpoolThread, startSpoolThread } from "./thread.ts";
 import { createTrouble } from "./trouble.ts";
 
@@ -50,6 +50,8 @@ export interface Spool {
   remove(firstSeq: number): void;
   /** Empties the sealed parts that these keys opened, in all segments; resolves with how many. */
   shred(keys: readonly string[]): Promise<number>;
+  /** The records that shredding would empty, but for those of these numbers. */
+  sealedUnder: Shredding["sealedUnder"];
   tail(on: boolean): void;
   status(): {
     readonly syncedSeq: number;
@@ -89,7 +91,7 @@ export async function openSpool(deps: SpoolDeps): Promise<Spool> {
     append,
   });
   const gaps = createSpoolGaps({ clock, probeIntervalMs: options.probeIntervalMs, append });
-  const shredding = createShredding((keys) => thread.post({ kind: "shred", keys }));
+  const shredding = createShredding((request) => thread.post({ kind: "shred", ...request }));
   const trouble = createTrouble({ clock, log, ...options, record: recordOwn });
   const opening = Promise.withResolvers<FromSpool & { readonly kind: "opened" }>();
   const closed = Promise.withResolvers<void>();
@@ -113,8 +115,8 @@ export async function openSpool(deps: SpoolDeps): Promise<Spool> {
   }, options.openTimeoutMs);
   const opened = await opening.promise.finally(() => clearTimeout(openTimer));
   const { noteCopied, awaitsCopy } = callers;
-  const { shred } = shredding;
-  const tell = { remove, shred, tail, noteCopied };
+  const { shred, sealedUnder } = shredding;
+  const tell = { remove, shred, sealedUnder, tail, noteCopied };
   deps.keys.listen({
     paired: (pair) => thread.post({ kind: "pair", pair }),
     forgotten: callers.retire,
@@ -208,7 +210,7 @@ export async function openSpool(deps: SpoolDeps): Promise<Spool> {
         log.warn("audit.segment_not_removed", { seq: message.firstSeq, reason: message.reason });
         return;
       case "shredded":
-        shredding.done(message.frames);
+        shredding.done(message);
         return;
       case "not-shredded":
         shredding.failed(message.reason);
