@@ -150,8 +150,8 @@ function toRecord(read) {
 function createLog(id, heads, { pinned, known, unsigned, report }) {
   const [{ contiguous, start = GENESIS, tiles = [] }] = heads;
   const origin = `mcp-gateway/${id}`;
-  const own = heads.filter(({ kind, log }) => kind === "checkpoint" && log === id);
-  const certificates = heads.filter(({ kind, log }) => kind === "certificate" && log === id);
+  const notesOf = (of, what) => heads.filter(({ kind, log }) => kind === what && log === of);
+  const [own, certificates] = [notesOf(id, "checkpoint"), notesOf(id, "certificate")];
   const signed = [...own, ...known.map(parseNote)];
   const leaves = leavesOfTiles(tiles, start.seq);
   const isWhole = contiguous && leaves.length === start.seq;
@@ -173,18 +173,16 @@ function createLog(id, heads, { pinned, known, unsigned, report }) {
     const { seq, e, leaf, place = seq, stored = leaf, order } = one;
     const [isForeign, isEmpty] = [e && e.log !== id, one.sealed === UNSEALED];
     const isStored = leaf === stored && (e || /^[0-9a-f]{64}$/.test(leaf));
-    const isEmptied = isEmpty && e && e.commitment !== NOTHING;
-    const repeated = seq < last.seq ? "reorder" : "replay";
     need(isContinued, start.seq + 1, "fork", "the tree holds another record before it");
     need(!one.damage, one.damage, "damage", "its bytes are damaged");
     need(e || one.envelope === null, seq ?? last.seq + 1, "edit", "its envelope cannot be read");
     need(isStored, seq, order ? "fake-tombstone" : "edit", "it does not hash to its leaf");
     need(!contiguous || (seq === last.seq + 1 && !isForeign), seq, "order");
-    need(seq > last.seq, seq, repeated, `it follows record ${last.seq}`);
+    need(seq > last.seq, seq, seq < last.seq ? "reorder" : "replay", `it follows ${last.seq}`);
     need(!isForeign, seq, "splice", `it is of ${e?.log}`);
     if (contiguous && e) checkContent(e);
     need(seq === place, place, "reorder", `its place has record ${seq}`);
-    need(!isEmptied, seq, "edit", "its sealed part was replaced by an empty one");
+    need(!isEmpty || !e || e.commitment === NOTHING, seq, "edit", "its sealed part was emptied");
     need(!one.proof || isProved, seq, "edit", "its proof does not lead to the signed root");
     need(contiguous || one.proof || unsigned, seq, "checkpoint", "it has no proof");
     need(!one.remark, seq, "edit", one.remark);
@@ -286,8 +284,7 @@ function createLog(id, heads, { pinned, known, unsigned, report }) {
     const kept = leavesOfTiles(tiles);
     const all = [...leaves, ...rest.map(({ leaf }) => leaf)].slice(0, sizeOf(signedIn(kept)));
     const at = all.findIndex((leaf, place) => leaf !== kept[place]);
-    const why = `it or one after it is not in the tree of ${size}`;
-    need(false, (at < 0 ? after : at) + 1, "fork", why);
+    need(false, (at < 0 ? after : at) + 1, "fork", `from here on it is not the tree of ${size}`);
   }
   /** What was done where a record does not follow the one before it, told from what comes after. */
   function diagnose() {
@@ -316,7 +313,7 @@ function createLog(id, heads, { pinned, known, unsigned, report }) {
   }
   /** What is missing must be named by a signed order that commits to the leaves it names. */
   function checkMissing(orders) {
-    const [orderOf, size] = [new Map(), sizeOf(signed)];
+    const orderOf = new Map();
     for (const { e, order, kind } of orders) {
       const { [`${order}Log`]: log = e.log, [`${order}Seqs`]: ranges, digest } = e.facts;
       let [named, highest] = [[], log === id ? 0 : NaN];
@@ -327,7 +324,8 @@ function createLog(id, heads, { pinned, known, unsigned, report }) {
       }
       const digested = named.map((seq) => leaves[seq - 1]).sort();
       const isOther = isWhole && highest <= leaves.length && sha256(digested.join("\n")) !== digest;
-      const isLate = e.log === id && (highest >= e.seq || (size > 0 && e.seq > size));
+      const size = sizeOf(e.log === id ? signed : notesOf(e.log, "checkpoint"));
+      const isLate = (e.log === id && highest >= e.seq) || (size > 0 && e.seq > size);
       const isAside = contiguous && kind === "support";
       // What was ordered away whole may be gone in its sealed part alone.
       for (const seq of highest >= 0 ? named : [])
@@ -470,8 +468,8 @@ function read({ pinned, unsigned, receipt, proof, opening, ...options }, [spool,
 export function run(args, write = console.log) {
   const isJson = args.includes("--json");
   const print = (value, line) => write(isJson ? JSON.stringify(value) : line);
-  const describe = ({ log, records, covered, counts }) =>
-    `${log}: ${records} records, ${covered} under a signed checkpoint: ${JSON.stringify(counts)}`;
+  const describe = ({ log, records: all, covered, counts: c }) =>
+    `${log}: ${all} records, ${covered || "NONE"} under a signed checkpoint: ${JSON.stringify(c)}`;
   try {
     const { values, positionals } = parseArgs({ args, allowPositionals: true, options: FLAGS });
     const [known, pinned] = [values.checkpoint.map(readText), values.key.map(parseKey)];
@@ -481,7 +479,9 @@ export function run(args, write = console.log) {
     for (const one of read(options, positionals))
       if (one.kind === "record" || one.kind === "support") logOf(one.log).take(one, orders);
       else heads.push({ ...one, ...parseNote(one.note) });
-    for (const { log } of heads) if (log !== undefined) logOf(log);
+    for (const { log, lines } of [...heads, ...known.map(parseNote)])
+      if (log ?? lines[0]) logOf(log ?? lines[0].slice(12));
+    need(byId.size || values.unsigned || !heads[0]?.contiguous, 0, "checkpoint", "it is empty");
     const logs = [...byId.values()].flatMap((log) => log.finish(orders));
     heads.at(-1)?.close?.();
     print({ ok: true, logs }, logs.map(describe).join("\n") || "it is what was committed to");

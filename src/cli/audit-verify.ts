@@ -9,6 +9,7 @@ import { evidenceFolder } from "../audit/evidence/checkpoint-file.ts";
 import { EvidenceError } from "../audit/evidence/evidence-error.ts";
 import { parseVerifierKey, type VerifierKey } from "../audit/evidence/keys.ts";
 import { createOpener, type Opener } from "../audit/opener.ts";
+import { signedSizeOf } from "../audit/verify/checkpoints.ts";
 import type { VerifyReport } from "../audit/verify/findings.ts";
 import { openSpoolParts } from "../audit/verify/open-spool.ts";
 import { verifyExport } from "../audit/verify/read-export.ts";
@@ -70,7 +71,10 @@ export const auditVerify: Command = {
       exportFile: values.export,
     });
     if (options.keys.length === 0) output.note("signatures were not looked at: give --key");
-    report(output, reports, values.json === true);
+    const isAsked = options.keys.length > 0;
+    const unsigned = isAsked ? reports.filter(isUnsigned) : [];
+    for (const { logId } of unsigned) output.note(`${logId}: NOTHING in it is shown to be signed`);
+    report(output, reports, { isJson: values.json === true, isAsked });
     return reports.every(({ ok }) => ok) ? exitCodes.done : exitCodes.failed;
   },
 };
@@ -119,21 +123,27 @@ async function verifyDatabase(request: Request): Promise<readonly VerifyReport[]
     throw new CommandError(`the database cannot be opened: ${messageOf(error)}`);
   });
   const evidence = readEvidence(evidenceFolder(dataDir));
+  const signedOf = async (logId: string) => {
+    const witnessed = await store.checkpoints.last(logId);
+    const stored = witnessed === undefined ? [] : [witnessed.note];
+    const isNamed = (note: string) => note.startsWith(`mcp-gateway/${logId}\n`);
+    return {
+      logId,
+      keys: keys.filter(({ name }) => name === `mcp-gateway/${logId}`),
+      known: known.filter(isNamed),
+      checkpoints: urlFile === undefined ? evidence.checkpoints.filter(isNamed) : stored,
+      certificates: evidence.certificates,
+    };
+  };
   try {
     return await withKeys(request, async (opener) => {
+      const logs = await Promise.all((await listLogs(store.audit)).map(signedOf));
+      const signedSizes = new Map(
+        logs.map((one) => [one.logId, signedSizeOf([...one.checkpoints, ...one.known])]),
+      );
       const reports: VerifyReport[] = [];
-      for (const logId of await listLogs(store.audit)) {
-        const { certificates } = evidence;
-        const witnessed = await store.checkpoints.last(logId);
-        const stored = witnessed === undefined ? [] : [witnessed.note];
-        const isNamed = (note: string) => note.startsWith(`mcp-gateway/${logId}\n`);
-        const own = {
-          keys: keys.filter(({ name }) => name === `mcp-gateway/${logId}`),
-          known: known.filter(isNamed),
-          checkpoints: urlFile === undefined ? evidence.checkpoints.filter(isNamed) : stored,
-          certificates,
-        };
-        const given = opener === undefined ? own : { ...own, opener };
+      for (const { logId, ...own } of logs) {
+        const given = { ...own, signedSizes, ...(opener && { opener }) };
         reports.push(await verifyStore(store.audit, logId, given));
       }
       return reports;
@@ -183,7 +193,16 @@ function readText(path: string): string {
   }
 }
 
-function report(output: Output, reports: readonly VerifyReport[], isJson: boolean): void {
+/** Sound as a chain, which whoever can write the files can make anew. */
+function isUnsigned({ ok, records, covered }: VerifyReport): boolean {
+  return ok && records > 0 && covered === 0;
+}
+
+function report(
+  output: Output,
+  reports: readonly VerifyReport[],
+  { isJson, isAsked }: { readonly isJson: boolean; readonly isAsked: boolean },
+): void {
   const [only] = reports;
   const ok = reports.every((one) => one.ok);
   if (isJson) {
@@ -198,11 +217,15 @@ function report(output: Output, reports: readonly VerifyReport[], isJson: boolea
     output.line(
       `         ${one.verdicts.ok} open, ${okSealed} sealed, ${okShredded} erased and ${okPruned} deleted by order`,
     );
-    output.line(
-      `signed   ${one.covered === 0 ? "no checkpoint was held against it" : `up to record ${one.covered}`}`,
-    );
+    output.line(`signed   ${isAsked ? renderCovered(one) : "not looked at: no key was given"}`);
     output.line(`chain    ${one.ok ? "holds" : "is broken"}`);
     const { violation } = one;
     if (violation) output.line(`         ${violation.kind}: ${violation.message}`);
   }
+}
+
+function renderCovered({ covered, lastSeq }: VerifyReport): string {
+  if (covered === 0) return "NOTHING: no record is shown to be under a signed checkpoint";
+  const after = lastSeq > covered ? `; what follows, to ${lastSeq}, is not` : "";
+  return `${covered} records${after}`;
 }

@@ -57,12 +57,14 @@ export function createAuditChecks(parts: CheckedParts): AuditChecks {
   async function verifyLog(signal: AbortSignal): Promise<readonly VerifyReport[]> {
     const own = await proofs();
     const landmarks = await findStoredLandmarks(store.audit);
+    const signedSizes = new Map(own === undefined ? [] : [[ownId, own.size]]);
+    const shared = { opener, landmarks, signedSizes };
     const reports: VerifyReport[] = [];
     for (const logId of new Set([ownId, ...(await listLogs(store.audit))])) {
       signal.throwIfAborted();
       const isOwn = logId === ownId && own !== undefined;
       const signed = isOwn ? await readSigned(config.dataDir, logId, own.checkpoint) : {};
-      reports.push(await verifyStore(store.audit, logId, { ...signed, opener, landmarks }));
+      reports.push(await verifyStore(store.audit, logId, { ...signed, ...shared }));
     }
     return reports;
   }

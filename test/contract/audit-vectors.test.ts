@@ -4,7 +4,7 @@
  */
 import { afterAll, describe, expect, test } from "bun:test";
 import { createHash } from "node:crypto";
-import { readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { checkOpening } from "../../src/audit/commitment.ts";
 import { verifyBootCertificate } from "../../src/audit/evidence/boot-certificate.ts";
@@ -13,6 +13,13 @@ import { EvidenceError } from "../../src/audit/evidence/evidence-error.ts";
 import { parseVerifierKey } from "../../src/audit/evidence/keys.ts";
 import { parseProof, verifyProof } from "../../src/audit/evidence/proof.ts";
 import { verifyExport } from "../../src/audit/verify/read-export.ts";
+import { verifySpool } from "../../src/audit/verify/verify.ts";
+import { auditVerify } from "../../src/cli/audit-verify.ts";
+import { createOutput } from "../../src/cli/output.ts";
+import { renderExport, toArtefact, writeSpool } from "../support/audit-forge/artefact.ts";
+import { type ForgedRecord, forgeLog } from "../support/audit-forge/log.ts";
+import { createSeededRandom } from "../support/audit-forge/random.ts";
+import { forgeStory } from "../support/audit-forge/story.ts";
 import {
   type ExportVector,
   makeExportVectors,
@@ -127,28 +134,117 @@ describe("exports", () => {
   }
 });
 
-describe("what the independent verifier once let pass", () => {
+describe("what a verifier once let pass", () => {
   type Line = { kind: string; envelope?: string; sealed?: string | null } & Record<string, unknown>;
   const sha256 = (text: string) => createHash("sha256").update(text).digest("hex");
-  const [whole] = load<ExportVector>("exports.json");
-  const lines: readonly Line[] = (whole?.text ?? "")
-    .split("\n")
-    .slice(0, -2)
-    .map((line) => JSON.parse(line));
+  const vectors = load<ExportVector>("exports.json");
+  const [whole] = vectors;
+  const linesOf = (text = ""): readonly Line[] =>
+    text
+      .split("\n")
+      .slice(0, -2)
+      .map((line) => JSON.parse(line));
+  const lines = linesOf(whole?.text);
+  const without = (...kinds: readonly string[]) =>
+    lines.filter(({ kind }) => !kinds.includes(kind));
 
-  /** Verifies an export of these lines, with a manifest that fits them. */
-  async function verifyLines(changed: readonly Line[]) {
-    const text = changed.map((line) => `${JSON.stringify(line)}\n`).join("");
+  function withManifest(changed: readonly Line[], written = JSON.stringify): string {
+    const text = changed.map((line) => `${written(line)}\n`).join("");
     const count = changed.filter(({ kind }) => kind === "record").length;
-    const manifest = { kind: "manifest", count, sha256: sha256(text) };
-    const path = put("changed.jsonl", `${text}${JSON.stringify(manifest)}\n`);
-    const keys = whole?.keys.flatMap((key) => ["--key", key]) ?? [];
-    return await independent.verify([...keys, "--export", path]);
+    return `${text}${JSON.stringify({ kind: "manifest", count, sha256: sha256(text) })}\n`;
   }
 
-  test("a whole log without any record, though a checkpoint covers some", async () => {
-    const found = await verifyLines(lines.filter(({ kind }) => kind !== "record"));
-    expect(found).toMatchObject({ ok: false, violation: { kind: "cut", seq: 1 } });
+  /** What both verifiers say of an export: they must say the same. */
+  async function verifyText(
+    text: string,
+    { keys = whole?.keys ?? [], known = [] as string[] } = {},
+  ) {
+    const path = put("changed.jsonl", text);
+    const kept = known.flatMap((note, index) => ["--checkpoint", put(`kept-${index}`, note)]);
+    const args = [...keys.flatMap((key) => ["--key", key]), ...kept];
+    const theirs = await independent.verify([...args, "--export", path]);
+    const ours = await verifyExport(path, { keys: keys.map(parseVerifierKey), known });
+    const { kind, seq } = ours.find(({ ok }) => !ok)?.violation ?? {};
+    expect<unknown>([theirs.violation?.kind, theirs.violation?.seq]).toEqual([kind, seq]);
+    return theirs;
+  }
+
+  const note = String(lines.find(({ kind }) => kind === "checkpoint")?.note);
+  const stripped: readonly (readonly [string, string, string, string[]?])[] = [
+    ["its records", withManifest(without("record")), "cut"],
+    [
+      "its records, but for a manifest that names them",
+      (whole?.text ?? "").replaceAll(/^.*"kind":"record".*\n/gm, ""),
+      "cut",
+    ],
+    [
+      "its records and manifest",
+      without("record")
+        .map((line) => `${JSON.stringify(line)}\n`)
+        .join(""),
+      "cut",
+    ],
+    ["its records and checkpoints", withManifest(without("record", "checkpoint")), "checkpoint"],
+    ["everything", withManifest(without("record", "checkpoint", "certificate")), "checkpoint"],
+    [
+      "everything a kept checkpoint covers",
+      withManifest(without("record", "checkpoint", "certificate")),
+      // Who signed it stood in the records.
+      "foreign-key",
+      [note],
+    ],
+  ];
+  for (const [what, text, kind, known] of stripped) {
+    test(`R-11 a whole log without ${what}`, async () => {
+      const found = await verifyText(text, { ...(known && { known }) });
+      expect(found.violation?.kind).toBe(kind);
+    });
+  }
+
+  test("an export without a record nor its manifest, where no key is asked for", async () => {
+    const path = put("empty.jsonl", `${JSON.stringify(lines[0])}\n`);
+    expect(await verifyExport(path)).toMatchObject([{ ok: false, violation: { kind: "cut" } }]);
+    expect(await independent.verify(["--unsigned", "--export", path])).toMatchObject({
+      exitCode: 1,
+    });
+  });
+
+  test("R-11 a spool of which only the first header is left, or nothing", async () => {
+    await using place = temporaryFolder("header-only");
+    const log = forgeLog(createSeededRandom(71));
+    log.start();
+    log.append("admin.change", {});
+    const artefact = toArtefact(log);
+    artefact.records = [];
+    writeSpool(artefact, place.path);
+    const dir = join(place.path, "spool");
+    const options = { keys: artefact.keys.map(parseVerifierKey) };
+    const cut = { ok: false, violation: { kind: "cut", seq: 1 } };
+    expect<unknown>(verifySpool(dir, options)).toMatchObject(cut);
+    expect<unknown>(await independent.verify(["--key", artefact.keys[0] ?? "", dir])).toMatchObject(
+      cut,
+    );
+    rmSync(dir, { recursive: true });
+    mkdirSync(dir);
+    expect<unknown>(verifySpool(dir, options)).toMatchObject(cut);
+    expect(await independent.verify(["--key", artefact.keys[0] ?? "", dir])).toMatchObject({
+      ok: false,
+    });
+  });
+
+  test("K-14 a line ends at its line feed and nowhere else", async () => {
+    const opened = { said: "one\u2028two\u2029three" };
+    const at = lines.findLastIndex(({ kind }) => kind === "record");
+    const text = withManifest(lines.with(at, { ...(lines[at] as Line), opened }));
+    expect(text).toContain("\u2028");
+    expect(await verifyText(text)).toMatchObject({ ok: true });
+    const windows = (whole?.text ?? "").replaceAll("\n", "\r\n");
+    expect((await verifyText(windows)).violation?.kind).toBe("damage");
+    const path = put("endless.jsonl", (whole?.text ?? "").slice(0, -1));
+    expect(verifyExport(path)).rejects.toThrow("its last line has no end");
+    expect(await independent.verify(["--unsigned", "--export", path])).toMatchObject({
+      exitCode: 2,
+    });
   });
 
   test("an order beside a whole log that does not stand in it", async () => {
@@ -166,9 +262,36 @@ describe("what the independent verifier once let pass", () => {
     const support = { ...victim, kind: "support", seq: order.seq, envelope: JSON.stringify(order) };
     const changed = lines.with(at, { ...victim, sealed: null });
     const first = lines.findIndex(({ kind }) => kind === "record");
-    const found = await verifyLines(changed.toSpliced(first, 0, support));
+    const found = await verifyText(withManifest(changed.toSpliced(first, 0, support)));
     expect(found).toMatchObject({ ok: false, violation: { seq: victim.seq } });
     expect(found.violation?.kind).toBe("fake-tombstone");
+  });
+
+  test("R-11 an order in another log that this log's checkpoint does not cover", async () => {
+    const own = forgeLog(createSeededRandom(72));
+    own.start();
+    own.append("admin.change", {}, { principal: "p" });
+    const other = forgeLog(createSeededRandom(73));
+    other.start();
+    const signed = other.records.length;
+    const facts = {
+      erasedLog: own.id,
+      erasedSeqs: "2",
+      digest: sha256(own.records[1]?.leaf ?? ""),
+    };
+    other.append("erasure.executed", facts);
+    own.records[1] = { ...(own.records[1] as ForgedRecord), sealed: null };
+    const textOf = (size: number) => {
+      const parts = [toArtefact(own), toArtefact(other, [other.checkpoint(size)])];
+      const [first = [], second = []] = parts.map((one) => linesOf(renderExport(one)));
+      const heads = [...first, ...second.slice(1)].filter(({ kind }) => kind !== "record");
+      const records = [...first, ...second].filter(({ kind }) => kind === "record");
+      return withManifest([...heads, ...records]);
+    };
+    const keys = [own.pinned, other.pinned];
+    expect(await verifyText(textOf(signed + 1), { keys })).toMatchObject({ ok: true });
+    const found = await verifyText(textOf(signed), { keys });
+    expect(found.violation as unknown).toMatchObject({ kind: "fake-tombstone", seq: 2 });
   });
 
   test("anything at all, where it was started through a link", async () => {
@@ -177,4 +300,31 @@ describe("what the independent verifier once let pass", () => {
     const { exitCode } = Bun.spawnSync(["node", link, "--key", "none"]);
     expect(exitCode).toBe(2);
   });
+});
+
+test("K-14 a spool without tiles and oldest segments does not pass for signed", async () => {
+  await using place = temporaryFolder("no-tiles");
+  const artefact = toArtefact(forgeStory(createSeededRandom(74), false));
+  artefact.records = artefact.records
+    .filter(({ segment }) => segment > 0)
+    .map((one) => ({ ...one, segment: one.segment - 1 }));
+  artefact.heads = artefact.heads.slice(1);
+  artefact.tiles.clear();
+  writeSpool(artefact, place.path);
+  const [key = ""] = artefact.keys;
+  const said: string[] = [];
+  const write = (text: string) => void said.push(text);
+  const output = createOutput({ write, writeNote: write, color: false });
+  const args = ["--key", key, "--data-dir", place.path];
+  await auditVerify.run(args, { output, stop: new AbortController().signal });
+  expect(said.join("\n")).toContain("signed   NOTHING");
+  const node = Bun.spawnSync([
+    "node",
+    independentVerifierPath,
+    "--key",
+    key,
+    join(place.path, "spool"),
+  ]);
+  expect(node.stdout.toString()).toContain("NONE under a signed checkpoint");
+  expect(node.exitCode).toBe(0);
 });

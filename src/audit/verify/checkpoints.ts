@@ -144,6 +144,11 @@ export function checkSigned(deps: {
   return { sizes: readable.map(({ size }) => size), readable, refuse, conclude };
 }
 
+/** What the largest of these checkpoints covers, whoever signed it; 0 without one. */
+export function signedSizeOf(notes: readonly string[]): number {
+  return Math.max(0, ...notes.flatMap(readLeniently).map(({ size }) => size));
+}
+
 function isCheckpoint(checked: ReturnType<KeyHistory["check"]>): checked is SignedCheckpoint {
   return "root" in checked;
 }

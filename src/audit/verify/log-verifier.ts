@@ -51,6 +51,8 @@ export interface LogVerifierOptions {
   readonly known?: readonly string[];
   readonly tiles?: TileFiles;
   readonly landmarks?: readonly Landmark[];
+  /** What the largest checkpoint of each other log covers, where one is at hand: its orders count up to there. */
+  readonly signedSizes?: ReadonlyMap<string, number>;
   /** Leaves of the orders that stand in the logs that were read; shared by logs that are verified together. */
   readonly seenOrders?: Set<string>;
 }
@@ -89,10 +91,11 @@ export function createLogVerifier(options: LogVerifierOptions): LogVerifier {
   const watched = new Set(signed.sizes);
   for (const { envelope } of landmarks) watched.add(Number(envelope.facts.treeSize));
   const roots = new Map<number, Uint8Array>([[0, tree.root()]]);
+  const signedSizes = new Map(options.signedSizes).set(logId, Math.max(0, ...signed.sizes));
   const orders = createOrderBook(
     logId,
     landmarks.flatMap(({ envelope, leaf }) => parseOrder(envelope, leaf) ?? []),
-    { signedSize: Math.max(0, ...signed.sizes), isWhole: true },
+    { signedSizes, isWhole: true },
   );
   const parts = createPartCheck(orders, fault);
   let last = { ...start, isOrder: false };

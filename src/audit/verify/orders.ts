@@ -72,18 +72,26 @@ export interface OrderBook {
   unseen(seen: ReadonlySet<string>): Violation | undefined;
 }
 
+interface OrderEvidence {
+  readonly signedSizes: ReadonlyMap<string, number>;
+  readonly isWhole: boolean;
+}
+
 /**
- * The orders of one log. `signedSize`: what the largest checkpoint covers, 0 for none. `isWhole`: every record of the
- * log will pass, so digests can be held against leaves.
+ * The orders of one log, wherever they stand. `signedSizes`: what the largest checkpoint of a log covers, nothing or 0
+ * where none is at hand. `isWhole`: every record of the log will pass, so digests can be held against leaves.
  */
 export function createOrderBook(
   logId: string,
   orders: readonly Order[],
-  { signedSize, isWhole }: { readonly signedSize: number; readonly isWhole: boolean },
+  { signedSizes, isWhole }: OrderEvidence,
 ): OrderBook {
   const own = orders.filter((order) => order.log === logId);
-  const isAllowed = ({ from, by, ranges }: Order) =>
-    from !== logId || (ranges.every(({ to }) => to < by) && (signedSize === 0 || by <= signedSize));
+  const isAllowed = ({ from, by, ranges }: Order) => {
+    const signedSize = signedSizes.get(from) ?? 0;
+    if (signedSize > 0 && by > signedSize) return false;
+    return from !== logId || ranges.every(({ to }) => to < by);
+  };
   const named = own.filter(isAllowed).map(
     (order): Named => ({
       order,

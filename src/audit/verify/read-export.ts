@@ -4,9 +4,10 @@
  */
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { createInterface } from "node:readline";
 import { type EnvelopeView, leafOf, parseEnvelope } from "../envelope.ts";
+import { logIdOf } from "../evidence/checkpoint.ts";
 import { type ExportLine, type ExportRecordLine, parseExportLine } from "../export-lines.ts";
+import { signedSizeOf } from "./checkpoints.ts";
 import type { Outlined } from "./diagnosis.ts";
 import { type VerifyReport, violationOf } from "./findings.ts";
 import { isIncluded } from "./inclusion.ts";
@@ -25,12 +26,16 @@ import type { VerifyOptions } from "./verify.ts";
 interface Preface {
   isContiguous: boolean;
   isHidden: boolean;
+  /** Logs that checkpoints or certificates are of: there must be records of them where whole logs follow. */
+  readonly logs: Set<string>;
   readonly checkpoints: Map<string, string[]>;
   readonly certificates: string[];
   /** Records that hand the node's key over, of all logs. */
   readonly handOvers: EnvelopeView[];
   readonly landmarks: { readonly landmark: Landmark; readonly isProved: boolean }[];
 }
+
+const lineFeed = 0x0a;
 
 /** One report a log; rejects where the file is no export. */
 export async function verifyExport(
@@ -43,24 +48,38 @@ export async function verifyExport(
   const hash = createHash("sha256");
   let manifest: Extract<ExportLine, { kind: "manifest" }> | undefined;
   let count = 0;
-  for await (const { line, text } of readLines(path)) {
+  const verifierOf = (logId: string) => {
+    const found = verifiers.get(logId) ?? createVerifier(logId, preface, options, seenOrders);
+    verifiers.set(logId, found);
+    return found;
+  };
+  for await (const { line, bytes } of readLines(path)) {
     if (line.kind === "manifest") manifest = line;
-    else hash.update(`${text}\n`);
+    else hash.update(bytes).update("\n");
     if (line.kind !== "record") continue;
     count += 1;
-    let verifier = verifiers.get(line.log);
-    if (verifier === undefined) {
-      verifier = createVerifier(line.log, preface, options, seenOrders);
-      verifiers.set(line.log, verifier);
-    }
-    pushLine(verifier, line, preface);
+    pushLine(verifierOf(line.log), line, preface);
   }
+  for (const logId of listAwaited(preface, options)) verifierOf(logId);
+  // Nothing is no whole log either, where one was to be signed.
+  if (verifiers.size === 0) verifiers.set("", createEmptyVerifier(preface, options));
   const reports: VerifyReport[] = [];
   for (const [logId, verifier] of verifiers) {
     const again = verifier.isInOrder ? [] : await rereadLog(path, logId);
     reports.push(verifier.finish(() => again));
   }
   return withManifest(reports, manifest, { count, sha256: hash.digest("hex") });
+}
+
+/** A whole log cannot be gone without a trace: what speaks of it is held against what is there of it. */
+function listAwaited(preface: Preface, { known = [] }: VerifyOptions): readonly string[] {
+  if (!preface.isContiguous) return [];
+  const kept = known.map((note) => logIdOf(note.split("\n", 1)[0] ?? "") ?? "");
+  return [...preface.logs, ...kept];
+}
+
+function createEmptyVerifier({ isContiguous }: Preface, { keys = [] }: VerifyOptions) {
+  return createLogVerifier({ logId: "", keys: isContiguous ? keys : [] });
 }
 
 function createVerifier(
@@ -77,8 +96,12 @@ function createVerifier(
     const handOvers = preface.handOvers.filter(({ log }) => log === logId);
     return createSelectionVerifier({ ...shared, landmarks: proved, handOvers });
   }
+  const signedSizes = [...preface.checkpoints].map(
+    ([log, notes]) => [log, signedSizeOf(notes)] as const,
+  );
   return createLogVerifier({
     ...shared,
+    signedSizes: new Map(signedSizes),
     landmarks: landmarks.map(({ landmark }) => landmark),
     seenOrders,
   });
@@ -115,6 +138,7 @@ async function readPreface(path: string): Promise<Preface> {
   const preface: Preface = {
     isContiguous: false,
     isHidden: false,
+    logs: new Set(),
     checkpoints: new Map(),
     certificates: [],
     handOvers: [],
@@ -122,7 +146,9 @@ async function readPreface(path: string): Promise<Preface> {
   };
   let isExport = false;
   for await (const { line } of readLines(path)) {
-    if (line.kind === "export") {
+    // The first line says what the export is; what claims to be another one does not.
+    if (!isExport && line.kind !== "export") break;
+    if (line.kind === "export" && !isExport) {
       isExport = true;
       preface.isContiguous = line.contiguous;
       preface.isHidden = line.hidden === true;
@@ -131,6 +157,7 @@ async function readPreface(path: string): Promise<Preface> {
       preface.checkpoints.set(line.log, [...notes, line.note]);
     } else if (line.kind === "certificate") preface.certificates.push(line.note);
     else if (line.kind === "record" || line.kind === "support") addLandmark(preface, line);
+    if (line.kind === "checkpoint" || line.kind === "certificate") preface.logs.add(line.log);
   }
   if (!isExport) throw new Error(`${path} is not an export of audit records as JSON lines`);
   return preface;
@@ -159,17 +186,32 @@ function toHandOver(text: string): readonly EnvelopeView[] | undefined {
   return envelope?.event === "keys.rotated" ? [envelope] : undefined;
 }
 
-async function* readLines(
-  path: string,
-): AsyncGenerator<{ readonly line: ExportLine; readonly text: string }> {
-  for await (const text of createInterface({
-    input: createReadStream(path),
-    crlfDelay: Infinity,
-  })) {
-    const line = parseExportLine(text);
+interface ReadLine {
+  readonly line: ExportLine;
+  readonly bytes: Buffer;
+}
+
+async function* readLines(path: string): AsyncGenerator<ReadLine> {
+  for await (const bytes of splitLines(path)) {
+    const line = parseExportLine(bytes.toString());
     if (line === undefined) throw new Error(`${path} holds a line that is none of an export`);
-    yield { line, text };
+    yield { line, bytes };
   }
+}
+
+/** A line ends at its line feed alone: JSON may hold U+2028 and U+2029, at which `node:readline` ends one too. */
+async function* splitLines(path: string): AsyncGenerator<Buffer> {
+  let begun: Buffer[] = [];
+  for await (const chunk of createReadStream(path) as AsyncIterable<Buffer>) {
+    let from = 0;
+    for (let end = chunk.indexOf(lineFeed); end !== -1; end = chunk.indexOf(lineFeed, from)) {
+      yield Buffer.concat([...begun, chunk.subarray(from, end)]);
+      begun = [];
+      from = end + 1;
+    }
+    if (from < chunk.length) begun.push(chunk.subarray(from));
+  }
+  if (begun.length > 0) throw new Error(`${path} is cut short: its last line has no end`);
 }
 
 async function rereadLog(path: string, logId: string): Promise<readonly Outlined[]> {

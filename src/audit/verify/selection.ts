@@ -19,8 +19,9 @@ import type { LogVerifier, LogVerifierOptions, VerifiableRecord } from "./log-ve
 import { createOrderBook, parseOrder } from "./orders.ts";
 import { createPartCheck } from "./parts.ts";
 
-export interface SelectionOptions extends Omit<LogVerifierOptions, "landmarks" | "start"> {
-  /** Orders that came with proofs of their own. */
+export interface SelectionOptions
+  extends Omit<LogVerifierOptions, "landmarks" | "signedSizes" | "start"> {
+  /** Orders that came with proofs of their own, in the checkpoints of their logs. */
   readonly landmarks: NonNullable<LogVerifierOptions["landmarks"]>;
   /** Records by which the node's key was handed over. */
   readonly handOvers: readonly EnvelopeView[];
@@ -34,7 +35,7 @@ export function createSelectionVerifier(options: SelectionOptions): LogVerifier 
   const orders = createOrderBook(
     logId,
     landmarks.flatMap(({ envelope, leaf }) => parseOrder(envelope, leaf) ?? []),
-    { signedSize: Math.max(0, ...signed.sizes), isWhole: false },
+    { signedSizes: new Map([[logId, Math.max(0, ...signed.sizes)]]), isWhole: false },
   );
   const parts = createPartCheck(orders, fault);
   let firstSeq = 0;

@@ -5,6 +5,7 @@
  */
 import { join } from "node:path";
 import type { AuditStore } from "../../storage/store.ts";
+import { logIdOf } from "../evidence/checkpoint.ts";
 import type { VerifierKey } from "../evidence/keys.ts";
 import type { Opener } from "../opener.ts";
 import { listSegments, type SegmentFile } from "../spool/files.ts";
@@ -45,19 +46,25 @@ export function verifySpool(
     return { file, nextFirstSeq: all[index + 1]?.firstSeq ?? Number.POSITIVE_INFINITY };
   });
   const opening = segments[0] && readHeader(segments[0]);
+  const evidence = readEvidence(evidenceDir);
+  // Where no segment is left, the checkpoint still says which log there was.
+  const logId = opening?.log ?? findLogId(evidence.checkpoints);
   const verifier = createLogVerifier({
-    logId: opening?.log ?? "",
+    logId,
     ...(opening === undefined ? {} : { start: { seq: opening.firstSeq - 1, leaf: opening.prev } }),
-    ...(opening === undefined ? {} : readEvidence(evidenceDir)),
+    ...evidence,
     ...options,
     landmarks: findLandmarks(segments.map(({ file }) => file)),
   });
-  const logId = opening?.log ?? "";
   for (const segment of segments) {
     if (verifier.isBroken) break;
     pushSegment(verifier, logId, segment);
   }
   return verifier.finish(() => rereadSegments(logId, segments));
+}
+
+function findLogId([note = ""]: readonly string[]): string {
+  return logIdOf(note.split("\n", 1)[0] ?? "") ?? "";
 }
 
 function pushSegment(verifier: LogVerifier, logId: string, { file, nextFirstSeq }: Segment): void {
@@ -125,6 +132,7 @@ export interface VerifyStoreOptions extends VerifyOptions {
   /** Orders and starts of all logs, where several are verified; found in the database otherwise. */
   readonly landmarks?: readonly Landmark[];
   readonly seenOrders?: Set<string>;
+  readonly signedSizes?: ReadonlyMap<string, number>;
 }
 
 /** The logs the database holds records of: one a node, and one more for each time a spool was lost. */
@@ -148,7 +156,7 @@ export async function verifyStore(
   const landmarks = options.landmarks ?? (await findStoredLandmarks(store));
   const seenOrders = options.seenOrders ?? new Set(landmarks.map(({ leaf }) => leaf));
   const own = landmarks.filter(({ envelope }) => envelope.log === logId);
-  // Orders of other logs are taken at their word here: those logs are verified by themselves.
+  // That orders of other logs stand soundly in these is found when those logs are verified by themselves.
   for (const { leaf } of own) seenOrders.delete(leaf);
   const verifier = createLogVerifier({ logId, ...options, landmarks, seenOrders });
   for await (const { record, problem, isUnreadable } of readStoredRecords(store, logId, opener)) {

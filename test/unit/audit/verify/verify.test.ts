@@ -160,6 +160,12 @@ describe("the database's copy", () => {
     expect(await verifyStore(store, own.log)).toMatchObject({ ok: false });
     store.rows.push(...toStore(toArtefact(other)).rows);
     expect(await verifyStore(store, own.log)).toMatchObject({ ok: true, pruned: 4 });
+    // As far as the other log's checkpoint goes, where that is at hand.
+    const sizes = [other.records.length, other.records.length - 1];
+    const [covered, short] = sizes.map((size) => ({ signedSizes: new Map([[other.id, size]]) }));
+    expect(await verifyStore(store, own.log, covered)).toMatchObject({ ok: true });
+    const { violation } = await verifyStore(store, own.log, short);
+    expect(violation?.kind).toBe("fake-tombstone");
   });
 
   test("every log in the database is listed once", async () => {
