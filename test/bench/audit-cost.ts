@@ -19,10 +19,17 @@ interface Cost {
   readonly p99Us: number;
 }
 
-export async function measureAuditCost(
-  rounds: number,
-  durationMs: number,
-): Promise<Readonly<Record<string, number>>> {
+export interface AuditCostOptions {
+  readonly rounds: number;
+  readonly durationMs: number;
+  readonly warmUpMs: number;
+}
+
+export async function measureAuditCost({
+  rounds,
+  durationMs,
+  warmUpMs,
+}: AuditCostOptions): Promise<Readonly<Record<string, number>>> {
   await using upstream = await startUpstream();
   const off = await startBenchGateway(upstream, { audit: { enabled: false } });
   await using _off = off.gateway;
@@ -32,7 +39,7 @@ export async function measureAuditCost(
   const targets: Readonly<Record<string, Target>> = { off: off.target, b: on.target, a };
   const measured = new Map<string, Cost[]>(Object.keys(targets).map((name) => [name, []]));
   for (const target of Object.values(targets))
-    await measureCalls("http_modern", target, durationMs, connections);
+    await measureCalls("http_modern", target, warmUpMs, connections);
   for (let round = 0; round < rounds; round += 1) {
     for (const [name, target] of Object.entries(targets)) {
       const { rps } = await measureCalls("http_modern", target, durationMs, connections);
