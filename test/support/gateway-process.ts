@@ -63,9 +63,15 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Gatewa
   const stderr = collect(child.stderr);
   const exited = child.exited;
 
+  let isAskedToStop = false;
+  const kill = (signal: NodeJS.Signals) => {
+    isAskedToStop ||= signal === "SIGTERM";
+    child.kill(signal);
+  };
   const dispose = async () => {
     if (child.exitCode === null && child.signalCode === null) {
-      child.kill("SIGTERM");
+      // A second one would end it at once, in the middle of closing.
+      if (!isAskedToStop) kill("SIGTERM");
       await within("graceful end", exited, stopTimeoutMs).catch(() => child.kill("SIGKILL"));
       await exited;
     }
@@ -96,7 +102,7 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Gatewa
       startMs,
       stdout: stdout.text,
       stderr: stderr.text,
-      kill: (signal) => child.kill(signal),
+      kill,
       exited,
       [Symbol.asyncDispose]: dispose,
     };
