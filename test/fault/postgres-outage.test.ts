@@ -1,20 +1,35 @@
 /**
- * PostgreSQL stopped, frozen, restarted in the middle of batches and switched to read-only while agents keep calling:
- * nothing is refused while the spool has room, and afterwards every record is in the database once, in order, and
- * leaf for leaf the same as in the spool.
+ * PostgreSQL stopped, frozen, restarted in the middle of batches, read-only, out of disk or not to be found while agents
+ * keep calling: nothing is refused while the spool has room, and afterwards every record is in the database once, in
+ * order, and leaf for leaf the same as in the spool.
  */
 import { expect, test } from "bun:test";
+import { rmSync } from "node:fs";
 import { join } from "node:path";
-import { Client } from "pg";
 import { verifySpool } from "../../src/audit/verify/verify.ts";
 import { type AdminClient, createAdminClient } from "../support/admin-client.ts";
 import { until } from "../support/deadline.ts";
 import { openModern } from "../support/echo-agents.ts";
 import { freePort } from "../support/free-port.ts";
-import { type GatewayProcess, startGateway } from "../support/gateway-process.ts";
+import {
+  type GatewayOptions,
+  type GatewayProcess,
+  startGateway,
+} from "../support/gateway-process.ts";
+import { readMetric } from "../support/metrics.ts";
 import { generousLimits, registerClient, registerHttpServer } from "../support/operator.ts";
+import { canNameHosts, createOwnNames, type OwnNames } from "../support/own-names.ts";
 import { startPostgres, type TestPostgres } from "../support/postgres.ts";
+import {
+  endConnections,
+  letGo,
+  lockTable,
+  runSql,
+  setReadOnly,
+  takeEveryConnection,
+} from "../support/postgres-upsets.ts";
 import { faultCycles } from "../support/random.ts";
+import { canMount, fillDisk } from "../support/small-disk.ts";
 import { compareLogs, drainedRecords, noContradictions } from "../support/three-logs.ts";
 import { startTinyServer } from "../support/tiny-server.ts";
 
@@ -23,8 +38,14 @@ const agents = 4;
 
 interface Outage {
   readonly ids: string;
-  readonly begin: (postgres: TestPostgres) => Promise<void>;
-  readonly end: (postgres: TestPostgres) => Promise<void>;
+  readonly begin: (postgres: TestPostgres, names: OwnNames) => Promise<void>;
+  readonly end: (postgres: TestPostgres, names: OwnNames) => Promise<void>;
+  /** What it needs is not permitted here. */
+  readonly isSkipped?: boolean;
+  /** PostgreSQL's data is on a disk of this size. */
+  readonly disk?: string;
+  /** The gateway knows PostgreSQL by a host name of its own. */
+  readonly isNamed?: boolean;
   /** Whether the gateway must say that the database is away. */
   readonly isNoticed: boolean;
   /** What else must hold while it lasts. */
@@ -32,6 +53,7 @@ interface Outage {
 }
 
 const deadlineMs = 1_000;
+const databaseName = "database.test";
 
 const outages: Readonly<Record<string, Outage>> = {
   stopped: {
@@ -61,17 +83,14 @@ const outages: Readonly<Record<string, Outage>> = {
   },
   "without its table": {
     ids: "ST-05",
-    begin: (postgres) => run(postgres, "alter table audit_records rename to audit_records_hidden"),
-    end: (postgres) => run(postgres, "alter table audit_records_hidden rename to audit_records"),
+    begin: (postgres) =>
+      runSql(postgres, "alter table audit_records rename to audit_records_hidden"),
+    end: (postgres) => runSql(postgres, "alter table audit_records_hidden rename to audit_records"),
     isNoticed: true,
   },
   "locked as VACUUM FULL locks": {
     ids: "ST-05",
-    begin: async (postgres) => {
-      const client = await connect(postgres);
-      await client.query("begin; lock table audit_records in access exclusive mode");
-      held.push(client);
-    },
+    begin: (postgres) => lockTable(postgres, "audit_records"),
     end: letGo,
     isNoticed: true,
   },
@@ -81,51 +100,46 @@ const outages: Readonly<Record<string, Outage>> = {
     end: letGo,
     isNoticed: true,
   },
+  "out of disk": {
+    ids: "ST-05",
+    isSkipped: !canMount("ST-05"),
+    disk: "128m",
+    begin: async ({ folder }) => fillDisk(join(folder, "filler")),
+    end: async ({ folder }) => rmSync(join(folder, "filler")),
+    isNoticed: true,
+    during: async (gateway) => expect(whyDown(gateway)).toContain("No space left on device"),
+  },
+  // A connection needs no name once it stands, so they are ended too.
+  "not found by its name": {
+    ids: "ST-01",
+    isSkipped: !canNameHosts("ST-01"),
+    isNamed: true,
+    begin: async (postgres, names) => {
+      names.set([]);
+      await runSql(postgres, endConnections);
+    },
+    end: async (_, names) => names.set([databaseName]),
+    isNoticed: true,
+    during: expectNoName,
+  },
 };
 
-/** Connections that an outage consists of. */
-const held: Client[] = [];
-
-async function letGo(): Promise<void> {
-  for (const client of held.splice(0)) await client.end();
-}
-
-async function connect(postgres: TestPostgres): Promise<Client> {
-  const client = new Client({ connectionString: postgres.url });
-  client.on("error", () => {});
-  await client.connect();
-  return client;
-}
-
-async function run(postgres: TestPostgres, text: string): Promise<void> {
-  const client = await connect(postgres);
-  await client.query(text);
-  await client.end();
-}
-
-/** The gateway's own among them: the last that came is ended until no other gets in. */
-async function takeEveryConnection(postgres: TestPostgres): Promise<void> {
-  const first = await connect(postgres);
-  held.push(first);
-  for (let refused = 0; refused < 3; ) {
-    try {
-      held.push(await connect(postgres));
-      refused = 0;
-    } catch {
-      refused += 1;
-      await first.query(
-        "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'mcp-gateway'",
-      );
-    }
-  }
+/** Where the gateway finds this PostgreSQL, by a name only where the outage is about it. */
+function placeOf({ isNamed }: Outage, postgres: TestPostgres, names: OwnNames): GatewayOptions {
+  if (isNamed !== true) return { env: { DATABASE_URL: postgres.url } };
+  const url = postgres.url.replace("127.0.0.1", databaseName);
+  return { env: { DATABASE_URL: url }, prefix: names.prefix };
 }
 
 for (const [name, outage] of Object.entries(outages)) {
-  test(`${outage.ids} R-06: with PostgreSQL ${name} no call is refused and no record lost`, async () => {
-    await using postgres = await startPostgres();
+  const title = `${outage.ids} R-06: with PostgreSQL ${name} no call is refused and no record lost`;
+  test.skipIf(outage.isSkipped === true)(title, async () => {
+    await using postgres = await startPostgres({}, outage.disk);
+    await using names = createOwnNames();
+    names.set([databaseName]);
     await using upstream = startTinyServer();
     await using gateway = await startGateway({
-      env: { DATABASE_URL: postgres.url },
+      ...placeOf(outage, postgres, names),
       config: { database: { deadline_ms: deadlineMs } },
     });
     using admin = createAdminClient(gateway);
@@ -152,7 +166,7 @@ for (const [name, outage] of Object.entries(outages)) {
 
     await phase("before");
     const during = phase("into");
-    await outage.begin(postgres);
+    await outage.begin(postgres, names);
     await during;
     await phase("during");
     if (outage.isNoticed) {
@@ -161,8 +175,10 @@ for (const [name, outage] of Object.entries(outages)) {
       expect(ready.status).toBe(200);
       await outage.during?.(gateway, admin);
       await phase("noticed");
+      const backlog = await readMetric(gateway.ops, "mcp_gateway_audit_backlog");
+      expect(backlog).toBeGreaterThanOrEqual(2 * callsAPhase);
     }
-    await outage.end(postgres);
+    await outage.end(postgres, names);
     await phase("after");
 
     expect(refused).toEqual([]);
@@ -174,14 +190,18 @@ for (const [name, outage] of Object.entries(outages)) {
   });
 }
 
+/** What the gateway said when it noticed. */
+function whyDown(gateway: GatewayProcess): string | undefined {
+  return gateway.stdout().match(/.*"storage\.down".*/)?.[0];
+}
+
 /**
  * A frozen server answers nothing at all, so whatever waits for it ends by the gateway's own deadline and says so:
  * the copy, the health check, an operator's reading and an operator's change.
  */
 async function expectDeadlines(gateway: GatewayProcess, admin: AdminClient): Promise<void> {
   const late = `did not answer within ${deadlineMs} ms`;
-  const down = gateway.stdout().match(/.*"storage\.down".*/)?.[0];
-  expect(down).toMatch(/did not answer within \d+ ms/);
+  expect(whyDown(gateway)).toMatch(/did not answer within \d+ ms/);
   const health = await fetch(`${gateway.ops}/health/detailed`);
   expect(await health.text()).toContain(late);
   const asked = [
@@ -191,6 +211,11 @@ async function expectDeadlines(gateway: GatewayProcess, admin: AdminClient): Pro
   for (const end of await Promise.allSettled(asked)) {
     expect(end.status === "rejected" ? String(end.reason) : "answered").toContain("UNAVAILABLE");
   }
+}
+
+async function expectNoName(gateway: GatewayProcess): Promise<void> {
+  const health = await fetch(`${gateway.ops}/health/detailed`);
+  expect(await health.text()).toContain("getaddrinfo EAI_AGAIN");
 }
 
 /** The database's copy against what agents and the server know, and against the spool. */
@@ -214,39 +239,32 @@ async function expectSame(
   expect(records.at(-1)?.seq).toBeLessThanOrEqual(spool.lastSeq);
 }
 
-/** Read-only for every connection there is and will be, as a failover to a replica makes it. */
-async function setReadOnly(postgres: TestPostgres, state: "on" | "off"): Promise<void> {
-  const client = new Client({ connectionString: postgres.url });
-  client.on("error", () => {});
-  await client.connect();
-  try {
-    await client.query("SET default_transaction_read_only = off");
-    await client.query(`ALTER SYSTEM SET default_transaction_read_only = ${state}`);
-    await client.query("SELECT pg_reload_conf()");
-  } finally {
-    await client.end();
-  }
-}
-
-test("ST-01: with PostgreSQL down at boot the gateway waits, alive and not ready, and then serves", async () => {
-  await using postgres = await startPostgres();
-  await postgres.stop();
-  const port = await freePort();
-  const starting = startGateway({
-    env: { DATABASE_URL: postgres.url },
-    config: { database: { deadline_ms: 1000 } },
-    opsPort: port,
-    startTimeoutMs: 60_000,
+for (const name of ["stopped", "not found by its name"]) {
+  const outage = outages[name];
+  if (outage === undefined) throw new Error(`no outage is called ${name}`);
+  const title = `ST-01: with PostgreSQL ${name} at boot the gateway waits, alive and not ready, and then serves`;
+  test.skipIf(outage.isSkipped === true)(title, async () => {
+    await using postgres = await startPostgres();
+    await using names = createOwnNames();
+    await outage.begin(postgres, names);
+    const port = await freePort();
+    const starting = startGateway({
+      ...placeOf(outage, postgres, names),
+      config: { database: { deadline_ms: 1000 } },
+      opsPort: port,
+      startTimeoutMs: 60_000,
+    });
+    const status = (path: string) =>
+      fetch(`http://127.0.0.1:${port}/health/${path}`).then(
+        (response) => response.status,
+        () => 0,
+      );
+    await until("an answer to probes", async () => (await status("live")) === 200);
+    expect(await status("ready")).toBe(503);
+    await outage.end(postgres, names);
+    await using gateway = await starting;
+    await until("readiness", async () => (await status("ready")) === 200);
+    const waiting = gateway.stdout().match(/.*"storage\.waiting".*/)?.[0];
+    expect(waiting).toContain(outage.isNamed ? "getaddrinfo EAI_AGAIN" : "ECONNREFUSED");
   });
-  const status = (path: string) =>
-    fetch(`http://127.0.0.1:${port}/health/${path}`).then(
-      (response) => response.status,
-      () => 0,
-    );
-  await until("an answer to probes", async () => (await status("live")) === 200);
-  expect(await status("ready")).toBe(503);
-  await postgres.restart();
-  await using gateway = await starting;
-  await until("readiness", async () => (await status("ready")) === 200);
-  expect(gateway.stdout()).toContain("storage.waiting");
-});
+}

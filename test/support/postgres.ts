@@ -20,9 +20,12 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Client } from "pg";
+import { mountSmallDisk } from "./small-disk.ts";
 
 export interface TestPostgres extends AsyncDisposable {
   readonly url: string;
+  /** Where its data lies, with nothing else on its disk where it has one of its own. */
+  readonly folder: string;
   /** Freezes the server and all its processes (SIGSTOP). */
   pause(): void;
   resume(): void;
@@ -44,16 +47,19 @@ let template: Cluster | undefined;
 /** Servers not disposed of yet. The template goes with the last one: `bun test` raises no exit event to do it in. */
 let servers = 0;
 
-/** Starts a new, empty server; `settings` go to its command line. */
+/** Starts a new, empty server; `settings` go to its command line. With `disk` its data is on a disk of that size. */
 export async function startPostgres(
   settings: Readonly<Record<string, string>> = {},
+  disk?: string,
 ): Promise<TestPostgres> {
   template ??= createTemplate();
   servers += 1;
   const { postgres, user, password } = template;
   const folder = createFolder(user);
+  const mounted = disk === undefined ? undefined : mountSmallDisk(folder, disk, user);
   const pgdata = join(folder, "pgdata");
   const removeFolders = (): void => {
+    mounted?.[Symbol.dispose]();
     rmSync(folder, { recursive: true, force: true });
     servers -= 1;
     if (servers > 0 || template === undefined) return;
@@ -80,6 +86,7 @@ export async function startPostgres(
   };
   return {
     url,
+    folder,
     pause: () => signalAll(server, "SIGSTOP"),
     resume,
     stop,
