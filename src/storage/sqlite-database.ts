@@ -82,7 +82,8 @@ export function createSqliteDatabase(): SqliteAnswer {
 }
 
 const pageBytes = 8_192;
-const journalBytesMax = 64 * 1024 * 1024;
+/** When the journal's pages move over: a small disk has to hold it beside the file. */
+const journalBytes = 4 * 1024 * 1024;
 
 /**
  * WAL lets other processes read while one writes. FULL syncs every commit: records leave the spool once they are
@@ -97,9 +98,8 @@ function openMain(path: string, busyTimeoutMs: number): Database {
   useWal(db, busyTimeoutMs);
   db.run("pragma synchronous = full");
   db.run("pragma secure_delete = on");
-  db.run(`pragma journal_size_limit = ${journalBytesMax}`);
-  // Pages of the records' indexes are written again and again: the less often they move over, the fewer times.
-  db.run(`pragma wal_autocheckpoint = ${journalBytesMax / pageBytes}`);
+  db.run("pragma journal_size_limit = 67108864");
+  db.run(`pragma wal_autocheckpoint = ${journalBytes / pageBytes}`);
   // Room for one batch's pages: with less, pages are written and read again before their commit.
   db.run("pragma cache_size = -16384");
   return db;

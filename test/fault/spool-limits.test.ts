@@ -97,8 +97,7 @@ test.skipIf(!canMount("ST-07, R-08"))(
   "ST-07 R-08: with the disk full calls are refused before they are made, and taken again once there is room",
   async () => {
     await using folder = temporaryFolder("small-disk");
-    // The embedded database's journal takes half of what is written here, and a start needs that much once more.
-    using _disk = mountSmallDisk(folder.path, "16m");
+    using _disk = mountSmallDisk(folder.path, "8m");
     await using upstream = startTinyServer();
     const dataDir = join(folder.path, "data");
     await using gateway = await startGateway({ dataDir });
