@@ -21,6 +21,8 @@ export interface AuditExportDeps {
 }
 
 const exportPageSize = 500;
+/** The `details_json` of an open record that has no values. */
+const noValues = "{}";
 const chunkBytesMin = 64 * 1024;
 
 /** `filter` is what the caller may see at all of what was asked for. */
@@ -32,8 +34,9 @@ export async function* exportRecords(
 ): AsyncGenerator<ExportRecordsResponse> {
   const format = await createFormat(deps, request, filter, caller);
   const hash = createHash("sha256");
-  const ranges = new Map<string, { first_seq: number; last_seq: number }>();
+  const ranges: Ranges = new Map();
   let count = 0;
+  let opened = 0;
   let text = "";
   const takeChunk = () => {
     const chunk = Buffer.from(text);
@@ -47,16 +50,22 @@ export async function* exportRecords(
   }
   for await (const record of scanAll(deps, request, filter, caller)) {
     count += 1;
+    if (record.details_json !== "" && record.details_json !== noValues) opened += 1;
     widen(ranges, record);
     text += format.line(record);
-    if (text.length >= chunkBytesMin) yield takeChunk();
+    if (text.length < chunkBytesMin) continue;
+    // Before it goes: of an export that is broken off, too, the log says what of it may be out there.
+    caller.note({ rows: count, opened, logs: renderRanges(ranges) });
+    yield takeChunk();
   }
   if (text !== "") yield takeChunk();
   text = format.tail(count, hash.copy().digest("hex"));
   if (text !== "") yield takeChunk();
-  caller.note({ rows: count });
+  const sha256 = hash.digest("hex");
+  // Whoever is erased later may be in it in clear: these say which file it is, and which records it holds.
+  caller.note({ rows: count, opened, logs: renderRanges(ranges), sha256 });
   const logs = [...ranges].map(([log_id, range]) => ({ log_id, ...range }));
-  yield { manifest: { count, sha256: hash.digest("hex"), ranges: logs } };
+  yield { manifest: { count, sha256, ranges: logs } };
 }
 
 async function createFormat(
@@ -110,10 +119,14 @@ async function* scanAll(
   }
 }
 
-function widen(
-  ranges: Map<string, { first_seq: number; last_seq: number }>,
-  { log_id, seq }: AuditRecord,
-): void {
+type Ranges = Map<string, { first_seq: number; last_seq: number }>;
+
+function renderRanges(ranges: Ranges): string {
+  const texts = [...ranges].map(([log, range]) => `${log}:${range.first_seq}-${range.last_seq}`);
+  return texts.join(" ");
+}
+
+function widen(ranges: Ranges, { log_id, seq }: AuditRecord): void {
   const range = ranges.get(log_id);
   if (range === undefined) ranges.set(log_id, { first_seq: seq, last_seq: seq });
   else range.last_seq = seq;

@@ -21,13 +21,13 @@ export interface OpenedRow {
   readonly row: AuditRow;
   readonly state: SealState;
   readonly values: Fields;
-  /** What the fields' randoms derive from, for an opening proof; undefined where nothing is open. */
+  /** What the fields' randoms derive from, for an opening proof: where it was asked for, and the values are open. */
   readonly random: Uint8Array | undefined;
 }
 
 export interface Opener {
   /** In the order given. A vault that cannot be asked leaves rows sealed; nothing rejects. */
-  open(rows: readonly AuditRow[]): Promise<readonly OpenedRow[]>;
+  open(rows: readonly AuditRow[], keep?: "randoms"): Promise<readonly OpenedRow[]>;
   /** Whether a row that reads sealed does so only because an id of its keys was damaged. */
   isMisnamed(row: AuditRow): Promise<boolean>;
 }
@@ -46,7 +46,7 @@ export function createOpener(keys: Pick<OpeningKeys, "openingKeys">): Opener {
       const read = readRow(row);
       return typeof read === "object" && (await nearKeys.isMisnamed(read.envelope, read.part));
     },
-    async open(rows) {
+    async open(rows, keep) {
       const read = rows.map(readRow);
       const sealed = read.filter((one) => typeof one === "object");
       const found = await fetchKeys(keys, sealed);
@@ -56,7 +56,7 @@ export function createOpener(keys: Pick<OpeningKeys, "openingKeys">): Opener {
         if (typeof one === "string") return closed(row, one);
         const key = found[next] ?? "unknown";
         next += 1;
-        return openRow(row, one, key);
+        return openRow(row, one, key, keep);
       });
       for (const key of found) if (typeof key !== "string") key.fill(0);
       return opened;
@@ -83,13 +83,22 @@ async function fetchKeys(
   return await keys.openingKeys(pairs).catch(() => []);
 }
 
-function openRow(row: AuditRow, { envelope, part }: Sealed, key: OpeningKey): OpenedRow {
+function openRow(
+  row: AuditRow,
+  { envelope, part }: Sealed,
+  key: OpeningKey,
+  keep: "randoms" | undefined,
+): OpenedRow {
   if (key === "destroyed") return closed(row, "shredded");
   if (key === "unknown") return closed(row, "sealed");
   const opened = openSealed(envelope, part, key);
   if (opened === undefined) return closed(row, "broken");
   const { values, random } = opened;
-  return { row: withNames(row, values), state: "open", values, random };
+  const shown = { row: withNames(row, values), state: "open", values } as const;
+  if (keep === "randoms") return { ...shown, random };
+  // With it guesses can be tested, so it stays nowhere where it is not needed.
+  random.fill(0);
+  return { ...shown, random: undefined };
 }
 
 /** The values of a sealed part, held against the commitment; undefined where they are not those. */

@@ -61,12 +61,39 @@ export interface PartToSeal {
 /** The sealed part of one record, as the text that lies beside its envelope. */
 export function sealPart(place: SealedPlace, part: PartToSeal): string {
   const salt = part.salt.toHex();
-  const cipher = createCipheriv("aes-256-gcm", recordKey(part.key, part.salt), nonce, tagLength);
+  const own = recordKey(part.key, part.salt);
+  const cipher = createCipheriv("aes-256-gcm", own, nonce, tagLength);
   cipher.setAAD(Buffer.from(bindingOf(place, part)));
-  const head = cipher.update(`{"r":"${part.random.toHex()}","values":${part.values}}`, "utf8");
+  const plain = writePlain(part.random, part.values);
+  const head = cipher.update(plain);
   cipher.final();
+  for (const bytes of [own, plain]) bytes.fill(0);
   const sealed = Buffer.concat([head, cipher.getAuthTag()]).toString("base64");
   return `{"v":1,"subject":"${part.subject}","class":"${part.class}","salt":"${salt}","tokens":${JSON.stringify(part.tokens)},"sealed":"${sealed}"}`;
+}
+
+const plainStart = '{"r":"';
+const plainMiddle = '","values":';
+const valuesOffset = plainStart.length + 2 * randomBytesPerRecord + plainMiddle.length;
+const hexDigits = Buffer.from("0123456789abcdef");
+/** Used for one plaintext after the other, and zeroed by who asked for it. */
+let scratch = Buffer.allocUnsafeSlow(4_096);
+const bytesPerCharMax = 3;
+
+/** The random goes in and out as bytes: what was a text once, nobody can zero. */
+function writePlain(random: Uint8Array, values: string): Buffer {
+  const bytesMax = valuesOffset + bytesPerCharMax * values.length + 1;
+  if (bytesMax > scratch.length) scratch = Buffer.allocUnsafeSlow(2 * bytesMax);
+  let at = scratch.write(plainStart);
+  for (const byte of random) {
+    scratch[at] = hexDigits[byte >> 4] ?? 0;
+    scratch[at + 1] = hexDigits[byte & 15] ?? 0;
+    at += 2;
+  }
+  at += scratch.write(plainMiddle, at);
+  at += scratch.write(values, at);
+  scratch[at] = 0x7d;
+  return scratch.subarray(0, at + 1);
 }
 
 function recordKey(key: Uint8Array, salt: Uint8Array): Uint8Array {
@@ -117,8 +144,6 @@ function parseObject(text: string): Readonly<Record<string, unknown>> | undefine
   }
 }
 
-const valuesOffset = '{"r":"'.length + 2 * randomBytesPerRecord + '","values":'.length;
-
 /** Opens a part in its place; undefined for another key, another place, or a part that was changed. */
 export function openPart(
   place: SealedPlace,
@@ -133,17 +158,30 @@ export function openPart(
     const decipher = createDecipheriv("aes-256-gcm", own, nonce, tagLength);
     decipher.setAAD(Buffer.from(bindingOf(place, part)));
     decipher.setAuthTag(bytes.subarray(-tagBytes));
-    const plain = Buffer.concat([decipher.update(bytes.subarray(0, -tagBytes)), decipher.final()]);
-    return readPlain(plain.toString("utf8"));
+    const plain = decipher.update(bytes.subarray(0, -tagBytes));
+    try {
+      // Gives no bytes, and throws where it is not what was sealed.
+      decipher.final();
+      return readPlain(plain);
+    } finally {
+      plain.fill(0);
+    }
   } catch {
     return undefined;
+  } finally {
+    own.fill(0);
   }
 }
 
-function readPlain(plain: string): OpenedValues | undefined {
-  const text = plain.slice(valuesOffset, -1);
+function readPlain(plain: Buffer): OpenedValues | undefined {
+  const text = plain.toString("utf8", valuesOffset, plain.length - 1);
   const values = parseObject(text);
-  const random = Buffer.from(plain.slice(6, valuesOffset - 11), "hex");
-  if (values === undefined || random.length !== randomBytesPerRecord) return undefined;
+  const random = new Uint8Array(randomBytesPerRecord);
+  random.forEach((_, index) => {
+    const at = plainStart.length + 2 * index;
+    random[index] =
+      (hexDigits.indexOf(plain[at] ?? 0) << 4) | hexDigits.indexOf(plain[at + 1] ?? 0);
+  });
+  if (values === undefined) return undefined;
   return { random, values: values as Fields, text };
 }

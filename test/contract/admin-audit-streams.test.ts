@@ -74,7 +74,9 @@ describe("AuditService", () => {
       expect(lines).toHaveLength(format === "EXPORT_FORMAT_CSV" ? 1201 : 1202);
       await until(() => plane.records.length === 2);
       expect(plane.events).toEqual(["admin.export:intent:synced", "admin.export:outcome:synced"]);
-      expect(plane.records[1]?.facts).toMatchObject({ rows: 1200, status: "OK" });
+      expect(plane.records[1]?.facts).toMatchObject({
+        ...{ rows: 1200, opened: 0, logs: "log-1:1-1200", sha256, status: "OK" },
+      });
     },
   );
 
@@ -90,7 +92,10 @@ describe("AuditService", () => {
       });
     expect(seen).toBe("first");
     await until(() => plane.records.length === 2);
-    expect(plane.records[1]?.facts.status).toBe("CANCELLED");
+    // What had gone out by then is said as well.
+    expect(plane.records[1]?.facts).toMatchObject({
+      ...{ status: "CANCELLED", logs: expect.stringMatching(/^log-1:1-\d+$/) },
+    });
   });
 
   test("an export needs a format", async () => {

@@ -31,7 +31,7 @@ async function collect(
   const page = await own.store.audit.scan({
     ...{ filter: { event: "call.outcome" }, limit: 1_000, order: "ascending" },
   });
-  const rows = await createOpener(own.vault).open(page.rows);
+  const rows = await createOpener(own.vault).open(page.rows, "randoms");
   const ofAnn = rows.filter((one) => one.values.principal === principal);
   const parts = page.rows.filter((row) => row.details?.includes(`"subject":"${id}"`));
   const randoms = ofAnn.flatMap((one) => formsOf(one.random ?? new Uint8Array()));

@@ -150,7 +150,7 @@ async function collectTraces(
     const scan = { filter: {}, limit: 5_000, order: "ascending" } as const;
     const { rows } = await store.audit.scan(scan);
     const sealed = rows.filter((row) => row.details?.includes(`"subject":"${id}"`));
-    const opened = await createOpener(vault).open(sealed);
+    const opened = await createOpener(vault).open(sealed, "randoms");
     const parts = sealed.map((row) => JSON.parse(row.details ?? "{}"));
     return {
       key: id,

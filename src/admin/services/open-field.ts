@@ -33,13 +33,14 @@ export async function openField(
     throw new GatewayError("invalid-params", message);
   }
   const row = await needRow(store, request, caller);
-  const [opened] = await opener.open([row]);
+  const [opened] = await opener.open([row], "randoms");
   if (opened === undefined) throw notFound("not-found");
   const { state, random, values } = opened;
   if (state !== "open") {
     throw new GatewayError("state-conflict", `The values of this record ${whyClosed[state]}.`);
   }
   const opening = random && openingProof(random, values, field);
+  random?.fill(0);
   if (opening === undefined) {
     const names = Object.keys(values).join(", ") || "none";
     throw new GatewayError(

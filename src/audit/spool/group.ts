@@ -39,7 +39,10 @@ export function createGroupEncoder(logId: string, sealer: Sealer): GroupEncoder 
     let { seq, leaf } = after;
     for (const { draft } of records) {
       seq += 1;
-      const sealed = sealRecord(sealer, { log: logId, seq, prev: leaf }, draft, nextFresh());
+      const fresh = nextFresh();
+      const sealed = sealRecord(sealer, { log: logId, seq, prev: leaf }, draft, fresh);
+      // Who knows the random can test guesses, so after an erasure it may lie nowhere any more.
+      fresh.fill(0);
       const needed = end + recordFrameBytesMax(sealed);
       if (needed > scratch.length) scratch = grow(scratch, needed);
       const written = writeRecord(scratch, end, sealed);
