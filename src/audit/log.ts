@@ -12,7 +12,7 @@ import type { Log } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import type { SealingKeys } from "../vault/keys.ts";
 import { findJumpAtStart, watchClock } from "./clock-watch.ts";
-import { type Evidence, openEvidence } from "./evidence/evidence.ts";
+import { type Evidence, type EvidenceDeps, openEvidence } from "./evidence/evidence.ts";
 import type { StartNotaryThread } from "./evidence/notary-thread.ts";
 import { defaultEvidenceOptions, type EvidenceOptions } from "./evidence/options.ts";
 import { openOwnSpool, renderLoss } from "./own-spool.ts";
@@ -47,6 +47,8 @@ export interface AuditLogDeps {
   readonly startNotary?: StartNotaryThread;
   /** The most records of a log that a witness remembers; 0 where none can be asked. */
   readonly witnessedSize?: (logId: string) => Promise<number>;
+  /** The last checkpoint of a log that the database of its witness remembers, to make lost evidence anew from. */
+  readonly witnessed?: EvidenceDeps["witnessed"];
   /** Copies on a thread of its own; by default records are copied on this one, to `store`. */
   readonly startCopier?: (spool: { readonly dir: string; readonly logId: string }) => Copier;
 }
@@ -133,6 +135,8 @@ export async function openAuditLog(deps: AuditLogDeps): Promise<OpenAuditLog> {
       append: (draft) => spool.append(draft, "synced"),
       record,
       startThread: deps.startNotary,
+      store: deps.store.audit,
+      witnessed: deps.witnessed,
     });
     await evidence.begin(spool.opened.lastSeq, deps.life);
   }

@@ -12,7 +12,7 @@ import { toRecordCharsMax } from "./options.ts";
 import { toSinks } from "./sink-options.ts";
 import { type SinkThread, startSinks } from "./sink-thread.ts";
 import { startWitnessThread, type WitnessThread } from "./witness-thread.ts";
-import { askWitnesses, toWitnessSpec } from "./witnessing.ts";
+import { askWitnesses, findWitnessed, toWitnessSpec } from "./witnessing.ts";
 
 export interface Auditing {
   readonly audit: OpenAuditLog;
@@ -40,6 +40,7 @@ export async function startAuditing(
   const audit = await openAuditLog({
     dataDir: config.dataDir,
     ...parts,
+    witnessed: (logId) => findWitnessed(config, logId, { checkpoints, log }),
     witnessedSize: (logId) => askWitnesses(config, logId, { checkpoints, log }),
     startCopier: (spool) => startCopyThread({ ...spool, store: database }, log),
     options: {

@@ -21,7 +21,7 @@ import { createWitnessedLogs } from "../audit/witness/witnessed-logs.ts";
 import type { Config } from "../config/config.ts";
 import { ConfigError } from "../config/problem.ts";
 import { createEgressFetch } from "../servers/egress-fetch.ts";
-import type { CheckpointStore } from "../storage/store.ts";
+import type { CheckpointStore, StoredCheckpoint } from "../storage/store.ts";
 import { openWitnessDatabase } from "../storage/witness-database.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { OpsServerOptions } from "../telemetry/ops-server.ts";
@@ -84,7 +84,7 @@ export async function askWitnesses(
   const evidenceDir = evidenceFolder(dataDir);
   const post = createEgressFetch(true);
   const asked: { readonly name: string; readonly size: Promise<number> }[] = [
-    { name: "database", size: askDatabase(config, logId, deps) },
+    { name: "database", size: findWitnessed(config, logId, deps).then((one) => one?.size ?? 0) },
   ];
   const tree = readTree({ dataDir, evidenceDir, logId }, deps.log);
   for (const { name, url, key } of audit.witnesses) {
@@ -113,16 +113,17 @@ function readTree(files: OwnTreeFiles, log: Log): OwnTree | undefined {
   }
 }
 
-async function askDatabase(
+/** The last checkpoint of a log in the database that witnesses this node's. */
+export async function findWitnessed(
   config: Config,
   logId: string,
   { checkpoints, log }: { readonly checkpoints: CheckpointStore; readonly log: Log },
-): Promise<number> {
+): Promise<StoredCheckpoint | undefined> {
   const url = config.audit.witnessDatabaseUrl?.reveal();
-  if (url === undefined) return (await checkpoints.last(logId))?.size ?? 0;
+  if (url === undefined) return await checkpoints.last(logId);
   const elsewhere = openWitnessDatabase({ url, deadlineMs: askTimeoutMs, log });
   try {
-    return (await elsewhere.last(logId))?.size ?? 0;
+    return await elsewhere.last(logId);
   } finally {
     await elsewhere.close();
   }

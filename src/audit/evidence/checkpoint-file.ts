@@ -2,6 +2,7 @@
  * The latest checkpoint of this node's log on the disk, `<data>/evidence/checkpoint`: where the notary resumes, and what
  * witnesses and verification read. Written whole and durable before anybody is told of it.
  */
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { originOf, parseCheckpoint, type SignedCheckpoint } from "./checkpoint.ts";
 import { type EvidenceDisk, realEvidenceDisk } from "./disk.ts";
@@ -20,6 +21,11 @@ export function readCheckpoint(
 ): SignedCheckpoint | undefined {
   const bytes = disk.read(join(dir, fileName));
   return bytes === undefined ? undefined : parseCheckpoint(bytes.toString());
+}
+
+/** Whether there is one, readable or not. */
+export function hasCheckpoint(dir: string): boolean {
+  return existsSync(join(dir, fileName));
 }
 
 /** Records of this log that were signed, as far as the folder says; 0 where nothing in it can be read. */

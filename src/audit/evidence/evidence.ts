@@ -17,6 +17,7 @@ import { type StartNotaryThread, startNotaryThread } from "./notary-thread.ts";
 import type { EvidenceOptions } from "./options.ts";
 import { createProving, type Proving } from "./proving.ts";
 import { createQuestions } from "./questions.ts";
+import { type RebuildDeps, type Rebuilt, rebuildEvidence } from "./rebuild.ts";
 import { createSigningWatch } from "./signing-watch.ts";
 
 export interface EvidenceDeps {
@@ -32,6 +33,9 @@ export interface EvidenceDeps {
   /** Appends; never waits and never fails. */
   readonly record: (draft: RecordDraft) => void;
   readonly startThread?: StartNotaryThread | undefined;
+  /** What a lost folder of evidence is made anew from. */
+  readonly store: RebuildDeps["store"];
+  readonly witnessed?: RebuildDeps["witnessed"];
 }
 
 export interface Evidence extends Pick<Proving, "checkpoint" | "prove"> {
@@ -84,14 +88,31 @@ export function openEvidence(deps: EvidenceDeps): Evidence {
 
   async function begin(lastSeq: number, facts: RecordDraft["facts"]): Promise<void> {
     await life.load();
-    const place = { spoolDir: deps.spoolDir, dir, logId };
-    thread.post({ kind: "open", place, options: notaryOptions(options), seq: lastSeq });
-    const patience = sleep(options.adoptTimeoutMs, undefined, { ref: false });
-    const adopted = await Promise.race([adoption.promise, patience]);
+    const rebuilt = await rebuildEvidence({ ...deps, dir }, lastSeq);
+    const isRefused = rebuilt !== undefined && "violation" in rebuilt;
+    const adopted = isRefused ? undefined : await adopt(lastSeq);
     if (adopted === undefined) log.error("audit.nothing_is_signed", { logId });
     const { seq } = await life.begin(adopted, facts);
     if (adopted !== undefined) thread.post({ kind: "begin", seq });
+    if (rebuilt !== undefined) tellRebuilt(rebuilt);
     await life.finishRotation();
+  }
+
+  async function adopt(lastSeq: number): Promise<Adopted | undefined> {
+    const place = { spoolDir: deps.spoolDir, dir, logId };
+    thread.post({ kind: "open", place, options: notaryOptions(options), seq: lastSeq });
+    const patience = sleep(options.adoptTimeoutMs, undefined, { ref: false });
+    return await Promise.race([adoption.promise, patience]);
+  }
+
+  function tellRebuilt(rebuilt: Rebuilt): void {
+    if ("violation" in rebuilt) {
+      refused(rebuilt.violation, "start");
+      return;
+    }
+    const facts = { place: "evidence", kind: "rebuilt", from: 1, to: rebuilt.size };
+    log.warn("audit.evidence_rebuilt", facts);
+    deps.record(own("integrity.healed", { ...facts, count: rebuilt.size }));
   }
 
   function own(event: RecordDraft["event"], facts: RecordDraft["facts"]): RecordDraft {
@@ -151,10 +172,10 @@ export function openEvidence(deps: EvidenceDeps): Evidence {
     thread.post({ kind: "synced", seq: toldSeq });
   }
 
-  function refused(violation: NotaryViolation): void {
+  function refused(violation: NotaryViolation, foundBy = "notary"): void {
     const { kind, seq, where } = violation;
     fail(kind, where);
-    deps.record(own("integrity.violation", { kind, seq, where, foundBy: "notary" }));
+    deps.record(own("integrity.violation", { kind, seq, where, foundBy }));
   }
 
   function fail(reason: NotaryViolation["kind"] | "disk" | "thread", detail: string): void {
