@@ -4,7 +4,6 @@
  * of the others (`openingProof`, `checkOpening`). Pure; docs/audit.md has the same in words.
  */
 import { createHash } from "node:crypto";
-import type { FieldText } from "./field-texts.ts";
 import { hmacInto } from "./hmac.ts";
 
 export type FieldValue = string | number | boolean | null;
@@ -34,31 +33,18 @@ const scratch: Buffer = Buffer.alloc(4_096);
 
 /** The record's commitment, in hex. `random` is 32 bytes used for no other record. */
 export function commitFields(random: Uint8Array, fields: Fields): string {
-  const texts = Object.entries(fields).map(([name, value]) => {
-    return { name, text: JSON.stringify(value) };
-  });
-  return commitTexts(random, texts);
-}
-
-/** The same of fields in any order. */
-export function commitTexts(random: Uint8Array, fields: readonly FieldText[]): string {
   let all = scratch;
   let at = 0;
-  for (const { name, text } of fields.toSorted(byName)) {
+  for (const name of Object.keys(fields).sort()) {
     const needed = at + 3 * name.length + 1 + hashBytes;
     if (needed > all.length) all = Buffer.concat([all], needed * 2);
     at += all.write(name, at);
     all[at] = 0;
     hmacInto(scratchHash, random, name);
-    all.set(hmacInto(scratchHash, scratchHash, `${name}\0${text}`), at + 1);
+    all.set(hmacInto(scratchHash, scratchHash, `${name}\0${JSON.stringify(fields[name])}`), at + 1);
     at += 1 + hashBytes;
   }
   return Bun.SHA256.hash(all.subarray(0, at), "hex");
-}
-
-/** By UTF-16 code units, as sorting names does. */
-function byName(left: FieldText, right: FieldText): number {
-  return left.name < right.name ? -1 : 1;
 }
 
 function fieldRandom(random: Uint8Array, name: string): Uint8Array {

@@ -4,9 +4,8 @@
  * written in clear.
  */
 import type { IndexKey, SealingPair } from "../vault/keys.ts";
-import { commitTexts, emptyCommitment, randomBytesPerRecord } from "./commitment.ts";
-import { type FieldText, readString, splitFields } from "./field-texts.ts";
-import { emptyPart, saltBytes, sealPart, type Tokens, tokenMembers } from "./sealing.ts";
+import { commitFields, emptyCommitment, type Fields, randomBytesPerRecord } from "./commitment.ts";
+import { emptyPart, saltBytes, sealPart, tokenMembers } from "./sealing.ts";
 import { renderToken } from "./tokens.ts";
 
 /** Fresh bytes each record takes: the fields' random and the salt of its key. */
@@ -20,12 +19,12 @@ export interface Sealer {
   commit(
     values: string,
     fresh: Uint8Array,
-  ): { readonly commitment: string; readonly fields: readonly FieldText[] };
+  ): { readonly commitment: string; readonly fields: Fields };
   seal(record: {
     readonly log: string;
     readonly seq: number;
     readonly commitment: string;
-    readonly fields: readonly FieldText[];
+    readonly fields: Fields;
     readonly values: string;
     readonly pair: number;
     readonly fresh: Uint8Array;
@@ -34,29 +33,29 @@ export interface Sealer {
 
 /** Tokens remembered: a value comes back with each call of its owner. */
 const tokensMax = 16_384;
-const noFields: readonly FieldText[] = Object.freeze([]);
+const noFields: Fields = Object.freeze({});
 
 export function createSealer(): Sealer {
   const pairs = new Map<number, SealingPair>();
   const tokens = new Map<string, string>();
   let indexKey: Uint8Array | undefined;
 
-  function tokenOf({ name, text }: FieldText): string {
-    const field = `${name}\0${text}`;
-    const known = tokens.get(field);
+  function tokenOf(member: string, value: string): string {
+    const text = `${member}\0${value}`;
+    const known = tokens.get(text);
     if (known !== undefined) return known;
     if (indexKey === undefined) throw new Error("no index key");
     if (tokens.size >= tokensMax) tokens.clear();
-    const token = renderToken(indexKey, name, readString(text));
-    tokens.set(field, token);
+    const token = renderToken(indexKey, member, value);
+    tokens.set(text, token);
     return token;
   }
 
-  function tokensOf(fields: readonly FieldText[]): Tokens {
+  function tokensOf(fields: Fields): Record<string, string> {
     const found: Record<string, string> = {};
     for (const member of tokenMembers) {
-      const field = fields.find(({ name }) => name === member);
-      if (field?.text.startsWith('"')) found[member] = tokenOf(field);
+      const value = fields[member];
+      if (typeof value === "string") found[member] = tokenOf(member, value);
     }
     return found;
   }
@@ -76,9 +75,9 @@ export function createSealer(): Sealer {
     },
     commit(values, fresh) {
       if (values === "{}") return { commitment: emptyCommitment, fields: noFields };
-      const fields = splitFields(values);
+      const fields = JSON.parse(values) as Fields;
       const random = fresh.subarray(0, randomBytesPerRecord);
-      return { commitment: commitTexts(random, fields), fields };
+      return { commitment: commitFields(random, fields), fields };
     },
     seal({ log, seq, commitment, fields, values, pair, fresh }) {
       if (fields === noFields) return emptyPart;

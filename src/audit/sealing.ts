@@ -67,7 +67,8 @@ export function sealPart(place: SealedPlace, part: PartToSeal): string {
   const plain = writePlain(part.random, part.values);
   const head = cipher.update(plain);
   cipher.final();
-  for (const bytes of [own, plain]) bytes.fill(0);
+  own.fill(0);
+  plain.fill(0);
   const sealed = Buffer.concat([head, cipher.getAuthTag()]).toString("base64");
   return `{"v":1,"subject":"${part.subject}","class":"${part.class}","salt":"${salt}","tokens":${JSON.stringify(part.tokens)},"sealed":"${sealed}"}`;
 }
@@ -85,7 +86,8 @@ function writePlain(random: Uint8Array, values: string): Buffer {
   const bytesMax = valuesOffset + bytesPerCharMax * values.length + 1;
   if (bytesMax > scratch.length) scratch = Buffer.allocUnsafeSlow(2 * bytesMax);
   let at = scratch.write(plainStart);
-  for (const byte of random) {
+  for (let index = 0; index < randomBytesPerRecord; index += 1) {
+    const byte = random[index] ?? 0;
     scratch[at] = hexDigits[byte >> 4] ?? 0;
     scratch[at + 1] = hexDigits[byte & 15] ?? 0;
     at += 2;
