@@ -26,6 +26,8 @@ const from = process.env.MCP_GATEWAY_TEST_FROM === "source" ? "source" : "execut
 /** docs/audit.md: a look every 5 seconds, and the deadline of one query. */
 const forgottenMs = 10_000;
 const callsEach = 6;
+/** For what has no promised time, on a machine that others use. */
+const patientMs = 60_000;
 
 const stack = new AsyncDisposableStack();
 const tokens = new Map<string, string>();
@@ -83,7 +85,7 @@ const pending = async (at: PairedNode) => {
   const listed = await at.admin().call<{ sweeps_pending: number }>("KeyService", "ListKeys");
   return listed.sweeps_pending;
 };
-const swept = (at: PairedNode) => until("swept", async () => (await pending(at)) === 0, 60_000);
+const swept = (at: PairedNode) => until("swept", async () => (await pending(at)) === 0, patientMs);
 
 const bothDirs = () => [pair.here.dataDir, pair.there.dataDir];
 
@@ -120,7 +122,11 @@ async function rowsOf(key: string, token: string): Promise<number> {
 
 test("K-12 PV-01 PV-02 erased at one node while both serve: the other forgets, both sweep, PostgreSQL keeps nothing", async () => {
   await record("ann", "bob");
-  await until("all copied", async () => (await readable(pair.there, "ann")) === 2 * callsEach);
+  await until(
+    "all copied",
+    async () => (await readable(pair.there, "ann")) === 2 * callsEach,
+    patientMs,
+  );
   const traces = await pair.tracesOf(principalOf("ann"), [askedOf("ann")]);
   expect(traces.records).toBe(4 * callsEach);
   const { here, there } = pair;
@@ -157,7 +163,11 @@ test("K-12 PV-01 PV-02 erased at one node while both serve: the other forgets, b
   expect(await rowsOf(traces.key, String(traces.stored.tokens?.[0]))).toBe(0);
   for (const dir of bothDirs())
     expect(findOnDisk(dir, { ...traces.stored, ...traces.clear })).toEqual([]);
-  await until("all copied", async () => (await readable(here, "bob")) === 2 * callsEach + others);
+  await until(
+    "all copied",
+    async () => (await readable(here, "bob")) === 2 * callsEach + others,
+    patientMs,
+  );
   expect(await readable(there, "bob")).toBe(2 * callsEach + others);
   expect(await findFaults()).toEqual([]);
 
@@ -211,7 +221,11 @@ test.each([
   async (_, name, isLong) => {
     await record(name);
     const { here, there } = pair;
-    await until("all copied", async () => (await readable(here, name)) === 2 * callsEach);
+    await until(
+      "all copied",
+      async () => (await readable(here, name)) === 2 * callsEach,
+      patientMs,
+    );
     const traces = await pair.tracesOf(principalOf(name), [askedOf(name)]);
     const token = String(traces.stored.tokens?.[0]);
     const bob = await readable(here, "bob");
@@ -225,7 +239,11 @@ test.each([
       async () => (await rowsOf(traces.key, token)) === left,
       60_000,
     );
-    await until("its spool swept", () => findOnDisk(here.dataDir, traces.stored).length === 0);
+    await until(
+      "its spool swept",
+      () => findOnDisk(here.dataDir, traces.stored).length === 0,
+      patientMs,
+    );
     // Not struck out before the other node's spool is done.
     expect(await pending(here)).toBe(1);
     expect(kindsOf(findOnDisk(there.dataDir, traces.stored))).toEqual([
