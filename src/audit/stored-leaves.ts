@@ -1,7 +1,7 @@
 /**
  * A log's leaves as the database has them: they stay when retention empties a row, and when the spool's segments are
  * gone. Taken at their word; whoever asks holds the tree over them against a signed root. Asked by
- * `evidence/rebuild.ts`.
+ * `evidence/rebuild.ts` and `evidence/stored-proofs.ts`.
  */
 import type { AuditStore } from "../storage/store.ts";
 import { EvidenceError } from "./evidence/evidence-error.ts";

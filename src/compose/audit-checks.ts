@@ -6,22 +6,26 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { originOf } from "../audit/evidence/checkpoint.ts";
 import { evidenceFolder } from "../audit/evidence/checkpoint-file.ts";
 import { loadNodeKey } from "../audit/evidence/node-key.ts";
+import { createStoredProofs, type StoredProofs } from "../audit/evidence/stored-proofs.ts";
 import { createProofSource, type ProofSource } from "../audit/export-proofs.ts";
 import type { VerifyReport } from "../audit/verify/findings.ts";
 import { readEvidence } from "../audit/verify/read-spool.ts";
 import { findStoredLandmarks } from "../audit/verify/read-store.ts";
 import { listLogs, verifyStore } from "../audit/verify/verify.ts";
 import type { Parts } from "./parts.ts";
+import { findWitnessed } from "./witnessing.ts";
 
 const copyWaitMs = 5000;
 const copyPollMs = 20;
 
 export interface AuditChecks {
   readonly proofs: ProofSource;
+  /** Of other nodes' logs. */
+  readonly stored: StoredProofs;
   readonly verifyLog: (signal: AbortSignal) => Promise<readonly VerifyReport[]>;
 }
 
-type CheckedParts = Pick<Parts, "audit" | "clock" | "config" | "opener" | "store">;
+type CheckedParts = Pick<Parts, "audit" | "clock" | "config" | "log" | "opener" | "store">;
 
 export function createAuditChecks(parts: CheckedParts): AuditChecks {
   const { audit, clock, config, opener, store } = parts;
@@ -69,7 +73,12 @@ export function createAuditChecks(parts: CheckedParts): AuditChecks {
     return reports;
   }
 
-  return { proofs, verifyLog };
+  const stored = createStoredProofs({
+    store: store.audit,
+    witnessed: (logId) =>
+      findWitnessed(config, logId, { checkpoints: store.checkpoints, log: parts.log }),
+  });
+  return { proofs, stored, verifyLog };
 }
 
 /** The tree is recomputed from the database alone: tiles are the monitor's to compare. */

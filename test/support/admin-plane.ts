@@ -56,7 +56,7 @@ import {
   createMemoryResourceStore,
   type MemoryResourceStore,
 } from "./memory-store.ts";
-import { createSampleEvidence, sampleLogStatus } from "./sample-evidence.ts";
+import { createSampleEvidence, nothingStored, sampleLogStatus } from "./sample-evidence.ts";
 import { createSampleOpener, createSampleTokens } from "./sealing.ts";
 
 const soundReport = {
@@ -242,6 +242,7 @@ export async function startAdminPlane(options: AdminPlaneOptions = {}): Promise<
         caughtUp: async () => {},
       },
       evidence: createSampleEvidence(),
+      stored: nothingStored,
       proofs: async () => undefined,
       verifyLog: async () => [soundReport],
     }),

@@ -2,7 +2,10 @@
  * A log's status and evidence for services under test: one checkpoint of five records, and a proof for each number. The
  * texts are no real proofs. No assertions.
  */
-import type { EvidenceSource } from "../../src/admin/services/audit-evidence.ts";
+import type {
+  EvidenceSource,
+  StoredEvidenceSource,
+} from "../../src/admin/services/audit-evidence.ts";
 import type { AuditLogStatus } from "../../src/audit/record.ts";
 
 export const sampleLogStatus: AuditLogStatus = {
@@ -12,6 +15,14 @@ export const sampleLogStatus: AuditLogStatus = {
   spoolBytes: 0,
   writable: true,
   dropped: 0,
+};
+
+/** A database that remembers no checkpoint of any log. */
+export const nothingStored: StoredEvidenceSource = {
+  checkpoint: async () => undefined,
+  prove: async () => {
+    throw new Error("nothing is stored");
+  },
 };
 
 export function createSampleEvidence(): EvidenceSource {

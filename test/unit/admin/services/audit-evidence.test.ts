@@ -6,7 +6,11 @@ import {
   createAuditEvidence,
 } from "../../../../src/admin/services/audit-evidence.ts";
 import { auditRow, createMemoryAuditScan } from "../../../support/memory-store.ts";
-import { createSampleEvidence, sampleLogStatus } from "../../../support/sample-evidence.ts";
+import {
+  createSampleEvidence,
+  nothingStored,
+  sampleLogStatus,
+} from "../../../support/sample-evidence.ts";
 
 const rows = [auditRow(1, { tenant: "a" }), auditRow(2, { tenant: "b" }), auditRow(3)];
 
@@ -15,6 +19,7 @@ function serve(more: Partial<AuditEvidenceDeps> = {}) {
     store: createMemoryAuditScan(rows),
     log: { status: () => sampleLogStatus },
     evidence: createSampleEvidence(),
+    stored: nothingStored,
     ...more,
   });
 }
@@ -52,7 +57,7 @@ describe("GetCheckpoint", () => {
 
   test("says who has another log's tree", async () => {
     const refused = await refusal(serve().getCheckpoint({ log_id: "log-2" }, caller()));
-    expect(refused).toStartWith("resource-not-found: log_id: this node keeps the tree of log-1");
+    expect(refused).toStartWith("resource-not-found: log_id: no checkpoint of log-2 is in");
   });
 
   test("says that nothing is signed", async () => {
