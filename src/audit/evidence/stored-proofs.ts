@@ -26,7 +26,7 @@ export interface StoredProofs {
 }
 
 /** All leaves are read for a proof, some 20,000 a second; of a longer log its own node is asked. */
-const recordsMax = 500_000;
+const recordsMax = 100_000;
 /** Of the tree in memory. */
 const dir = "/tree";
 const leavesPerRead = 1000;
