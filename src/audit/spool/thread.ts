@@ -22,5 +22,17 @@ export const startSpoolThread: StartSpoolThread = (events) => {
   const worker = startWorker("audit/spool/worker");
   worker.onmessage = ({ data: message }: MessageEvent<FromSpool>) => events.received(message);
   worker.onerror = (event) => events.died(event.message);
-  return { post: (message) => worker.postMessage(message), terminate: () => worker.terminate() };
+  return {
+    post(message) {
+      if (typeof message === "string" || message.kind !== "pair") worker.postMessage(message);
+      else handOver(worker, message);
+    },
+    terminate: () => worker.terminate(),
+  };
 };
+
+/** The key goes over as it is: a copy in a message is memory that nobody can zero. */
+function handOver(worker: Worker, { kind, pair }: Extract<ToSpool, { kind: "pair" }>): void {
+  const key = Uint8Array.from(pair.key);
+  worker.postMessage({ kind, pair: { ...pair, key } } satisfies ToSpool, [key.buffer]);
+}

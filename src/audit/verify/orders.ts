@@ -153,7 +153,7 @@ export function createOrderBook(
     if (said === undefined) {
       return violationOf(seq, "removed-tombstone", "it is missing, and no order covers it");
     }
-    const why = `the order ${said.by} that names it is not one that was signed`;
+    const why = `the order ${said.by} that names it is not one that was signed so far`;
     return violationOf(seq, "fake-tombstone", why);
   }
 
