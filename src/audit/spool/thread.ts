@@ -31,8 +31,12 @@ export const startSpoolThread: StartSpoolThread = (events) => {
   };
 };
 
-/** The key goes over as it is: a copy in a message is memory that nobody can zero. */
+/**
+ * The key goes over as it is: a copy in a message is memory that nobody can zero. Nor is one that the runtime leaves
+ * behind where a small array gets its buffer late, so the buffer is there first.
+ */
 function handOver(worker: Worker, { kind, pair }: Extract<ToSpool, { kind: "pair" }>): void {
-  const key = Uint8Array.from(pair.key);
+  const key = new Uint8Array(new ArrayBuffer(pair.key.length));
+  key.set(pair.key);
   worker.postMessage({ kind, pair: { ...pair, key } } satisfies ToSpool, [key.buffer]);
 }
