@@ -13,9 +13,9 @@ import { type AdminClient, type AdminMessage, createAdminClient } from "../suppo
 import { auditRow } from "../support/audit-row.ts";
 import { runGateway } from "../support/command-line.ts";
 import { until } from "../support/deadline.ts";
+import { callEcho, erase } from "../support/erasing.ts";
 import { type GatewayProcess, startGateway } from "../support/gateway-process.ts";
 import { startIndependentVerifier } from "../support/independent-verifier.ts";
-import { modernCall } from "../support/modern-agent.ts";
 import { allRecords, registerClient, registerHttpServer } from "../support/operator.ts";
 import { openFolderVault } from "../support/sealing.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
@@ -42,7 +42,7 @@ test("K-12 PV-02 an export made before opens no more where it is sealed, and the
   const tools = { allowed_tools: ["tiny__echo"] };
   for (const name of [ann, bob]) {
     const token = await registerClient(auditor, name.slice("client:".length), tools);
-    for (let time = 0; time < calls; time += 1) await call(gateway, token);
+    for (let time = 0; time < calls; time += 1) await callEcho(gateway, token);
   }
   await until("copied", async () => (await outcomesOf(auditor)).length === 2 * calls);
   const save = async (name: string, by: AdminClient, request: AdminMessage) => {
@@ -141,22 +141,4 @@ async function verdicts({ dataDir }: GatewayProcess, files: readonly string[]) {
     found.push([ours.exitCode === 0, theirs.ok]);
   }
   return found;
-}
-
-async function call(gateway: GatewayProcess, token: string): Promise<void> {
-  const request = { method: "tools/call", params: { name: "echo", arguments: { text: "hi" } } };
-  const answer = await modernCall({ base: gateway.agents, scope: "tiny", token, ...request });
-  expect(answer.status).toBe(200);
-}
-
-/** Resolves when nothing is left to sweep, and the orders stand in the database. */
-async function erase(gateway: GatewayProcess, admin: AdminClient, principal: string) {
-  const target = ["--principal", principal, "--reason", "asked for it", "--sweep-now"];
-  const door = ["--admin", gateway.admin, "--data-dir", gateway.dataDir];
-  const done = await runGateway(["key", "destroy", ...target, ...door]);
-  expect([done.exitCode, done.stderr]).toEqual([0, ""]);
-  await until("swept", async () => {
-    const listed = await admin.call<{ sweeps_pending: number }>("KeyService", "ListKeys");
-    return listed.sweeps_pending === 0;
-  });
 }

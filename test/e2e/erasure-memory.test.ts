@@ -7,11 +7,10 @@ import { createHmac } from "node:crypto";
 import { createOpener } from "../../src/audit/opener.ts";
 import { openStore } from "../../src/storage/open-store.ts";
 import { silentLog } from "../../src/telemetry/log.ts";
-import { type AdminClient, createAdminClient } from "../support/admin-client.ts";
-import { runGateway } from "../support/command-line.ts";
+import { createAdminClient } from "../support/admin-client.ts";
 import { until } from "../support/deadline.ts";
+import { callEcho, erase } from "../support/erasing.ts";
 import { type GatewayProcess, startGateway } from "../support/gateway-process.ts";
-import { modernCall } from "../support/modern-agent.ts";
 import { allRecords, registerClient, registerHttpServer } from "../support/operator.ts";
 import { countInMemory } from "../support/process-memory.ts";
 import { openFolderVault } from "../support/sealing.ts";
@@ -29,7 +28,7 @@ test("K-12 PV-02 in memory: no key, no pair derived from it, no record's key or 
   await registerHttpServer(admin, "tiny", tiny.url);
   const tools = { allowed_tools: ["tiny__echo"] };
   const ann = await registerClient(admin, "ann", tools);
-  for (let time = 0; time < calls; time += 1) await call(gateway, ann);
+  for (let time = 0; time < calls; time += 1) await callEcho(gateway, ann);
   const read = () => allRecords(admin, { client: "ann", event: "call.outcome" });
   await until("copied and read", async () => (await read()).length === calls);
   const needles = await collect(gateway.dataDir, "client:ann");
@@ -97,22 +96,4 @@ async function collect(dataDir: string, principal: string): Promise<Needles> {
     await store.close();
     await vault.close();
   }
-}
-
-async function call(gateway: GatewayProcess, token: string): Promise<void> {
-  const request = { method: "tools/call", params: { name: "echo", arguments: { text: "hi" } } };
-  const answer = await modernCall({ base: gateway.agents, scope: "tiny", token, ...request });
-  expect(answer.status).toBe(200);
-}
-
-/** Resolves when nothing is left to sweep. */
-async function erase(gateway: GatewayProcess, admin: AdminClient, principal: string) {
-  const target = ["--principal", principal, "--reason", "asked for it", "--sweep-now"];
-  const door = ["--admin", gateway.admin, "--data-dir", gateway.dataDir];
-  const done = await runGateway(["key", "destroy", ...target, ...door]);
-  expect([done.exitCode, done.stderr]).toEqual([0, ""]);
-  await until("swept", async () => {
-    const listed = await admin.call<{ sweeps_pending: number }>("KeyService", "ListKeys");
-    return listed.sweeps_pending === 0;
-  });
 }

@@ -8,9 +8,9 @@ import { join } from "node:path";
 import { type AdminClient, createAdminClient } from "../support/admin-client.ts";
 import { runGateway } from "../support/command-line.ts";
 import { until } from "../support/deadline.ts";
-import { type GatewayProcess, startGateway } from "../support/gateway-process.ts";
+import { callEcho, erase } from "../support/erasing.ts";
+import { startGateway } from "../support/gateway-process.ts";
 import { startIndependentVerifier } from "../support/independent-verifier.ts";
-import { modernCall } from "../support/modern-agent.ts";
 import { writeOldRecords } from "../support/old-records.ts";
 import { allRecords, registerClient, registerHttpServer } from "../support/operator.ts";
 import { countInMemory } from "../support/process-memory.ts";
@@ -31,7 +31,7 @@ test("K-12 PV-01 erased by the command line: gone for auditors and from memory",
   const ann = await registerClient(admin, "ann", tools);
   const bob = await registerClient(admin, "bob", tools);
   for (let time = 0; time < 5; time += 1)
-    await Promise.all([call(gateway, ann), call(gateway, bob)]);
+    await Promise.all([callEcho(gateway, ann), callEcho(gateway, bob)]);
   const dek = await readKey(gateway.dataDir, "client:ann");
   expect(countInMemory(gateway.pid, [dek])[0]).toBeGreaterThan(0);
   await erase(gateway, admin, "client:ann");
@@ -44,7 +44,7 @@ test("K-12 PV-01 erased by the command line: gone for auditors and from memory",
   expect(found).toMatchObject({ ok: true, logs: [{ kind: "", problem: "" }] });
   expect(found.logs[0]?.verdicts).toMatchObject({ ok_shredded: 10, ok_sealed: 0, ok_pruned: 0 });
   // Who goes on calling has a new key.
-  await call(gateway, ann);
+  await callEcho(gateway, ann);
 });
 
 test("R-11 K-14 K-12 after a retention deletion and an erasure all copies are sound, for both verifiers", async () => {
@@ -59,7 +59,7 @@ test("R-11 K-14 K-12 after a retention deletion and an erasure all copies are so
   const ann = await registerClient(admin, "ann", tools);
   const bob = await registerClient(admin, "bob", tools);
   for (let time = 0; time < 3; time += 1) {
-    await Promise.all([call(gateway, ann), call(gateway, bob)]);
+    await Promise.all([callEcho(gateway, ann), callEcho(gateway, bob)]);
   }
   await prune(admin, 5);
   await erase(gateway, admin, "client:ann");
@@ -104,24 +104,6 @@ test("R-11 K-14 K-12 after a retention deletion and an erasure all copies are so
 interface Verification {
   readonly ok: boolean;
   readonly logs: readonly { readonly verdicts: Readonly<Record<string, number>> }[];
-}
-
-async function call(gateway: GatewayProcess, token: string): Promise<void> {
-  const request = { method: "tools/call", params: { name: "echo", arguments: { text: "hi" } } };
-  const answer = await modernCall({ base: gateway.agents, scope: "tiny", token, ...request });
-  expect(answer.status).toBe(200);
-}
-
-/** Resolves when nothing is left to sweep. */
-async function erase(gateway: GatewayProcess, admin: AdminClient, principal: string) {
-  const target = ["--principal", principal, "--reason", "asked for it", "--sweep-now"];
-  const door = ["--admin", gateway.admin, "--data-dir", gateway.dataDir];
-  const done = await runGateway(["key", "destroy", ...target, ...door]);
-  expect([done.exitCode, done.stderr]).toEqual([0, ""]);
-  await until("swept", async () => {
-    const listed = await admin.call<{ sweeps_pending: number }>("KeyService", "ListKeys");
-    return listed.sweeps_pending === 0;
-  });
 }
 
 /** Deletes what is older than a week, which is so many records. */
