@@ -31,15 +31,15 @@ const proofsPerReader = 2000;
 export function createProofSource(deps: {
   readonly dataDir: string;
   readonly logId: string;
-  /** Resolves once the database's copy holds the record. */
-  readonly untilCopied: (seq: number) => Promise<void>;
+  /** Resolves once the database's copy holds what is synced by now. */
+  readonly untilCopied: () => Promise<void>;
 }): ProofSource {
   const dir = evidenceFolder(deps.dataDir);
   return async () => {
     const found = readCheckpoint(dir);
     if (found === undefined) return undefined;
     const { size } = found;
-    await deps.untilCopied(size);
+    await deps.untilCopied();
     const folder = join(dir, "certificates");
     const certificates = realEvidenceDisk
       .list(folder)

@@ -15,8 +15,9 @@ import { listLogs, verifyStore } from "../audit/verify/verify.ts";
 import type { Parts } from "./parts.ts";
 import { findWitnessed } from "./witnessing.ts";
 
-const copyWaitMs = 5000;
-const copyPollMs = 20;
+/** For signing, and for the copy. */
+const waitMs = 5000;
+const signedPollMs = 20;
 
 export interface AuditChecks {
   readonly proofs: ProofSource;
@@ -32,22 +33,15 @@ export function createAuditChecks(parts: CheckedParts): AuditChecks {
   const ownId = audit.status().logId;
 
   /** Gives up in time: what is still missing then is for verification to name. */
-  async function untilCopied(seq: number): Promise<void> {
-    const endsAtMs = clock.monotonicMs() + copyWaitMs;
-    while (clock.monotonicMs() < endsAtMs) {
-      const head = await store.audit.head(ownId);
-      if (head !== undefined && head.seq >= seq) return;
-      await sleep(copyPollMs);
-    }
-  }
+  const untilCopied = () => audit.caughtUp(waitMs);
 
   /** An order that nobody signed yet would look like a forged one. */
   async function untilSigned(): Promise<void> {
     const { syncedSeq } = audit.status();
-    const endsAtMs = clock.monotonicMs() + copyWaitMs;
+    const endsAtMs = clock.monotonicMs() + waitMs;
     while (audit.evidence !== undefined && audit.evidence.signedSeq() < syncedSeq) {
       if (clock.monotonicMs() >= endsAtMs) return;
-      await sleep(copyPollMs);
+      await sleep(signedPollMs);
     }
   }
 

@@ -25,6 +25,20 @@ export interface BootCertificate {
   readonly treeRoot: string;
 }
 
+/** Of such a record, whatever it says; undefined where it certifies no key. */
+export function findBootCertificate(
+  facts: Readonly<Record<string, unknown>>,
+): BootCertificate | undefined {
+  if (facts.bootKey === undefined) return undefined;
+  return {
+    bootKey: String(facts.bootKey),
+    nodeKey: String(facts.nodeKey),
+    bootSignature: String(facts.bootSignature),
+    treeSize: Number(facts.treeSize),
+    treeRoot: String(facts.treeRoot),
+  };
+}
+
 const firstLine = "mcp-gateway boot key v1";
 
 /** Certifies a boot key that adopts the tree of `size` leaves. Both keys are named by the log's origin. */

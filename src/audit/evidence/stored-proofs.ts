@@ -7,7 +7,7 @@ import { GatewayError } from "../../errors/fault.ts";
 import type { AuditStore, StoredCheckpoint } from "../../storage/store.ts";
 import { parseEnvelope } from "../envelope.ts";
 import { readStoredLeaves } from "../stored-leaves.ts";
-import { renderBootCertificate } from "./boot-certificate.ts";
+import { findBootCertificate, renderBootCertificate } from "./boot-certificate.ts";
 import { originOf, parseCheckpoint, type SignedCheckpoint } from "./checkpoint.ts";
 import { EvidenceError } from "./evidence-error.ts";
 import { parseVerifierKey } from "./keys.ts";
@@ -58,14 +58,8 @@ export function createStoredProofs(deps: {
     });
     const [row] = rows;
     const facts = row?.logId === logId ? parseEnvelope(row.envelope ?? "")?.facts : undefined;
-    if (facts === undefined) return undefined;
-    const certificate = {
-      bootKey: String(facts.bootKey),
-      nodeKey: String(facts.nodeKey),
-      bootSignature: String(facts.bootSignature),
-      treeSize: Number(facts.treeSize),
-      treeRoot: String(facts.treeRoot),
-    };
+    const certificate = facts && findBootCertificate(facts);
+    if (certificate === undefined) return undefined;
     try {
       const { id } = parseVerifierKey(certificate.bootKey);
       const isOfSigner = signatures.some(({ keyId }) => keyId === id);

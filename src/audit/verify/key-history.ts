@@ -4,7 +4,12 @@
  */
 
 import type { EnvelopeView } from "../envelope.ts";
-import { renderBootCertificate, verifyBootCertificate } from "../evidence/boot-certificate.ts";
+import {
+  type BootCertificate,
+  findBootCertificate,
+  renderBootCertificate,
+  verifyBootCertificate,
+} from "../evidence/boot-certificate.ts";
 import { originOf, parseCheckpoint, type SignedCheckpoint } from "../evidence/checkpoint.ts";
 import { EvidenceError } from "../evidence/evidence-error.ts";
 import { verifyHandOver } from "../evidence/hand-over.ts";
@@ -39,21 +44,15 @@ export function createKeyHistory(
 
   function pass({ event, facts }: EnvelopeView): KeyProblem | undefined {
     if (!isPinned) return undefined;
-    if (event === "lifecycle.started" && facts.bootKey !== undefined) return passStart(facts);
+    const certificate = event === "lifecycle.started" ? findBootCertificate(facts) : undefined;
+    if (certificate !== undefined) return passStart(certificate);
     const isHandOver = event === "keys.rotated" && facts.purpose === "node";
     return isHandOver && facts.newKey !== undefined ? passHandOver(facts) : undefined;
   }
 
-  function passStart(facts: EnvelopeView["facts"]): KeyProblem | undefined {
+  function passStart(certificate: BootCertificate): KeyProblem | undefined {
     try {
-      const node = parseVerifierKey(String(facts.nodeKey));
-      const certificate = {
-        bootKey: String(facts.bootKey),
-        nodeKey: String(facts.nodeKey),
-        bootSignature: String(facts.bootSignature),
-        treeSize: Number(facts.treeSize),
-        treeRoot: String(facts.treeRoot),
-      };
+      const node = parseVerifierKey(certificate.nodeKey);
       // Held against the key it names first: a foreign key signs soundly, an altered record does not.
       const boot = verifyBootCertificate(renderBootCertificate(certificate), [node]);
       if (boot.origin !== origin) return ["key-history", `its certificate is for ${boot.origin}`];
