@@ -3,8 +3,8 @@
  * finds no room, so that the outcomes of calls already let through and the event itself can still be recorded. While
  * the disk is full nothing new is let in, and the whole of what was given back must be had again before that ends.
  *
- * It grows by a piece a second and never takes more than an eighth of what is free, so no call waits behind it and a
- * small disk is not filled by it.
+ * It is begun as soon as the spool is open, grows by a piece a second and never takes more than an eighth of what is
+ * free, so no call waits behind it and a small disk is not filled by it.
  */
 import { randomFillSync } from "node:crypto";
 import { join } from "node:path";
@@ -46,7 +46,7 @@ export function createReserve(deps: ReserveDeps): Reserve {
   let isFull = false;
   let isClosed = false;
   let wanted = 0;
-  let cancel = later(growIntervalMs, grow);
+  let cancel = later(0, grow);
 
   function opened() {
     if (file !== undefined) return file;
