@@ -44,7 +44,8 @@ export function digestInputs(root: string): string {
 
 /**
  * The flags, and why: without the two `autoload` ones the executable would run what a `.env` or `bunfig.toml` in the
- * current directory says; the embedded bytecode needs ES modules to keep top-level await; `root` fixes the paths of the workers.
+ * current directory says; the embedded bytecode needs ES modules to keep top-level await; `root` fixes the paths of the
+ * workers, and splitting keeps what several of them need once: each copy would take memory and time to load.
  */
 export function buildFlags(outfile: string): readonly string[] {
   return [
@@ -55,6 +56,7 @@ export function buildFlags(outfile: string): readonly string[] {
     `--outfile=${outfile}`,
     "--minify",
     "--bytecode",
+    "--splitting",
     "--format=esm",
     "--no-compile-autoload-dotenv",
     "--no-compile-autoload-bunfig",
