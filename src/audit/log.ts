@@ -12,6 +12,7 @@ import type { Log } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import type { SealingKeys } from "../vault/keys.ts";
 import { findJumpAtStart, watchClock } from "./clock-watch.ts";
+import { watchDescriptors } from "./descriptor-watch.ts";
 import { type Evidence, type EvidenceDeps, openEvidence } from "./evidence/evidence.ts";
 import type { StartNotaryThread } from "./evidence/notary-thread.ts";
 import { defaultEvidenceOptions, type EvidenceOptions } from "./evidence/options.ts";
@@ -121,6 +122,7 @@ export async function openAuditLog(deps: AuditLogDeps): Promise<OpenAuditLog> {
   const jump = await findJumpAtStart(clock, dir, spool.opened.lastSeq);
   if (jump !== undefined) record(jump);
   const stopClockWatch = watchClock({ clock, record });
+  const stopDescriptorWatch = watchDescriptors({ clock, log, record });
   recordRecovery(spool, clock, record);
   if (loss !== undefined) record(renderLoss(loss, clock));
   if (deps.life !== undefined) {
@@ -206,6 +208,7 @@ export async function openAuditLog(deps: AuditLogDeps): Promise<OpenAuditLog> {
 
   async function close(closing?: RecordDraft): Promise<void> {
     stopClockWatch();
+    stopDescriptorWatch();
     await Promise.race([spool.flush(), Bun.sleep(closeFlushMs)]);
     if (closing !== undefined) {
       await spool.conclude(closing).catch((cause: unknown) => {

@@ -46,6 +46,7 @@ export const auditEvents = [
   "storage.fsync_failed",
   "storage.slow",
   "storage.quota",
+  "overload.fd",
   "lifecycle.started",
   "lifecycle.stopped",
 ] as const;

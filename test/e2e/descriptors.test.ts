@@ -9,7 +9,7 @@ import { createAdminClient } from "../support/admin-client.ts";
 import { until } from "../support/deadline.ts";
 import { startGateway } from "../support/gateway-process.ts";
 import { modernCall } from "../support/modern-agent.ts";
-import { registerClient, registerHttpServer } from "../support/operator.ts";
+import { allRecords, registerClient, registerHttpServer } from "../support/operator.ts";
 import { startTinyServer } from "../support/tiny-server.ts";
 
 setDefaultTimeout(60_000);
@@ -35,6 +35,7 @@ test("ST-20 with no file descriptor left open connections are served and recorde
   const status = async () => (await admin.call<Status>("SystemService", "GetStatus")).audit;
   expect(await call()).toBe(200);
   const strangers = await takeAll(gateway.pid, Number(new URL(gateway.agents).port));
+  await until("it is noticed", () => gateway.stdout().includes('"event":"overload.fd"'), 10_000);
   const before = await status();
   // Over the connection that is open: agent, gateway and server each kept theirs.
   for (let time = 0; time < 5; time += 1) expect(await call()).toBe(200);
@@ -42,6 +43,13 @@ test("ST-20 with no file descriptor left open connections are served and recorde
   for (const stranger of strangers) stranger.destroy();
   await until("descriptors are free", () => descriptorsOf(gateway.pid) < limit);
   expect(await call()).toBe(200);
+  // Said once each, however often a descriptor was free for a moment.
+  const said = async () =>
+    (await allRecords(admin, { event: "overload.fd" })).map(
+      ({ envelope_json }) => JSON.parse(envelope_json).facts.state,
+    );
+  await until("both ends of it on record", async () => (await said()).length >= 2, 30_000);
+  expect(await said()).toEqual(["none", "free"]);
   const { synced_seq } = await status();
   await until("the copy has all of it", async () => (await status()).shipped_seq >= synced_seq);
   const verified = await admin.call<{ ok: boolean }>("AuditService", "VerifyLog");
