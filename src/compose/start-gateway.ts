@@ -36,7 +36,10 @@ const lastUsePeriodMs = 60_000;
 export async function startGateway(config: Config): Promise<Gateway> {
   checkIssuers(config);
   checkWitnesses(config);
-  const parts = await answerWhileStarting(config, createParts(config));
+  const making = createParts(config);
+  // Loaded while the threads start and the databases open.
+  const loading = import("./admin-plane.ts");
+  const parts = await answerWhileStarting(config, making);
   const limits = createLimits(parts);
   const dispatch = createGatewayDispatch(parts, limits);
   const listener = createListener(parts, dispatch);
@@ -52,7 +55,7 @@ export async function startGateway(config: Config): Promise<Gateway> {
     return draining;
   }
 
-  const { startAdminPlane } = await import("./admin-plane.ts");
+  const { startAdminPlane } = await loading;
   const plane = await startAdminPlane(parts, {
     sessions: listener.sessions,
     connections: listener.connections,
