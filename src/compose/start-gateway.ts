@@ -1,6 +1,6 @@
 /**
  * Builds and connects everything once; decides nothing. Opens what must outlast calls first (store, log, state),
- * then the pipeline, then the listeners; closes in reverse. The admin plane is loaded last and lazily.
+ * then the pipeline, then the listeners; closes in reverse. The admin plane is loaded lazily and started last.
  */
 import type { RecordDraft } from "../audit/record.ts";
 import type { createRejections } from "../audit/rejections.ts";
