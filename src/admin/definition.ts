@@ -4,7 +4,7 @@
  * who asks and has checked the bytes.
  */
 import type { MethodDefinition, ServiceDefinition } from "@grpc/grpc-js";
-import { fromJSON } from "@grpc/proto-loader";
+import type * as protoLoader from "@grpc/proto-loader";
 import descriptor from "../gen/descriptor.json";
 import wire from "../gen/wire.json";
 import { once } from "../lib/once.ts";
@@ -46,15 +46,19 @@ interface Namespace {
 // Widened first: the literal type of so large a file matches no declared one.
 const descriptorJson: object = descriptor;
 
-/** How all messages are decoded and encoded. Made at the first call, because it takes a third of a start. */
-const codecs = once(() =>
-  fromJSON(descriptorJson as Parameters<typeof fromJSON>[0], {
+/**
+ * How all messages are decoded and encoded. Made at the first call, because it takes a third of a start; loaded there
+ * as well, and not by a promise: gRPC decodes and encodes while it waits.
+ */
+const codecs = once(() => {
+  const { fromJSON }: typeof protoLoader = require("@grpc/proto-loader");
+  return fromJSON(descriptorJson as Parameters<typeof fromJSON>[0], {
     keepCase: true,
     longs: Number,
     enums: String,
     defaults: true,
-  }),
-);
+  });
+});
 
 /** Every service of the admin package. */
 export function adminServiceFacts(): readonly ServiceFacts[] {

@@ -1,6 +1,6 @@
 /**
  * Builds and connects everything once; decides nothing. Opens what must outlast calls first (store, log, state),
- * then the pipeline, then the listeners; closes in reverse. The admin plane is loaded last and lazily.
+ * then the pipeline, then the listeners; closes in reverse. The admin plane is loaded lazily and started last.
  */
 import type { RecordDraft } from "../audit/record.ts";
 import type { createRejections } from "../audit/rejections.ts";
@@ -36,7 +36,10 @@ const lastUsePeriodMs = 60_000;
 export async function startGateway(config: Config): Promise<Gateway> {
   checkIssuers(config);
   checkWitnesses(config);
-  const parts = await answerWhileStarting(config, createParts(config));
+  const making = createParts(config);
+  // Loaded while the threads start and the databases open.
+  const loading = import("./admin-plane.ts");
+  const parts = await answerWhileStarting(config, making);
   const limits = createLimits(parts);
   const dispatch = createGatewayDispatch(parts, limits);
   const listener = createListener(parts, dispatch);
@@ -52,7 +55,7 @@ export async function startGateway(config: Config): Promise<Gateway> {
     return draining;
   }
 
-  const { startAdminPlane } = await import("./admin-plane.ts");
+  const { startAdminPlane } = await loading;
   const plane = await startAdminPlane(parts, {
     sessions: listener.sessions,
     connections: listener.connections,

@@ -3,8 +3,9 @@
  * with its place; what is evaluated is made here (`expression-compile.ts`), because a decision needs what no library
  * gives: comparison without coercion, bounded cost, and an answer while the call is not known yet.
  */
-import { Environment } from "@marcbachmann/cel-js";
+import type * as cel from "@marcbachmann/cel-js";
 import { GatewayError } from "../errors/fault.ts";
+import { once } from "../lib/once.ts";
 import type { ArgumentValues } from "./argument-values.ts";
 import { compileNode } from "./expression-compile.ts";
 import { ExpressionRefusal, needNode } from "./expression-nodes.ts";
@@ -28,39 +29,43 @@ export type Expression = (facts: Facts) => Value;
 const lengthMax = 4096;
 const limits = { maxAstNodes: 400, maxDepth: 32, maxListElements: 256, maxCallArguments: 4 };
 
-const environment = new Environment({ limits })
-  .registerVariable({
-    name: "principal",
-    schema: {
-      id: "string",
-      client_id: "string",
-      subject: "string",
-      issuer: "string",
-      tenant: "string",
-      workspace: "string",
-      roles: "list<string>",
-      groups: "list<string>",
-      scopes: "list<string>",
-      acr: "string",
-      amr: "list<string>",
-      claims: "map<string, dyn>",
-    },
-  })
-  .registerVariable({
-    name: "call",
-    schema: {
-      server: "string",
-      kind: "string",
-      target: "string",
-      action: "string",
-      risk_tier: "string",
-    },
-  })
-  .registerVariable("arguments", "map<string, dyn>")
-  .registerVariable("time", "google.protobuf.Timestamp")
-  .registerVariable("peer", "string")
-  .registerFunction("string.inNetwork(string): bool", declaredOnly)
-  .registerFunction("string.isUnder(string): bool", declaredOnly);
+/** What the library knows of a condition. Loaded with the first one: many gateways have none, and each would wait. */
+const environment = once(() => {
+  const { Environment }: typeof cel = require("@marcbachmann/cel-js");
+  return new Environment({ limits })
+    .registerVariable({
+      name: "principal",
+      schema: {
+        id: "string",
+        client_id: "string",
+        subject: "string",
+        issuer: "string",
+        tenant: "string",
+        workspace: "string",
+        roles: "list<string>",
+        groups: "list<string>",
+        scopes: "list<string>",
+        acr: "string",
+        amr: "list<string>",
+        claims: "map<string, dyn>",
+      },
+    })
+    .registerVariable({
+      name: "call",
+      schema: {
+        server: "string",
+        kind: "string",
+        target: "string",
+        action: "string",
+        risk_tier: "string",
+      },
+    })
+    .registerVariable("arguments", "map<string, dyn>")
+    .registerVariable("time", "google.protobuf.Timestamp")
+    .registerVariable("peer", "string")
+    .registerFunction("string.inNetwork(string): bool", declaredOnly)
+    .registerFunction("string.isUnder(string): bool", declaredOnly);
+});
 
 /** `where` opens the message of a refusal: `rule "x": when`. Throws GatewayError invalid-params. */
 export function compileExpression(text: string, where: string): Expression {
@@ -68,7 +73,7 @@ export function compileExpression(text: string, where: string): Expression {
     throw new GatewayError("invalid-params", `${where} is longer than ${lengthMax} characters`);
   }
   try {
-    const parsed = environment.parse(text);
+    const parsed = environment().parse(text);
     const checked = parsed.check();
     if (!checked.valid) throw checked.error;
     if (checked.type !== "bool") {

@@ -37,6 +37,8 @@ export const defaultShipperOptions: ShipperOptions = {
   pressedTidyIntervalMs: 500,
 };
 
+/** Before the first batch: what a start records is little, and the copying would take of the start's own time. */
+const firstWaitMs = 500;
 /** Batches still shipped when the gateway stops. */
 const lastBatchesMax = 20;
 
@@ -103,6 +105,7 @@ export function startShipper(deps: ShipperDeps): Shipper {
   }
 
   async function run(): Promise<void> {
+    await linger(Math.min(options.lingerMs, firstWaitMs));
     while (!isStopped && !isForked) {
       try {
         isWoken = false;
@@ -111,7 +114,7 @@ export function startShipper(deps: ShipperDeps): Shipper {
         noteUp();
         await tidyWhenDue();
         if (count >= options.batchMax || isHurried) continue;
-        if (count > 0) await linger();
+        if (count > 0) await linger(options.lingerMs);
         else await pause(tidyIntervalMs());
       } catch (error) {
         await noteFailure(error);
@@ -212,10 +215,10 @@ export function startShipper(deps: ShipperDeps): Shipper {
   }
 
   /** Under load the database is asked for few large commits, because each costs as much as hundreds of records. */
-  async function linger(): Promise<void> {
+  async function linger(delayMs: number): Promise<void> {
     isWoken = false;
     isLingering = true;
-    await pause(options.lingerMs);
+    await pause(delayMs);
     isLingering = false;
   }
 
