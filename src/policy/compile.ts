@@ -154,7 +154,7 @@ function workOut(tools: Tools, { holder, rulesOf }: View, question: Question): R
 function mayReach({ holder, rulesOf }: View, kind: TargetKind, server: string): boolean {
   const rules = rulesOf(server);
   const facts: Facts = {
-    principal: holder.principal(holder.roles),
+    principal: holder.principal(),
     call: unknown,
     arguments: undefined,
     time: unknown,

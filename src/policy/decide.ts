@@ -8,7 +8,7 @@
 import { readArguments } from "./argument-values.ts";
 import type { Facts } from "./expression.ts";
 import { isFalse, isTrue, outcomesOf, unknown, type Value } from "./expression-values.ts";
-import { type Holder, rolesMeant } from "./holder.ts";
+import { type Holder, principalMeant } from "./holder.ts";
 import { joinObligations } from "./obligations.ts";
 import { denied, deniedByDefault } from "./reasons.ts";
 import type { CallFacts, Decision, Question } from "./rule.ts";
@@ -173,7 +173,7 @@ export function describeCall(target: Value, call: CallFacts | undefined): Facts 
  */
 export function weigh(rule: CompiledRule, holder: Holder, facts: Facts): number {
   if (rule.when === undefined) return isTrue;
-  facts.principal = holder.principal(rolesMeant(rule.source, holder));
+  facts.principal = principalMeant(rule.source, holder);
   return outcomesOf(rule.when(facts));
 }
 

@@ -2,6 +2,7 @@
  * Calls in conditions: functions of the table, `has`, and macros over lists. A macro may not hold another, so an
  * expression costs at most the square of what it reads.
  */
+import { hasArgument } from "./argument-values.ts";
 import { type CelFunction, FunctionRefusal, functions } from "./expression-functions.ts";
 import {
   accessOf,
@@ -118,7 +119,9 @@ function compileHas(
     throw new ExpressionRefusal("has() needs a member, like has(arguments.path)", node.start);
   }
   const [left, name] = access;
-  if (isArguments(left)) return ({ facts }) => facts.arguments?.has(name) ?? unknown;
+  if (isArguments(left)) {
+    return ({ facts: { arguments: given } }) => (given ? hasArgument(given, name) : unknown);
+  }
   const of = compile(left);
   return (run) => {
     const value = of(run);
