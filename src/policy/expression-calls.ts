@@ -19,6 +19,7 @@ import {
   failed,
   fromOutcomes,
   lacking,
+  lackingAny,
   NoValue,
   or,
   outcomesOf,
@@ -159,13 +160,13 @@ const macros: Readonly<Record<string, Fold>> = {
   },
   "map/2": (list, make) => {
     const made = list.map(make);
-    return lacking(...made) ?? made;
+    return lackingAny(made) ?? made;
   },
 };
 
 function lackingBool(tested: readonly Value[]): NoValue | undefined {
-  return lacking(
-    ...tested.map((one) => (typeof one === "boolean" ? one : fromOutcomes(outcomesOf(one)))),
+  return lackingAny(
+    tested.map((one) => (typeof one === "boolean" ? one : fromOutcomes(outcomesOf(one)))),
   );
 }
 

@@ -24,6 +24,7 @@ import {
   isFalse,
   isTrue,
   lacking,
+  lackingAny,
   NoValue,
   not,
   or,
@@ -96,7 +97,7 @@ function compileVariable({ args, start }: CelNode, local: string | undefined): E
     case "call":
       return ({ facts }) => facts.call;
     case "time":
-      return ({ facts }) => facts.time;
+      return ({ facts: { timeMs } }) => (timeMs === undefined ? unknown : new Date(timeMs));
     case "peer":
       return ({ facts }) => facts.peer;
     case "arguments":
@@ -139,7 +140,7 @@ function present(value: Value | undefined): Value {
 function compileList(elements: readonly Evaluate[]): Evaluate {
   return (run) => {
     const values = elements.map((element) => element(run));
-    return lacking(...values) ?? values;
+    return lackingAny(values) ?? values;
   };
 }
 

@@ -34,7 +34,7 @@ function ask(text: string, argumentsText: string | undefined = "{}", peer = "10.
       principal,
       call,
       arguments: readArguments(argumentsText),
-      time: new Date("2026-03-29T00:30:00Z"),
+      timeMs: Date.parse("2026-03-29T00:30:00Z"),
       peer,
     }),
   );
@@ -42,7 +42,7 @@ function ask(text: string, argumentsText: string | undefined = "{}", peer = "10.
 }
 
 function askList(text: string): number {
-  const facts = { principal, call, arguments: undefined, time: unknown, peer: unknown };
+  const facts = { principal, call, arguments: undefined, timeMs: undefined, peer: unknown };
   return outcomesOf(compileExpression(text, "x")(facts));
 }
 
