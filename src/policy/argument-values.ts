@@ -76,7 +76,7 @@ export function allArguments(given: ArgumentValues): Value {
   return [...entire.values()].includes(failed) ? failed : entire;
 }
 
-/** Every member is read once however many names are asked for; names do not repeat, so the first one is the one. */
+/** Every member is read once, however many names are asked for. */
 function findMember(given: ArgumentValues, name: string): ReadMember | undefined {
   const known = given.members.get(name);
   if (known !== undefined) return known;
@@ -91,7 +91,8 @@ function readNext(given: ArgumentValues): string | undefined {
   const { text, at, members } = given;
   if (text.charCodeAt(at) === braceClose) return undefined;
   const { key, start, end } = readMember(text, at);
-  members.set(key, { start, end, value: undefined });
+  // What an operator gives to be explained may repeat a name: the first one stands, whatever is asked when.
+  if (!members.has(key)) members.set(key, { start, end, value: undefined });
   given.at = skipComma(text, end);
   return key;
 }

@@ -224,6 +224,47 @@ describe("AZ-13 P04 what is refused while the policy is loaded, and where", () =
   });
 });
 
+describe("arguments are read as far as conditions ask, in any order", () => {
+  const given = ' { "a" : 1 , "b\\u0021":[2, {"x":"}"}],"c":null, "d": "e" } ';
+  test.each<[string, string]>([
+    ['arguments.d == "e" && arguments.a == 1 && arguments.d == "e"', "true"],
+    ["arguments.a == 1 && arguments.c == null && arguments.c == null", "true"],
+    ['arguments["b!"][1].x == "}" && arguments.a == 1', "true"],
+    ['has(arguments.c) && arguments.a == 1 && !has(arguments.e) && arguments.d == "e"', "true"],
+    ["arguments.e == 1 || arguments.a == 1", "true"],
+    ["arguments.a == 1 && arguments.e == 1", "failed"],
+    ["arguments.a == 1 && size(arguments) == 4", "true"],
+    ['size(arguments) == 4 && arguments.d == "e"', "true"],
+  ])("%s: %s", (text, want) => expect(ask(text, given)).toBe(want));
+
+  test("of a name that is repeated, which no scanned call does, the first one stands", () => {
+    const repeated = '{"a":1,"b":2,"a":3}';
+    expect(ask("arguments.b == 2 && arguments.z == 1 || arguments.a == 1", repeated)).toBe("true");
+    expect(ask("size(arguments) == 2 && arguments.a == 1", repeated)).toBe("true");
+  });
+});
+
+describe("a path that may mean another one has no answer", () => {
+  test.each<[string, string]>([
+    ["/a/b/", "true"],
+    ["/a", "true"],
+    ["/a/.b/..c/d..", "true"],
+    ["/a\u{1f600}/b", "false"],
+    ["/a//b", "failed"],
+    ["/a/./b", "failed"],
+    ["/a/..", "failed"],
+    ["/a/.", "failed"],
+    ["/a/%2e", "failed"],
+    ["/a\u0085", "failed"],
+    ["/a/\ud83d", "failed"],
+    ["a/b", "failed"],
+  ])("%j: %s", (path, want) => {
+    expect(ask('arguments.p.isUnder("/a")', JSON.stringify({ p: path }))).toBe(want);
+    // A half surrogate may also come as it is.
+    expect(ask('arguments.p.isUnder("/a")', `{"p":"${path}"}`)).toBe(want);
+  });
+});
+
 describe("cost is bounded by what is read, not by what is sent", () => {
   const long = "y".repeat(70_000);
 
