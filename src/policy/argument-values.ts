@@ -1,16 +1,37 @@
 /**
- * The arguments of a call as conditions read them: single members, parsed from source text when first asked for and
- * once a call, so that a large member nobody asks about costs nothing. Numbers keep what the text says (AZ-12): digits
- * alone are an int and must fit in 64 bits, everything else is a double and must be exact enough to compare.
+ * The arguments of a call as conditions read them: single members, found by reading the source text once and only as
+ * far as the conditions ask, and parsed when first asked for, so that what nobody asks about costs nothing. Numbers
+ * keep what the text says (AZ-12): digits alone are an int and must fit in 64 bits, everything else is a double and
+ * must be exact enough to compare.
  */
-import { decodeString, type JsonObject, readArray, readObject } from "../protocol/json-view.ts";
+import {
+  decodeString,
+  readArray,
+  readMember,
+  readObject,
+  type Span,
+  skipComma,
+  skipSpace,
+} from "../protocol/json-view.ts";
 import { failed, toDouble, toInt, type Value } from "./expression-values.ts";
 
+/** One call's arguments, and how far they have been read. Only the functions here look into it. */
 export interface ArgumentValues {
-  has(name: string): boolean;
-  /** A failure where it is missing, or where what conditions read of this call is beyond the bounds. */
-  member(name: string): Value;
-  whole(): Value;
+  readonly text: string;
+  /** Where the first member starts that was not read yet, or the closing brace. */
+  at: number;
+  readonly members: Map<string, ReadMember>;
+  readonly spent: Spent;
+}
+
+interface ReadMember extends Span {
+  /** Undefined until it is asked for. */
+  value: Value | undefined;
+}
+
+interface Spent {
+  chars: number;
+  values: number;
 }
 
 /** Characters of source text that the conditions on one call may read. */
@@ -19,58 +40,77 @@ const readCharsMax = 64 * 1024;
 const readValuesMax = 1024;
 /** Beyond this doubles are not exact, and servers may read another number. */
 const exactMax = 2 ** 53;
+const braceOpen = 0x7b;
+const braceClose = 0x7d;
 
 /**
  * `text` has passed the scanner, so it is strict JSON without repeated members; undefined = no arguments. Throws where
  * it is no object, which no caller lets through; the decision is a denial then.
  */
-export function readArguments(text: string | undefined): ArgumentValues {
-  if (text !== undefined && !/^\s*\{/.test(text)) throw new Error("arguments are no object");
-  let object: JsonObject | undefined;
-  const known = new Map<string, Value>();
-  const spent = { chars: 0, values: 0 };
-
-  function open(): JsonObject {
-    object ??= readObject(text ?? "{}");
-    return object;
-  }
-
-  function read(name: string): Value {
-    const member = open().members.find((one) => one.key === name);
-    return member === undefined ? failed : bounded(member.start, member.end);
-  }
-
-  function bounded(start: number, end: number): Value {
-    spent.chars += end - start;
-    if (spent.chars > readCharsMax) return failed;
-    const value = toValue(open().text, start, end, spent);
-    return spent.values > readValuesMax ? failed : value;
-  }
-
+export function readArguments(text = "{}"): ArgumentValues {
+  const open = skipSpace(text, 0);
+  if (text.charCodeAt(open) !== braceOpen) throw new Error("arguments are no object");
   return {
-    has: (name) => open().members.some((one) => one.key === name),
-    member(name) {
-      const seen = known.get(name);
-      if (seen !== undefined) return seen;
-      const value = read(name);
-      known.set(name, value);
-      return value;
-    },
-    whole() {
-      const entire = new Map<string, Value>();
-      for (const { key } of open().members) entire.set(key, this.member(key));
-      // One member beyond the bounds leaves no whole to speak about.
-      return [...entire.values()].includes(failed) ? failed : entire;
-    },
+    text,
+    at: skipSpace(text, open + 1),
+    members: new Map(),
+    spent: { chars: 0, values: 0 },
   };
 }
 
-function toValue(
-  text: string,
-  start: number,
-  end: number,
-  spent: { chars: number; values: number },
-): Value {
+export function hasArgument(given: ArgumentValues, name: string): boolean {
+  return findMember(given, name) !== undefined;
+}
+
+/** A failure where it is missing, or where what conditions read of this call is beyond the bounds. */
+export function argumentOf(given: ArgumentValues, name: string): Value {
+  const member = findMember(given, name);
+  return member === undefined ? failed : readValue(given, member);
+}
+
+export function allArguments(given: ArgumentValues): Value {
+  while (readNext(given) !== undefined);
+  const entire = new Map<string, Value>();
+  for (const [name, member] of given.members) entire.set(name, readValue(given, member));
+  // One member beyond the bounds leaves no whole to speak about.
+  return [...entire.values()].includes(failed) ? failed : entire;
+}
+
+/** Every member is read once, however many names are asked for. */
+function findMember(given: ArgumentValues, name: string): ReadMember | undefined {
+  const known = given.members.get(name);
+  if (known !== undefined) return known;
+  for (let key = readNext(given); key !== undefined; key = readNext(given)) {
+    if (key === name) return given.members.get(name);
+  }
+  return undefined;
+}
+
+/** The name of the next member; undefined after the last. */
+function readNext(given: ArgumentValues): string | undefined {
+  const { text, at, members } = given;
+  if (text.charCodeAt(at) === braceClose) return undefined;
+  const { key, start, end } = readMember(text, at);
+  // What an operator gives to be explained may repeat a name: the first one stands, whatever is asked when.
+  if (!members.has(key)) members.set(key, { start, end, value: undefined });
+  given.at = skipComma(text, end);
+  return key;
+}
+
+function readValue({ text, spent }: ArgumentValues, member: ReadMember): Value {
+  // Null is a value, so it is no sign of one not read yet.
+  if (member.value === undefined) member.value = bounded(text, member, spent);
+  return member.value;
+}
+
+function bounded(text: string, { start, end }: Span, spent: Spent): Value {
+  spent.chars += end - start;
+  if (spent.chars > readCharsMax) return failed;
+  const value = toValue(text, start, end, spent);
+  return spent.values > readValuesMax ? failed : value;
+}
+
+function toValue(text: string, start: number, end: number, spent: Spent): Value {
   spent.values += 1;
   if (spent.values > readValuesMax) return failed;
   switch (text[start]) {

@@ -103,7 +103,7 @@ export function compilePolicy(input: PolicyInput, options: PolicyOptions = {}): 
         const view = viewOf(asker);
         const { listed, open } = recall(view, question);
         if (open === undefined || question.call === undefined) return listed;
-        return decide(open, view.holder, describeCall(open.call, question.call));
+        return decide(open, describeCall(open.call, question.call));
       } catch {
         return denied("default", ": the policy could not be evaluated");
       }
@@ -145,7 +145,7 @@ function workOut(tools: Tools, { holder, rulesOf }: View, question: Question): R
   const { target } = asked;
   const found = findCandidates(holder, question, target, rulesOf(question.server), tools);
   return {
-    listed: Object.freeze(decide(found, holder, undefined)),
+    listed: Object.freeze(decide(found, undefined)),
     open: isSettled(found) ? undefined : found,
   };
 }
@@ -154,10 +154,10 @@ function workOut(tools: Tools, { holder, rulesOf }: View, question: Question): R
 function mayReach({ holder, rulesOf }: View, kind: TargetKind, server: string): boolean {
   const rules = rulesOf(server);
   const facts: Facts = {
-    principal: holder.principal(holder.roles),
+    principal: holder.principal(),
     call: unknown,
     arguments: undefined,
-    time: unknown,
+    timeMs: undefined,
     peer: unknown,
   };
   const may = (rule: CompiledRule, outcome: number) =>

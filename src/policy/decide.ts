@@ -6,9 +6,9 @@
  * is listed, and where nothing hangs on the call, the reverse too.
  */
 import { readArguments } from "./argument-values.ts";
-import type { Facts } from "./expression.ts";
+import type { Expression, Facts } from "./expression.ts";
 import { isFalse, isTrue, outcomesOf, unknown, type Value } from "./expression-values.ts";
-import { type Holder, rolesMeant } from "./holder.ts";
+import { type Holder, principalMeant } from "./holder.ts";
 import { joinObligations } from "./obligations.ts";
 import { denied, deniedByDefault } from "./reasons.ts";
 import type { CallFacts, Decision, Question } from "./rule.ts";
@@ -40,6 +40,8 @@ export interface Candidate {
   readonly outcomes: number;
   /** One outcome alone is possible, so it is never evaluated again. */
   readonly isSure: boolean;
+  /** `principal` of its expression, where that is evaluated again. */
+  readonly principal: Value;
 }
 
 const targetLengthMax = 4096;
@@ -73,7 +75,10 @@ export function findCandidates(
     for (const rule of list) {
       if (!rule.coversKind(kind) || !rule.coversTarget(target, tier)) continue;
       const outcomes = weigh(rule, holder, facts);
-      if (isPossible(outcomes)) found.push({ rule, outcomes, isSure: isSingle(outcomes) });
+      if (!isPossible(outcomes)) continue;
+      const isSure = isSingle(outcomes);
+      const principal = isSure ? unknown : principalMeant(rule.source, holder);
+      found.push({ rule, outcomes, isSure, principal });
     }
     return found;
   };
@@ -104,37 +109,37 @@ export function isSettled({ denies, lacksRole, allows, requires }: Candidates): 
 }
 
 /** `facts` undefined = for a list. */
-export function decide(found: Candidates, holder: Holder, facts: Facts | undefined): Decision {
-  for (const one of found.denies) if (denies(one, holder, facts)) return one.rule.decision;
+export function decide(found: Candidates, facts: Facts | undefined): Decision {
+  for (const one of found.denies) if (denies(one, facts)) return one.rule.decision;
   if (found.lacksRole !== undefined) return found.lacksRole;
   let granted: Decision | undefined;
   const obliging: CompiledRule[] = [];
   for (const one of found.allows) {
-    if (!grants(one, holder, facts)) continue;
+    if (!grants(one, facts)) continue;
     granted ??= one.rule.decision;
     if (one.rule.obligations !== undefined) obliging.push(one.rule);
   }
   granted ??= found.grants[0];
   if (granted === undefined) return deniedByDefault;
-  for (const one of found.requires) if (requiresNow(one, holder, facts)) obliging.push(one.rule);
+  for (const one of found.requires) if (requiresNow(one, facts)) obliging.push(one.rule);
   if (obliging.length === 0) return granted;
   const obligations = joinObligations(obliging.sort((a, b) => a.place - b.place));
   return obligations === undefined ? granted : { ...granted, obligations };
 }
 
 /** A deny matches unless it is false, or a list asks and it may be false. */
-export function denies(one: Candidate, holder: Holder, facts: Facts | undefined): boolean {
-  return (outcomesNow(one, holder, facts) & isFalse) === 0;
+export function denies(one: Candidate, facts: Facts | undefined): boolean {
+  return (outcomesNow(one, facts) & isFalse) === 0;
 }
 
 /** A grant matches when it is true, or a list asks and it may be. */
-export function grants(one: Candidate, holder: Holder, facts: Facts | undefined): boolean {
-  return (outcomesNow(one, holder, facts) & isTrue) !== 0;
+export function grants(one: Candidate, facts: Facts | undefined): boolean {
+  return (outcomesNow(one, facts) & isTrue) !== 0;
 }
 
 /** A requirement holds unless it is surely false. */
-export function requiresNow(one: Candidate, holder: Holder, facts: Facts | undefined): boolean {
-  return outcomesNow(one, holder, facts) !== isFalse;
+export function requiresNow(one: Candidate, facts: Facts | undefined): boolean {
+  return outcomesNow(one, facts) !== isFalse;
 }
 
 /** `call` of expressions. Listing a tool and calling it are one question, so both are the call here. */
@@ -162,7 +167,7 @@ export function describeCall(target: Value, call: CallFacts | undefined): Facts 
     principal: unknown,
     call: target,
     arguments: call && readArguments(call.argumentsText),
-    time: call === undefined ? unknown : new Date(call.nowMs),
+    timeMs: call?.nowMs,
     peer: call === undefined ? unknown : call.peer,
   };
 }
@@ -172,13 +177,19 @@ export function describeCall(target: Value, call: CallFacts | undefined): Facts 
  * their bounds) denies in a deny rule, grants nothing in an allow rule, and obliges in a require rule (AZ-12).
  */
 export function weigh(rule: CompiledRule, holder: Holder, facts: Facts): number {
-  if (rule.when === undefined) return isTrue;
-  facts.principal = holder.principal(rolesMeant(rule.source, holder));
-  return outcomesOf(rule.when(facts));
+  return rule.when === undefined
+    ? isTrue
+    : evaluate(rule.when, principalMeant(rule.source, holder), facts);
 }
 
-function outcomesNow(one: Candidate, holder: Holder, facts: Facts | undefined): number {
-  return facts === undefined || one.isSure ? one.outcomes : weigh(one.rule, holder, facts);
+function evaluate(when: Expression, principal: Value, facts: Facts): number {
+  facts.principal = principal;
+  return outcomesOf(when(facts));
+}
+
+function outcomesNow({ rule, outcomes, isSure, principal }: Candidate, facts: Facts | undefined) {
+  if (facts === undefined || isSure || rule.when === undefined) return outcomes;
+  return evaluate(rule.when, principal, facts);
 }
 
 function isSingle(outcomes: number): boolean {

@@ -58,7 +58,7 @@ export function explain(input: PolicyInput, asker: Asker, given: Question): Expl
   const read = describeCall(found.call, question.call);
   const facts = question.call === undefined ? undefined : read;
   const spoke = (list: readonly Candidate[], is: typeof denies) =>
-    list.filter((one) => is(one, holder, facts)).map(({ rule }) => `rule:${rule.name}`);
+    list.filter((one) => is(one, facts)).map(({ rule }) => `rule:${rule.name}`);
   return {
     decision,
     roles,

@@ -2,6 +2,7 @@
  * Calls in conditions: functions of the table, `has`, and macros over lists. A macro may not hold another, so an
  * expression costs at most the square of what it reads.
  */
+import { hasArgument } from "./argument-values.ts";
 import { type CelFunction, FunctionRefusal, functions } from "./expression-functions.ts";
 import {
   accessOf,
@@ -18,6 +19,7 @@ import {
   failed,
   fromOutcomes,
   lacking,
+  lackingAny,
   NoValue,
   or,
   outcomesOf,
@@ -118,7 +120,9 @@ function compileHas(
     throw new ExpressionRefusal("has() needs a member, like has(arguments.path)", node.start);
   }
   const [left, name] = access;
-  if (isArguments(left)) return ({ facts }) => facts.arguments?.has(name) ?? unknown;
+  if (isArguments(left)) {
+    return ({ facts: { arguments: given } }) => (given ? hasArgument(given, name) : unknown);
+  }
   const of = compile(left);
   return (run) => {
     const value = of(run);
@@ -156,13 +160,13 @@ const macros: Readonly<Record<string, Fold>> = {
   },
   "map/2": (list, make) => {
     const made = list.map(make);
-    return lacking(...made) ?? made;
+    return lackingAny(made) ?? made;
   },
 };
 
 function lackingBool(tested: readonly Value[]): NoValue | undefined {
-  return lacking(
-    ...tested.map((one) => (typeof one === "boolean" ? one : fromOutcomes(outcomesOf(one)))),
+  return lackingAny(
+    tested.map((one) => (typeof one === "boolean" ? one : fromOutcomes(outcomesOf(one)))),
   );
 }
 

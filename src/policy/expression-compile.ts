@@ -2,6 +2,7 @@
  * Turns a type-checked expression into closures. What is not understood is refused here, so there is no second
  * meaning of anything.
  */
+import { allArguments, argumentOf, hasArgument } from "./argument-values.ts";
 import { compileCall, compileMethod } from "./expression-calls.ts";
 import {
   accessOf,
@@ -23,6 +24,7 @@ import {
   isFalse,
   isTrue,
   lacking,
+  lackingAny,
   NoValue,
   not,
   or,
@@ -95,11 +97,11 @@ function compileVariable({ args, start }: CelNode, local: string | undefined): E
     case "call":
       return ({ facts }) => facts.call;
     case "time":
-      return ({ facts }) => facts.time;
+      return ({ facts: { timeMs } }) => (timeMs === undefined ? unknown : new Date(timeMs));
     case "peer":
       return ({ facts }) => facts.peer;
     case "arguments":
-      return ({ facts }) => facts.arguments?.whole() ?? unknown;
+      return ({ facts: { arguments: given } }) => (given ? allArguments(given) : unknown);
     default:
       throw new ExpressionRefusal(`${String(args)} cannot be used in a condition`, start);
   }
@@ -109,7 +111,7 @@ function compileVariable({ args, start }: CelNode, local: string | undefined): E
 function compileAccess(node: CelNode, compile: (child: CelNode) => Evaluate): Evaluate {
   const [left, right] = accessOf(node);
   if (isArguments(left) && typeof right === "string") {
-    return ({ facts: { arguments: given } }) => (given ? given.member(right) : unknown);
+    return ({ facts: { arguments: given } }) => (given ? argumentOf(given, right) : unknown);
   }
   const of = compile(left);
   if (typeof right === "string") {
@@ -138,7 +140,7 @@ function present(value: Value | undefined): Value {
 function compileList(elements: readonly Evaluate[]): Evaluate {
   return (run) => {
     const values = elements.map((element) => element(run));
-    return lacking(...values) ?? values;
+    return lackingAny(values) ?? values;
   };
 }
 
@@ -207,7 +209,7 @@ function compileIn(
 ): Evaluate {
   if (isArguments(rightNode) && leftNode.op === "value" && typeof leftNode.args === "string") {
     const name = leftNode.args;
-    return ({ facts }) => facts.arguments?.has(name) ?? unknown;
+    return ({ facts: { arguments: given } }) => (given ? hasArgument(given, name) : unknown);
   }
   const right = compile(rightNode);
   if (rightNode.checkedType?.kind !== "map") return (run) => holds(right(run), left(run));

@@ -18,6 +18,8 @@ export class FunctionRefusal extends Error {}
 
 const matchedCharsMax = 16 * 1024;
 const patternBytesMax = 1024;
+/** Control characters, half surrogates, backslashes and escapes; an empty segment inside, and dot segments. */
+const mayMeanAnother = /[\p{Cc}\p{Cs}\\%]|\/(?:\.{0,2}\/|\.{1,2}$)/u;
 const timestampMaxMs = 253_402_300_799_999;
 const unitMs = { h: 3_600_000, m: 60_000, s: 1000, ms: 1, us: 1e-3, ns: 1e-6 } as const;
 
@@ -124,8 +126,7 @@ function isUnder([, base]: readonly (Value | undefined)[]): CelFunction {
 }
 
 function plainPath(path: string): string | undefined {
-  if (!path.startsWith("/") || /[\p{Cc}\\%]/u.test(path) || !path.isWellFormed()) return undefined;
-  return /\/\.{0,2}(?=\/)|\/\.{1,2}$/.test(path) ? undefined : path;
+  return path.startsWith("/") && !mayMeanAnother.test(path) ? path : undefined;
 }
 
 function toIntValue(value: Value = failed): Value {

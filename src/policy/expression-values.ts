@@ -75,21 +75,22 @@ export function not(value: Value): Value {
   return fromOutcomes(swapped | (outcomes & isFailed));
 }
 
-/** The one of several that keeps their result from being a value: a failure before something unknown. */
-export function lacking(...values: readonly Value[]): NoValue | undefined {
+/** The one of two that keeps their result from being a value: a failure before something unknown. */
+export function lacking(left: Value, right: Value): NoValue | undefined {
+  if (!(left instanceof NoValue || right instanceof NoValue)) return undefined;
+  return left === failed || right === failed ? failed : unknown;
+}
+
+/** The same of any number. */
+export function lackingAny(values: readonly Value[]): NoValue | undefined {
   let found: NoValue | undefined;
-  for (const value of values) {
-    if (!(value instanceof NoValue)) continue;
-    if (value.outcomes === isFailed) return value;
-    found = unknown;
-  }
+  for (const value of values) found = lacking(found ?? true, value) ?? found;
   return found;
 }
 
 /** Equality of one type; int and double are both numbers. Different types fail, also inside lists and maps. */
 export function equals(left: Value, right: Value): Value {
-  const none =
-    left instanceof NoValue || right instanceof NoValue ? lacking(left, right) : undefined;
+  const none = lacking(left, right);
   if (none !== undefined) return none;
   if (isNumber(left) && isNumber(right)) return order(left, right) === 0;
   if (typeof left !== typeof right) return failed;

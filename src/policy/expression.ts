@@ -19,7 +19,8 @@ export interface Facts {
   readonly call: Value;
   /** Undefined = unknown. */
   readonly arguments: ArgumentValues | undefined;
-  readonly time: Value;
+  /** Undefined = unknown. */
+  readonly timeMs: number | undefined;
   readonly peer: Value;
 }
 

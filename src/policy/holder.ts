@@ -4,6 +4,7 @@
  * look-up by tenant and name is two look-ups, never one joined key (AZ-17).
  */
 import { GatewayError } from "../errors/fault.ts";
+import { once } from "../lib/once.ts";
 import { fromParsed, type Value } from "./expression-values.ts";
 import { type Grants, parseClientGrants, parseRoleGrants } from "./grants.ts";
 import { allowed } from "./reasons.ts";
@@ -17,8 +18,10 @@ export interface Holder {
   readonly commonRoles: ReadonlySet<string>;
   /** The client's lists, then the roles by name, each with what is decided where it grants. */
   readonly granting: readonly { readonly grants: Grants; readonly decision: Decision }[];
-  /** `principal` of expressions, holding the roles given. */
-  principal(roles: ReadonlySet<string>): Value;
+  /** `principal` of expressions, with all roles held. */
+  principal(): Value;
+  /** The same with common roles alone. */
+  commonPrincipal(): Value;
 }
 
 type Tenant = string | undefined;
@@ -58,10 +61,12 @@ export function compileHolders(input: PolicyInput): (asker: Asker) => Holder {
     const names = [...held].sort();
     const client = clients.get(tenant)?.get(asker.clientId ?? "");
     const listed = client?.enabled === true ? granted.get(client) : undefined;
+    const common = own === undefined ? held : new Set(names.filter((name) => !own.has(name)));
+    const principal = once(() => describe(asker, held));
     return {
       asker,
       roles: held,
-      commonRoles: own === undefined ? held : new Set(names.filter((name) => !own.has(name))),
+      commonRoles: common,
       granting: [
         ...(listed === undefined ? [] : [listed]),
         ...names.flatMap((name) => {
@@ -69,7 +74,8 @@ export function compileHolders(input: PolicyInput): (asker: Asker) => Holder {
           return (role && permitted.get(role)) ?? [];
         }),
       ],
-      principal: rememberBySet((names) => describe(asker, names)),
+      principal,
+      commonPrincipal: own === undefined ? principal : once(() => describe(asker, common)),
     };
   };
 }
@@ -97,7 +103,16 @@ export function rolesMeant(
   rule: Pick<Rule, "tenant" | "effect">,
   holder: Holder,
 ): ReadonlySet<string> {
-  return rule.tenant === undefined && rule.effect === "allow" ? holder.commonRoles : holder.roles;
+  return meansCommonRoles(rule) ? holder.commonRoles : holder.roles;
+}
+
+/** `principal` of a rule's expression, with the roles that the rule means. */
+export function principalMeant(rule: Pick<Rule, "tenant" | "effect">, holder: Holder): Value {
+  return meansCommonRoles(rule) ? holder.commonPrincipal() : holder.principal();
+}
+
+function meansCommonRoles({ tenant, effect }: Pick<Rule, "tenant" | "effect">): boolean {
+  return tenant === undefined && effect === "allow";
 }
 
 export function indexByTenant<T extends { readonly tenant?: Tenant }>(
@@ -161,14 +176,4 @@ function describe(asker: Asker, roles: ReadonlySet<string>): Value {
   };
   const members = Object.entries(known).filter(([, value]) => value !== undefined);
   return new Map(members.map(([name, value]) => [name, fromParsed(value)]));
-}
-
-/** At most two sets a holder: worked out when first read. */
-function rememberBySet(of: (set: ReadonlySet<string>) => Value) {
-  const known = new Map<ReadonlySet<string>, Value>();
-  return (set: ReadonlySet<string>): Value => {
-    const value = known.get(set) ?? of(set);
-    known.set(set, value);
-    return value;
-  };
 }

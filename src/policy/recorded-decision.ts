@@ -105,7 +105,7 @@ export function createRecordedDecider(input: PolicyInput): DecideRecorded {
     const { holder, base, rules, viewKey } = speaking;
     const facts: Facts = {
       ...describeCall(base.call, undefined),
-      time: new Date(recorded.timeMs),
+      timeMs: recorded.timeMs,
       peer: recorded.peer ?? unknown,
     };
     const sort = (list: readonly CompiledRule[]) =>
@@ -123,13 +123,12 @@ export function createRecordedDecider(input: PolicyInput): DecideRecorded {
             allows: chosen(allows, matching.grants),
             requires: chosen(requires, matching.grants),
           },
-          holder,
           undefined,
         ),
       owed(withOpen) {
         const [allowed, required] = [chosen(allows, withOpen), chosen(requires, withOpen)];
         const granted = { ...base, ...granting, allows: allowed, requires: required };
-        return JSON.stringify(decide(granted, holder, undefined).obligations ?? null);
+        return JSON.stringify(decide(granted, undefined).obligations ?? null);
       },
       openRules: open.map((rule) => ({ name: rule.name, text: textOf(rule) })),
       viewKey,
@@ -205,5 +204,5 @@ function chosen({ matching, open }: Sorted, isOpenToo: boolean): readonly Candid
   const rules = isOpenToo ? [...matching, ...open] : matching;
   return rules
     .toSorted((a, b) => a.place - b.place)
-    .map((rule) => ({ rule, outcomes: isTrue, isSure: true }));
+    .map((rule) => ({ rule, outcomes: isTrue, isSure: true, principal: unknown }));
 }

@@ -31,20 +31,29 @@ export function readObject(text: string, start = 0): JsonObject {
   const open = skipSpace(text, start);
   let at = skipSpace(text, open + 1);
   while (text.charCodeAt(at) !== 0x7d) {
-    const keyStart = at;
-    const keyEnd = skipString(text, at);
-    const valueStart = skipSpace(text, skipSpace(text, keyEnd) + 1);
-    const valueEnd = skipValue(text, valueStart);
-    members.push({
-      key: decodeString(text, keyStart, keyEnd),
-      keyStart,
-      start: valueStart,
-      end: valueEnd,
-    });
-    at = skipSpace(text, valueEnd);
-    if (text.charCodeAt(at) === 0x2c) at = skipSpace(text, at + 1);
+    const member = readMember(text, at);
+    members.push(member);
+    at = skipComma(text, member.end);
   }
   return { text, start: open, end: at + 1, members };
+}
+
+/** The member whose quoted name starts at `keyStart`. */
+export function readMember(text: string, keyStart: number): Member {
+  const keyEnd = skipString(text, keyStart);
+  const start = skipSpace(text, skipSpace(text, keyEnd) + 1);
+  return {
+    key: decodeString(text, keyStart, keyEnd),
+    keyStart,
+    start,
+    end: skipValue(text, start),
+  };
+}
+
+/** From the end of a member or element to the next one, or to the closing bracket. */
+export function skipComma(text: string, end: number): number {
+  const at = skipSpace(text, end);
+  return text.charCodeAt(at) === 0x2c ? skipSpace(text, at + 1) : at;
 }
 
 /** Positions of the elements of the array that starts at `start`. */
@@ -54,8 +63,7 @@ export function readArray(text: string, start: number): readonly Span[] {
   while (text.charCodeAt(at) !== 0x5d) {
     const end = skipValue(text, at);
     elements.push({ start: at, end });
-    at = skipSpace(text, end);
-    if (text.charCodeAt(at) === 0x2c) at = skipSpace(text, at + 1);
+    at = skipComma(text, end);
   }
   return elements;
 }

@@ -34,7 +34,7 @@ function ask(text: string, argumentsText: string | undefined = "{}", peer = "10.
       principal,
       call,
       arguments: readArguments(argumentsText),
-      time: new Date("2026-03-29T00:30:00Z"),
+      timeMs: Date.parse("2026-03-29T00:30:00Z"),
       peer,
     }),
   );
@@ -42,7 +42,7 @@ function ask(text: string, argumentsText: string | undefined = "{}", peer = "10.
 }
 
 function askList(text: string): number {
-  const facts = { principal, call, arguments: undefined, time: unknown, peer: unknown };
+  const facts = { principal, call, arguments: undefined, timeMs: undefined, peer: unknown };
   return outcomesOf(compileExpression(text, "x")(facts));
 }
 
@@ -221,6 +221,47 @@ describe("AZ-13 P04 what is refused while the policy is loaded, and where", () =
     [`${"(".repeat(200)}true${")".repeat(200)}`, "x: "],
   ])("%s", (text, want) => {
     expect(() => compileExpression(text, "x")).toThrow(want);
+  });
+});
+
+describe("arguments are read as far as conditions ask, in any order", () => {
+  const given = ' { "a" : 1 , "b\\u0021":[2, {"x":"}"}],"c":null, "d": "e" } ';
+  test.each<[string, string]>([
+    ['arguments.d == "e" && arguments.a == 1 && arguments.d == "e"', "true"],
+    ["arguments.a == 1 && arguments.c == null && arguments.c == null", "true"],
+    ['arguments["b!"][1].x == "}" && arguments.a == 1', "true"],
+    ['has(arguments.c) && arguments.a == 1 && !has(arguments.e) && arguments.d == "e"', "true"],
+    ["arguments.e == 1 || arguments.a == 1", "true"],
+    ["arguments.a == 1 && arguments.e == 1", "failed"],
+    ["arguments.a == 1 && size(arguments) == 4", "true"],
+    ['size(arguments) == 4 && arguments.d == "e"', "true"],
+  ])("%s: %s", (text, want) => expect(ask(text, given)).toBe(want));
+
+  test("of a name that is repeated, which no scanned call does, the first one stands", () => {
+    const repeated = '{"a":1,"b":2,"a":3}';
+    expect(ask("arguments.b == 2 && arguments.z == 1 || arguments.a == 1", repeated)).toBe("true");
+    expect(ask("size(arguments) == 2 && arguments.a == 1", repeated)).toBe("true");
+  });
+});
+
+describe("a path that may mean another one has no answer", () => {
+  test.each<[string, string]>([
+    ["/a/b/", "true"],
+    ["/a", "true"],
+    ["/a/.b/..c/d..", "true"],
+    ["/a\u{1f600}/b", "false"],
+    ["/a//b", "failed"],
+    ["/a/./b", "failed"],
+    ["/a/..", "failed"],
+    ["/a/.", "failed"],
+    ["/a/%2e", "failed"],
+    ["/a\u0085", "failed"],
+    ["/a/\ud83d", "failed"],
+    ["a/b", "failed"],
+  ])("%j: %s", (path, want) => {
+    expect(ask('arguments.p.isUnder("/a")', JSON.stringify({ p: path }))).toBe(want);
+    // A half surrogate may also come as it is.
+    expect(ask('arguments.p.isUnder("/a")', `{"p":"${path}"}`)).toBe(want);
   });
 });
 
