@@ -247,7 +247,7 @@ function report(
       `         ${one.verdicts.ok} open, ${okSealed} sealed, ${okShredded} erased and ${okPruned} deleted by order`,
     );
     output.line(`signed   ${isAsked ? renderCovered(one) : "not looked at: no key was given"}`);
-    output.line(`chain    ${one.ok ? "holds" : "is broken"}`);
+    output.line(`chain    ${one.violation ? "is broken" : "holds"}`);
     const { violation, undecided } = one;
     if (undecided) for (const line of renderUndecided(undecided)) output.line(line);
     if (violation) output.line(`         ${violation.kind}: ${violation.message}`);

@@ -18,7 +18,6 @@ export interface Order {
   readonly by: number;
   readonly ranges: readonly SeqRange[];
   readonly digest: string;
-  readonly timeMs: number;
   /** The order record's own leaf. */
   readonly leaf: string;
 }
@@ -39,8 +38,7 @@ export function parseOrder(envelope: EnvelopeView, leaf: string): Order | undefi
   if (typeof seqs !== "string" || typeof log !== "string") return undefined;
   const digest = typeof facts.digest === "string" ? facts.digest : "";
   const ranges = parseRanges(seqs) ?? [];
-  const { log: from, seq: by, time: timeMs } = envelope;
-  return { kind, log, from, by, ranges, digest, timeMs, leaf };
+  return { kind, log, from: envelope.log, by: envelope.seq, ranges, digest, leaf };
 }
 
 /** A landmark is a record that must be known before its place is reached: an order, or one of the keys' history. */
@@ -85,8 +83,6 @@ export interface OrderBook {
   unwitnessed(): Undecided | undefined;
 }
 
-/** The latest a date can say. */
-const latestTimeMs = 8.64e15;
 /** More missing parts than that, and no late order excuses one. */
 const uncoveredMax = 100_000;
 
@@ -222,9 +218,7 @@ export function createOrderBook(
     const [first] = waiting;
     if (first === undefined) return undefined;
     const { seq, order, why } = first;
-    const when = new Date(Math.min(order.timeMs, latestTimeMs)).toISOString();
-    // With the time it claims, for a reader to judge: a lawful one is seconds old.
-    const message = `record ${seq}: its order ${order.by} of ${when} ${why}`;
+    const message = `record ${seq}: its order ${order.by} ${why}`;
     return { kind: "not-yet-witnessed", seq, records: waiting.length, message };
   }
 

@@ -48,8 +48,8 @@ export function verifySpool(
     return { file, nextFirstSeq: all[index + 1]?.firstSeq ?? Number.POSITIVE_INFINITY };
   });
   const opening = segments[0] && readHeader(segments[0]);
-  // Where no segment is left, the checkpoint still says which log there was.
-  const logId = opening?.log ?? findLogId(evidence.checkpoints);
+  // Where no segment is left, a checkpoint still says which log there was.
+  const logId = opening?.log ?? findLogId([...evidence.checkpoints, ...(options.known ?? [])]);
   const verifier = createLogVerifier({
     logId,
     ...(opening === undefined ? {} : { start: { seq: opening.firstSeq - 1, leaf: opening.prev } }),
