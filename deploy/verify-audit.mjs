@@ -486,9 +486,7 @@ export function run(args, write = console.log) {
     return 0;
   } catch (error) {
     const { seq, kind, message, records } = error;
-    const [what, more] = records
-      ? ["undecided", `, ${records} gone: look again`]
-      : ["violation", ""];
+    const [what, more] = records ? ["undecided", `, ${records}: look again`] : ["violation", ""];
     const said = kind ? { [what]: { seq, kind, records, message } } : { error: message };
     const verdict = kind ? `${what}(${kind}${more})` : "cannot verify";
     print({ ok: false, ...said }, `${verdict}: ${message}`);

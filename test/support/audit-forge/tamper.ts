@@ -371,7 +371,7 @@ const tampers: Readonly<Record<TamperClass, Tamper>> = {
     };
     const leaf = artefact.records[at]?.leaf ?? "";
     return variant(story, {
-      "an order added at the end, as old as the checkpoint": () => {
+      "an order added at the end, that commits to something else": () => {
         empty();
         // One that no checkpoint covers is left open, and never sound: test/contract/audit-vectors.test.ts.
         artefact.records.push(forgeOrder(artefact.records.length, "00".repeat(32)));
