@@ -8,7 +8,7 @@
  *   verify-audit.mjs --opening FILE                              the opening proof of one field
  * --key: of each node. --checkpoint FILE: one kept elsewhere, which the log must contain.
  * --unsigned: also without keys and checkpoints. --records: each record's verdict. --json.
- * Exit: 0 sound, 1 a violation, 2 it could not be checked.
+ * Exit: 0 sound, 1 violation, 2 not checked, 3 not yet witnessed: look again, or --wait SECONDS.
  */
 import { createHash, createHmac, createPublicKey, hash, verify } from "node:crypto";
 import fs from "node:fs";
@@ -29,7 +29,7 @@ const NOTES = /^(checkpoint|certificate)(?:s\/[^/\n]+)?$/gm;
 const [UNSEALED, RECORD, HEADER, ZEROS] = ['{"v":1}', 0, 0x80, Buffer.alloc(8)];
 const [TOLERANCE_MS, INTENTS_MAX, REST_MAX] = [300_000, 100_000, 1_000_000];
 const ORDERS = { __proto__: null, "retention.executed": "deleted", "erasure.executed": "erased" };
-const VERDICTS = { deleted: "ok-pruned", erased: "ok-shredded" };
+const [WAITING, VERDICTS] = ["not-yet-witnessed", { deleted: "ok-pruned", erased: "ok-shredded" }];
 /** What may be the reason that a part is missing without an order that commits to it. */
 const LOST = ["cut", "replay", "splice", "foreign-key", "key-history"];
 const EXPLAINS = { "removed-tombstone": LOST, "fake-tombstone": [...LOST, "fork"] };
@@ -39,7 +39,6 @@ function need(isSo, seq, kind, why) {
   if (!isSo) throw Object.assign(new Error(`record ${seq}: ${why}`), { seq, kind });
 }
 
-/** What a check throws; whatever it is, the log is not found sound. */
 function findIn(check) {
   try {
     check();
@@ -48,8 +47,6 @@ function findIn(check) {
   }
 }
 
-// ---- keys and signed notes --------------------------------------------------
-/** Base64 in its one right spelling; undefined for any other. */
 function fromBase64(text) {
   const bytes = Buffer.from(String(text), "base64");
   return bytes.toString("base64") === text ? bytes : undefined;
@@ -85,7 +82,6 @@ function parseNote(note) {
   return { lines, needSigned, size: isTree ? +size : 0, root: isTree && root.toString("hex") };
 }
 
-// ---- the tree and its tiles -------------------------------------------------
 const leftOf = (size) => 2 ** Math.floor(Math.log2(size - 1));
 const sizeOf = (notes) => Math.max(0, ...notes.map(({ size }) => size));
 const hashNode = (left, right) => sha256(Buffer.from(`01${left}${right}`, "hex"));
@@ -105,9 +101,8 @@ function treeOf(leaves) {
 /** Whether a proof leads from a record's leaf to a checkpoint's root, with no hash left over. */
 function isIncluded(checkpoint, seq, leaf, proof) {
   const hashes = proof.map((text) => fromBase64(text)?.toString("hex"));
-  const climb = (at, size) => {
+  const climb = (at, size, left = leftOf(size), sibling = size > 1 && hashes.pop()) => {
     if (size === 1) return leaf;
-    const [left, sibling] = [leftOf(size), hashes.pop()];
     if (at < left) return hashNode(climb(at, left), sibling);
     return hashNode(sibling, climb(at - left, size - left));
   };
@@ -115,7 +110,6 @@ function isIncluded(checkpoint, seq, leaf, proof) {
   return isSound && climb(seq - 1, checkpoint.size) === checkpoint.root && hashes.length === 0;
 }
 
-/** The tiles in a list of files; of one tile the widest file comes last. */
 function toTiles(root, names) {
   return Array.from(names.join("\n").matchAll(TILES), ([name, ...found]) => {
     const [level, index, width] = found.map((text = "256") => +text.replace(/\D/g, ""));
@@ -131,7 +125,6 @@ function leavesOfTiles(tiles, count = Infinity) {
   return leaves.slice(0, count);
 }
 
-// ---- one log ----------------------------------------------------------------
 /** What a record says: `e` is its envelope; `place` and `stored` were kept beside it. */
 function toRecord(read) {
   const { seq: place, leaf: stored, envelope, sealed, hashed } = read;
@@ -159,7 +152,7 @@ function createLog(id, heads, { pinned, known, unsigned, report }) {
   const rootOf = treeOf(leaves);
   const counts = { ok: 0, "ok-sealed": 0, "ok-shredded": 0, "ok-pruned": 0 };
   const [statements, rest, intents, missing] = [[], [], new Map(), new Map()];
-  let [last, latest, covered, keys, found] = [start, -Infinity, 0, []];
+  let [last, latest, covered, keys, found, undecided] = [start, -Infinity, 0, []];
   /** After a violation records are only remembered, for what they tell of it. */
   function take(record, orders) {
     const { kind, seq, e, leaf, order, proof } = record;
@@ -193,12 +186,11 @@ function createLog(id, heads, { pinned, known, unsigned, report }) {
     last = { seq, leaf, order };
   }
   function count(seq, verdict, by) {
-    counts[verdict] += 1;
+    counts[verdict] = (counts[verdict] ?? 0) + 1;
     report?.({ log: id, seq, verdict, by }, `${id} ${seq} ${verdict}${by ? `(by ${by})` : ""}`);
   }
   function checkContent({ seq, prev, time, event, facts: f }) {
     checkKeys({ seq, event, facts: f });
-    // An outcome may be as old as its intent; `clock.jump` starts time anew.
     const intent = event === "call.outcome" && typeof f.intent === "number" ? f.intent : NaN;
     const began = intents.get(intent) ?? (intent <= start.seq ? -Infinity : Infinity);
     if (event === "clock.jump") latest = -Infinity;
@@ -209,7 +201,6 @@ function createLog(id, heads, { pinned, known, unsigned, report }) {
     if (intents.size > INTENTS_MAX) intents.delete(intents.keys().next().value);
     latest = Math.max(latest, time);
     need(prev === last.leaf, seq, "order");
-    // A boot key is certified for the tree it was started on.
     if (event !== "lifecycle.started" || f.treeRoot === undefined) return;
     need(f.treeSize < seq, seq, "key-history", `it adopts ${f.treeSize} records, not yet there`);
     need(!isWhole || rootOf(f.treeSize) === f.treeRoot, f.treeSize, "adopted");
@@ -228,7 +219,6 @@ function createLog(id, heads, { pinned, known, unsigned, report }) {
     need(isSound, seq, "key-history", "it is not signed by the keys it names");
     statements.push({ seq, key, signers });
   }
-  /** After all records. `orders`: those that stand in any of the logs. */
   function finish(orders) {
     if (!contiguous && !found && last === start) return [];
     if (found?.kind === "order") found = findIn(diagnose);
@@ -238,7 +228,7 @@ function createLog(id, heads, { pinned, known, unsigned, report }) {
     if (doubt && !EXPLAINS[doubt.kind]?.includes(found?.kind)) found = doubt;
     if (found) throw found;
     const records = Object.values(counts).reduce((sum, count) => sum + count);
-    return { log: id, records, lastSeq: last.seq, lastLeaf: last.leaf, covered, counts };
+    return { log: id, records, lastSeq: last.seq, lastLeaf: last.leaf, covered, counts, undecided };
   }
   /** Who knows one key knows, by both signatures, which one it followed and which follows it. */
   function settleKeys() {
@@ -325,24 +315,28 @@ function createLog(id, heads, { pinned, known, unsigned, report }) {
       const digested = named.map((seq) => leaves[seq - 1]).sort();
       const isOther = isWhole && highest <= leaves.length && sha256(digested.join("\n")) !== digest;
       const size = sizeOf(e.log === id ? signed : notesOf(e.log, "checkpoint"));
-      const isLate = (e.log === id && highest >= e.seq) || (size > 0 && e.seq > size);
+      const isFalse = isOther || (e.log === id && highest >= e.seq);
       const isAside = contiguous && kind === "support";
+      // 0: unsound; 1: newer than every checkpoint, so anybody may have put it there; 2: it counts.
+      const rank = isFalse || isAside ? 0 : size > 0 && e.seq > size ? 1 : 2;
       // What was ordered away whole may be gone in its sealed part alone.
       for (const seq of highest >= 0 ? named : [])
         if (missing.get(seq) === order || (missing.has(seq) && order === "deleted"))
-          orderOf.set(seq, isAside || isOther || isLate ? (orderOf.get(seq) ?? 0) : e.seq);
+          if (rank >= (orderOf.get(seq)?.rank ?? 0)) orderOf.set(seq, { rank, size, ...e });
     }
     for (const [seq, part] of missing) {
-      const by = orderOf.get(seq);
-      need(by !== undefined, seq, "removed-tombstone", "it is missing, and no order covers it");
-      need(by, seq, "fake-tombstone", "its order is not a sound one");
-      count(seq, VERDICTS[part], by);
+      const { rank, size, seq: by } = orderOf.get(seq) ?? {};
+      need(rank >= 0, seq, "removed-tombstone", "it is missing, and no order covers it");
+      need(rank > 0, seq, "fake-tombstone", "its order is not a sound one");
+      count(seq, rank > 1 ? VERDICTS[part] : WAITING, by);
+      const why = `its order ${by} is newer than the newest checkpoint, of ${size} records`;
+      if (rank < 2) undecided ??= findIn(() => need(0, seq, WAITING, why));
     }
+    if (undecided) undecided.records = counts[WAITING];
   }
   return { take, finish };
 }
 
-// ---- what is read: heads, then records ----------------------------------------
 /** A frame: length after the checksum, checksum, length of the envelope, type, envelope, sealed. */
 function frameAt(bytes, at) {
   if (at < 0 || bytes.length - at < 13) return undefined;
@@ -371,9 +365,12 @@ function* readFrames(bytes) {
 }
 
 function* readSpool(dir, { evidence = join(dir, "..", "evidence") }) {
-  const files = fs.readdirSync(dir).filter((name) => /^\d{16}\.seg$/.test(name));
-  if (files.length === 0) throw new Error(`there is no segment in ${dir}`);
   const names = fs.existsSync(evidence) ? fs.readdirSync(evidence, { recursive: true }) : [];
+  const toNote = ([name, kind]) => ({ kind, note: readText(join(evidence, name)) });
+  const notes = Array.from(names.join("\n").matchAll(NOTES), toNote);
+  const logIn = ({ note }) => /^mcp-gateway\/(\S+)$/m.exec(note)?.[1];
+  const files = fs.readdirSync(dir).filter((name) => /^\d{16}\.seg$/.test(name));
+  if (!files[0]) yield* [{ contiguous: true }, ...notes.map((n) => ({ ...n, log: logIn(n) }))];
   let [log, last] = [];
   for (const [at, file] of files.sort().entries()) {
     const [first, next = Infinity] = files.slice(at, at + 2).map(Number.parseFloat);
@@ -384,8 +381,7 @@ function* readSpool(dir, { evidence = join(dir, "..", "evidence") }) {
       if (!last) {
         [log, last] = [header.log, { seq: first - 1, leaf: header.prev }];
         yield { log, contiguous: true, start: last, tiles: toTiles(evidence, names) };
-        for (const [name, kind] of names.join("\n").matchAll(NOTES))
-          yield { kind, log, note: readText(join(evidence, name)) };
+        for (const one of notes) yield { ...one, log };
       }
       const record = frame.type === RECORD ? toRecord(frame) : { kind: "record" };
       // What follows the last record before the next segment's first was never acknowledged.
@@ -427,7 +423,6 @@ function* readExport(path) {
   yield { close: () => need(isWhole, count, kind, "the export is not what its manifest says") };
 }
 
-/** A receipt ({log, seq, leaf}) and the proof of its record: one chosen record. */
 function* readReceipt({ log, seq, leaf }, text) {
   const re = `^c2sp\\.org/tlog-proof@v1\n(?:extra (\\S*)\n)?index ${seq - 1}\n((?:\\S+\n)*)\n(.*)`;
   const [, extra = "", hashes, note] = new RegExp(re, "s").exec(text) ?? [];
@@ -436,7 +431,6 @@ function* readReceipt({ log, seq, leaf }, text) {
   yield { kind: "record", log, seq, leaf, envelope: null, proof: hashes?.match(/\S+/g) ?? [] };
 }
 
-/** One field opened, and the commitments of the others, against the envelope's commitment. */
 function checkOpening({ envelope, commitment, leaf, name, value, random, others }) {
   const it = envelope ? toRecord({ envelope }) : { seq: 0, e: { commitment }, leaf };
   const mac = createHmac("sha256", Buffer.from(random, "hex"));
@@ -449,11 +443,11 @@ function checkOpening({ envelope, commitment, leaf, name, value, random, others 
   need(isPlain && isOwn, it.seq ?? 0, "edit", `${name} is not what was committed to`);
 }
 
-// ---- the command ------------------------------------------------------------
 const [text, flag] = [{ type: "string" }, { type: "boolean" }];
 const list = { ...text, multiple: true, default: [] };
-const files = { evidence: text, export: text, receipt: text, proof: text, opening: text };
-const FLAGS = { key: list, checkpoint: list, ...files, unsigned: flag, records: flag, json: flag };
+const texts = { evidence: text, export: text, receipt: text, proof: text, opening: text };
+const flags = { unsigned: flag, records: flag, json: flag };
+const FLAGS = { key: list, checkpoint: list, wait: text, ...texts, ...flags };
 
 function read({ pinned, unsigned, receipt, proof, opening, ...options }, [spool, ...more]) {
   if (opening) return checkOpening(JSON.parse(readText(opening))) ?? [];
@@ -484,13 +478,19 @@ export function run(args, write = console.log) {
     need(byId.size || values.unsigned || !heads[0]?.contiguous, 0, "checkpoint", "it is empty");
     const logs = [...byId.values()].flatMap((log) => log.finish(orders));
     heads.at(-1)?.close?.();
-    print({ ok: true, logs }, logs.map(describe).join("\n") || "it is what was committed to");
+    const undecided = logs.find((log) => log.undecided)?.undecided;
+    if (undecided && !(values.wait > 0)) throw undecided;
+    if (undecided) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1000);
+    if (undecided) return run([...args, "--wait", `${values.wait - 1}`], write);
+    print({ ok: true, logs }, logs.map(describe).join("\n") || "nothing is wrong with it");
     return 0;
   } catch (error) {
-    const { seq, kind, message } = error;
-    const said = kind ? { violation: { seq, kind, message } } : { error: message };
-    print({ ok: false, ...said }, `${kind ? `violation(${kind})` : "cannot verify"}: ${message}`);
-    return kind ? 1 : 2;
+    const { seq, kind, message, records } = error;
+    const [what, more] = records ? ["undecided", `, ${records}: look again`] : ["violation", ""];
+    const said = kind ? { [what]: { seq, kind, records, message } } : { error: message };
+    const verdict = kind ? `${what}(${kind}${more})` : "cannot verify";
+    print({ ok: false, ...said }, `${verdict}: ${message}`);
+    return records ? 3 : kind ? 1 : 2;
   }
 }
 

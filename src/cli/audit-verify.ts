@@ -1,16 +1,17 @@
 /**
  * `audit verify`: verifies a spool, a database or an export from the files alone, with no running gateway. Exit code 1,
- * the first record that is wrong and the kind of tampering where something is. Secrets are read from files, never from
- * flags.
+ * the first record that is wrong and the kind of tampering where something is; 3 where what would decide it is not there
+ * yet. Secrets are read from files, never from flags.
  */
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { evidenceFolder } from "../audit/evidence/checkpoint-file.ts";
 import { EvidenceError } from "../audit/evidence/evidence-error.ts";
 import { parseVerifierKey, type VerifierKey } from "../audit/evidence/keys.ts";
 import { createOpener, type Opener } from "../audit/opener.ts";
 import { signedSizeOf } from "../audit/verify/checkpoints.ts";
-import type { VerifyReport } from "../audit/verify/findings.ts";
+import type { Undecided, VerifyReport } from "../audit/verify/findings.ts";
 import { openSpoolParts } from "../audit/verify/open-spool.ts";
 import { verifyExport } from "../audit/verify/read-export.ts";
 import { readEvidence } from "../audit/verify/read-spool.ts";
@@ -25,6 +26,8 @@ import type { Output } from "./output.ts";
 /** Where `compose/` puts the spool below the data folder. */
 const spoolFolder = "spool";
 const databaseDeadlineMs = 60_000;
+/** Between two readings while waiting. */
+const pollMs = 1000;
 
 export const auditVerify: Command = {
   usage: "[--data-dir DIR [--database] | --database-url-file FILE | --export FILE] [--key VKEY]",
@@ -37,8 +40,12 @@ export const auditVerify: Command = {
   --key VKEY                a node's key, as audit key prints it; several times for several nodes. Without one,
                             signatures are not looked at
   --checkpoint FILE         a signed checkpoint kept elsewhere, which the log must contain; several times
-  --json                    print the report as JSON`,
-  run: async (args, { output }) => {
+  --wait SECONDS            read again for so long while orders are not yet witnessed [0]
+  --json                    print the report as JSON
+
+Exit codes: 0 sound; 1 a violation, or it could not be read; 3 not yet witnessed: records are missing by orders that are
+newer than the newest checkpoint, as after an erasure seconds ago. That is no proof, and no violation: look again.`,
+  run: async (args, { output, stop }) => {
     const { values, positionals } = parseFlags(args, {
       "data-dir": { type: "string" },
       database: { type: "boolean" },
@@ -46,6 +53,7 @@ export const auditVerify: Command = {
       export: { type: "string" },
       key: { type: "string", multiple: true },
       checkpoint: { type: "string", multiple: true },
+      wait: { type: "string" },
       json: { type: "boolean" },
     });
     needPositionals(positionals, []);
@@ -56,28 +64,44 @@ export const auditVerify: Command = {
     if (values.database && (values["database-url-file"] ?? values.export) !== undefined) {
       throw new UsageError("--database goes with --data-dir");
     }
+    const waitMs = 1000 * parseSeconds(values.wait ?? "0");
     const options = {
       keys: (values.key ?? []).map(parseKey),
       known: (values.checkpoint ?? []).map(readText),
     };
     const dataDir = values["data-dir"] ?? readClientEnvironment().dataDir ?? "./data";
     const log = createLog("warn", systemClock, (line) => output.note(line.trimEnd()));
-    const reports = await verify({
+    const request = {
       ...options,
       dataDir,
       log,
       isDatabase: values.database === true,
       urlFile: values["database-url-file"],
       exportFile: values.export,
-    });
+    };
+    const endsAtMs = systemClock.monotonicMs() + waitMs;
+    let reports = await verify(request);
+    while (isUndecided(reports) && systemClock.monotonicMs() < endsAtMs && !stop.aborted) {
+      await sleep(pollMs);
+      reports = await verify(request);
+    }
     if (options.keys.length === 0) output.note("signatures were not looked at: give --key");
     const isAsked = options.keys.length > 0;
     const unsigned = isAsked ? reports.filter(isUnsigned) : [];
     for (const { logId } of unsigned) output.note(`${logId}: NOTHING in it is shown to be signed`);
     report(output, reports, { isJson: values.json === true, isAsked });
+    if (isUndecided(reports)) return exitCodes.unreachable;
     return reports.every(({ ok }) => ok) ? exitCodes.done : exitCodes.failed;
   },
 };
+
+/** Nothing is wrong in any log, and not everything is proved: time may tell. */
+function isUndecided(reports: readonly VerifyReport[]): boolean {
+  return (
+    reports.every(({ violation }) => violation === undefined) &&
+    reports.some(({ undecided }) => undecided !== undefined)
+  );
+}
 
 interface Request extends VerifyOptions {
   readonly dataDir: string;
@@ -98,7 +122,7 @@ async function verify(request: Request): Promise<readonly VerifyReport[]> {
   const folder = join(dataDir, spoolFolder);
   if (!existsSync(folder)) throw new CommandError(`there is no audit spool at ${folder}`);
   const found = verifySpool(folder, { keys, known, evidenceDir: evidenceFolder(dataDir) });
-  if (!found.ok) return [found];
+  if (found.violation !== undefined) return [found];
   return [
     await withKeys(request, async (opener) =>
       opener ? openSpoolParts(folder, found, opener) : found,
@@ -185,6 +209,11 @@ function parseKey(text: string): VerifierKey {
   }
 }
 
+function parseSeconds(text: string): number {
+  if (/^\d{1,4}$/.test(text)) return Number(text);
+  throw new UsageError("--wait takes whole seconds, 9999 at most");
+}
+
 function readText(path: string): string {
   try {
     return readFileSync(path, "utf8");
@@ -218,10 +247,19 @@ function report(
       `         ${one.verdicts.ok} open, ${okSealed} sealed, ${okShredded} erased and ${okPruned} deleted by order`,
     );
     output.line(`signed   ${isAsked ? renderCovered(one) : "not looked at: no key was given"}`);
-    output.line(`chain    ${one.ok ? "holds" : "is broken"}`);
-    const { violation } = one;
+    output.line(`chain    ${one.violation ? "is broken" : "holds"}`);
+    const { violation, undecided } = one;
+    if (undecided) for (const line of renderUndecided(undecided)) output.line(line);
     if (violation) output.line(`         ${violation.kind}: ${violation.message}`);
   }
+}
+
+function renderUndecided({ kind, records, message }: Undecided): readonly string[] {
+  return [
+    `gone     ${records} records, which is NOT PROVED to be lawful yet`,
+    `         ${kind}: ${message}`,
+    "         look again in some seconds, or with --wait; what stays so has to be explained",
+  ];
 }
 
 function renderCovered({ covered, lastSeq }: VerifyReport): string {

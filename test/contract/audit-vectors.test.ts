@@ -17,7 +17,7 @@ import { verifySpool } from "../../src/audit/verify/verify.ts";
 import { auditVerify } from "../../src/cli/audit-verify.ts";
 import { createOutput } from "../../src/cli/output.ts";
 import { renderExport, toArtefact, writeSpool } from "../support/audit-forge/artefact.ts";
-import { type ForgedRecord, forgeLog } from "../support/audit-forge/log.ts";
+import { type ForgedLog, type ForgedRecord, forgeLog } from "../support/audit-forge/log.ts";
 import { createSeededRandom } from "../support/audit-forge/random.ts";
 import { forgeStory } from "../support/audit-forge/story.ts";
 import {
@@ -164,8 +164,11 @@ describe("what a verifier once let pass", () => {
     const args = [...keys.flatMap((key) => ["--key", key]), ...kept];
     const theirs = await independent.verify([...args, "--export", path]);
     const ours = await verifyExport(path, { keys: keys.map(parseVerifierKey), known });
-    const { kind, seq } = ours.find(({ ok }) => !ok)?.violation ?? {};
+    const { kind, seq } = ours.find(({ violation }) => violation)?.violation ?? {};
     expect<unknown>([theirs.violation?.kind, theirs.violation?.seq]).toEqual([kind, seq]);
+    const open = kind ? undefined : ours.find(({ undecided }) => undecided)?.undecided;
+    expect<unknown>(theirs.undecided).toEqual(open);
+    expect(ours.every(({ ok }) => ok)).toBe(theirs.ok);
     return theirs;
   }
 
@@ -226,10 +229,95 @@ describe("what a verifier once let pass", () => {
     );
     rmSync(dir, { recursive: true });
     mkdirSync(dir);
+    const theirs = () => independent.verify(["--key", artefact.keys[0] ?? "", dir]);
     expect<unknown>(verifySpool(dir, options)).toMatchObject(cut);
-    expect(await independent.verify(["--key", artefact.keys[0] ?? "", dir])).toMatchObject({
-      ok: false,
+    expect<unknown>(await theirs()).toMatchObject({ ...cut, exitCode: 1 });
+    rmSync(join(place.path, "evidence"), { recursive: true });
+    const empty = { ok: false, violation: { kind: "checkpoint", seq: 0 } };
+    expect<unknown>(verifySpool(dir, options)).toMatchObject(empty);
+    expect<unknown>(await theirs()).toMatchObject({ ...empty, exitCode: 1 });
+    expect(verifySpool(dir)).toMatchObject({ ok: true, records: 0 });
+    expect(await independent.verify(["--unsigned", dir])).toMatchObject({ ok: true, exitCode: 0 });
+  });
+
+  /** A log of which the last order is newer than its checkpoint, with `known` ones that a reader kept. */
+  async function verifyLate(forge: (log: ForgedLog) => void, known: readonly string[] = []) {
+    await using place = temporaryFolder("late");
+    const log = forgeLog(createSeededRandom(75));
+    log.start();
+    for (let call = 0; call < 4; call += 1) log.append("admin.change", {}, { principal: "p" });
+    const checkpoint = log.checkpoint();
+    forge(log);
+    const artefact = toArtefact(log, [checkpoint]);
+    writeSpool({ ...artefact, tiles: new Map() }, place.path);
+    const dir = join(place.path, "spool");
+    const paths = known.map((note, index) => ["--checkpoint", put(`late-${index}`, note)]);
+    const theirs = await independent.verify(["--key", log.pinned, ...paths.flat(), dir]);
+    const ours = verifySpool(dir, { keys: [parseVerifierKey(log.pinned)], known });
+    expect<unknown>(theirs.undecided).toEqual(ours.undecided);
+    expect(theirs.violation?.kind as unknown).toBe(ours.violation?.kind);
+    expect(theirs.ok).toBe(ours.ok);
+    const text = renderExport(artefact);
+    const exported = await verifyText(text, { keys: [log.pinned], known: [...known] });
+    expect([exported.ok, exported.violation?.kind]).toEqual([theirs.ok, theirs.violation?.kind]);
+    return theirs;
+  }
+
+  test("K-14 an order of the last seconds is neither proof nor tampering", async () => {
+    const found = await verifyLate((log) => log.order("erased", [3, 4]));
+    expect(found.undecided).toMatchObject({ kind: "not-yet-witnessed", seq: 3, records: 2 });
+    expect([found.ok, found.exitCode]).toEqual([false, 3]);
+    let later = "";
+    await verifyLate((log) => {
+      log.order("erased", [3, 4]);
+      later = log.checkpoint();
     });
+    // The checkpoint that covers it decides.
+    const proved = await verifyLate((log) => log.order("erased", [3, 4]), [later]);
+    expect(proved).toMatchObject({ ok: true, exitCode: 0 });
+  });
+
+  test("R-11 a forged order beyond the checkpoint: never sound, and a violation once there is one over it", async () => {
+    let signed = "";
+    await verifyLate((log) => {
+      log.append("admin.change", {});
+      log.append("admin.change", {});
+      signed = log.checkpoint();
+    });
+    const forge = (log: ForgedLog) => {
+      log.order("erased", [3]);
+      log.append("admin.change", {});
+    };
+    expect(await verifyLate(forge)).toMatchObject({ ok: false, exitCode: 3 });
+    expect(await verifyLate(forge, [signed])).toMatchObject({
+      ok: false,
+      exitCode: 1,
+      violation: { kind: "fork" },
+    });
+  });
+
+  test("R-11 a forged order that commits to something else, or beside a violation, is that violation", async () => {
+    const facts = { erasedSeqs: "3", digest: sha256("another") };
+    const empty = (log: ForgedLog, at: number) => {
+      log.records[at] = { ...(log.records[at] as ForgedRecord), sealed: null };
+    };
+    const other = await verifyLate((log) => {
+      log.append("erasure.executed", { ...facts, erasedLog: log.id });
+      empty(log, 2);
+    });
+    expect(other.violation as unknown).toMatchObject({ kind: "fake-tombstone", seq: 3 });
+    const more = await verifyLate((log) => {
+      log.order("erased", [3]);
+      empty(log, 3);
+    });
+    expect(more.violation as unknown).toMatchObject({ kind: "removed-tombstone", seq: 4 });
+  });
+
+  test("R-11 what no order of a spool's own log covers is a violation, whatever another log may say", async () => {
+    const found = await verifyLate((log) => {
+      log.records[2] = { ...(log.records[2] as ForgedRecord), sealed: null };
+    });
+    expect(found).toMatchObject({ exitCode: 1, violation: { kind: "removed-tombstone", seq: 3 } });
   });
 
   test("K-14 a line ends at its line feed and nowhere else", async () => {
@@ -291,7 +379,11 @@ describe("what a verifier once let pass", () => {
     const keys = [own.pinned, other.pinned];
     expect(await verifyText(textOf(signed + 1), { keys })).toMatchObject({ ok: true });
     const found = await verifyText(textOf(signed), { keys });
-    expect(found.violation as unknown).toMatchObject({ kind: "fake-tombstone", seq: 2 });
+    expect(found).toMatchObject({
+      exitCode: 3,
+      ok: false,
+      undecided: { kind: "not-yet-witnessed", seq: 2, records: 1 },
+    });
   });
 
   test("anything at all, where it was started through a link", async () => {

@@ -94,7 +94,7 @@ async function expectSound(): Promise<void> {
   let faults: readonly unknown[] = [];
   await until("signed orders", async () => {
     faults = await findFaults();
-    return !JSON.stringify(faults).includes("fake-tombstone");
+    return !JSON.stringify(faults).includes("not-yet-witnessed");
   });
   expect(faults).toEqual([]);
 }

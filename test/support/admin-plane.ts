@@ -70,6 +70,7 @@ const soundReport = {
   covered: 2,
   verdicts: { ok: 1, okSealed: 1, okShredded: 0, okPruned: 0 },
   violation: undefined,
+  undecided: undefined,
 };
 
 export const digestOfToken = (token: string): string =>

@@ -8,6 +8,7 @@ export interface IndependentFinding {
   readonly exitCode: number;
   readonly ok: boolean;
   readonly violation?: { readonly seq: number; readonly kind: string; readonly message: string };
+  readonly undecided?: { readonly seq: number; readonly kind: string; readonly records: number };
   readonly error?: string;
   readonly logs?: readonly {
     readonly log: string;

@@ -207,9 +207,9 @@ export function openTileTree(disk: EvidenceDisk, dir: string, startSize: number)
     const bytes = hashes.subarray(0, width * hashBytes);
     const folder = dirname(join(dir, path));
     changed.add(folder);
-    for (let at = folder; isFirstSave && at !== dir; ) {
-      at = dirname(at);
-      changed.add(at);
+    // By the tile's own name, which ends, however the folder is spelled.
+    for (let at = dirname(path); isFirstSave && at !== "."; at = dirname(at)) {
+      changed.add(join(dir, dirname(at)));
     }
     const found = disk.read(join(dir, path));
     if (found !== undefined) {

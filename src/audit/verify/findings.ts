@@ -41,6 +41,18 @@ export function violationOf(seq: number, kind: ViolationKind, why: string): Viol
   return { seq, kind, message: `record ${seq}: ${why}` };
 }
 
+/**
+ * What cannot be decided with what is at hand: neither sound nor a violation. `not-yet-witnessed`: what is missing is
+ * named by sound orders, but by ones newer than every checkpoint, so anybody may have put them there.
+ */
+export interface Undecided {
+  readonly kind: "not-yet-witnessed";
+  /** The first record concerned, and how many there are. */
+  readonly seq: number;
+  readonly records: number;
+  readonly message: string;
+}
+
 /** Each record's verdict where nothing is wrong with it. */
 export interface VerdictCounts {
   /** The values were opened, or there are none. */
@@ -67,6 +79,8 @@ export interface VerifyReport {
   readonly verdicts: VerdictCounts;
   /** The first record that is wrong. */
   readonly violation: Violation | undefined;
+  /** Only where there is no violation; `ok` is false. */
+  readonly undecided: Undecided | undefined;
 }
 
 /** What else may be the reason that a part is missing without its order, or that an order's digest is another. */

@@ -67,6 +67,10 @@ export interface LogVerifier {
   readonly lastLeaf: string;
   /** Whether every record so far followed the one before it. */
   readonly isInOrder: boolean;
+  /** Whether something is missing that no order read ahead names: one may have been given since. */
+  readonly lacksOrders: boolean;
+  /** Orders found after the records were read. */
+  addLate(landmarks: readonly Landmark[]): void;
   /** `reread` yields all records once more; only called where they are out of order or not those signed. */
   finish(reread: () => Iterable<Outlined>): VerifyReport;
 }
@@ -193,10 +197,11 @@ export function createLogVerifier(options: LogVerifierOptions): LogVerifier {
     }
     const end = { lastSeq: last.seq, roots, tree, departed, reread, isAsked: isAsked() };
     const concluded = found === undefined ? signed.conclude(end) : { violation: found, covered: 0 };
-    const lawful = earlier(parts.unordered, orders.unsound());
+    const lawful = earlier(orders.unordered(), orders.unsound());
     const violation = chooseViolation(lawful, concluded.violation) ?? orders.unseen(seenOrders);
+    const undecided = violation === undefined ? orders.unwitnessed() : undefined;
     return {
-      ok: violation === undefined,
+      ok: violation === undefined && undecided === undefined,
       logId,
       records,
       pruned: parts.verdicts.okPruned,
@@ -206,6 +211,7 @@ export function createLogVerifier(options: LogVerifierOptions): LogVerifier {
       covered: concluded.covered,
       verdicts: parts.verdicts,
       violation,
+      undecided,
     };
   }
 
@@ -217,6 +223,11 @@ export function createLogVerifier(options: LogVerifierOptions): LogVerifier {
     push,
     fault,
     finish,
+    get lacksOrders() {
+      return orders.lacksOrders;
+    },
+    addLate: (late) =>
+      orders.addLate(late.flatMap(({ envelope, leaf }) => parseOrder(envelope, leaf) ?? [])),
     get isBroken() {
       return found !== undefined;
     },

@@ -23,7 +23,12 @@ export async function openSpoolParts(
     for (const { row, state } of await opener.open(rows)) {
       if (state === "broken") {
         const why = "its sealed part is not what it committed to";
-        return { ...report, ok: false, violation: violationOf(row.seq, "edit", why) };
+        return {
+          ...report,
+          ok: false,
+          violation: violationOf(row.seq, "edit", why),
+          undecided: undefined,
+        };
       }
       if (state === "open") opened += 1;
     }

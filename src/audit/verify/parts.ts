@@ -3,7 +3,7 @@
  * what was committed to. Counts a verdict for each record with which nothing is wrong.
  */
 import { emptyCommitment } from "../commitment.ts";
-import type { VerdictCounts, Violation, ViolationKind } from "./findings.ts";
+import type { VerdictCounts, ViolationKind } from "./findings.ts";
 import type { VerifiableRecord } from "./log-verifier.ts";
 import type { OrderBook, OrderKind } from "./orders.ts";
 
@@ -11,28 +11,21 @@ export interface PartCheck {
   /** Takes the next record in order. */
   pass(record: VerifiableRecord): void;
   readonly verdicts: VerdictCounts;
-  /** The first missing part that no order covers. */
-  readonly unordered: Violation | undefined;
 }
 
 export function createPartCheck(
-  orders: Pick<OrderBook, "pass" | "refusal">,
+  orders: Pick<OrderBook, "pass">,
   fault: (seq: number, kind: ViolationKind, why: string) => void,
 ): PartCheck {
   const verdicts = { ok: 0, okSealed: 0, okShredded: 0, okPruned: 0 };
-  let unordered: Violation | undefined;
   return {
     verdicts,
-    get unordered() {
-      return unordered;
-    },
     pass({ seq, envelope, leaf, part }) {
       const missing: OrderKind | undefined =
         envelope === undefined ? "deleted" : part === "missing" ? "erased" : undefined;
-      const order = orders.pass(seq, leaf, missing);
+      const cover = orders.pass(seq, leaf, missing);
       if (missing !== undefined) {
-        if (order === undefined) unordered ??= orders.refusal(seq);
-        else verdicts[missing === "deleted" ? "okPruned" : "okShredded"] += 1;
+        if (cover === "signed") verdicts[missing === "deleted" ? "okPruned" : "okShredded"] += 1;
       } else if (part === "empty" && envelope?.commitment !== emptyCommitment) {
         fault(seq, "edit", "its sealed part was replaced by an empty one");
       } else if (part === "broken") {

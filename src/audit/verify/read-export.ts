@@ -229,7 +229,7 @@ function withManifest(
   found: { readonly count: number; readonly sha256: string },
 ): readonly VerifyReport[] {
   const [first, ...others] = reports;
-  if (first === undefined || reports.some(({ ok }) => !ok)) return reports;
+  if (first === undefined || reports.some((one) => one.violation !== undefined)) return reports;
   const at = others.at(-1)?.lastSeq ?? first.lastSeq;
   const violation =
     manifest === undefined
@@ -239,5 +239,7 @@ function withManifest(
         : manifest.sha256 === found.sha256
           ? undefined
           : violationOf(at, "damage", "the export is not what its manifest says");
-  return violation === undefined ? reports : [{ ...first, ok: false, violation }, ...others];
+  return violation === undefined
+    ? reports
+    : [{ ...first, ok: false, violation, undecided: undefined }, ...others];
 }

@@ -88,9 +88,11 @@ export function createSelectionVerifier(options: SelectionOptions): LogVerifier 
 
   function finish(): VerifyReport {
     const concluded = found ?? signed.refuse(lastSeq, isAsked);
-    const violation = chooseViolation(parts.unordered, concluded);
+    const violation = chooseViolation(orders.unordered(), concluded);
     const pruned = parts.verdicts.okPruned;
-    const ok = violation === undefined;
+    // An order counts here by its own proof, so no checkpoint that covers it is awaited.
+    const undecided = violation === undefined ? orders.unwitnessed() : undefined;
+    const ok = violation === undefined && undecided === undefined;
     return {
       ok,
       logId,
@@ -102,6 +104,7 @@ export function createSelectionVerifier(options: SelectionOptions): LogVerifier 
       covered,
       verdicts: parts.verdicts,
       violation,
+      undecided,
     };
   }
 
@@ -110,6 +113,8 @@ export function createSelectionVerifier(options: SelectionOptions): LogVerifier 
     fault,
     finish,
     isInOrder: true,
+    lacksOrders: false,
+    addLate: () => {},
     get isBroken() {
       return found !== undefined;
     },

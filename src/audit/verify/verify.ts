@@ -42,13 +42,14 @@ export function verifySpool(
     ...options
   }: VerifyOptions & { readonly evidenceDir?: string } = {},
 ): VerifyReport {
+  // First: what is signed meanwhile would look cut.
+  const evidence = readEvidence(evidenceDir);
   const segments = listSegments(dir).map((file, index, all): Segment => {
     return { file, nextFirstSeq: all[index + 1]?.firstSeq ?? Number.POSITIVE_INFINITY };
   });
   const opening = segments[0] && readHeader(segments[0]);
-  const evidence = readEvidence(evidenceDir);
-  // Where no segment is left, the checkpoint still says which log there was.
-  const logId = opening?.log ?? findLogId(evidence.checkpoints);
+  // Where no segment is left, a checkpoint still says which log there was.
+  const logId = opening?.log ?? findLogId([...evidence.checkpoints, ...(options.known ?? [])]);
   const verifier = createLogVerifier({
     logId,
     ...(opening === undefined ? {} : { start: { seq: opening.firstSeq - 1, leaf: opening.prev } }),
@@ -60,6 +61,7 @@ export function verifySpool(
     if (verifier.isBroken) break;
     pushSegment(verifier, logId, segment);
   }
+  if (verifier.lacksOrders) verifier.addLate(findLandmarks(listSegments(dir)));
   return verifier.finish(() => rereadSegments(logId, segments));
 }
 
@@ -165,6 +167,8 @@ export async function verifyStore(
     if (problem !== undefined) verifier.fault(record.place ?? record.seq, "edit", problem);
     if (verifier.isBroken) break;
   }
+  // A gateway may have erased since: what was there when orders were looked for, and gone when its turn came.
+  if (verifier.lacksOrders) verifier.addLate(await findStoredLandmarks(store));
   const again: Outlined[] = [];
   if (!verifier.isInOrder) {
     for await (const { record } of readStoredRecords(store, logId, undefined)) {

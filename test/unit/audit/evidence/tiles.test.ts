@@ -1,6 +1,7 @@
 /** Tiles: their names, growth across levels, proofs read from them, and what happens where other bytes are there. */
 import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
+import type { EvidenceDisk } from "../../../../src/audit/evidence/disk.ts";
 import {
   createTileReader,
   openTileTree,
@@ -54,6 +55,28 @@ test("a tree of 70,000 has the tiles that the specification counts", () => {
   expect(disk.list(join(dir, "tile/2/000.p"))).toEqual([join(dir, "tile/2/000.p/1")]);
   expect(toHex(tree.root())).toBe(edgeRoot(70_000));
 });
+
+test.each(["evidence", "./evidence", "evidence/", "."])(
+  "the folder may be spelled %p",
+  (folder) => {
+    const disk = createBreakingDisk(dir);
+    const rooted: EvidenceDisk = {
+      ...disk,
+      read: () => undefined,
+      write: () => {},
+      makeFolder: () => [],
+      syncFolder: (path) => synced.push(path),
+    };
+    const synced: string[] = [];
+    const tree = openTileTree(rooted, folder, 0);
+    tree.append(leafOf(0));
+    tree.save();
+    const expected = ["", "tile", "tile/0", "tile/0/000.p"].map((name) => join(folder, name));
+    expect(synced.map((path) => join(path, ".")).sort()).toEqual(
+      expected.map((path) => join(path, ".")).sort(),
+    );
+  },
+);
 
 describe("the tree", () => {
   const sizes = [1, 2, 255, 256, 257, 511, 512, 700, 65_536];
