@@ -1,6 +1,7 @@
 /**
  * Senders that take their time, on every transport, before anybody is authenticated: each is cut, and the place it
- * held is another's again (L09, TH-07, OV-05). The runtime's own clock cuts them, so this suite takes as long as it does.
+ * held is another's again (L09, TH-07, OV-05). The runtime's own clock cuts them, so this suite takes as long as it does,
+ * and waits for all of them at once.
  */
 import { expect, test } from "bun:test";
 import { connect } from "node:net";
@@ -32,7 +33,7 @@ function drip(agents: TestAgents, first: string, piece: string): Promise<string>
 const paths = ["POST /mcp", "POST /all/sse", "GET /all/sse", "GET /all/ws"];
 const heads = paths.map((line) => [line, `${line} HTTP/1.1\r\nHost: localhost\r\n`] as const);
 
-test("L09 TH-07: heads and bodies that come byte by byte, or not at all, are cut and hold no place", async () => {
+test.concurrent("L09 TH-07: heads and bodies that come byte by byte, or not at all, are cut and hold no place", async () => {
   await using agents = await startAgents({ idleSeconds: 4, connectionsPerPeerMax: 4 });
   const bodies = `Authorization: Bearer alice\r\nContent-Type: application/json\r\nAccept: application/json, text/event-stream\r\nContent-Length: 4000\r\n\r\n{`;
   const slow: Record<string, Promise<string>> = {};
@@ -56,7 +57,7 @@ test("L09 TH-07: heads and bodies that come byte by byte, or not at all, are cut
   expect(answers.map(({ status }) => status)).toEqual([200, 200, 200]);
 }, 60_000);
 
-test("L09: half a frame on a socket is cut as silence is", async () => {
+test.concurrent("L09: half a frame on a socket is cut as silence is", async () => {
   await using agents = await startAgents({ wsIdleSeconds: 8 });
   const upgrade =
     "GET /all/ws HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n" +

@@ -64,6 +64,7 @@ interface Opened {
 }
 
 let databases = 0;
+const quick = { lingerMs: 1, tellMs: 5, signAfterMs: 20, signGapMs: 5 };
 
 async function openLog(kind: "sqlite" | "postgres", segmentBytesMax?: number): Promise<Opened> {
   const dataDir = mkdtempSync(join(tmpdir(), "mcp-gateway-monitor-"));
@@ -84,7 +85,8 @@ async function openLog(kind: "sqlite" | "postgres", segmentBytesMax?: number): P
     ...{ dataDir, store, clock: systemClock, log: silentLog, metrics: createMetrics() },
     keys: await openMemoryVault(),
     life: { version: "test" },
-    options: { lingerMs: 1, ...(segmentBytesMax === undefined ? {} : { segmentBytesMax }) },
+    // Signed at once: with the defaults each test here would first wait for a second.
+    options: { ...quick, ...(segmentBytesMax === undefined ? {} : { segmentBytesMax }) },
   });
   cleanups.push(() => log.close());
   const sql = async (text: string): Promise<void> => {

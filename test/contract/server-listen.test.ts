@@ -2,7 +2,7 @@
  * `ServerClient.listen` over every binding and era, against servers built on the official SDKs (issue 3; reference
  * 2.7, and the change rows of 4.2 and 4.3): who hears what, how often the server is asked, and what is made up for.
  */
-import { afterEach, describe, expect, test } from "bun:test";
+import { afterAll, afterEach, describe, expect, test } from "bun:test";
 import type { ServerResponse } from "node:http";
 import { systemClock } from "../../src/lib/clock.ts";
 import { objectText } from "../../src/protocol/json-view.ts";
@@ -25,9 +25,9 @@ import {
 const stdioMain = new URL("../support/fake-servers/stdio-main.ts", import.meta.url).pathname;
 const ends: (() => unknown)[] = [];
 
-afterEach(async () => {
+async function endAll(): Promise<void> {
   for (const end of ends.splice(0).reverse()) await end();
-});
+}
 
 interface Subject {
   readonly transport: ServerTransport;
@@ -63,7 +63,10 @@ const onUri = (...resourceSubscriptions: string[]): ListenFilter => ({
 });
 
 describe.each(combinations)("listening over $name", ({ era, start }) => {
-  test("tells what was asked and nothing else", async () => {
+  // Most of it is waiting, each with a server of its own; what one opens stays until all are done.
+  afterAll(endAll);
+
+  test.concurrent("tells what was asked and nothing else", async () => {
     const { client } = connect((await start()).transport);
     const all = hear(client, { ...onUri("note:///1"), ...listFlags });
     const one = hear(client, { ...emptyFilter, promptsListChanged: true });
@@ -87,7 +90,7 @@ describe.each(combinations)("listening over $name", ({ era, start }) => {
     expect(JSON.parse(objectText(last.params))).toEqual({ uri: "note:///1" });
   });
 
-  test("asks the server once for all who listen, and takes it back with the last", async () => {
+  test.concurrent("asks the server once for all who listen, and takes it back with the last", async () => {
     const { client } = connect((await start()).transport);
     const first = hear(client, onUri("note:///1"));
     await first.listening.honoured;
@@ -106,7 +109,7 @@ describe.each(combinations)("listening over $name", ({ era, start }) => {
     await until(async () => count(await seen(client), "unsubscribe:note:///1") === 1);
   });
 
-  test("a wider filter misses nothing and tells nothing twice", async () => {
+  test.concurrent("a wider filter misses nothing and tells nothing twice", async () => {
     const { client } = connect((await start()).transport);
     const first = hear(client, { ...emptyFilter, toolsListChanged: true });
     await first.listening.honoured;
@@ -127,7 +130,7 @@ describe.each(combinations)("listening over $name", ({ era, start }) => {
     expect(others.map(({ heard }) => heard.length)).toEqual([0, 0, 0, 1, 0]);
   });
 
-  test("makes up for what may have been missed while the server was away", async () => {
+  test.concurrent("makes up for what may have been missed while the server was away", async () => {
     const subject = await start();
     const { client, all } = connect(subject.transport);
     const listener = hear(client, { ...onUri("note:///1"), ...listFlags });
@@ -149,7 +152,7 @@ describe.each(combinations)("listening over $name", ({ era, start }) => {
     expect(listener.heard.at(-1)).toEqual({ kind: "prompts" });
   });
 
-  test("a storm of notifications is told a few times", async () => {
+  test.concurrent("a storm of notifications is told a few times", async () => {
     const { client } = connect((await start()).transport);
     const listener = hear(client, lists);
     await listener.listening.honoured;
@@ -163,7 +166,7 @@ describe.each(combinations)("listening over $name", ({ era, start }) => {
     expect(listener.heard.length).toBeLessThan(150);
   });
 
-  test("a listen takes no place in flight and no call's log messages", async () => {
+  test.concurrent("a listen takes no place in flight and no call's log messages", async () => {
     const { client } = connect((await start()).transport, { maxInFlight: 1 });
     const listener = hear(client, lists);
     await listener.listening.honoured;
@@ -175,8 +178,8 @@ describe.each(combinations)("listening over $name", ({ era, start }) => {
     expect(logged.length).toBe(2);
   });
 
-  test("outlives the time limits of calls, and ends with the client", async () => {
-    const limits = { callTimeoutMs: 300, connectTimeoutMs: 3_000 };
+  test.concurrent("outlives the time limits of calls, and ends with the client", async () => {
+    const limits = { callTimeoutMs: 300, connectTimeoutMs: 20_000 };
     const { client, close } = connect((await start()).transport, limits);
     const listener = hear(client, { ...emptyFilter, toolsListChanged: true });
     await listener.listening.honoured;
@@ -193,6 +196,8 @@ describe.each(combinations)("listening over $name", ({ era, start }) => {
 });
 
 describe("what a legacy server honours", () => {
+  afterEach(endAll);
+
   test("URIs it refuses are not honoured, the others are", async () => {
     const { client } = connect(spawned("v1").transport);
     const { listening } = hear(client, onUri("note:///1", "note:///refused"));
@@ -214,6 +219,8 @@ describe("what a legacy server honours", () => {
 });
 
 describe("modern servers that listen in their own way", () => {
+  afterEach(endAll);
+
   test("one that refuses honours nothing and is not asked again", async () => {
     const fake = await startListening((_, id, response) => {
       json(response, { jsonrpc: "2.0", id, error: { code: -32601, message: "no" } }, 404);
@@ -399,6 +406,8 @@ describe("modern servers that listen in their own way", () => {
 });
 
 describe("a server that cannot be reached", () => {
+  afterEach(endAll);
+
   test("honours what was asked, and its return is told as a change", async () => {
     const first = await startHttpV2();
     await first.stop();
@@ -426,6 +435,8 @@ describe("a server that cannot be reached", () => {
 });
 
 describe("beside those who listen", () => {
+  afterEach(endAll);
+
   test("the pool hears what a connection in use tells, and of its replacement", async () => {
     const { client, all } = connect(spawned("v1").transport);
     await change(client, { kind: "tools" });
@@ -505,8 +516,8 @@ function connect(transport: ServerTransport, more: Partial<ServerSpec> = {}) {
     transport,
     era: "auto",
     enabled: true,
-    connectTimeoutMs: 8_000,
-    callTimeoutMs: 8_000,
+    connectTimeoutMs: 20_000,
+    callTimeoutMs: 20_000,
     responseBytesMax: 1_000_000,
     maxInFlight: 8,
     listTtlMs: 0,
@@ -565,7 +576,7 @@ function networked(
   };
 }
 
-const context = { signal: new AbortController().signal, timeoutMs: 8_000, headers: {} };
+const context = { signal: new AbortController().signal, timeoutMs: 20_000, headers: {} };
 
 function callTool(client: ServerClient, name: string, args: object = {}) {
   const params = JSON.stringify({ name, arguments: args });
@@ -608,7 +619,7 @@ function uriOf(change: ServerChange): string | undefined {
 }
 
 async function until(isTrue: () => boolean | Promise<boolean>): Promise<void> {
-  const deadline = performance.now() + 8_000;
+  const deadline = performance.now() + 30_000;
   while (!(await isTrue())) {
     if (performance.now() > deadline) throw new Error("not in time");
     await new Promise((resolve) => setTimeout(resolve, 20));

@@ -5,7 +5,7 @@
 import { Database } from "bun:sqlite";
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { createHash } from "node:crypto";
-import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { cpSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { openAuditLog } from "../../src/audit/log.ts";
 import { systemClock } from "../../src/lib/clock.ts";
@@ -234,16 +234,19 @@ describe("search, export and tail", () => {
 });
 
 describe("tampering", () => {
-  /** A stopped gateway's data folder with a few calls in it. */
-  async function leaveLog(dataDir: string): Promise<void> {
+  /** A stopped gateway's data folder with a few calls in it; every test has a copy. */
+  const left = temporaryFolder("tampered");
+  beforeAll(async () => {
     await using tiny = startTinyServer();
-    await using gateway = await startGateway({ dataDir });
+    await using gateway = await startGateway({ dataDir: left.path });
     using admin = createAdminClient(gateway);
     await registerHttpServer(admin, "tiny", tiny.url);
     const token = await registerClient(admin, "one", { allowed_tools: ["*"] });
     for (let call = 0; call < 5; call += 1) await echo(gateway, token, String(call));
     await untilShipped(admin);
-  }
+  });
+  afterAll(() => left[Symbol.asyncDispose]());
+  const leaveLog = (dataDir: string) => cpSync(left.path, dataDir, { recursive: true });
   const verifyOffline = async (dataDir: string) => {
     const { exitCode, stdout } = await runGateway([
       "audit",
@@ -257,7 +260,7 @@ describe("tampering", () => {
 
   test("ST-14 I-08: one changed byte in the spool is found offline, and the record named", async () => {
     await using folder = temporaryFolder("tamper");
-    await leaveLog(folder.path);
+    leaveLog(folder.path);
     const sound = await verifyOffline(folder.path);
     expect(sound).toMatchObject({ exitCode: 0, report: { ok: true } });
     expect(sound.report.records).toBeGreaterThan(10);
@@ -297,7 +300,7 @@ describe("tampering", () => {
   for (const [what, statement] of edits) {
     test(`I-08: ${what} changed in the database is found by VerifyLog, and the record named`, async () => {
       await using folder = temporaryFolder("tamper");
-      await leaveLog(folder.path);
+      leaveLog(folder.path);
       const db = new Database(join(folder.path, "gateway.sqlite"));
       const row = db
         .query<{ seq: number }, []>(

@@ -14,6 +14,12 @@ import { noticeWitnesses } from "./witness/notices.ts";
 import type { Era, Witness, WitnessStage } from "./witness/stage.ts";
 import { streamWitnesses } from "./witness/streams.ts";
 
+/** What happens has time to; what does not is waited out, by many at once. */
+const patienceMs = { passing: 30_000, failing: 3_000 };
+/** Stages at once: more would be work and not waiting. */
+let places = 5;
+const awaited: (() => void)[] = [];
+
 const stack = new AsyncDisposableStack();
 let shared: Served;
 let stages = 0;
@@ -25,7 +31,7 @@ interface Served {
 }
 
 async function serve(owner: AsyncDisposableStack): Promise<Served> {
-  const gateway = owner.use(await startGateway());
+  const gateway = owner.use(await startGateway({ startTimeoutMs: 30_000 }));
   const admin = owner.use(createAdminClient(gateway));
   const token = await registerClient(admin, "witness", {
     allowed_tools: ["*"],
@@ -40,29 +46,44 @@ beforeAll(async () => {
 }, 60_000);
 afterAll(() => stack.disposeAsync());
 
+async function takePlace(): Promise<void> {
+  if (places > 0) places -= 1;
+  else await new Promise<void>((resolve) => awaited.push(resolve));
+}
+
+function givePlace(): void {
+  const next = awaited.shift();
+  if (next === undefined) places += 1;
+  else next();
+}
+
 /** A server of its own for every run, so that every run sees an opening. */
 async function setStage(
   serverEra: Era,
   hasOwnGateway: boolean,
   faults: readonly RelayFault[],
 ): Promise<WitnessStage> {
-  const own = new AsyncDisposableStack();
-  const { gateway, admin, token } = hasOwnGateway ? await serve(own) : shared;
-  const server = own.use(startWitnessServer(serverEra));
+  await using making = new AsyncDisposableStack();
+  await takePlace();
+  making.defer(givePlace);
+  const { gateway, admin, token } = hasOwnGateway ? await serve(making) : shared;
+  const server = making.use(startWitnessServer(serverEra));
   const on = new Set(faults);
-  const behind = own.use(startFaultRelay(server.base, on));
-  const before = own.use(startFaultRelay(gateway.agents, on));
+  const behind = making.use(startFaultRelay(server.base, on));
+  const before = making.use(startFaultRelay(gateway.agents, on));
   stages += 1;
   const scope = `witness-${stages}`;
   await registerHttpServer(admin, scope, `${behind.base}/mcp`);
+  const made = making.move();
   return {
     url: `${before.base}/${scope}/mcp`,
     base: before.base,
     scope,
     token,
     server,
+    patienceMs: faults.length > 0 ? patienceMs.failing : patienceMs.passing,
     endGateway: () => gateway.kill("SIGTERM"),
-    [Symbol.asyncDispose]: () => own.disposeAsync(),
+    [Symbol.asyncDispose]: () => made.disposeAsync(),
   };
 }
 
@@ -76,12 +97,12 @@ test("every switch of the relay has a test that notices it", () => {
 });
 
 describe.each(cases)("$fault, $agent agent, $server server: $title", (one) => {
-  test("passes", async () => {
+  test.concurrent("passes", async () => {
     await using stage = await setStage(one.server, one.hasOwnGateway ?? false, []);
     await one.run(stage, one.agent);
   });
 
-  test("fails with the switch on", async () => {
+  test.concurrent("fails with the switch on", async () => {
     await using stage = await setStage(one.server, one.hasOwnGateway ?? false, [one.fault]);
     const failure = await one.run(stage, one.agent).then(
       () => "it passed",

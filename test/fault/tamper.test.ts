@@ -63,12 +63,14 @@ async function askBoth(
   const target =
     medium === "spool" ? [join(dir, "spool")] : ["--export", join(dir, "export.jsonl")];
   const flags = pinned.flatMap((key) => ["--key", key]);
-  const theirs = await independent.verify([...flags, ...knownFlags, ...target]);
+  // A process of its own: it verifies while ours does.
+  const asked = independent.verify([...flags, ...knownFlags, ...target]);
   const options = { keys: pinned.map(parseVerifierKey), known };
   const reports =
     medium === "spool"
       ? [verifySpool(join(dir, "spool"), options)]
       : await verifyExport(join(dir, "export.jsonl"), options);
+  const theirs = await asked;
   const violation = reports.find(({ ok }) => !ok)?.violation;
   const render = (found: { kind: string; seq: number } | undefined) =>
     found === undefined ? "sound" : `${found.kind} at ${found.seq}`;

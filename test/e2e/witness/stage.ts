@@ -19,6 +19,8 @@ export interface WitnessStage extends AsyncDisposable {
   readonly scope: string;
   readonly token: string;
   readonly server: WitnessServer;
+  /** Longest wait for one thing. */
+  readonly patienceMs: number;
   /** Asks the gateway to end, where the witness has one of its own. */
   endGateway(): void;
 }
@@ -44,9 +46,6 @@ export const legacyAgents: readonly EraWay[] = [
   ["legacy", "legacy"],
   ["legacy", "modern"],
 ];
-
-/** Long enough for what happens, short enough to be waited out where it does not. */
-export const patienceMs = 2_000;
 
 const identity = { name: "witness-agent", version: "1" };
 
@@ -119,7 +118,11 @@ export async function openRaw(stage: WitnessStage): Promise<RawSession> {
 }
 
 /** Reads events until one holds the text, or the stream ends, or the time is over; returns all that came. */
-export async function readUntil(response: Response, wanted: string | RegExp): Promise<string> {
+export async function readUntil(
+  { patienceMs }: WitnessStage,
+  response: Response,
+  wanted: string | RegExp,
+): Promise<string> {
   const reader = response.body?.getReader();
   const decoder = new TextDecoder();
   const isThere = (text: string) =>

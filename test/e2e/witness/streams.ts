@@ -16,7 +16,7 @@ export const streamWitnesses: readonly Witness[] = [
     notices: /without an id/,
     async run(stage) {
       const session = await openRaw(stage);
-      const text = await readUntil(await session.post(steps(1)), '"result"');
+      const text = await readUntil(stage, await session.post(steps(1)), '"result"');
       const events = text.split("\n\n").filter((event) => event.includes("data: {"));
       const ids = events.map((event) => /^id: ?(\S+)$/m.exec(event)?.[1]);
       expect(events.length).toBe(4);
@@ -32,12 +32,17 @@ export const streamWitnesses: readonly Witness[] = [
     async run(stage) {
       const session = await openRaw(stage);
       const broken = await readUntil(
+        stage,
         await session.post(steps(1, "slow-steps")),
         /^id: .*\ndata: \{/m,
       );
       const id = [...broken.matchAll(/^id: ?(\S+)$/gm)].at(-1)?.[1];
       if (id === undefined) throw new Error(`no id to resume from: ${broken}`);
-      const resumed = await readUntil(await session.get({ "Last-Event-ID": id }), '"result"');
+      const resumed = await readUntil(
+        stage,
+        await session.get({ "Last-Event-ID": id }),
+        '"result"',
+      );
       if (!resumed.includes('"result"')) throw new Error(`not resumed: ${resumed}`);
       const told = [...(broken + resumed).matchAll(/"progress":(\d)/g)].map(([, step]) => step);
       expect(told).toEqual(["1", "2", "3"]);
@@ -78,7 +83,7 @@ export const streamWitnesses: readonly Witness[] = [
       const session = await openRaw(stage);
       const stream = await session.get();
       stage.endGateway();
-      const text = await readUntil(stream, /^retry: ?\d+$/m);
+      const text = await readUntil(stage, stream, /^retry: ?\d+$/m);
       if (!/^retry: ?\d+$/m.test(text)) throw new Error(`no retry: ${text}`);
     },
   },
