@@ -93,10 +93,11 @@ export function openSpoolWriter(deps: SpoolWriterDeps): SpoolWriter {
     later,
     changed: (isFull, reason) => emit({ kind: "room", isFull, reason }),
   });
+  const opened = { lastSeq: last.seq, lastLeaf: last.leaf };
   emit({
     kind: "opened",
-    lastSeq: last.seq,
-    lastLeaf: last.leaf,
+    ...opened,
+    lastTimeMs: recovered.lastTimeMs,
     openIntents: recovered.openIntents,
     damage: recovered.damage,
     spoolBytes,
