@@ -49,13 +49,18 @@ export function watchClock({ clock, record, tickMs = defaultTickMs }: ClockWatch
 export async function findJumpAtStart(
   clock: Clock,
   spoolDir: string,
-  lastSeq: number,
+  { lastSeq, lastTimeMs }: { readonly lastSeq: number; readonly lastTimeMs: number | undefined },
 ): Promise<RecordDraft | undefined> {
-  if (lastSeq === 0) return undefined;
-  const [last] = await createSpoolReader(spoolDir).read(lastSeq - 1, lastSeq, 1);
-  const lastTimeMs = parseEnvelope(last?.envelope ?? "")?.time;
-  const behindMs = (lastTimeMs ?? 0) - clock.nowMs();
+  const timeMs = lastTimeMs ?? (await readTimeOf(spoolDir, lastSeq));
+  const behindMs = (timeMs ?? 0) - clock.nowMs();
   return behindMs > behindMsMax ? renderJump(clock, "backward", -behindMs) : undefined;
+}
+
+/** Of a record in the segment before the newest one. */
+async function readTimeOf(spoolDir: string, seq: number): Promise<number | undefined> {
+  if (seq === 0) return undefined;
+  const [record] = await createSpoolReader(spoolDir).read(seq - 1, seq, 1);
+  return parseEnvelope(record?.envelope ?? "")?.time;
 }
 
 function renderJump(clock: Clock, kind: JumpKind, byMs: number): RecordDraft {

@@ -119,7 +119,7 @@ export async function openAuditLog(deps: AuditLogDeps): Promise<OpenAuditLog> {
       log.error("audit.own_record_lost", { event: draft.event, reason: String(cause) });
     });
   };
-  const jump = await findJumpAtStart(clock, dir, spool.opened.lastSeq);
+  const jump = await findJumpAtStart(clock, dir, spool.opened);
   if (jump !== undefined) record(jump);
   const stopClockWatch = watchClock({ clock, record });
   const stopDescriptorWatch = watchDescriptors({ clock, log, record });

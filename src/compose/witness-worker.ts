@@ -12,7 +12,7 @@ import { type Monitor, startMonitor } from "../audit/monitor/monitor.ts";
 import { keepCosignatures } from "../audit/witness/cosigned-note.ts";
 import { createDatabaseWitness } from "../audit/witness/database-witness.ts";
 import { createExternalWitness } from "../audit/witness/external-witness.ts";
-import { type OwnTree, readOwnTree } from "../audit/witness/own-tree.ts";
+import { readOwnTree } from "../audit/witness/own-tree.ts";
 import { type Rounds, startRounds } from "../audit/witness/rounds.ts";
 import { systemClock } from "../lib/clock.ts";
 import { createEgressFetch } from "../servers/egress-fetch.ts";
@@ -62,7 +62,7 @@ function begin(spec: WitnessSpec, progress: Progress): void {
         createExternalWitness({ name, url, key: parseVerifierKey(key), timeoutMs }, post),
       ),
     ],
-    read: createNewest(openTree),
+    read: openTree,
     keep: ({ note }, cosignatures) =>
       keepCosignatures(realEvidenceDisk, evidenceDir, note, cosignatures),
     clock: systemClock,
@@ -83,17 +83,6 @@ function begin(spec: WitnessSpec, progress: Progress): void {
   });
   monitor.advance(progress);
   statusTimer = setInterval(tellStatus, statusIntervalMs);
-}
-
-/** Remembers when a checkpoint was first seen. */
-function createNewest(openTree: () => OwnTree | undefined) {
-  let newest: { readonly tree: OwnTree; readonly seenAtMs: number } | undefined;
-  return () => {
-    const tree = openTree();
-    if (tree === undefined) return undefined;
-    if (newest?.tree.size !== tree.size) newest = { tree, seenAtMs: systemClock.nowMs() };
-    return newest;
-  };
 }
 
 /** The store of this thread, opened when it is first there: the database may be away when the gateway starts. */

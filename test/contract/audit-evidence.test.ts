@@ -29,7 +29,7 @@ import { isConsistent, rootAt } from "../../src/audit/evidence/tree.ts";
 import { type AuditLogDeps, type OpenAuditLog, openAuditLog } from "../../src/audit/log.ts";
 import type { RecordDraft } from "../../src/audit/record.ts";
 import { listSegments } from "../../src/audit/spool/files.ts";
-import { scanSegment } from "../../src/audit/spool/format.ts";
+import { scanSegment } from "../../src/audit/spool/scan.ts";
 import { systemClock } from "../../src/lib/clock.ts";
 import { silentLog } from "../../src/telemetry/log.ts";
 import { createMetrics } from "../../src/telemetry/metrics.ts";

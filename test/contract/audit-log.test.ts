@@ -18,7 +18,7 @@ import { type AuditLogDeps, type OpenAuditLog, openAuditLog } from "../../src/au
 import { createOpener } from "../../src/audit/opener.ts";
 import type { RecordDraft } from "../../src/audit/record.ts";
 import { listSegments } from "../../src/audit/spool/files.ts";
-import { scanSegment } from "../../src/audit/spool/format.ts";
+import { scanSegment } from "../../src/audit/spool/scan.ts";
 import { verifySpool, verifyStore } from "../../src/audit/verify/verify.ts";
 import { systemClock } from "../../src/lib/clock.ts";
 import type { AuditRow } from "../../src/storage/store.ts";

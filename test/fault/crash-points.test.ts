@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { parseEnvelope } from "../../src/audit/envelope.ts";
 import { openAuditLog } from "../../src/audit/log.ts";
 import { listSegments } from "../../src/audit/spool/files.ts";
-import { scanSegment } from "../../src/audit/spool/format.ts";
+import { scanSegment } from "../../src/audit/spool/scan.ts";
 import { verifySpool } from "../../src/audit/verify/verify.ts";
 import { systemClock } from "../../src/lib/clock.ts";
 import { silentLog } from "../../src/telemetry/log.ts";

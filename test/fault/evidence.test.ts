@@ -16,7 +16,7 @@ import { renderNote } from "../../src/audit/evidence/note.ts";
 import { createTileReader } from "../../src/audit/evidence/tiles.ts";
 import { isConsistent, proveConsistency, rootAt } from "../../src/audit/evidence/tree.ts";
 import { listSegments } from "../../src/audit/spool/files.ts";
-import { scanSegment } from "../../src/audit/spool/format.ts";
+import { scanSegment } from "../../src/audit/spool/scan.ts";
 import { createRandom, faultCycles, faultSeed } from "../support/random.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
 

@@ -6,7 +6,7 @@ import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { listSegments } from "../../src/audit/spool/files.ts";
-import { scanSegment } from "../../src/audit/spool/format.ts";
+import { scanSegment } from "../../src/audit/spool/scan.ts";
 import type { Store } from "../../src/storage/store.ts";
 
 export interface HeldRecord {

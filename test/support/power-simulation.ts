@@ -6,13 +6,13 @@
 import { parseEnvelope } from "../../src/audit/envelope.ts";
 import type { SpoolDisk } from "../../src/audit/spool/disk.ts";
 import { listSegments } from "../../src/audit/spool/files.ts";
-import { scanSegment } from "../../src/audit/spool/format.ts";
 import {
   type FromSpool,
   type RecordMark,
   renderLines,
   type SpoolWriterOptions,
 } from "../../src/audit/spool/messages.ts";
+import { scanSegment } from "../../src/audit/spool/scan.ts";
 import { openSpoolWriter, type SpoolWriter } from "../../src/audit/spool/writer.ts";
 import { createFaultyDisk, type FaultyDisk, Gone } from "./faulty-disk.ts";
 import { createRandom } from "./random.ts";

@@ -5,12 +5,12 @@
 import { parseEnvelope } from "../../src/audit/envelope.ts";
 import type { SpoolDisk } from "../../src/audit/spool/disk.ts";
 import { listSegments } from "../../src/audit/spool/files.ts";
-import { scanSegment } from "../../src/audit/spool/format.ts";
 import {
   type FromSpool,
   renderLines,
   type SpoolWriterOptions,
 } from "../../src/audit/spool/messages.ts";
+import { scanSegment } from "../../src/audit/spool/scan.ts";
 import { openSpoolWriter } from "../../src/audit/spool/writer.ts";
 import { createFaultyDisk } from "./faulty-disk.ts";
 import { createRandom } from "./random.ts";

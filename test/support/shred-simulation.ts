@@ -6,7 +6,7 @@ import { parseEnvelope } from "../../src/audit/envelope.ts";
 import { emptyPart } from "../../src/audit/sealing.ts";
 import type { SpoolDisk, SpoolFolder } from "../../src/audit/spool/disk.ts";
 import { listSegments } from "../../src/audit/spool/files.ts";
-import { scanSegment } from "../../src/audit/spool/format.ts";
+import { scanSegment } from "../../src/audit/spool/scan.ts";
 import { type ShredStep, shredSegments } from "../../src/audit/spool/shred.ts";
 import type { SpoolWriter } from "../../src/audit/spool/writer.ts";
 import { type FaultyDisk, Gone } from "./faulty-disk.ts";

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { evidenceFolder } from "../../src/audit/evidence/checkpoint-file.ts";
 import { type AuditLogDeps, type OpenAuditLog, openAuditLog } from "../../src/audit/log.ts";
 import { listSegments } from "../../src/audit/spool/files.ts";
-import { scanSegment } from "../../src/audit/spool/format.ts";
+import { scanSegment } from "../../src/audit/spool/scan.ts";
 import { createDatabaseWitness } from "../../src/audit/witness/database-witness.ts";
 import { readOwnTree } from "../../src/audit/witness/own-tree.ts";
 import { systemClock } from "../../src/lib/clock.ts";

@@ -51,8 +51,11 @@ export interface Notary {
   close(seq: number): void;
 }
 
-/** Records read between two times the tiles are made durable, where many are to be caught up with. */
-const recordsPerSave = 16_384;
+/**
+ * Records read between two times the tiles are made durable, where many are to be caught up with: more than a segment
+ * holds, because a start waits for what a crash left of one to be read, and need not wait for hundreds of syncs.
+ */
+const recordsPerSave = 131_072;
 
 class Refusal extends Error {
   override readonly name = "Refusal";

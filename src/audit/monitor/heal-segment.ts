@@ -14,9 +14,9 @@ import {
   encodeHeader,
   type RecordFrame,
   recordFrameBytesMax,
-  scanSegment,
   writeRecord,
 } from "../spool/format.ts";
+import { scanSegment } from "../spool/scan.ts";
 import type { LawfulAbsence } from "./orders.ts";
 import { readSegmentHeader } from "./segment-header.ts";
 

@@ -117,10 +117,12 @@ export function createLeafReader(dir: string): LeafReader {
       let offset = 0;
       for (let frame = locateFrame(bytes, 0); frame !== undefined; ) {
         if (frame.isRecord) {
-          const record = toLeafRecord(bytes, frame, at.seq + 1 > afterSeq);
-          if (record?.seq !== at.seq + 1) return damaged();
-          at.seq = record.seq;
-          if (at.seq > afterSeq) take(record);
+          // Those before are only counted: the number of the first one wanted tells if that was right.
+          const isWanted = at.seq >= afterSeq;
+          const record = isWanted ? toLeafRecord(bytes, frame) : undefined;
+          if (isWanted && record?.seq !== at.seq + 1) return damaged();
+          at.seq += 1;
+          if (record !== undefined) take(record);
         }
         offset = frame.end;
         frame = at.seq < until ? locateFrame(bytes, offset) : undefined;
@@ -162,13 +164,12 @@ function locateFrame(bytes: Buffer, offset: number): Frame | undefined {
   return { isRecord: bytes[hashedFrom] === leafPrefix, hashedFrom, hashedTo, end };
 }
 
-function toLeafRecord(bytes: Buffer, frame: Frame, isWanted: boolean): LeafRecord | undefined {
+function toLeafRecord(bytes: Buffer, frame: Frame): LeafRecord | undefined {
   const from = frame.hashedFrom + 1;
   const headEnd = Math.min(from + headBytesMax, frame.hashedTo);
   const [, log, seq, prev, event] = headPattern.exec(bytes.toString("latin1", from, headEnd)) ?? [];
   if (log === undefined || seq === undefined || prev === undefined || event === undefined)
     return undefined;
   const hashed = bytes.subarray(frame.hashedFrom, frame.hashedTo);
-  const leaf = isWanted ? Bun.SHA256.hash(hashed, "hex") : "";
-  return { seq: Number(seq), log, prev, event, leaf };
+  return { seq: Number(seq), log, prev, event, leaf: Bun.SHA256.hash(hashed, "hex") };
 }

@@ -51,6 +51,8 @@ export type FromSpool =
       readonly kind: "opened";
       readonly lastSeq: number;
       readonly lastLeaf: string;
+      /** Undefined where the last record is in no segment that was read. */
+      readonly lastTimeMs: number | undefined;
       readonly openIntents: readonly number[];
       readonly damage: readonly SpoolDamage[];
       readonly spoolBytes: number;

@@ -7,14 +7,8 @@ import { constants, existsSync } from "node:fs";
 import { open } from "node:fs/promises";
 import { seqOf } from "../envelope.ts";
 import { listSegments, type SegmentFile } from "./files.ts";
-import {
-  decodeFrame,
-  findNextFrame,
-  frameBytesMax,
-  isUnwritten,
-  passRecord,
-  type RecordFrame,
-} from "./format.ts";
+import { decodeFrame, frameBytesMax, passRecord, type RecordFrame } from "./format.ts";
+import { findNextFrame, isUnwritten } from "./scan.ts";
 
 export interface SpoolRecord extends RecordFrame {
   readonly seq: number;

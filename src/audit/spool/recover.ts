@@ -7,10 +7,11 @@
  * that it had been synced: then it is damage, which is named, stepped over and never cut (ST-14). Without that proof
  * the log ends before it, and what follows is left over: nobody was told of it (ST-13).
  */
-import { type EnvelopeView, genesisLeaf, parseEnvelope } from "../envelope.ts";
+import { type EnvelopeHead, genesisLeaf, parseEnvelope, parseEnvelopeHead } from "../envelope.ts";
 import type { SpoolDisk } from "./disk.ts";
 import { listSegments, type SegmentFile } from "./files.ts";
-import { type ScannedRecord, type SegmentScan, scanSegment } from "./format.ts";
+import { type FramePlace, leafAt } from "./format.ts";
+import { partsFrom, type SegmentScan, scanFrames } from "./scan.ts";
 
 export interface SpoolDamage {
   readonly segment: string;
@@ -34,6 +35,8 @@ export interface ActiveSegment extends SegmentFile {
 export interface Recovered {
   readonly lastSeq: number;
   readonly lastLeaf: string;
+  /** Undefined where no record was read. */
+  readonly lastTimeMs: number | undefined;
   readonly openIntents: readonly number[];
   readonly damage: readonly SpoolDamage[];
   /** The newest segment; undefined in an empty spool. */
@@ -43,12 +46,17 @@ export interface Recovered {
 interface Found {
   readonly file: SegmentFile;
   readonly bytes: Buffer;
-  readonly scan: SegmentScan;
+  readonly scan: SegmentScan<FoundRecord>;
+}
+
+interface FoundRecord extends FramePlace {
+  readonly leaf: string;
 }
 
 interface Position {
   seq: number;
   leaf: string;
+  timeMs: number | undefined;
   /** In the segment that is followed: where the accepted records end, and where those start that may be unsynced. */
   end: number;
   unsureFrom: number;
@@ -61,7 +69,9 @@ export function recoverSpool(disk: Pick<SpoolDisk, "list" | "read">, dir: string
   const found: Found[] = [];
   for (const file of listSegments(dir, disk.list(dir)).toReversed()) {
     const bytes = disk.read(file.path);
-    const scan = scanSegment(bytes);
+    const scan = scanFrames(bytes, ({ start, split, end }) => {
+      return { start, split, end, leaf: leafAt(bytes, { start, split, end }) };
+    });
     found.unshift({ file, bytes, scan });
     if (scan.header !== undefined) break;
   }
@@ -69,6 +79,7 @@ export function recoverSpool(disk: Pick<SpoolDisk, "list" | "read">, dir: string
   const position: Position = {
     seq: (header?.firstSeq ?? 1) - 1,
     leaf: header?.prev ?? genesisLeaf,
+    timeMs: undefined,
     end: 0,
     unsureFrom: 0,
     openIntents: new Set(header?.openIntents),
@@ -85,6 +96,7 @@ export function recoverSpool(disk: Pick<SpoolDisk, "list" | "read">, dir: string
   return {
     lastSeq: position.seq,
     lastLeaf: position.leaf,
+    lastTimeMs: position.timeMs,
     openIntents: [...position.openIntents],
     damage: position.damage,
     active: last && toActive(last, position),
@@ -112,12 +124,16 @@ function follow(
   position.end = scan.headerEnd;
   position.unsureFrom = scan.headerEnd;
   let isTorn = false;
+  const last = scan.records.at(-1);
   for (const record of scan.records) {
-    const envelope = parseEnvelope(record.envelope);
+    const text = bytes.toString("utf8", record.start + partsFrom, record.split);
+    // The others are vouched for by those that follow them.
+    const isWhole = record !== last || parseEnvelope(text) !== undefined;
+    const envelope = isWhole ? parseEnvelopeHead(text) : undefined;
     // What a successor begins with stands there (see `openSegment` in the writer).
     if (envelope === undefined || envelope.seq >= nextFirstSeq) break;
     const { end } = position;
-    const isBehindDamage = scan.damage.some(({ from }) => from >= end && from < record.from);
+    const isBehindDamage = scan.damage.some(({ from }) => from >= end && from < record.start);
     const isNext = envelope.seq === position.seq + 1 && envelope.prev === position.leaf;
     isTorn = position.seq >= syncedSeq && (isBehindDamage || !isNext);
     if (isTorn) break;
@@ -139,14 +155,15 @@ function follow(
 
 function take(
   position: Position,
-  record: ScannedRecord,
-  { seq, event, facts }: EnvelopeView,
+  record: FoundRecord,
+  { seq, time, event, intent }: EnvelopeHead,
   syncedSeq: number,
 ): void {
-  if (seq <= syncedSeq) position.unsureFrom = record.to;
+  if (seq <= syncedSeq) position.unsureFrom = record.end;
   position.seq = seq;
   position.leaf = record.leaf;
-  position.end = record.to;
+  position.timeMs = time;
+  position.end = record.end;
   if (event === "call.intent") position.openIntents.add(seq);
-  if (typeof facts.intent === "number") position.openIntents.delete(facts.intent);
+  if (intent !== undefined) position.openIntents.delete(intent);
 }

@@ -7,15 +7,9 @@
 import { join } from "node:path";
 import type { SpoolDisk, SpoolFolder } from "./disk.ts";
 import { keptSuffix, listSegments, unfinishedSuffix } from "./files.ts";
-import {
-  decodePlace,
-  type FramePlace,
-  findNextFrame,
-  leafAt,
-  passRecord,
-  writeEmptied,
-} from "./format.ts";
+import { decodePlace, type FramePlace, leafAt, passRecord, writeEmptied } from "./format.ts";
 import type { SealedFrame } from "./messages.ts";
+import { findNextFrame } from "./scan.ts";
 import { writeAt } from "./segment.ts";
 
 /** A turn of the thread, or the sync of a file. */

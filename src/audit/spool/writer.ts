@@ -93,14 +93,9 @@ export function openSpoolWriter(deps: SpoolWriterDeps): SpoolWriter {
     later,
     changed: (isFull, reason) => emit({ kind: "room", isFull, reason }),
   });
-  emit({
-    kind: "opened",
-    lastSeq: last.seq,
-    lastLeaf: last.leaf,
-    openIntents: recovered.openIntents,
-    damage: recovered.damage,
-    spoolBytes,
-  });
+  const { lastSeq, lastLeaf, lastTimeMs, damage } = recovered;
+  const found = { lastSeq, lastLeaf, lastTimeMs, damage, openIntents: recovered.openIntents };
+  emit({ kind: "opened", ...found, spoolBytes });
   const tail = (on: boolean) => {
     isTailed = on;
   };

@@ -9,11 +9,11 @@ import { parsePart } from "../sealing.ts";
 import type { SegmentFile } from "../spool/files.ts";
 import {
   decodeFrame,
-  findNextFrame,
   frameHeadBytes,
   type RecordFrame,
   type SegmentHeader,
 } from "../spool/format.ts";
+import { findNextFrame } from "../spool/scan.ts";
 import type { TileFiles } from "./checked-tree.ts";
 import type { PartState } from "./log-verifier.ts";
 import { type Landmark, landmarkEvents, toLandmark } from "./orders.ts";

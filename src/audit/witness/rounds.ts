@@ -9,8 +9,8 @@ import { type Witness, WitnessConflict, type WitnessedTree } from "./witness.ts"
 
 export interface RoundsDeps {
   readonly witnesses: readonly Witness[];
-  /** The newest checkpoint, and when this thread first saw it; undefined where none was signed yet. */
-  readonly read: () => { readonly tree: WitnessedTree; readonly seenAtMs: number } | undefined;
+  /** The newest checkpoint; undefined where none was signed yet. */
+  readonly read: () => WitnessedTree | undefined;
   /** Keeps what witnesses signed. */
   readonly keep: (tree: WitnessedTree, cosignatures: readonly NoteSignature[]) => void;
   readonly clock: Clock;
@@ -32,8 +32,6 @@ export interface WitnessStatus {
   readonly name: string;
   /** Records under the last checkpoint it remembers; 0 where it was not asked yet. */
   readonly size: number;
-  /** When that checkpoint was new, ms; 0 where there is none. */
-  readonly coveredAtMs: number;
   readonly failures: number;
   readonly isDown: boolean;
   readonly isConflicting: boolean;
@@ -51,7 +49,7 @@ export function startRounds(deps: RoundsDeps): Rounds {
   let isStopped = false;
   const endPauses = new Set<() => void>();
   const states = deps.witnesses.map(({ name }): Mutable<WitnessStatus> => {
-    return { name, size: 0, coveredAtMs: 0, failures: 0, isDown: false, isConflicting: false };
+    return { name, size: 0, failures: 0, isDown: false, isConflicting: false };
   });
   const running = deps.witnesses.map((witness, at) => run(witness, states[at]));
   return {
@@ -80,11 +78,10 @@ export function startRounds(deps: RoundsDeps): Rounds {
 
   async function ask(witness: Witness, state: Mutable<WitnessStatus>): Promise<void> {
     const newest = deps.read();
-    if (newest === undefined || newest.tree.size === state.size) return;
-    const cosignatures = await witness.witness(newest.tree);
-    if (cosignatures.length > 0) deps.keep(newest.tree, cosignatures);
-    state.size = newest.tree.size;
-    state.coveredAtMs = newest.seenAtMs;
+    if (newest === undefined || newest.size === state.size) return;
+    const cosignatures = await witness.witness(newest);
+    if (cosignatures.length > 0) deps.keep(newest, cosignatures);
+    state.size = newest.size;
     if (state.isDown) deps.changed(state.name, { kind: "up" });
     state.isDown = false;
   }
@@ -94,7 +91,7 @@ export function startRounds(deps: RoundsDeps): Rounds {
     state.failures += 1;
     if (error instanceof WitnessConflict) {
       const { witnessedSize } = error;
-      const size = deps.read()?.tree.size ?? 0;
+      const size = deps.read()?.size ?? 0;
       state.isConflicting = true;
       deps.changed(state.name, { kind: "conflict", reason, size, witnessedSize });
     } else if (!state.isDown) {

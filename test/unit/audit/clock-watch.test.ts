@@ -53,11 +53,17 @@ test("ST-18: a clock that is slewed, and a busy moment, are no jumps", async () 
 test("ST-18: at a start, a last record from well ahead of now is a jump", async () => {
   await using log = await openSpooledLog();
   await log.append({});
-  const at = (nowMs: number) =>
-    findJumpAtStart({ nowMs: () => nowMs, monotonicMs: () => 0 }, log.spoolDir, log.syncedSeq());
+  let lastTimeMs: number | undefined;
+  const at = (nowMs: number) => {
+    const last = { lastSeq: log.syncedSeq(), lastTimeMs };
+    return findJumpAtStart({ nowMs: () => nowMs, monotonicMs: () => 0 }, log.spoolDir, last);
+  };
   const behind = await at(Date.now() - 3_600_000);
   expect(behind).toMatchObject({ event: "clock.jump", facts: { kind: "backward" } });
   expect(Number(behind?.facts.byMs)).toBeLessThan(-3_590_000);
   expect(await at(Date.now() - 60_000)).toBeUndefined();
   expect(await at(Date.now() + 3_600_000)).toBeUndefined();
+  // Where recovery read it, nothing is read again.
+  lastTimeMs = Date.now() + 3_600_000;
+  expect(await at(Date.now())).toMatchObject({ facts: { kind: "backward" } });
 });

@@ -1,6 +1,12 @@
 /** The envelope: what is hashed, that nothing personal is in it, and what happens to records that are too large. */
 import { expect, test } from "bun:test";
-import { parseEnvelope, renderDraft, sealRecord, seqOf } from "../../../src/audit/envelope.ts";
+import {
+  parseEnvelope,
+  parseEnvelopeHead,
+  renderDraft,
+  sealRecord,
+  seqOf,
+} from "../../../src/audit/envelope.ts";
 import type { RecordDraft } from "../../../src/audit/record.ts";
 import { createSealer, freshBytesPerRecord } from "../../../src/audit/sealer.ts";
 import { sealSample } from "../../support/sealing.ts";
@@ -30,6 +36,26 @@ test("the envelope holds place, time and facts, and nothing of the details", () 
     "v,log,seq,prev,time,event,class,facts,commitment",
   );
   expect(envelope + details).not.toContain("mallory");
+});
+
+test.each<[string, Partial<RecordDraft>]>([
+  ["as they are", {}],
+  ["without an intent", { facts: { tool: "echo" } }],
+  ["that only talk of an intent", { facts: { tool: '{"intent":7,"a":1},"intent":8,', intent: 9 } }],
+  [
+    "that only talk of one, and close none",
+    { facts: { tool: '"intent":7', other: ',"intent":8}' } },
+  ],
+  ["with one alone", { facts: { intent: 123_456_789 } }],
+  ["of an odd time", { timeMs: -1.5, facts: { intent: 6 } }],
+])("the head says of facts %s what the whole envelope says", (_what, some) => {
+  const at = { ...place, prev: "ab".repeat(32) };
+  const { envelope } = sealSample(at, { ...draft, ...some });
+  const whole = parseEnvelope(envelope);
+  const { seq, prev, time, event, facts } = whole ?? { facts: {} };
+  const intent = facts.intent as number | undefined;
+  expect(parseEnvelopeHead(envelope)).toMatchObject({ seq, prev, time, event, intent });
+  expect(parseEnvelopeHead(envelope.slice(0, 60))).toBeUndefined();
 });
 
 test("ST-24 control characters in recorded strings are escaped", () => {

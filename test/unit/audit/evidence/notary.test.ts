@@ -50,6 +50,20 @@ function checkpointOn(disk: BreakingDisk) {
   return { size, root: Buffer.from(root).toString("hex") };
 }
 
+test("R-16: a crash's unsigned tail is adopted without a step on the disk; those are for the signature", async () => {
+  await using folder = temporaryFolder("notary");
+  const files = createSpoolFiles(folder.path);
+  files.write(40_000);
+  const disk = createBreakingDisk(dir);
+  const { notary, of } = open(folder.path, disk);
+  notary.adopt(40_000);
+  expect(of("adopted")).toMatchObject([{ adopted: { size: 40_000 } }]);
+  expect(disk.steps()).toBe(0);
+  notary.begin(40_000);
+  notary.signDue();
+  expect(checkpointOn(disk).size).toBe(40_000);
+});
+
 describe("ST-12: the power goes", () => {
   test("at every step of tiles and signing: what was signed is gone on from", async () => {
     await using folder = temporaryFolder("notary");

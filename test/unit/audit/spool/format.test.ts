@@ -1,12 +1,8 @@
 /** Frames and segments: what is written reads back, a torn tail is told from damage in the middle. */
 import { expect, test } from "bun:test";
 import { leafOf } from "../../../../src/audit/envelope.ts";
-import {
-  decodeFrame,
-  encodeHeader,
-  scanSegment,
-  writeRecord,
-} from "../../../../src/audit/spool/format.ts";
+import { decodeFrame, encodeHeader, writeRecord } from "../../../../src/audit/spool/format.ts";
+import { scanSegment } from "../../../../src/audit/spool/scan.ts";
 import { sealSample } from "../../../support/sealing.ts";
 
 const header = { v: 2, log: "log-1", firstSeq: 1, prev: "0", openIntents: [7] } as const;

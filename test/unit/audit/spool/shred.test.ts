@@ -15,8 +15,8 @@ import {
 import { join } from "node:path";
 import { realDisk } from "../../../../src/audit/spool/disk.ts";
 import { listSegments, prepareSpoolDir } from "../../../../src/audit/spool/files.ts";
-import { scanSegment } from "../../../../src/audit/spool/format.ts";
 import { createSpoolReader } from "../../../../src/audit/spool/reader.ts";
+import { scanSegment } from "../../../../src/audit/spool/scan.ts";
 import { findSealed, shredSegments } from "../../../../src/audit/spool/shred.ts";
 import { takeSteps } from "../../../../src/audit/spool/shred-run.ts";
 import { type SealedFrame, secretOf, writeSegment } from "../../../support/sealed-spool.ts";

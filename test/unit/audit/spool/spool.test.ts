@@ -25,7 +25,14 @@ async function openOnFake(
   const post = (message: ToSpool) => {
     if (typeof message === "string") posted.push(message);
     else if (message.kind === "open") {
-      const own = { lastSeq: 0, lastLeaf: "", openIntents: [], damage: [], spoolBytes };
+      const own = {
+        lastSeq: 0,
+        lastLeaf: "",
+        lastTimeMs: 0,
+        openIntents: [],
+        damage: [],
+        spoolBytes,
+      };
       queueMicrotask(() => events?.received({ kind: "opened", ...own }));
     } else if (message.kind === "close") events?.received({ kind: "closed" });
     else if (message.kind === "forget") {

@@ -27,7 +27,7 @@ function start(asked: Record<string, Witness["witness"]>) {
       kind: "external",
       witness,
     })),
-    read: () => ({ tree: log.at(newest.size), seenAtMs: newest.size }),
+    read: () => log.at(newest.size),
     keep: (tree) => kept.push(tree.size),
     clock: systemClock,
     intervalMs: () => 2,
@@ -53,7 +53,7 @@ test("each new checkpoint is witnessed once, and what was signed is kept", async
   await until("the first", () => statusOf("one")?.size === 5);
   newest.size = 9;
   await until("the second", () => statusOf("one")?.size === 9);
-  expect(statusOf("one")).toMatchObject({ coveredAtMs: 9, isDown: false, failures: 0 });
+  expect(statusOf("one")).toMatchObject({ size: 9, isDown: false, failures: 0 });
   expect({ asked, kept }).toEqual({ asked: 2, kept: [5, 9] });
 });
 
