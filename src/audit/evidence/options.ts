@@ -18,7 +18,7 @@ export interface EvidenceOptions extends NotaryOptions {
 export const defaultEvidenceOptions: EvidenceOptions = {
   tellMs: 50,
   // With the time to be told and to sign, within a second.
-  signAfterMs: 750,
+  signAfterMs: 500,
   signAfterRecords: 1024,
   signGapMs: 200,
   retryMs: 5000,

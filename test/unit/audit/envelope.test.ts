@@ -52,8 +52,8 @@ test.each<[string, Partial<RecordDraft>]>([
   const at = { ...place, prev: "ab".repeat(32) };
   const { envelope } = sealSample(at, { ...draft, ...some });
   const whole = parseEnvelope(envelope);
-  const { seq, prev, time, event, facts } = whole ?? { facts: {} };
-  const intent = facts.intent as number | undefined;
+  const { seq, prev, time, event, facts } = whole ?? {};
+  const intent = facts?.intent as number | undefined;
   expect(parseEnvelopeHead(envelope)).toMatchObject({ seq, prev, time, event, intent });
   expect(parseEnvelopeHead(envelope.slice(0, 60))).toBeUndefined();
 });
