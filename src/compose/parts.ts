@@ -23,7 +23,7 @@ import { createRequestStates, type RequestStates } from "../pipeline/request-sta
 import { createServerChanges, type ServerChanges } from "../pipeline/server-changes.ts";
 import { createTaskIds, type TaskIds } from "../pipeline/task-ids.ts";
 import { compilePolicy } from "../policy/compile.ts";
-import { createRetention, type Retention } from "../retention/run.ts";
+import { createRetention, defaultRetentionOptions, type Retention } from "../retention/run.ts";
 import type { Servers } from "../servers/client.ts";
 import { sealResources, sealStored } from "../servers/credentials/sealed-resources.ts";
 import { createSecretSealer, type SecretSealer } from "../servers/credentials/sealing.ts";
@@ -49,6 +49,7 @@ import { openKeyVault } from "./key-vault.ts";
 import type { SinkThread } from "./sink-thread.ts";
 import { sayStandingOnce } from "./standing-warnings.ts";
 import type { WitnessThread } from "./witness-thread.ts";
+import { createIsWitnessed } from "./witnessed-record.ts";
 
 /** Everything that is made before the listeners; each listener takes what it needs. */
 export interface Parts {
@@ -175,17 +176,24 @@ export async function createParts(config: Config): Promise<Parts> {
     clock,
     metrics,
   });
+  const isWitnessed = createIsWitnessed({
+    audit,
+    checkpoints: config.audit.witnessDatabaseUrl === undefined ? store.checkpoints : undefined,
+  });
   const retention = createRetention({
     store,
     audit,
+    isWitnessed,
     toStored: tokens.toStored,
     rules: () => current.get().retentionRules,
     clock,
     log,
     metrics,
-    options: { intervalMs: config.retention.intervalMinutes * 60_000, batchMax: 500 },
+    options: { ...defaultRetentionOptions, intervalMs: config.retention.intervalMinutes * 60_000 },
   });
-  const keyWork = createKeyWork({ config, vault, store, audit, cache, clock, log, metrics });
+  const keyWork = createKeyWork({
+    ...{ config, vault, store, audit, isWitnessed, cache, clock, log, metrics },
+  });
   const startedAtMs = clock.nowMs();
   return {
     config,
