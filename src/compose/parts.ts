@@ -48,8 +48,8 @@ import { createKeyWork, type KeyWork } from "./erasure.ts";
 import { openKeyVault } from "./key-vault.ts";
 import type { SinkThread } from "./sink-thread.ts";
 import { sayStandingOnce } from "./standing-warnings.ts";
+import { createVerifying, type OpenVerifying } from "./verifying.ts";
 import type { WitnessThread } from "./witness-thread.ts";
-import { createIsWitnessed } from "./witnessed-record.ts";
 
 /** Everything that is made before the listeners; each listener takes what it needs. */
 export interface Parts {
@@ -59,6 +59,7 @@ export interface Parts {
   readonly metrics: Metrics;
   readonly store: Store;
   readonly audit: OpenAuditLog;
+  readonly verifying: OpenVerifying;
   /** Undefined where there is none. */
   readonly sinks: SinkThread | undefined;
   readonly witness: WitnessThread | undefined;
@@ -176,14 +177,14 @@ export async function createParts(config: Config): Promise<Parts> {
     clock,
     metrics,
   });
-  const isWitnessed = createIsWitnessed({
+  const verifying = createVerifying({
     audit,
     checkpoints: config.audit.witnessDatabaseUrl === undefined ? store.checkpoints : undefined,
   });
   const retention = createRetention({
     store,
     audit,
-    isWitnessed,
+    verifying,
     toStored: tokens.toStored,
     rules: () => current.get().retentionRules,
     clock,
@@ -192,7 +193,7 @@ export async function createParts(config: Config): Promise<Parts> {
     options: { ...defaultRetentionOptions, intervalMs: config.retention.intervalMinutes * 60_000 },
   });
   const keyWork = createKeyWork({
-    ...{ config, vault, store, audit, isWitnessed, cache, clock, log, metrics },
+    ...{ config, vault, store, audit, verifying, cache, clock, log, metrics },
   });
   const startedAtMs = clock.nowMs();
   return {
@@ -216,6 +217,7 @@ export async function createParts(config: Config): Promise<Parts> {
     cache,
     retention,
     keyWork,
+    verifying,
     tokenDigest: createTokenHasher(tokenKey),
     tokenKeyId: tokenKeyId(tokenKey),
     signingSecret: createSigningSecret(tokenKey),

@@ -35,8 +35,13 @@ export interface RecordPlace {
   readonly seq: number;
 }
 
-/** Whether a verifier at the spool, and one at the database, finds this record of this node's log signed. */
-export type IsWitnessed = (record: RecordPlace) => Promise<boolean>;
+/** Those who verify the log while something is taken out of it. */
+export interface Verifying {
+  /** Whether a verifier at the spool, and one at the database, finds this record of this node's log signed. */
+  isWitnessed(record: RecordPlace): Promise<boolean>;
+  /** Resolves once the verifications that are under way have ended: they know no order given since they began. */
+  untilRead(): Promise<void>;
+}
 
 export interface OrderedRow {
   readonly logId: string;
@@ -73,10 +78,10 @@ const witnessedTriesMax = 300;
 export function createOrders(deps: {
   readonly store: Pick<AuditStore, "head">;
   readonly audit: OrderAudit;
-  readonly isWitnessed: IsWitnessed;
+  readonly verifying: Verifying;
   readonly clock: Clock;
 }): Orders {
-  const { store, audit, clock, isWitnessed } = deps;
+  const { store, audit, clock, verifying } = deps;
 
   const give: Orders["give"] = async (event, rows, { facts, details }) => {
     let last: RecordPlace | undefined;
@@ -94,13 +99,15 @@ export function createOrders(deps: {
         );
       }
     }
-    if (last !== undefined) await untilVouched(last);
+    if (last === undefined) return;
+    await untilVouched(last);
+    await verifying.untilRead();
   };
 
   const untilVouched: Orders["untilVouched"] = async (record) => {
     await untilShipped(record);
     for (let tries = 0; tries < witnessedTriesMax; tries += 1) {
-      if (await isWitnessed(record)) return;
+      if (await verifying.isWitnessed(record)) return;
       await new Promise((resolve) => setTimeout(resolve, witnessedPollMs));
     }
     throw new GatewayError(

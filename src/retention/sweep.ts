@@ -10,7 +10,7 @@ import type { Clock } from "../lib/clock.ts";
 import type { AuditStore, SealedQuery, SealedRow } from "../storage/store.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import type { Sweep } from "../vault/sweeps.ts";
-import { createOrders, type IsWitnessed, type OrderAudit } from "./orders.ts";
+import { createOrders, type OrderAudit, type Verifying } from "./orders.ts";
 
 /** The audit log as far as erasure needs it; `OpenAuditLog` fits. */
 export interface SweptLog extends OrderAudit {
@@ -31,7 +31,7 @@ export interface SweeperDeps {
   readonly log: SweptLog;
   readonly clock: Clock;
   readonly metrics: Pick<Metrics, "count">;
-  readonly isWitnessed: IsWitnessed;
+  readonly verifying: Verifying;
   /** Rows ordered away together, and held in memory meanwhile. */
   readonly batchMax: number;
   readonly isStopped: () => boolean;
@@ -46,8 +46,8 @@ const keysPerQueryMax = 100;
 const erasedTogetherMax = 1_000;
 
 export function createSweeper(deps: SweeperDeps): Sweeper {
-  const { store, log, clock, metrics, isWitnessed, batchMax } = deps;
-  const orders = createOrders({ store, audit: log, isWitnessed, clock });
+  const { store, log, clock, metrics, verifying, batchMax } = deps;
+  const orders = createOrders({ store, audit: log, verifying, clock });
 
   return async (sweeps, otherLogs) => {
     // What was sealed under the keys before they were forgotten stands in the database now, or is not swept yet.

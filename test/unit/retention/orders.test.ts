@@ -7,6 +7,7 @@ const clock = { nowMs: () => 5, monotonicMs: () => 5 };
 function setUp(signedFrom: number) {
   const given: Readonly<Record<string, unknown>>[] = [];
   const asked: number[] = [];
+  const waited: number[] = [];
   const orders = createOrders({
     store: { head: async () => ({ seq: 1_000_000, leaf: "" }) },
     audit: {
@@ -16,10 +17,13 @@ function setUp(signedFrom: number) {
       },
       caughtUp: async () => {},
     },
-    isWitnessed: async ({ seq }) => asked.push(seq) >= signedFrom,
+    verifying: {
+      isWitnessed: async ({ seq }) => asked.push(seq) >= signedFrom,
+      untilRead: async () => void waited.push(given.length),
+    },
     clock,
   });
-  return { orders, given, asked };
+  return { orders, given, asked, waited };
 }
 
 const rows = (logId: string, count: number) =>
@@ -34,7 +38,7 @@ test("K-14 an order is waited for until it is signed: unsigned, it would look fo
 });
 
 test("many rows go by as many orders as they need, each of one log, with one wait for all", async () => {
-  const { orders, given, asked } = setUp(1);
+  const { orders, given, asked, waited } = setUp(1);
   const all = [...rows("own", 2 * orderRowsMax + 1), ...rows("other", 3)];
   await orders.give("erasure.executed", all, nothing);
   expect(given.map(({ erasedLog, count }) => [erasedLog, count])).toEqual([
@@ -43,7 +47,7 @@ test("many rows go by as many orders as they need, each of one log, with one wai
     ["own", 1],
     ["other", 3],
   ]);
-  expect(asked).toEqual([10_004]);
+  expect([asked, waited]).toEqual([[10_004], [4]]);
 });
 
 test("no rows, no order", async () => {

@@ -59,7 +59,7 @@ function setUp(options = { intervalMs: 1000, batchMax: 2 }) {
       },
       caughtUp: async () => void hurriedAfter.push(recorded.length),
     },
-    isWitnessed: async () => true,
+    verifying: { isWitnessed: async () => true, untilRead: async () => {} },
     toStored: async (filter) => filter,
     rules: () => [rule],
     clock,

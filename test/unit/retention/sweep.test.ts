@@ -45,7 +45,7 @@ test("PV-01 what is emptied is not looked through again, and no batch is larger 
       sealedUnder: async () => [],
     },
     ...{ clock, metrics: createMetrics(), batchMax: 10 },
-    isWitnessed: async () => true,
+    verifying: { isWitnessed: async () => true, untilRead: async () => {} },
     isStopped: () => false,
   });
   expect(await sweep([noted], [])).toBe(25);
