@@ -56,7 +56,7 @@ test(
       });
     const first = await timed("started", start);
     await using _first = first;
-    using operator = createAdminClient(first);
+    using operator = createAdminClient({ ...first, deadlineMs: workTimeoutMs });
     await registerHttpServer(operator, "tiny", tiny.url);
     const token = await registerClient(operator, "loader", {
       ...{ allowed_tools: ["tiny__*"], limits: generousLimits },
@@ -64,8 +64,7 @@ test(
     const load = startSteadyCalls(token, callsPerSecond);
     load.aim(first);
     await Bun.sleep(2_000);
-    sayLatencies("before the erasure", load, 0);
-    const counted = load.latenciesMs.length;
+    let counted = sayLatencies("before the erasure", load, 0);
 
     const askedMs = performance.now();
     const answer = await operator.call<{ keys: number; records: number }>(
@@ -80,12 +79,20 @@ test(
 
     await until("a quarter swept", () => isSwept(first, 0.25), workTimeoutMs);
     say("a quarter swept, ms after the order", performance.now() - askedMs);
+    counted = sayLatencies("as it was swept", load, counted);
     await postgres.stop();
     await Bun.sleep(outageMs);
     await postgres.restart();
+    counted = sayLatencies("with the database away", load, counted);
+    const online = await timed("verified during, by the gateway itself", () =>
+      operator.call<Verified>("AuditService", "VerifyLog"),
+    );
+    expect(online).toMatchObject({ ok: true, logs: [{ problem: "" }] });
+    counted = sayLatencies("as it was verified", load, counted);
     await until("a half swept", () => isSwept(first, 0.5), workTimeoutMs);
     say("a half swept, ms after the order", performance.now() - askedMs);
     say("peak memory of the first life, MiB", peakMebibytes(first.pid));
+    counted = sayLatencies("as more was swept", load, counted);
     load.aim(undefined);
     await postgres.stop();
     first.kill("SIGKILL");
@@ -101,7 +108,8 @@ test(
     say("all swept, ms after the next start", performance.now() - killedMs);
     say("all swept, ms after the order", performance.now() - askedMs);
     say("peak memory of the second life, MiB", peakMebibytes(second.pid));
-    sayLatencies("during the erasure", load, counted);
+    sayLatencies("after the next start", load, counted);
+    sayLatencies("in all", load, 0);
     await load.stop();
 
     expect(load.refused).toEqual([]);
@@ -185,10 +193,12 @@ async function timed<T>(what: string, work: () => Promise<T>): Promise<T> {
   return result;
 }
 
-function sayLatencies(when: string, { latenciesMs }: SteadyCalls, from: number): void {
+/** Returns how many there were, to go on from. */
+function sayLatencies(when: string, { latenciesMs }: SteadyCalls, from: number): number {
   const own = latenciesMs.slice(from);
   const [p50, p99, most] = [0.5, 0.99, 1].map((share) => percentileOf(own, share).toFixed(1));
   console.log(`${own.length} calls ${when}: p50 ${p50} ms, p99 ${p99} ms, most ${most} ms`);
+  return latenciesMs.length;
 }
 
 function say(what: string, figure: number): void {
