@@ -98,7 +98,12 @@ test(
     first.kill("SIGKILL");
     await first.exited;
     await postgres.restart();
-    expect(await verifyBoth("during, killed", dataDir, urlFile)).toMatchObject({ ok: true });
+    expect(await verify("during, killed, spool", ["--data-dir", dataDir])).toMatchObject({
+      ok: true,
+    });
+    const copy = await verify("during, killed, database", ["--database-url-file", urlFile]);
+    // Its last checkpoint may be ahead of its last record: the rest is in the spool, until the next start copies it.
+    expect(copy.ok || copy.violation?.kind).toBeOneOf([true, "cut"]);
 
     const killedMs = performance.now();
     await using second = await timed("started again", start);
@@ -139,6 +144,7 @@ async function expectReceipt(admin: AdminClient): Promise<void> {
 interface Verified {
   readonly ok: boolean;
   readonly verdicts: Readonly<Record<string, number>>;
+  readonly violation?: { readonly kind: string };
 }
 
 /** Spool and database say the same of what was written before the gateway. */
