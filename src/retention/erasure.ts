@@ -12,7 +12,7 @@ import type { Metrics } from "../telemetry/metrics.ts";
 import type { Sweep, SweepStore } from "../vault/sweeps.ts";
 import { checkErasures } from "./erasure-check.ts";
 import { type ErasureTarget, needPastMonth, searchOf } from "./erasure-target.ts";
-import { createOrders, orderedRowsMax, type Verifying } from "./orders.ts";
+import { orderedRowsMax, type Verifying } from "./orders.ts";
 import { createSweeper, type SweptLog } from "./sweep.ts";
 
 /** The key vault as far as erasure needs it. */
@@ -244,9 +244,6 @@ export function createErasure(deps: ErasureDeps): Erasure {
   async function checkOnce(): Promise<void> {
     if (isChecked) return;
     try {
-      // An order that a crash left unsigned is carried out once it is signed, like any other.
-      const { logId, syncedSeq } = audit.status();
-      await createOrders(deps).untilVouched({ logId, seq: syncedSeq });
       await checkErasures({ store, vault, audit, clock, log });
       isChecked = true;
     } catch (error) {
