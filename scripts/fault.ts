@@ -1,8 +1,9 @@
 /**
  * `npm run fault`: the tests of test/fault, longer than in CI. Its options reach the tests as environment variables:
  * `--cycles N` as FAULT_CYCLES, `--schedules N` of simulated power loss as FAULT_SCHEDULES, `--tamperings N` of each kind
- * as FAULT_TAMPERINGS, `--flips N` of single bits as FAULT_FLIPS, `--seed S` as FAULT_SEED; `--only NAME` picks tests by
- * name; `--json FILE` keeps the result.
+ * as FAULT_TAMPERINGS, `--flips N` of single bits as FAULT_FLIPS, `--records N` of the person who is erased under load as
+ * ERASE_RECORDS (1000000 is the goal), `--seed S` as FAULT_SEED; `--only NAME`
+ * picks tests by name; `--json FILE` keeps the result.
  */
 import { randomInt } from "node:crypto";
 import { parseArgs } from "node:util";
@@ -16,6 +17,7 @@ const { values: options } = parseArgs({
     schedules: { type: "string", default: "100000" },
     tamperings: { type: "string", default: "1000" },
     flips: { type: "string", default: "10000" },
+    records: { type: "string", default: "10000" },
     seed: { type: "string", default: String(randomInt(2 ** 31)) },
   },
 });
@@ -25,6 +27,7 @@ const env = {
   FAULT_SCHEDULES: options.schedules,
   FAULT_TAMPERINGS: options.tamperings,
   FAULT_FLIPS: options.flips,
+  ERASE_RECORDS: options.records,
   FAULT_SEED: options.seed,
 };
 const only = options.only === undefined ? [] : [`--test-name-pattern=${options.only}`];

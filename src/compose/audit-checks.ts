@@ -26,10 +26,13 @@ export interface AuditChecks {
   readonly verifyLog: (signal: AbortSignal) => Promise<readonly VerifyReport[]>;
 }
 
-type CheckedParts = Pick<Parts, "audit" | "clock" | "config" | "log" | "opener" | "store">;
+type CheckedParts = Pick<
+  Parts,
+  "audit" | "clock" | "config" | "log" | "opener" | "store" | "verifying"
+>;
 
 export function createAuditChecks(parts: CheckedParts): AuditChecks {
-  const { audit, clock, config, opener, store } = parts;
+  const { audit, clock, config, opener, store, verifying } = parts;
   const ownId = audit.status().logId;
 
   /** Gives up in time: what is still missing then is for verification to name. */
@@ -53,6 +56,10 @@ export function createAuditChecks(parts: CheckedParts): AuditChecks {
 
   /** Every log in the database: this node's, other nodes', and those that were given up (ST-16). */
   async function verifyLog(signal: AbortSignal): Promise<readonly VerifyReport[]> {
+    return await verifying.read(() => verifyAll(signal));
+  }
+
+  async function verifyAll(signal: AbortSignal): Promise<readonly VerifyReport[]> {
     const own = await proofs();
     const landmarks = await findStoredLandmarks(store.audit);
     const signedSizes = new Map(own === undefined ? [] : [[ownId, own.size]]);

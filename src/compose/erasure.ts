@@ -9,6 +9,7 @@ import type { Config } from "../config/config.ts";
 import type { Clock } from "../lib/clock.ts";
 import { createErasure, defaultErasureOptions, type Erasure } from "../retention/erasure.ts";
 import type { ErasureTarget } from "../retention/erasure-target.ts";
+import type { Verifying } from "../retention/orders.ts";
 import type { Store } from "../storage/store.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
@@ -27,6 +28,7 @@ export interface KeyWorkDeps {
   readonly config: Pick<Config, "erasure">;
   readonly vault: Vault;
   readonly store: Pick<Store, "audit">;
+  readonly verifying: Verifying;
   readonly audit: OpenAuditLog;
   readonly cache: Pick<ReplyCache, "purge">;
   readonly clock: Clock;
@@ -48,6 +50,7 @@ export function createKeyWork(deps: KeyWorkDeps): KeyWork {
     },
     store: store.audit,
     audit,
+    verifying: deps.verifying,
     purgeReplies: (target) => cache.purge(toPurge(target)),
     clock,
     log,

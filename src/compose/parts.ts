@@ -23,7 +23,7 @@ import { createRequestStates, type RequestStates } from "../pipeline/request-sta
 import { createServerChanges, type ServerChanges } from "../pipeline/server-changes.ts";
 import { createTaskIds, type TaskIds } from "../pipeline/task-ids.ts";
 import { compilePolicy } from "../policy/compile.ts";
-import { createRetention, type Retention } from "../retention/run.ts";
+import { createRetention, defaultRetentionOptions, type Retention } from "../retention/run.ts";
 import type { Servers } from "../servers/client.ts";
 import { sealResources, sealStored } from "../servers/credentials/sealed-resources.ts";
 import { createSecretSealer, type SecretSealer } from "../servers/credentials/sealing.ts";
@@ -48,6 +48,7 @@ import { createKeyWork, type KeyWork } from "./erasure.ts";
 import { openKeyVault } from "./key-vault.ts";
 import type { SinkThread } from "./sink-thread.ts";
 import { sayStandingOnce } from "./standing-warnings.ts";
+import { createVerifying, type OpenVerifying } from "./verifying.ts";
 import type { WitnessThread } from "./witness-thread.ts";
 
 /** Everything that is made before the listeners; each listener takes what it needs. */
@@ -58,6 +59,7 @@ export interface Parts {
   readonly metrics: Metrics;
   readonly store: Store;
   readonly audit: OpenAuditLog;
+  readonly verifying: OpenVerifying;
   /** Undefined where there is none. */
   readonly sinks: SinkThread | undefined;
   readonly witness: WitnessThread | undefined;
@@ -175,17 +177,24 @@ export async function createParts(config: Config): Promise<Parts> {
     clock,
     metrics,
   });
+  const verifying = createVerifying({
+    audit,
+    checkpoints: config.audit.witnessDatabaseUrl === undefined ? store.checkpoints : undefined,
+  });
   const retention = createRetention({
     store,
     audit,
+    verifying,
     toStored: tokens.toStored,
     rules: () => current.get().retentionRules,
     clock,
     log,
     metrics,
-    options: { intervalMs: config.retention.intervalMinutes * 60_000, batchMax: 500 },
+    options: { ...defaultRetentionOptions, intervalMs: config.retention.intervalMinutes * 60_000 },
   });
-  const keyWork = createKeyWork({ config, vault, store, audit, cache, clock, log, metrics });
+  const keyWork = createKeyWork({
+    ...{ config, vault, store, audit, verifying, cache, clock, log, metrics },
+  });
   const startedAtMs = clock.nowMs();
   return {
     config,
@@ -208,6 +217,7 @@ export async function createParts(config: Config): Promise<Parts> {
     cache,
     retention,
     keyWork,
+    verifying,
     tokenDigest: createTokenHasher(tokenKey),
     tokenKeyId: tokenKeyId(tokenKey),
     signingSecret: createSigningSecret(tokenKey),

@@ -12,7 +12,7 @@ import type { Metrics } from "../telemetry/metrics.ts";
 import type { Sweep, SweepStore } from "../vault/sweeps.ts";
 import { checkErasures } from "./erasure-check.ts";
 import { type ErasureTarget, needPastMonth, searchOf } from "./erasure-target.ts";
-import { orderRowsMax } from "./orders.ts";
+import { orderedRowsMax, type Verifying } from "./orders.ts";
 import { createSweeper, type SweptLog } from "./sweep.ts";
 
 /** The key vault as far as erasure needs it. */
@@ -49,6 +49,7 @@ export interface ErasureDeps {
   readonly vault: ErasureVault;
   readonly store: AuditStore;
   readonly audit: SweptLog;
+  readonly verifying: Verifying;
   /** Drops the replies cached for a target; undefined = somebody whom only another node knows, so all of them. */
   readonly purgeReplies: (target: ErasureTarget | undefined) => void;
   readonly clock: Clock;
@@ -109,8 +110,8 @@ export function createErasure(deps: ErasureDeps): Erasure {
   /** Keys that a call of `destroy` is at. */
   const inHand = new Set<string>();
   const sweep = createSweeper({
-    ...{ store, log: audit, clock, metrics },
-    batchMax: orderRowsMax,
+    ...{ store, log: audit, clock, metrics, verifying: deps.verifying },
+    batchMax: orderedRowsMax,
     isStopped: () => isStopped,
   });
 

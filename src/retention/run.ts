@@ -9,23 +9,24 @@ import type { RetentionRuleResource } from "../state/resources.ts";
 import type { AuditFilter, AuditStore, Store } from "../storage/store.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
-import { createOrders, type OrderAudit, orderRowsMax } from "./orders.ts";
+import { createOrders, type OrderAudit, orderedRowsMax, type Verifying } from "./orders.ts";
 import { buildPlan, type PlannedDeletion } from "./plan.ts";
 
 export interface RetentionOptions {
   readonly intervalMs: number;
-  /** Rows deleted with one record. */
+  /** Rows ordered away together. */
   readonly batchMax: number;
 }
 
 export const defaultRetentionOptions: RetentionOptions = {
   intervalMs: 60 * 60 * 1000,
-  batchMax: orderRowsMax,
+  batchMax: orderedRowsMax,
 };
 
 export interface RetentionDeps {
   readonly store: Pick<Store, "audit" | "exclusively">;
   readonly audit: OrderAudit;
+  readonly verifying: Verifying;
   /** A filter as the store has its values. */
   readonly toStored: (filter: AuditFilter) => Promise<AuditFilter>;
   readonly rules: () => readonly RetentionRuleResource[];
@@ -63,7 +64,8 @@ export function createRetention(deps: RetentionDeps): Retention {
   const { store, clock, log, metrics } = deps;
   const { intervalMs, batchMax } = deps.options ?? defaultRetentionOptions;
   const startedAt = { wallMs: clock.nowMs(), monotonicMs: clock.monotonicMs() };
-  const orders = createOrders({ store: store.audit, audit: deps.audit, clock });
+  const { audit, verifying } = deps;
+  const orders = createOrders({ store: store.audit, audit, verifying, clock });
   let timer: ReturnType<typeof setTimeout> | undefined;
   let running: Promise<unknown> = Promise.resolve();
   let isStopped = false;

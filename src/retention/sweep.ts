@@ -7,10 +7,10 @@
  * verified by itself holds the orders of what is missing in it.
  */
 import type { Clock } from "../lib/clock.ts";
-import type { AuditStore, SealedQuery } from "../storage/store.ts";
+import type { AuditStore, SealedQuery, SealedRow } from "../storage/store.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import type { Sweep } from "../vault/sweeps.ts";
-import { createOrders, type OrderAudit } from "./orders.ts";
+import { createOrders, type OrderAudit, type Verifying } from "./orders.ts";
 
 /** The audit log as far as erasure needs it; `OpenAuditLog` fits. */
 export interface SweptLog extends OrderAudit {
@@ -31,7 +31,8 @@ export interface SweeperDeps {
   readonly log: SweptLog;
   readonly clock: Clock;
   readonly metrics: Pick<Metrics, "count">;
-  /** Rows ordered away with one record. */
+  readonly verifying: Verifying;
+  /** Rows ordered away together, and held in memory meanwhile. */
   readonly batchMax: number;
   readonly isStopped: () => boolean;
 }
@@ -41,16 +42,18 @@ export type Sweeper = (sweeps: readonly Sweep[], otherLogs: readonly string[]) =
 
 /** Keys asked for in one query. */
 const keysPerQueryMax = 100;
+/** Rows emptied before something else has its turn. */
+const erasedTogetherMax = 1_000;
 
 export function createSweeper(deps: SweeperDeps): Sweeper {
-  const { store, log, clock, metrics, batchMax } = deps;
-  const orders = createOrders({ store, audit: log, clock });
+  const { store, log, clock, metrics, verifying, batchMax } = deps;
+  const orders = createOrders({ store, audit: log, verifying, clock });
 
   return async (sweeps, otherLogs) => {
     // What was sealed under the keys before they were forgotten stands in the database now, or is not swept yet.
     await log.flush();
     const { logId, syncedSeq } = log.status();
-    await orders.untilShipped({ logId, seq: syncedSeq });
+    await orders.untilVouched({ logId, seq: syncedSeq });
     const keys = sweeps.map((sweep) => sweep.key);
     const own: number[] = [];
     const swept = await sweepAll(sweeps, otherLogs, own);
@@ -86,19 +89,32 @@ export function createSweeper(deps: SweeperDeps): Sweeper {
   async function sweepRows(query: SealedQuery, own: number[]): Promise<number> {
     const { logId } = log.status();
     let swept = 0;
+    let fromMs = query.fromMs;
     while (true) {
-      const rows = await store.sealed({ ...query, limit: batchMax });
+      const from = fromMs === undefined ? {} : { fromMs };
+      const rows = await store.sealed({ ...query, ...from, limit: batchMax });
       if (rows.length === 0) return swept;
-      if (deps.isStopped()) throw new Error("stopped before all was swept");
       await orders.give("erasure.executed", rows, { facts: {}, details: {} });
-      const gone = await store.erase(rows);
+      const gone = await eraseRows(rows);
       // A store that empties nothing would otherwise be asked for ever.
       if (gone === 0) throw new Error("the database did not empty what was ordered");
       for (const row of rows) if (row.logId === logId) own.push(row.seq);
       swept += gone;
-      metrics.count("mcp_gateway_erasure_records_total", {}, gone);
+      // What is emptied is not looked through again: the rows come in the order of their time.
+      fromMs = rows.at(-1)?.timeMs;
+    }
+  }
+
+  async function eraseRows(rows: readonly SealedRow[]): Promise<number> {
+    let gone = 0;
+    for (let at = 0; at < rows.length; at += erasedTogetherMax) {
+      if (deps.isStopped()) throw new Error("stopped before all was swept");
+      const emptied = await store.erase(rows.slice(at, at + erasedTogetherMax));
+      metrics.count("mcp_gateway_erasure_records_total", {}, emptied);
+      gone += emptied;
       await new Promise((resolve) => setImmediate(resolve));
     }
+    return gone;
   }
 }
 

@@ -25,6 +25,12 @@ const erasedColumns = {
 const idPlaces = { subject: 19, class: 46 } as const;
 const idLength = 16;
 
+const sealedColumns = ["log", "seq", "leaf", "time_ms"] as const;
+/** Rows of one answer: a few numbers each, so more than of whole records. */
+const sealedRowsMax = 50_000;
+/** With more subjects than these a statement of one part for each is longer to plan than it saves. */
+const principalsApartMax = 16;
+
 export function createAuditErasing(
   dialect: SqlDialect,
   guard: Guard,
@@ -34,16 +40,11 @@ export function createAuditErasing(
   return {
     sealed: (query) =>
       guard(async () => {
-        const found = await db
-          .selectFrom("audit_records")
-          .select(["log", "seq", "leaf"])
-          .where(isSealed(query, await numbersOf(db, query.exceptLogs ?? [])))
-          .orderBy("log")
-          .orderBy("seq")
-          .limit(Math.min(query.limit, limits.scanRowsMax))
-          .execute();
+        const found = await oldestSealed(db, query, await numbersOf(db, query.exceptLogs ?? []));
         const logIds = await readLogIds(db, found);
-        return found.map(({ log, ...rest }) => ({ logId: logIds.get(log) ?? "", ...rest }));
+        return found.map(({ log, time_ms, ...rest }) => {
+          return { logId: logIds.get(log) ?? "", timeMs: time_ms, ...rest };
+        });
       }),
     countSealed: (query) =>
       guard(async () => {
@@ -77,6 +78,41 @@ export function createAuditErasing(
   };
 }
 
+/**
+ * Each subject's rows are read off the index by principal in the order of time, so that the first of a million cost
+ * no more than they would alone: with all subjects in one condition the database sorts the million for every batch.
+ */
+async function oldestSealed(
+  db: Kysely<Tables>,
+  query: SealedQuery & { readonly limit: number },
+  exceptLogs: readonly number[],
+) {
+  const limit = Math.min(query.limit, sealedRowsMax);
+  const { principals } = query;
+  const each =
+    principals === undefined || principals.length > principalsApartMax
+      ? [query]
+      : principals.map((principal) => ({ ...query, principals: [principal] }));
+  const [first, ...others] = each.map((one) =>
+    byTime(
+      db.selectFrom("audit_records").select(sealedColumns).where(isSealed(one, exceptLogs)),
+    ).limit(limit),
+  );
+  if (first === undefined) return [];
+  const whole = (rows: typeof first) =>
+    db.selectFrom(rows.as("audit_records")).select(sealedColumns);
+  const all = others.reduce((some, rows) => some.unionAll(whole(rows)), whole(first));
+  return await byTime(db.selectFrom(all.as("audit_records")).select(sealedColumns))
+    .limit(limit)
+    .execute();
+}
+
+function byTime<Rows extends { orderBy(column: "time_ms" | "log" | "seq"): Rows }>(
+  rows: Rows,
+): Rows {
+  return rows.orderBy("time_ms").orderBy("log").orderBy("seq");
+}
+
 async function numbersOf(db: Kysely<Tables>, logIds: readonly string[]): Promise<number[]> {
   return [...(await readNumbers(db, logIds)).values()];
 }
@@ -93,7 +129,7 @@ function isSealed(query: SealedQuery, exceptLogs: readonly number[]): Expression
   if (fromMs !== undefined) conditions.push(eb("time_ms", ">=", fromMs));
   if (untilMs !== undefined) conditions.push(eb("time_ms", "<", untilMs));
   // A row that is pruned holds nothing; saying so lets the index by time be used.
-  if (fromMs !== undefined) conditions.push(eb("envelope", "is not", null));
+  if (principals === undefined) conditions.push(eb("envelope", "is not", null));
   if (exceptLogs.length > 0) conditions.push(eb("log", "not in", [...exceptLogs]));
   return eb.and(conditions);
 }

@@ -161,6 +161,11 @@ export interface SealedQuery {
   readonly exceptLogs?: readonly string[];
 }
 
+export interface SealedRow extends AuditPlace {
+  readonly leaf: string;
+  readonly timeMs: number;
+}
+
 export interface AuditStore {
   /** Inserts rows; one already there with the same leaf is skipped, with another leaf it is kind "corrupt" (a fork). */
   append(rows: readonly AuditRow[]): Promise<void>;
@@ -187,10 +192,8 @@ export interface AuditStore {
     readonly filter: AuditFilter;
     readonly exclude: readonly AuditFilter[];
   }): Promise<number>;
-  /** Rows whose sealed part can be opened with one of these keys, in order of log and seq, at most `limit`. */
-  sealed(
-    query: SealedQuery & { readonly limit: number },
-  ): Promise<readonly { readonly logId: string; readonly seq: number; readonly leaf: string }[]>;
+  /** Rows whose sealed part can be opened with one of these keys, the oldest first, at most `limit`. */
+  sealed(query: SealedQuery & { readonly limit: number }): Promise<readonly SealedRow[]>;
   countSealed(query: SealedQuery): Promise<number>;
   /** The time of the oldest row that stands under search tokens; undefined where none does. */
   oldestTokenMs(): Promise<number | undefined>;

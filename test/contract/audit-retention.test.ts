@@ -50,6 +50,7 @@ test("PV-10 deletions leave the chain verifiable; one without its order is a vio
   const retention = createRetention({
     store: { audit: store, exclusively: (_name, work) => work() },
     audit: log,
+    verifying: { isWitnessed: async () => true, untilRead: async () => {} },
     toStored: createFilterTokens(vault).toStored,
     rules: () => [rule],
     clock,

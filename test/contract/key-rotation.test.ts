@@ -8,9 +8,10 @@ import { openErasingLog } from "../support/erasing-log.ts";
 import { findAbsences, readRows } from "../support/lawful-absence.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
 
-setDefaultTimeout(600_000);
-
 const rounds = Number(process.env.MCP_GATEWAY_ROTATIONS ?? 4);
+// Each round wraps the index keys of all rounds before it anew.
+setDefaultTimeout(600_000 + rounds * 10_000);
+
 const callsPerRound = 100;
 const by = { by: "operator:ada", reason: "test", isUrgent: true, validateOnly: false } as const;
 

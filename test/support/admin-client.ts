@@ -9,7 +9,7 @@ import * as protoLoader from "@grpc/proto-loader";
 
 const descriptorPath = join(resolve(import.meta.dir, "../.."), "src/gen/descriptor.json");
 const packagePrefix = "mcp_gateway.admin.v1.";
-const deadlineMs = 10_000;
+const defaultDeadlineMs = 10_000;
 
 /** A message as proto-loader gives it: field names as in the descriptor, enumerations as their names. */
 export type AdminMessage = { readonly [field: string]: unknown };
@@ -30,12 +30,15 @@ export interface AdminClientOptions {
   readonly admin: string;
   readonly adminToken?: string;
   readonly credentials?: grpc.ChannelCredentials;
+  /** Of one answer. */
+  readonly deadlineMs?: number;
 }
 
 export function createAdminClient(options: AdminClientOptions): AdminClient {
   const credentials = options.credentials ?? grpc.credentials.createInsecure();
   const client = new grpc.Client(options.admin, credentials);
   const definitions = loadDefinitions();
+  const { deadlineMs = defaultDeadlineMs } = options;
 
   const methodOf = (service: string, method: string) => {
     const found = definitions[`${packagePrefix}${service}`]?.[method];

@@ -69,6 +69,7 @@ export async function openErasingLog(
     vault: steppingVault(vault, step),
     store,
     audit: stepping(log, ["append", "shred"], step),
+    verifying: { isWitnessed: async () => true, untilRead: async () => {} },
     cache: { purge: () => 0 },
     ...{ clock: systemClock, log: silentLog, metrics },
   });

@@ -57,7 +57,8 @@ export function createMemoryAuditStore(): MemoryAuditStore {
     countPrunable: async ({ filter, exclude }) => live(filter, exclude).length,
     sealed: async ({ limit, ...query }) => {
       needUp();
-      return rows.filter((row) => isSealed(row, query)).slice(0, limit);
+      const found = rows.filter((row) => isSealed(row, query));
+      return found.toSorted((a, b) => a.timeMs - b.timeMs || a.seq - b.seq).slice(0, limit);
     },
     countSealed: async (query) => rows.filter((row) => isSealed(row, query)).length,
     oldestTokenMs: async () =>

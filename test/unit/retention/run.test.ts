@@ -59,6 +59,7 @@ function setUp(options = { intervalMs: 1000, batchMax: 2 }) {
       },
       caughtUp: async () => void hurriedAfter.push(recorded.length),
     },
+    verifying: { isWitnessed: async () => true, untilRead: async () => {} },
     toStored: async (filter) => filter,
     rules: () => [rule],
     clock,
