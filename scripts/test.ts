@@ -8,6 +8,9 @@ import { add, bun, nothing, repository, runCommand, runTests, type Tally, tool }
 
 type Step = () => Promise<Tally>;
 
+/** Two files at a time: most of these tests wait for something most of their time. */
+const sideBySide = ["--parallel=2"];
+
 const checks: readonly Step[] = [
   () => runCommand("format and lint", [tool("biome"), "ci", "--colors=off", "."]),
   () => runCommand("types", [tool("tsc"), "--noEmit"]),
@@ -18,11 +21,11 @@ const checks: readonly Step[] = [
 
 const costlier: readonly Step[] = [
   () => runCommand("build", [bun, "scripts/build.ts", "--if-needed"]),
-  () => runTests("contract", ["test/contract"], {}, ["--timeout=60000"]),
-  () => runTests("end to end", ["test/e2e"], {}, ["--timeout=120000"]),
+  () => runTests("contract", ["test/contract"], {}, ["--timeout=60000", ...sideBySide]),
+  () => runTests("end to end", ["test/e2e"], {}, ["--timeout=120000", ...sideBySide]),
   () => runTests("cross matrix", ["test/matrix"], {}, ["--timeout=120000"]),
   () => runTests("conformance", ["test/conformance"], {}, ["--timeout=120000"]),
-  () => runTests("fault, short", ["test/fault"], {}, ["--timeout=300000"]),
+  () => runTests("fault, short", ["test/fault"], {}, ["--timeout=300000", ...sideBySide]),
 ];
 
 /** The generators in check mode: each fails where its output differs from what is committed. */
