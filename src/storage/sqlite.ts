@@ -12,7 +12,6 @@ import {
   SqliteAdapter,
   SqliteIntrospector,
   SqliteQueryCompiler,
-  sql,
 } from "kysely";
 import type { Log } from "../telemetry/log.ts";
 import { createDeadline } from "./deadline.ts";
@@ -24,6 +23,7 @@ import {
   type SqliteConnection,
 } from "./sqlite-connection.ts";
 import type { SqliteRequest, SqliteResult, SqliteValue } from "./sqlite-database.ts";
+import { createJournalScrub } from "./sqlite-journal.ts";
 import { StoreError } from "./store.ts";
 import { createTurns } from "./turns.ts";
 
@@ -58,6 +58,7 @@ export function createSqliteDialect(options: SqliteOptions): SqlDialect {
       createIntrospector: (over) => new SqliteIntrospector(over),
     },
   });
+  const journal = createJournalScrub(db, path, log);
   const ask = async (request: SqliteRequest): Promise<SqliteResult> => {
     const deadline = createDeadline("SQLite", deadlineMs);
     try {
@@ -77,7 +78,7 @@ export function createSqliteDialect(options: SqliteOptions): SqlDialect {
     makeRoom: async () => {},
     // An append begins as a writer too, and every commit is synced.
     beginAppend: async () => {},
-    scrub: async () => void (await sql`pragma wal_checkpoint(truncate)`.execute(db)),
+    scrub: journal.scrub,
     announce: async () => {},
     watch: () => () => {},
     async tryLock(name) {
@@ -92,6 +93,7 @@ export function createSqliteDialect(options: SqliteOptions): SqlDialect {
       };
     },
     async close() {
+      journal.stop();
       try {
         await ask({ op: "close" });
       } finally {

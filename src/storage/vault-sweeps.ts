@@ -33,7 +33,8 @@ export async function createSweeps(db: Transaction<Tables>, textType: string): P
 const keysPerStatementMax = 256;
 const groupsMax = 10_000;
 
-export function createSweepStore({ db, description }: SqlDialect, guard: Guard): SweepStore {
+export function createSweepStore(dialect: SqlDialect, guard: Guard): SweepStore {
+  const { db, description } = dialect;
   return {
     put: (sweeps) =>
       guard(async () => {
@@ -97,12 +98,11 @@ export function createSweepStore({ db, description }: SqlDialect, guard: Guard):
     summary: (tenant) => guard(() => summarise(db, tenant)),
     scrub: () =>
       guard(async () => {
-        // None runs inside a transaction. A dead row's bytes stay in PostgreSQL's files until they are written anew.
-        const statements =
-          description.kind === "postgres"
-            ? [sql`vacuum full vault_keys`, sql`vacuum full vault_sweeps`]
-            : [sql`pragma wal_checkpoint(truncate)`];
-        for (const statement of statements) await statement.execute(db);
+        await dialect.scrub();
+        if (description.kind !== "postgres") return;
+        // A dead row's bytes stay in PostgreSQL's files until they are written anew. Neither runs inside a transaction.
+        await sql`vacuum full vault_keys`.execute(db);
+        await sql`vacuum full vault_sweeps`.execute(db);
       }),
   };
 }

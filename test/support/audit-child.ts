@@ -19,18 +19,24 @@ const log = await openAuditLog({
   options: { segmentBytesMax: 64 * 1024 },
 });
 
+const describe = () =>
+  ({ class: "A", timeMs: systemClock.nowMs(), details: { principal: "p" } }) as const;
+
+async function begin(): Promise<number> {
+  const intent = { ...describe(), event: "call.intent", facts: { tool: "t" } } as const;
+  const { seq } = await log.append(intent, "synced");
+  process.stdout.write(`i${seq}\n`);
+  return seq;
+}
+
 async function callForEver(): Promise<void> {
   for (;;) {
-    const own = { class: "A", timeMs: systemClock.nowMs(), details: { principal: "p" } } as const;
-    const intent = await log.append(
-      { ...own, event: "call.intent", facts: { tool: "t" } },
-      "synced",
-    );
-    process.stdout.write(`i${intent.seq}\n`);
-    const facts = { tool: "t", intent: intent.seq, status: "ok" };
-    const outcome = await log.append({ ...own, event: "call.outcome", facts }, "synced");
-    process.stdout.write(`o${outcome.seq}\n`);
+    const facts = { tool: "t", intent: await begin(), status: "ok" };
+    const outcome = { ...describe(), event: "call.outcome", facts } as const;
+    process.stdout.write(`o${(await log.append(outcome, "synced")).seq}\n`);
   }
 }
 
+// One call does not end: whenever the process is killed, something is open.
+await begin();
 await Promise.all(Array.from({ length: 16 }, callForEver));
