@@ -18,6 +18,9 @@ import { findWitnessed } from "./witnessing.ts";
 /** For signing, and for the copy. */
 const waitMs = 5000;
 const signedPollMs = 20;
+/** A copy that stands still for so long is waited for no more: what it lacks is for verification to name. */
+const stalledMs = 8_000;
+const drainedPollMs = 50;
 
 export interface AuditChecks {
   readonly proofs: ProofSource;
@@ -59,8 +62,22 @@ export function createAuditChecks(parts: CheckedParts): AuditChecks {
     return await verifying.read(() => verifyAll(signal));
   }
 
+  /** A database that catches up has no end yet that could be held against what was signed (ST-01). */
+  async function untilDrained(size: number, signal: AbortSignal): Promise<void> {
+    let shipped = audit.status().shippedSeq;
+    let endsAtMs = clock.monotonicMs() + stalledMs;
+    while (shipped < size && clock.monotonicMs() < endsAtMs) {
+      signal.throwIfAborted();
+      await sleep(drainedPollMs);
+      const { shippedSeq } = audit.status();
+      if (shippedSeq > shipped) endsAtMs = clock.monotonicMs() + stalledMs;
+      shipped = shippedSeq;
+    }
+  }
+
   async function verifyAll(signal: AbortSignal): Promise<readonly VerifyReport[]> {
     const own = await proofs();
+    await untilDrained(own?.size ?? 0, signal);
     const landmarks = await findStoredLandmarks(store.audit);
     const signedSizes = new Map(own === undefined ? [] : [[ownId, own.size]]);
     const shared = { opener, landmarks, signedSizes };

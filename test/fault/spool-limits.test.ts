@@ -97,7 +97,7 @@ test.skipIf(!canMount("ST-07, R-08"))(
   "ST-07 R-08: with the disk full calls are refused before they are made, and taken again once there is room",
   async () => {
     await using folder = temporaryFolder("small-disk");
-    using _disk = mountSmallDisk(folder.path, "8m");
+    using _disk = mountSmallDisk(folder.path, "16m");
     await using upstream = startTinyServer();
     const dataDir = join(folder.path, "data");
     await using gateway = await startGateway({ dataDir });
@@ -113,7 +113,7 @@ test.skipIf(!canMount("ST-07, R-08"))(
 
     for (let round = 0; round < 3; round += 1) {
       // A full disk is over once the reserve was had again, which is tried twice a second.
-      await until("a call", again, 5_000);
+      await until("a call", again, 20_000);
       fillDisk(filler);
       await callUntilRefused(agent, tried, `fill-${round}`);
       for (let call = 0; call < 5; call += 1) {
@@ -123,9 +123,9 @@ test.skipIf(!canMount("ST-07, R-08"))(
       rmSync(filler);
       // Nobody calls: the gateway must find out by itself, or a balancer would never send it a call again.
       const isReady = async () => (await fetch(`${gateway.ops}/health/ready`)).status === 200;
-      await until("readiness", isReady, 5_000);
+      await until("readiness", isReady, 20_000);
     }
-    await until("a call", again, 5_000);
+    await until("a call", again, 20_000);
     const { acknowledged } = tried;
     await until("the records the disk refused", async () => {
       const records = await drainedRecords(admin);
