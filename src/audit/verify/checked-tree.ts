@@ -7,7 +7,8 @@ import { hashNode } from "../evidence/tree.ts";
 /** The tile files of a log (C2SP tlog-tiles). Paths are those below `tile/`, such as `0/x001/067.p/3`. */
 export interface TileFiles {
   readonly paths: readonly string[];
-  read(path: string): Uint8Array;
+  /** Undefined for a part of a tile that has been replaced by more of it since the paths were listed. */
+  read(path: string): Uint8Array | undefined;
 }
 
 export const noTiles: TileFiles = { paths: [], read: () => new Uint8Array() };
@@ -77,7 +78,9 @@ export function createCheckedTree(tiles: TileFiles = noTiles): CheckedTree {
   function compare(level: number, { index, count, bytes }: Level): void {
     const path = tilePath(level, index) + (count === tileWidth ? "" : `.p/${count}`);
     unreached -= 1;
-    const isSame = Buffer.compare(tiles.read(path), bytes.subarray(0, count * hashBytes)) === 0;
+    const stored = tiles.read(path);
+    if (stored === undefined) return;
+    const isSame = Buffer.compare(stored, bytes.subarray(0, count * hashBytes)) === 0;
     if (!isSame) wrong ??= { path, seq: index * tileWidth ** (level + 1) + 1 };
   }
 
@@ -129,6 +132,7 @@ export function* readTileLeaves(tiles: TileFiles): Generator<Uint8Array> {
     const width = Math.max(0, ...(widths.get(path) ?? []));
     if (width === 0) return;
     const bytes = tiles.read(width === tileWidth ? path : `${path}.p/${width}`);
+    if (bytes === undefined) return;
     for (let at = 0; at + hashBytes <= bytes.length; at += hashBytes) {
       yield bytes.subarray(at, at + hashBytes);
     }

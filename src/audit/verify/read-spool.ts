@@ -130,9 +130,7 @@ export function readEvidence(dir: string): EvidenceFiles {
   const certificates = join(dir, "certificates");
   const tiles = join(dir, "tile");
   const names = existsSync(certificates) ? readdirSync(certificates) : [];
-  const listed = existsSync(tiles)
-    ? readdirSync(tiles, { recursive: true, withFileTypes: true })
-    : [];
+  const listed = existsSync(tiles) ? listAll(tiles) : [];
   return {
     checkpoints: existsSync(checkpoint) ? [readFileSync(checkpoint, "utf8")] : [],
     certificates: names.map((name) => readFileSync(join(certificates, name), "utf8")),
@@ -142,7 +140,28 @@ export function readEvidence(dir: string): EvidenceFiles {
         .map(({ parentPath, name }) => join(parentPath, name).slice(tiles.length + 1))
         // What a crash left unfinished is no tile.
         .filter((path) => tilePattern.test(path)),
-      read: (path) => readFileSync(join(tiles, path)),
+      read: (path) => readTile(join(tiles, path)),
     },
   };
+}
+
+/** Once more where a folder went while it was listed, as one does beside a running gateway. */
+function listAll(dir: string) {
+  const options = { recursive: true, withFileTypes: true } as const;
+  try {
+    return readdirSync(dir, options);
+  } catch {
+    return readdirSync(dir, options);
+  }
+}
+
+/** Beside a running gateway: part of a tile goes once more of it is there. */
+function readTile(path: string): Uint8Array | undefined {
+  try {
+    return readFileSync(path);
+  } catch (error) {
+    const isGone = (error as NodeJS.ErrnoException).code === "ENOENT";
+    if (isGone && path.includes(".p/")) return undefined;
+    throw error;
+  }
 }
