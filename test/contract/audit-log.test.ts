@@ -62,7 +62,7 @@ function draft(event: RecordDraft["event"], facts: RecordDraft["facts"] = {}): R
 }
 
 async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
-  const endMs = systemClock.monotonicMs() + 10_000;
+  const endMs = systemClock.monotonicMs() + 30_000;
   while (!(await condition())) {
     if (systemClock.monotonicMs() > endMs) throw new Error("the condition never came true");
     await new Promise((resolve) => setTimeout(resolve, 5));

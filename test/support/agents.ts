@@ -200,7 +200,7 @@ export async function* eventsOf(response: Response): AsyncGenerator<TestEvent> {
 
 /** Polls until the condition holds; gives up after five seconds. */
 export async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
-  const giveUpAtMs = performance.now() + 5_000;
+  const giveUpAtMs = performance.now() + 30_000;
   while (!(await condition())) {
     if (performance.now() > giveUpAtMs) throw new Error("the condition did not come true in time");
     await new Promise((resolve) => setTimeout(resolve, 5));
