@@ -90,7 +90,7 @@ newer than the newest checkpoint, as after an erasure seconds ago. That is no pr
     const unsigned = isAsked ? reports.filter(isUnsigned) : [];
     for (const { logId } of unsigned) output.note(`${logId}: NOTHING in it is shown to be signed`);
     report(output, reports, { isJson: values.json === true, isAsked });
-    if (isUndecided(reports)) return exitCodes.unreachable;
+    if (isUndecided(reports)) return exitCodes.undecided;
     return reports.every(({ ok }) => ok) ? exitCodes.done : exitCodes.failed;
   },
 };

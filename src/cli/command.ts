@@ -4,7 +4,14 @@
  */
 import type { Output } from "./output.ts";
 
-export const exitCodes = Object.freeze({ done: 0, failed: 1, usage: 2, unreachable: 3 });
+/** 3: nothing is wrong with what was asked, and it may be answered later; the gateway is away, or proof is not there yet. */
+export const exitCodes = Object.freeze({
+  done: 0,
+  failed: 1,
+  usage: 2,
+  unreachable: 3,
+  undecided: 3,
+});
 export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];
 
 export interface CommandContext {

@@ -22,10 +22,9 @@ export const partsFrom = frameHeadBytes + payloadHeadBytes;
 export function findNextFrame(bytes: Buffer, offset: number): number | undefined {
   // Every frame's first part opens with these bytes, so only plausible places pay for a checksum.
   const opening = Buffer.from('{"v":');
-  const distance = frameHeadBytes + payloadHeadBytes;
-  let at = bytes.indexOf(opening, offset + 1 + distance);
+  let at = bytes.indexOf(opening, offset + 1 + partsFrom);
   while (at !== -1) {
-    if (isSound(decodeFrame(bytes, at - distance))) return at - distance;
+    if (isSound(decodeFrame(bytes, at - partsFrom))) return at - partsFrom;
     at = bytes.indexOf(opening, at + 1);
   }
   return undefined;
@@ -126,7 +125,7 @@ function isTorn(bytes: Buffer, offset: number): boolean {
   const decoded = decodeFrame(bytes, offset);
   if (decoded.kind === "short") return true;
   if (bytes.length - offset < frameHeadBytes) return isUnwritten(bytes, offset);
-  const start = offset + frameHeadBytes + payloadHeadBytes;
+  const start = offset + partsFrom;
   const end = offset + frameHeadBytes + bytes.readUInt32LE(offset);
   if (end > start && end <= bytes.length && bytes[end - 1] !== 0) {
     return bytes.subarray(start, end).includes(unfilled);

@@ -1,7 +1,8 @@
 /**
  * Lawful absence: the orders that name what may be missing from a log, held against what is. An order counts only if
  * it stands in a log, names records below itself, lies within what was signed, and commits to exactly the leaves it
- * names. One that fails in nothing but being newer than what was signed leaves it open. Memory is bounded by the ranges that orders name, not by the records.
+ * names. One that fails in nothing but being newer than what was signed leaves it open. Memory is bounded by the ranges
+ * that orders name, not by the records.
  */
 import { digestLeaves, parseRanges, type SeqRange } from "../../lib/seqs.ts";
 import { type EnvelopeView, parseEnvelope } from "../envelope.ts";
