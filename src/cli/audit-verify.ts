@@ -11,6 +11,7 @@ import { EvidenceError } from "../audit/evidence/evidence-error.ts";
 import { parseVerifierKey, type VerifierKey } from "../audit/evidence/keys.ts";
 import { createOpener, type Opener } from "../audit/opener.ts";
 import { signedSizeOf } from "../audit/verify/checkpoints.ts";
+import { untilCopied } from "../audit/verify/copy-progress.ts";
 import type { Undecided, VerifyReport } from "../audit/verify/findings.ts";
 import { openSpoolParts } from "../audit/verify/open-spool.ts";
 import { verifyExport } from "../audit/verify/read-export.ts";
@@ -28,6 +29,8 @@ const spoolFolder = "spool";
 const databaseDeadlineMs = 60_000;
 /** Between two readings while waiting. */
 const pollMs = 1000;
+/** A running gateway copies every second, with some time for the batch itself. */
+const stalledMs = 4_000;
 
 export const auditVerify: Command = {
   usage: "[--data-dir DIR [--database] | --database-url-file FILE | --export FILE] [--key VKEY]",
@@ -166,6 +169,10 @@ async function verifyDatabase(request: Request): Promise<readonly VerifyReport[]
         logs.map((one) => [one.logId, signedSizeOf([...one.checkpoints, ...one.known])]),
       );
       const reports: VerifyReport[] = [];
+      for (const [logId, size] of signedSizes) {
+        const copied = async () => (await store.audit.head(logId))?.seq ?? 0;
+        await untilCopied({ size, copied, stalledMs });
+      }
       for (const { logId, ...own } of logs) {
         const given = { ...own, signedSizes, ...(opener && { opener }) };
         reports.push(await verifyStore(store.audit, logId, given));

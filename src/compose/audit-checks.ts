@@ -8,6 +8,7 @@ import { evidenceFolder } from "../audit/evidence/checkpoint-file.ts";
 import { loadNodeKey } from "../audit/evidence/node-key.ts";
 import { createStoredProofs, type StoredProofs } from "../audit/evidence/stored-proofs.ts";
 import { createProofSource, type ProofSource } from "../audit/export-proofs.ts";
+import { untilCopied } from "../audit/verify/copy-progress.ts";
 import type { VerifyReport } from "../audit/verify/findings.ts";
 import { readEvidence } from "../audit/verify/read-spool.ts";
 import { findStoredLandmarks } from "../audit/verify/read-store.ts";
@@ -18,9 +19,8 @@ import { findWitnessed } from "./witnessing.ts";
 /** For signing, and for the copy. */
 const waitMs = 5000;
 const signedPollMs = 20;
-/** A copy that stands still for so long is waited for no more: what it lacks is for verification to name. */
+/** After an outage the copy may wait for so long between two batches. */
 const stalledMs = 8_000;
-const drainedPollMs = 50;
 
 export interface AuditChecks {
   readonly proofs: ProofSource;
@@ -39,7 +39,7 @@ export function createAuditChecks(parts: CheckedParts): AuditChecks {
   const ownId = audit.status().logId;
 
   /** Gives up in time: what is still missing then is for verification to name. */
-  const untilCopied = () => audit.caughtUp(waitMs);
+  const untilCaughtUp = () => audit.caughtUp(waitMs);
 
   /** An order that nobody signed yet would look like a forged one. */
   async function untilSigned(): Promise<void> {
@@ -51,7 +51,11 @@ export function createAuditChecks(parts: CheckedParts): AuditChecks {
     }
   }
 
-  const source = createProofSource({ dataDir: config.dataDir, logId: ownId, untilCopied });
+  const source = createProofSource({
+    dataDir: config.dataDir,
+    logId: ownId,
+    untilCopied: untilCaughtUp,
+  });
   const proofs: ProofSource = async () => {
     await untilSigned();
     return await source();
@@ -62,22 +66,10 @@ export function createAuditChecks(parts: CheckedParts): AuditChecks {
     return await verifying.read(() => verifyAll(signal));
   }
 
-  /** A database that catches up has no end yet that could be held against what was signed (ST-01). */
-  async function untilDrained(size: number, signal: AbortSignal): Promise<void> {
-    let shipped = audit.status().shippedSeq;
-    let endsAtMs = clock.monotonicMs() + stalledMs;
-    while (shipped < size && clock.monotonicMs() < endsAtMs) {
-      signal.throwIfAborted();
-      await sleep(drainedPollMs);
-      const { shippedSeq } = audit.status();
-      if (shippedSeq > shipped) endsAtMs = clock.monotonicMs() + stalledMs;
-      shipped = shippedSeq;
-    }
-  }
-
   async function verifyAll(signal: AbortSignal): Promise<readonly VerifyReport[]> {
     const own = await proofs();
-    await untilDrained(own?.size ?? 0, signal);
+    const copied = () => audit.status().shippedSeq;
+    await untilCopied({ size: own?.size ?? 0, copied, stalledMs, signal });
     const landmarks = await findStoredLandmarks(store.audit);
     const signedSizes = new Map(own === undefined ? [] : [[ownId, own.size]]);
     const shared = { opener, landmarks, signedSizes };
