@@ -168,7 +168,9 @@ function createDriver(
     beginTransaction: (over, { accessMode }) =>
       run(over, accessMode === "read only" ? "begin" : "begin immediate"),
     commitTransaction: (over) => run(over, "commit"),
-    rollbackTransaction: (over) => run(over, "rollback"),
+    // A full disk or a failing one has SQLite roll back by itself; what is told is that, and not that nothing was left
+    // to roll back. Anything else left open is reset before the next user.
+    rollbackTransaction: (over) => run(over, "rollback").catch(() => {}),
     releaseConnection: async (over) => endUse.get(over)?.(),
     destroy: async () => {},
   };

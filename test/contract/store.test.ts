@@ -530,6 +530,30 @@ describe("store on sqlite alone", () => {
     }
   });
 
+  test.each(["abort", "fail", "rollback"])(
+    "an append that fails halfway leaves nothing and says why: %s",
+    async (how) => {
+      const dataDir = newFolder();
+      const store = await openStore({ dataDir, log: silentLog, deadlineMs, migrate: true });
+      const { Database: Sqlite } = await import("bun:sqlite");
+      using direct = new Sqlite(join(dataDir, "gateway.sqlite"));
+      // A full disk ends the transaction by itself, as "rollback" does here.
+      direct.run(`create trigger no_room before insert on audit_records when new.seq = 90
+      begin select raise(${how}, 'no room'); end`);
+      const rows = Array.from({ length: 100 }, (_, index) => row(index + 1));
+      const error = await rejection(store.audit.append(rows));
+      expect(error).toMatchObject({
+        kind: "unavailable",
+        message: expect.stringMatching("no room"),
+      });
+      expect(await store.audit.head("log-a")).toBeUndefined();
+      direct.run("drop trigger no_room");
+      await store.audit.append(rows);
+      expect(await store.audit.head("log-a")).toEqual({ seq: 100, leaf: "leaf-100" });
+      await store.close();
+    },
+  );
+
   test("a file locked by another process is unavailable by the deadline, then works", async () => {
     const dataDir = newFolder();
     const store = await openStore({ dataDir, log: silentLog, deadlineMs: 300, migrate: true });
