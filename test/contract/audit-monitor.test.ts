@@ -260,25 +260,33 @@ describe.each(["sqlite", "postgres"] as const)("ST-06 on %s", (kind) => {
   });
 });
 
-test("ST-06: a number that was used again in another month's partition is found, and the right row put back", async () => {
-  const opened = await openLog("postgres");
-  await fill(opened, 8);
-  const other = systemClock.nowMs() + 40 * 86_400_000;
-  const { logId } = opened.log.status();
-  const [row] = (await opened.store.audit.scan({ filter: {}, limit: 1, order: "descending" })).rows;
-  if (row === undefined) throw new Error("nothing was copied");
-  // Makes the month's partition.
-  await opened.store.audit.append([{ ...row, logId: "other", seq: 1, timeMs: other }]);
-  const columns = "log, leaf, envelope, details, event, durability";
-  await opened.sql(
-    `insert into audit_records (seq, time_ms, ${columns}) select 4, ${other}, ${columns} from audit_records where seq = 2 and tool = 'tool-2'`,
-  );
-  const { monitor, found, healed } = watch(opened);
-  await until("it is healed", () => healed.length > 0);
-  expect(found).toEqual([{ place: "database", kind: "inserted", from: 4, to: 4 }]);
-  await until("it is no alarm any more", () => monitor.open().database === 0);
-  expect(await verifyStore(opened.store.audit, logId)).toMatchObject({ ok: true });
-});
+test.each([
+  ["a number that was", "select 4", "where seq = 2 and tool = 'tool-2'", 4, 4],
+  // More rows than a page has room for.
+  ["all numbers that were", "select seq", "where log = 1 and seq <= 8", 1, 8],
+])(
+  "ST-06: %s used again in another month's partition: found, and the right rows put back",
+  async (_which, select, where, from, to) => {
+    const opened = await openLog("postgres");
+    await fill(opened, 8);
+    const other = systemClock.nowMs() + 40 * 86_400_000;
+    const { logId } = opened.log.status();
+    const [row] = (await opened.store.audit.scan({ filter: {}, limit: 1, order: "descending" }))
+      .rows;
+    if (row === undefined) throw new Error("nothing was copied");
+    // Makes the month's partition.
+    await opened.store.audit.append([{ ...row, logId: "other", seq: 1, timeMs: other }]);
+    const columns = "log, leaf, envelope, details, event, durability";
+    await opened.sql(
+      `insert into audit_records (seq, time_ms, ${columns}) ${select}, ${other}, ${columns} from audit_records ${where}`,
+    );
+    const { monitor, found, healed } = watch(opened);
+    await until("it is healed", () => healed.length > 0);
+    expect(found).toEqual([{ place: "database", kind: "inserted", from, to }]);
+    await until("it is no alarm any more", () => monitor.open().database === 0);
+    expect(await verifyStore(opened.store.audit, logId)).toMatchObject({ ok: true });
+  },
+);
 
 test("a database that is away is no violation, and is looked at again when it is back", async () => {
   const opened = await openLog("sqlite");

@@ -11,6 +11,8 @@ import { hashBytes, hashNode, type NodeReader, rootAt } from "./tree.ts";
 export const tileWidth = 256;
 const tileLevels = 8;
 const tileBytes = tileWidth * hashBytes;
+/** Of a leaf in hex. */
+const leafChars = 2 * hashBytes;
 
 /** A tile on the disk is not what the log says it must be. */
 export class TileConflict extends Error {
@@ -49,16 +51,26 @@ export function createTileReader(disk: EvidenceDisk, dir: string, size: number):
   };
 }
 
-/** The leaves from index `from` to `until`, of a tree of at least `until` leaves. */
+/** The leaves from index `from` to `until` in hex, of a tree of at least `until` leaves. */
 export function readLeaves(
   disk: EvidenceDisk,
   dir: string,
   size: number,
   from: number,
   until: number,
-): readonly Uint8Array[] {
-  const node = createTileReader(disk, dir, size);
-  return Array.from({ length: Math.max(0, until - from) }, (_, at) => node(0, from + at));
+): readonly string[] {
+  const leaves: string[] = [];
+  for (let first = from - (from % tileWidth); first < until; first += tileWidth) {
+    const width = Math.min(size - first, tileWidth);
+    const tile = readTileFile(disk, dir, { level: 0, index: first / tileWidth, width });
+    // The whole tile at once: its leaves are then parts of one text.
+    const text = tile.toString("hex");
+    const end = Math.min(until - first, width);
+    for (let at = Math.max(0, from - first); at < end; at += 1) {
+      leaves.push(text.slice(at * leafChars, (at + 1) * leafChars));
+    }
+  }
+  return leaves;
 }
 
 interface TilePlace {

@@ -3,7 +3,7 @@
  * retention, erasure or the shipper are at while the page is read is settled by looking a second time (`monitor.ts`).
  */
 import { existsSync } from "node:fs";
-import type { AuditRow, AuditStore } from "../../storage/store.ts";
+import type { AuditPage, AuditRow, AuditScan, AuditStore } from "../../storage/store.ts";
 import { listSegments } from "../spool/files.ts";
 import type { SpoolReader } from "../spool/reader.ts";
 import type { Finding } from "./finding.ts";
@@ -94,18 +94,18 @@ async function readRows(
   from: number,
   to: number,
 ): Promise<readonly AuditRow[] | undefined> {
-  if (from > to) return [];
-  const page = await store
-    .scan({
-      filter: {},
-      after: { logId, seq: from - 1 },
-      // Room for numbers that somebody gave out twice.
-      limit: 2 * (to - from + 1),
-      order: "ascending",
-      includePruned: true,
-    })
-    .catch(() => undefined);
-  return page?.rows.filter((row) => row.logId === logId && row.seq <= to);
+  const rows: AuditRow[] = [];
+  let after: AuditScan["after"] = { logId, seq: from - 1 };
+  // One page holds all, unless somebody gave out numbers twice: those take the room of others.
+  while (after?.logId === logId && after.seq < to) {
+    const page: AuditPage | undefined = await store
+      .scan({ filter: {}, after, limit: to - after.seq, order: "ascending", includePruned: true })
+      .catch(() => undefined);
+    if (page === undefined) return undefined;
+    rows.push(...page.rows);
+    after = page.next;
+  }
+  return rows.filter((row) => row.logId === logId && row.seq <= to);
 }
 
 /** In PostgreSQL a number is unique in its month only. */

@@ -38,10 +38,7 @@ export function readOwnTree({ dataDir, evidenceDir, logId }: OwnTreeFiles): OwnT
     },
     rootAt: (older) => rootAt(older, node()),
     prove: (older) => proveConsistency(older, size, node()),
-    leaves: (from, to) =>
-      readLeaves(realEvidenceDisk, evidenceDir, size, from - 1, to).map((leaf) =>
-        Buffer.from(leaf).toString("hex"),
-      ),
+    leaves: (from, to) => readLeaves(realEvidenceDisk, evidenceDir, size, from - 1, to),
   };
 }
 
