@@ -71,6 +71,8 @@ const bindingNames: Readonly<Record<ScopedEndpoint["kind"], BindingName>> = {
   ticket: "websocket",
 };
 const idleTimeoutSecondsMax = 255;
+/** For what is refused before it is known which endpoint it was meant for. */
+const nowhere = () => "";
 
 export function createAgentsListener(deps: AgentsListenerDeps): AgentsListener {
   const { options, dispatch, log, metrics, clock } = deps;
@@ -174,7 +176,7 @@ export function createAgentsListener(deps: AgentsListenerDeps): AgentsListener {
       },
       path: endpoint.path,
       query,
-      metadataUrl: baseUrl(request) + metadataPathOf(endpoint.path),
+      metadataUrl: () => baseUrl(request) + metadataPathOf(endpoint.path),
       keepOpen: () => running.timeout(request, 0),
       isHeld: false,
     };
@@ -208,7 +210,7 @@ export function createAgentsListener(deps: AgentsListenerDeps): AgentsListener {
   function refused(fault: Fault, endpoint: Endpoint | undefined): Response {
     const binding = endpoint !== undefined && "scope" in endpoint ? endpoint.kind : "none";
     metrics.count("mcp_gateway_rejected_total", { binding, error: fault.name });
-    return faultResponse(fault, "");
+    return faultResponse(fault, nowhere);
   }
 
   /** Counted and recorded, since nobody is going to be asked who they are. */
@@ -237,7 +239,7 @@ export function createAgentsListener(deps: AgentsListenerDeps): AgentsListener {
         fetch: serve,
         error(cause) {
           log.error("agents.unexpected", { cause: String(cause) });
-          return faultResponse(createFault("internal", "Internal error"), "");
+          return faultResponse(createFault("internal", "Internal error"), nowhere);
         },
         websocket: websocket.bunOptions,
       });
