@@ -289,7 +289,14 @@ function isSame(one: VerifiedJwt, other: VerifiedJwt): boolean {
   return other.word === undefined || Bun.deepEquals(one.claims.payload, other.claims.payload);
 }
 
+const digestChars = 64;
+/** Written over by each comparison: every call makes one, and two new buffers cost more than it does. */
+const compared = [Buffer.alloc(digestChars), Buffer.alloc(digestChars)] as const;
+
 /** The map already found the digest; comparing again in constant time keeps timing out of the answer. */
 function sameDigest(one: string, other: string): boolean {
-  return one.length === other.length && timingSafeEqual(Buffer.from(one), Buffer.from(other));
+  if (one.length !== digestChars || other.length !== digestChars) return false;
+  compared[0].write(one, "latin1");
+  compared[1].write(other, "latin1");
+  return timingSafeEqual(...compared);
 }

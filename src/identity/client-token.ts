@@ -20,5 +20,7 @@ export function isClientToken(token: string): boolean {
 
 /** Hashes credentials under the node's token key: hex HMAC-SHA-256. */
 export function createTokenHasher(key: Buffer): TokenHasher {
-  return (token) => new Bun.CryptoHasher("sha256", key).update(token).digest("hex");
+  // A copy has taken the key in already: every call hashes a token.
+  const keyed = new Bun.CryptoHasher("sha256", key);
+  return (token) => keyed.copy().update(token).digest("hex");
 }
