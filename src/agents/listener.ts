@@ -160,6 +160,7 @@ export function createAgentsListener(deps: AgentsListenerDeps): AgentsListener {
       endpoint.kind === "websocket"
         ? ticketOffice.exchange(presented, endpoint.scope, query, origin)
         : presented;
+    const { requestId, traceparent, tracestate, baggage } = readCorrelation(headers);
     const { address } = visitor;
     const full = admission.enter(address);
     if (full !== undefined) return refused(full, endpoint);
@@ -172,7 +173,10 @@ export function createAgentsListener(deps: AgentsListenerDeps): AgentsListener {
         evidence,
         peer: { address },
         origin,
-        ...readCorrelation(headers),
+        requestId,
+        traceparent,
+        tracestate,
+        baggage,
       },
       path: endpoint.path,
       query,
