@@ -3,13 +3,12 @@
  * for every message and by dispatch when a connection opens. Client tokens and remembered JWTs are answered without
  * a promise; whatever throws ends as a refusal, never as a principal.
  */
-import { timingSafeEqual } from "node:crypto";
 import { LRUCache } from "lru-cache";
 import { createFault, type Fault } from "../errors/fault.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import type { Endpoint } from "./audience.ts";
-import { isClientToken, type TokenHasher } from "./client-token.ts";
+import { isClientToken, sameDigest, type TokenHasher } from "./client-token.ts";
 import type { JwtVerifier, VerifiedJwt } from "./jwt.ts";
 import type { Credential, Principal } from "./principal.ts";
 import { isRevoked, type Revocations } from "./revocations.ts";
@@ -287,16 +286,4 @@ function tenantOf({ claims }: VerifiedJwt, client: DirectoryClient | undefined) 
 function isSame(one: VerifiedJwt, other: VerifiedJwt): boolean {
   if (one.keyName !== other.keyName) return false;
   return other.word === undefined || Bun.deepEquals(one.claims.payload, other.claims.payload);
-}
-
-const digestChars = 64;
-/** Written over by each comparison: every call makes one, and two new buffers cost more than it does. */
-const compared = [Buffer.alloc(digestChars), Buffer.alloc(digestChars)] as const;
-
-/** The map already found the digest; comparing again in constant time keeps timing out of the answer. */
-function sameDigest(one: string, other: string): boolean {
-  if (one.length !== digestChars || other.length !== digestChars) return false;
-  compared[0].write(one, "latin1");
-  compared[1].write(other, "latin1");
-  return timingSafeEqual(...compared);
 }
