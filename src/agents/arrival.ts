@@ -3,6 +3,7 @@
  * makes it, the bindings read it. Holds no policy.
  */
 import type { Caller } from "./conversation.ts";
+import type { MetadataUrl } from "./http-response.ts";
 
 export interface Arrival {
   readonly request: Request;
@@ -11,7 +12,7 @@ export interface Arrival {
   readonly path: string;
   readonly query: string;
   /** Where the protected-resource document of this endpoint is, for `WWW-Authenticate`. */
-  readonly metadataUrl: string;
+  readonly metadataUrl: MetadataUrl;
   /** Lifts the idle timeout: the answer takes its time, or is a stream. */
   readonly keepOpen: () => void;
   /** Set where a stream took over the place of this request: it gives the place back when it closes. */

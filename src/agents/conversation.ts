@@ -82,9 +82,9 @@ export interface Ways {
 }
 
 export interface Conversation {
-  /** A modern message; `calls` where the connection knows its requests (WebSocket), else `signal` alone cancels. */
+  /** A message of the modern era; `calls` where the connection knows its requests (WebSocket), else `signal` alone cancels. */
   modern(
-    asking: Omit<Asking<McpRequest | McpNotification>, "era">,
+    asking: Asking<McpRequest | McpNotification>,
     signal: CancelSignal,
     calls?: Calls,
   ): Promise<Spoken>;
@@ -170,6 +170,29 @@ export function createConversation(deps: {
     return render({ idText: received.message.idText, method: "", era }, reply);
   }
 
+  async function untracked(asking: Asking<McpRequest>, signal: CancelSignal): Promise<Spoken> {
+    const { idText, method } = asking.received.message;
+    const reply = await run(asking, signal);
+    return render({ idText, method, era: asking.era }, reply);
+  }
+
+  async function notified(
+    asking: Asking<McpRequest | McpNotification>,
+    signal: CancelSignal,
+    calls: Calls | undefined,
+  ): Promise<Spoken> {
+    const { caller, era, received, relay } = asking;
+    const { message } = received;
+    if (message.method === "notifications/cancelled" && calls !== undefined) {
+      cancelCall(calls, message.params);
+      return accepted;
+    }
+    const reply = await run({ caller, era, received, relay }, signal);
+    // A refused notification has a status on HTTP; an accepted one has no answer at all.
+    if (reply.outcome.kind !== "fault") return accepted;
+    return render({ idText: undefined, method: message.method, era }, reply);
+  }
+
   async function tracked(asking: Asking<McpRequest>, calls: Calls, ways?: Ways): Promise<Spoken> {
     const { message: request, bytes } = asking.received;
     const { idText, method, envelope } = request;
@@ -212,24 +235,9 @@ export function createConversation(deps: {
   }
 
   return {
-    async modern(asking, signal, calls) {
-      const { caller, received, relay } = asking;
-      const { message, bytes } = received;
-      const era = "modern";
-      if (message.kind === "request") {
-        const request = { ...asking, era, received: { message, bytes } } as const;
-        if (calls !== undefined) return tracked(request, calls);
-        const reply = await run(request, signal);
-        return render({ idText: message.idText, method: message.method, era }, reply);
-      }
-      if (message.method === "notifications/cancelled" && calls !== undefined) {
-        cancelCall(calls, message.params);
-        return accepted;
-      }
-      const reply = await run({ caller, era, received: { message, bytes }, relay }, signal);
-      // A refused notification has a status on HTTP; an accepted one has no answer at all.
-      if (reply.outcome.kind !== "fault") return accepted;
-      return render({ idText: undefined, method: message.method, era }, reply);
+    modern(asking, signal, calls) {
+      if (!isRequest(asking)) return notified(asking, signal, calls);
+      return calls === undefined ? untracked(asking, signal) : tracked(asking, calls);
     },
     tracked,
     countLasting,
@@ -242,6 +250,10 @@ export function createConversation(deps: {
       return dispatch.stillValid(principal, from);
     },
   };
+}
+
+function isRequest(asking: Asking<AnyMessage>): asking is Asking<McpRequest> {
+  return asking.received.message.kind === "request";
 }
 
 /** A message that is refused for what `fault` says, under its own id where it has one. */

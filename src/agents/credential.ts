@@ -22,8 +22,9 @@ export function readCredential(
   }
   const match = bearer.exec(authorization);
   if (match?.[2] !== undefined) {
+    const token = match[2];
     const isDpop = match[1]?.toLowerCase() === "dpop";
-    return { kind: "bearer", token: match[2], ...(isDpop ? { scheme: "dpop" } : {}) };
+    return isDpop ? { kind: "bearer", token, scheme: "dpop" } : { kind: "bearer", token };
   }
   // A server joins repeated header lines with a comma, which no bearer token holds.
   if (authorization.includes(",") || !/^[\x20-\x7e\t]*$/.test(authorization)) {

@@ -148,7 +148,7 @@ export function createHttpSse(deps: HttpBindingDeps): HttpBinding {
     const work = async (relay: RelayText): Promise<Spoken> => {
       if (verdict.era === "modern") {
         const received = { message: verdict.message, bytes };
-        return conversation.modern({ caller, received, relay }, cancellation);
+        return conversation.modern({ caller, era: "modern", received, relay }, cancellation);
       }
       if (message.kind !== "request") return { kind: "accepted" };
       return legacy.alone(caller, { message, bytes }, relay, cancellation);

@@ -71,6 +71,8 @@ const bindingNames: Readonly<Record<ScopedEndpoint["kind"], BindingName>> = {
   ticket: "websocket",
 };
 const idleTimeoutSecondsMax = 255;
+/** For what is refused before it is known which endpoint it was meant for. */
+const nowhere = () => "";
 
 export function createAgentsListener(deps: AgentsListenerDeps): AgentsListener {
   const { options, dispatch, log, metrics, clock } = deps;
@@ -158,6 +160,7 @@ export function createAgentsListener(deps: AgentsListenerDeps): AgentsListener {
       endpoint.kind === "websocket"
         ? ticketOffice.exchange(presented, endpoint.scope, query, origin)
         : presented;
+    const { requestId, traceparent, tracestate, baggage } = readCorrelation(headers);
     const { address } = visitor;
     const full = admission.enter(address);
     if (full !== undefined) return refused(full, endpoint);
@@ -170,11 +173,14 @@ export function createAgentsListener(deps: AgentsListenerDeps): AgentsListener {
         evidence,
         peer: { address },
         origin,
-        ...readCorrelation(headers),
+        requestId,
+        traceparent,
+        tracestate,
+        baggage,
       },
       path: endpoint.path,
       query,
-      metadataUrl: baseUrl(request) + metadataPathOf(endpoint.path),
+      metadataUrl: () => baseUrl(request) + metadataPathOf(endpoint.path),
       keepOpen: () => running.timeout(request, 0),
       isHeld: false,
     };
@@ -208,7 +214,7 @@ export function createAgentsListener(deps: AgentsListenerDeps): AgentsListener {
   function refused(fault: Fault, endpoint: Endpoint | undefined): Response {
     const binding = endpoint !== undefined && "scope" in endpoint ? endpoint.kind : "none";
     metrics.count("mcp_gateway_rejected_total", { binding, error: fault.name });
-    return faultResponse(fault, "");
+    return faultResponse(fault, nowhere);
   }
 
   /** Counted and recorded, since nobody is going to be asked who they are. */
@@ -237,7 +243,7 @@ export function createAgentsListener(deps: AgentsListenerDeps): AgentsListener {
         fetch: serve,
         error(cause) {
           log.error("agents.unexpected", { cause: String(cause) });
-          return faultResponse(createFault("internal", "Internal error"), "");
+          return faultResponse(createFault("internal", "Internal error"), nowhere);
         },
         websocket: websocket.bunOptions,
       });

@@ -100,6 +100,7 @@ export function createStreamableHttp(
               conversation.modern(
                 {
                   caller,
+                  era: "modern",
                   received: { message: verdict.message, bytes },
                   relay,
                   mirrored: request.headers,

@@ -145,7 +145,8 @@ export function createWebSocketBinding(deps: {
     while (state.inbox.length > 0 && !isBusy(state)) {
       const frame = state.inbox.shift();
       if (frame !== undefined) void answer(socket, frame);
-      await state.yieldNow();
+      const turn = state.yieldNow();
+      if (turn !== undefined) await turn;
     }
     state.isServing = false;
     if (socket.isPaused && state.inbox.length === 0) socket.resume();
@@ -176,12 +177,12 @@ export function createWebSocketBinding(deps: {
     }
   }
 
-  async function speak(
+  function speak(
     socket: Socket,
     message: AnyMessage,
     bytes: number,
     relay: RelayText,
-  ): Promise<Spoken> {
+  ): Promise<Spoken> | Spoken {
     const { caller, session, calls } = socket.data;
     switch (message.kind) {
       case "malformed":
@@ -196,7 +197,7 @@ export function createWebSocketBinding(deps: {
           const refused = { message: malformed(undefined, unaskedResponse), bytes };
           return conversation.refuse({ caller, era: "modern", received: refused });
         }
-        const asking = { caller, received: { message, bytes }, relay };
+        const asking = { caller, era: "modern", received: { message, bytes }, relay } as const;
         return conversation.modern(asking, neverAborts, calls);
       }
       default:
@@ -204,12 +205,12 @@ export function createWebSocketBinding(deps: {
     }
   }
 
-  async function request(
+  function request(
     socket: Socket,
     message: McpRequest,
     bytes: number,
     relay: RelayText,
-  ): Promise<Spoken> {
+  ): Promise<Spoken> | Spoken {
     const { caller, session, calls } = socket.data;
     if (admission.isDraining()) return drainingAnswer(message);
     const verdict = classifyBody(message);
@@ -219,7 +220,8 @@ export function createWebSocketBinding(deps: {
     }
     if (verdict.era === "modern") {
       const received = { message: verdict.request, bytes };
-      return conversation.modern({ caller, received, relay }, neverAborts, calls);
+      const asking = { caller, era: "modern", received, relay } as const;
+      return conversation.modern(asking, neverAborts, calls);
     }
     if (session !== undefined) {
       return legacy.inSession(caller, session, { message, bytes }, relay);

@@ -3,13 +3,12 @@
  * for every message and by dispatch when a connection opens. Client tokens and remembered JWTs are answered without
  * a promise; whatever throws ends as a refusal, never as a principal.
  */
-import { timingSafeEqual } from "node:crypto";
 import { LRUCache } from "lru-cache";
 import { createFault, type Fault } from "../errors/fault.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import type { Endpoint } from "./audience.ts";
-import { isClientToken, type TokenHasher } from "./client-token.ts";
+import { isClientToken, sameDigest, type TokenHasher } from "./client-token.ts";
 import type { JwtVerifier, VerifiedJwt } from "./jwt.ts";
 import type { Credential, Principal } from "./principal.ts";
 import { isRevoked, type Revocations } from "./revocations.ts";
@@ -287,9 +286,4 @@ function tenantOf({ claims }: VerifiedJwt, client: DirectoryClient | undefined) 
 function isSame(one: VerifiedJwt, other: VerifiedJwt): boolean {
   if (one.keyName !== other.keyName) return false;
   return other.word === undefined || Bun.deepEquals(one.claims.payload, other.claims.payload);
-}
-
-/** The map already found the digest; comparing again in constant time keeps timing out of the answer. */
-function sameDigest(one: string, other: string): boolean {
-  return one.length === other.length && timingSafeEqual(Buffer.from(one), Buffer.from(other));
 }

@@ -2,9 +2,13 @@
  * Client tokens: `mcpgw_` and 256 random bits. Only their keyed hash is ever stored, so a stolen database cannot be
  * used to guess or to present one. The admin plane mints them, the authenticator hashes what it is shown.
  */
+import { timingSafeEqual } from "node:crypto";
 import { randomSecret } from "../lib/id.ts";
 
 const clientTokenPrefix = "mcpgw_";
+const digestChars = 64;
+/** Written over by each comparison: every call makes one, and two new buffers cost more than it does. */
+const compared = [Buffer.alloc(digestChars), Buffer.alloc(digestChars)] as const;
 
 export type TokenHasher = (token: string) => string;
 
@@ -20,5 +24,15 @@ export function isClientToken(token: string): boolean {
 
 /** Hashes credentials under the node's token key: hex HMAC-SHA-256. */
 export function createTokenHasher(key: Buffer): TokenHasher {
-  return (token) => new Bun.CryptoHasher("sha256", key).update(token).digest("hex");
+  // A copy has taken the key in already: every call hashes a token.
+  const keyed = new Bun.CryptoHasher("sha256", key);
+  return (token) => keyed.copy().update(token).digest("hex");
+}
+
+/** For a hash that a map has found: comparing again in constant time keeps timing out of the answer. */
+export function sameDigest(one: string, other: string): boolean {
+  if (one.length !== digestChars || other.length !== digestChars) return false;
+  compared[0].write(one, "latin1");
+  compared[1].write(other, "latin1");
+  return timingSafeEqual(...compared);
 }

@@ -90,23 +90,37 @@ interface Series<T> {
   readonly kept: T;
 }
 
+/** One level for each label, by its value. */
+interface Branch<T> {
+  readonly branches: Map<string, Branch<T>>;
+  kept: T | undefined;
+}
+
 /** What is kept for each set of label values. A metric without labels has its one series from the start. */
 function createSeries<T>(metric: Metric, create: () => T) {
   const { labelNames } = metric;
-  const only = labelNames.length === 1 ? labelNames[0] : undefined;
-  const byKey = new Map<string, Series<T>>();
+  const root: Branch<T> = { branches: new Map(), kept: undefined };
+  const series: Series<T>[] = [];
+  // Label by label: a look-up by each value costs less than joining them to one key.
   const find = (labels: Labels): T => {
-    // Of one label the value itself is the key: joining strings costs more than the look-up.
-    let key = only === undefined ? "" : (labels[only] ?? "");
-    if (only === undefined) for (const name of labelNames) key += `${labels[name] ?? ""}\0`;
-    const known = byKey.get(key);
-    if (known !== undefined) return known.kept;
-    const made = { labelText: labelTextOf(metric, labels), kept: create() };
-    byKey.set(key, made);
-    return made.kept;
+    let branch = root;
+    for (const name of labelNames) branch = branchOf(branch, labels[name] ?? "");
+    if (branch.kept !== undefined) return branch.kept;
+    const kept = create();
+    branch.kept = kept;
+    series.push({ labelText: labelTextOf(metric, labels), kept });
+    return kept;
   };
   if (labelNames.length === 0) find({});
-  return { find, all: (): readonly Series<T>[] => [...byKey.values()] };
+  return { find, all: (): readonly Series<T>[] => series };
+}
+
+function branchOf<T>({ branches }: Branch<T>, value: string): Branch<T> {
+  const known = branches.get(value);
+  if (known !== undefined) return known;
+  const made: Branch<T> = { branches: new Map(), kept: undefined };
+  branches.set(value, made);
+  return made;
 }
 
 function renderMetric({ name, help }: Metric, type: string, lines: readonly string[]): string {

@@ -71,7 +71,7 @@ function createArrival(lastEventId?: string): Arrival {
     },
     path: "/mcp",
     query: "",
-    metadataUrl: "",
+    metadataUrl: () => "",
     keepOpen() {},
     isHeld: false,
   };
