@@ -262,6 +262,7 @@ describe.each(["sqlite", "postgres"] as const)("ST-06 on %s", (kind) => {
 
 test.each([
   ["a number that was", "select 4", "where seq = 2 and tool = 'tool-2'", 4, 4],
+  ["the last number that was", "select seq", "where log = 1 and seq = 8", 8, 8],
   // More rows than a page has room for.
   ["all numbers that were", "select seq", "where log = 1 and seq <= 8", 1, 8],
 ])(
