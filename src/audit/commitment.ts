@@ -4,7 +4,7 @@
  * of the others (`openingProof`, `checkOpening`). Pure; docs/audit.md has the same in words.
  */
 import { createHash } from "node:crypto";
-import { hmacInto } from "./hmac.ts";
+import { hmacByNameInto, hmacInto } from "./hmac.ts";
 
 export type FieldValue = string | number | boolean | null;
 export type Fields = Readonly<Record<string, FieldValue>>;
@@ -40,8 +40,7 @@ export function commitFields(random: Uint8Array, fields: Fields): string {
     if (needed > all.length) all = Buffer.concat([all], needed * 2);
     at += all.write(name, at);
     all[at] = 0;
-    hmacInto(scratchHash, random, name);
-    all.set(hmacInto(scratchHash, scratchHash, `${name}\0${JSON.stringify(fields[name])}`), at + 1);
+    all.set(hmacByNameInto(scratchHash, random, name, JSON.stringify(fields[name])), at + 1);
     at += 1 + hashBytes;
   }
   return Bun.SHA256.hash(all.subarray(0, at), "hex");
