@@ -31,7 +31,7 @@ export interface FieldOpening {
 const scratchHash = new Uint8Array(hashBytes);
 const scratch: Buffer = Buffer.alloc(4_096);
 
-/** The record's commitment, in hex. `random` is 32 bytes used for no other record. */
+/** The record's commitment, in hex. `random` begins with 32 bytes used for no other record. */
 export function commitFields(random: Uint8Array, fields: Fields): string {
   let all = scratch;
   let at = 0;

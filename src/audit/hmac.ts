@@ -20,7 +20,10 @@ const outerTail = outer.subarray(blockBytes);
 /** The first bytes of `inner`, by how many: a view made once for each length. */
 const innerViews: Uint8Array[] = [];
 
-/** Writes the HMAC of `text` in UTF-8, followed by `bytes` (at most 64) where given, to `into`: 32 bytes, which may be the key's. */
+/**
+ * Writes the HMAC of `text` in UTF-8, followed by `bytes` (at most 64) where given, to `into`: 32 bytes, which may be the
+ * key's. The key is the first 32 bytes of `key`.
+ */
 export function hmacInto(
   into: Uint8Array,
   key: Uint8Array,
@@ -78,7 +81,7 @@ function hmacLong(
   text: string,
   bytes: Uint8Array | undefined,
 ): Uint8Array {
-  const hash = new Bun.CryptoHasher("sha256", key).update(text);
+  const hash = new Bun.CryptoHasher("sha256", key.subarray(0, hashBytes)).update(text);
   if (bytes !== undefined) hash.update(bytes);
   into.set(hash.digest());
   return into;

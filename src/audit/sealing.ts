@@ -52,6 +52,7 @@ export interface PartToSeal {
   /** 32 bytes that both keys made (see `vault/`). */
   readonly key: Uint8Array;
   readonly salt: Uint8Array;
+  /** Begins with the fields' random, of which `commitFields` made the commitment. */
   readonly random: Uint8Array;
   readonly tokens: Tokens;
   /** The values as JSON text. */
@@ -66,11 +67,10 @@ export function sealPart(place: SealedPlace, part: PartToSeal): string {
   cipher.setAAD(writeText(bindingOf(place, part)));
   const plain = writePlain(part.random, part.values);
   const head = cipher.update(plain);
-  // Gives no bytes.
   cipher.final();
   own.fill(0);
   plain.fill(0);
-  // Sealed text and tag take the plain text's place, with room for the tag behind it.
+  // In the plaintext's place, which has room for the tag behind it.
   scratch.set(head);
   scratch.set(cipher.getAuthTag(), head.length);
   const sealed = scratch.toString("base64", 0, head.length + tagBytes);
@@ -85,6 +85,7 @@ const hexDigits = Buffer.from("0123456789abcdef");
 let scratch = Buffer.allocUnsafeSlow(4_096);
 const bytesPerCharMax = 3;
 
+/** The text of `JSON.stringify`, made for less: tokens are hex digits. */
 function renderTokens(tokens: Tokens): string {
   let members = "";
   for (const member of tokenMembers) {
@@ -94,6 +95,7 @@ function renderTokens(tokens: Tokens): string {
   return `{${members}}`;
 }
 
+/** Valid until something else is written. */
 function writeText(text: string): Buffer {
   makeRoom(bytesPerCharMax * text.length);
   return scratch.subarray(0, scratch.write(text));

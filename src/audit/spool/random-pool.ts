@@ -6,10 +6,10 @@ import { randomFillSync } from "node:crypto";
 
 const piecesPerFill = 1024;
 
-/** Each call returns `length` bytes given out only once, valid until some thousand calls later. */
+/** Each call returns `length` bytes given out only once, valid until the next call. */
 export function createRandomPool(length: number): () => Uint8Array {
   const pool = Buffer.allocUnsafeSlow(piecesPerFill * length);
-  // Made once: a view for each piece costs more than its bytes.
+  // Made once: a view costs more than the bytes it shows.
   const pieces = Array.from({ length: piecesPerFill }, (_, index) =>
     pool.subarray(index * length, (index + 1) * length),
   );
