@@ -4,7 +4,7 @@
  * of the others (`openingProof`, `checkOpening`). Pure; docs/audit.md has the same in words.
  */
 import { createHash } from "node:crypto";
-import { hmacInto } from "./hmac.ts";
+import { hmacByNameInto, hmacInto } from "./hmac.ts";
 
 export type FieldValue = string | number | boolean | null;
 export type Fields = Readonly<Record<string, FieldValue>>;
@@ -31,7 +31,7 @@ export interface FieldOpening {
 const scratchHash = new Uint8Array(hashBytes);
 const scratch: Buffer = Buffer.alloc(4_096);
 
-/** The record's commitment, in hex. `random` is 32 bytes used for no other record. */
+/** The record's commitment, in hex. `random` begins with 32 bytes used for no other record. */
 export function commitFields(random: Uint8Array, fields: Fields): string {
   let all = scratch;
   let at = 0;
@@ -40,8 +40,7 @@ export function commitFields(random: Uint8Array, fields: Fields): string {
     if (needed > all.length) all = Buffer.concat([all], needed * 2);
     at += all.write(name, at);
     all[at] = 0;
-    hmacInto(scratchHash, random, name);
-    all.set(hmacInto(scratchHash, scratchHash, `${name}\0${JSON.stringify(fields[name])}`), at + 1);
+    all.set(hmacByNameInto(scratchHash, random, name, JSON.stringify(fields[name])), at + 1);
     at += 1 + hashBytes;
   }
   return Bun.SHA256.hash(all.subarray(0, at), "hex");

@@ -20,7 +20,10 @@ const outerTail = outer.subarray(blockBytes);
 /** The first bytes of `inner`, by how many: a view made once for each length. */
 const innerViews: Uint8Array[] = [];
 
-/** Writes the HMAC of `text` in UTF-8, followed by `bytes` (at most 64) where given, to `into`: 32 bytes, which may be the key's. */
+/**
+ * Writes the HMAC of `text` in UTF-8, followed by `bytes` (at most 64) where given, to `into`: 32 bytes, which may be the
+ * key's. The key is the first 32 bytes of `key`.
+ */
 export function hmacInto(
   into: Uint8Array,
   key: Uint8Array,
@@ -28,20 +31,44 @@ export function hmacInto(
   bytes?: Uint8Array,
 ): Uint8Array {
   if (text.length > textCharsMax) return hmacLong(into, key, text, bytes);
+  let end = blockBytes + inner.write(text, blockBytes);
+  if (bytes !== undefined) {
+    inner.set(bytes, end);
+    end += bytes.length;
+  }
+  return closeInto(into, key, end);
+}
+
+/**
+ * Writes the HMAC of `name`, a zero byte and `text` under a key of their own, the HMAC of `name` under `key`: what
+ * `hmacInto` makes in two calls, with the name put down once.
+ */
+export function hmacByNameInto(
+  into: Uint8Array,
+  key: Uint8Array,
+  name: string,
+  text: string,
+): Uint8Array {
+  if (name.length + text.length >= textCharsMax) {
+    return hmacInto(into, hmacInto(into, key, name), `${name}\0${text}`);
+  }
+  const nameEnd = blockBytes + inner.write(name, blockBytes);
+  closeInto(into, key, nameEnd);
+  inner[nameEnd] = 0;
+  return closeInto(into, into, nameEnd + 1 + inner.write(text, nameEnd + 1));
+}
+
+/** The HMAC of what stands in `inner` up to `end`, behind the block that is the key's. */
+function closeInto(into: Uint8Array, key: Uint8Array, end: number): Uint8Array {
   for (let at = 0; at < hashBytes; at += 1) {
     const byte = key[at] ?? 0;
     inner[at] = byte ^ innerPad;
     outer[at] = byte ^ outerPad;
   }
-  let length = blockBytes + inner.write(text, blockBytes);
-  if (bytes !== undefined) {
-    inner.set(bytes, length);
-    length += bytes.length;
-  }
-  let view = innerViews[length];
+  let view = innerViews[end];
   if (view === undefined) {
-    view = new Uint8Array(inner.buffer, inner.byteOffset, length);
-    innerViews[length] = view;
+    view = new Uint8Array(inner.buffer, inner.byteOffset, end);
+    innerViews[end] = view;
   }
   Bun.SHA256.hash(view, outerTail);
   Bun.SHA256.hash(outer, into);
@@ -54,7 +81,7 @@ function hmacLong(
   text: string,
   bytes: Uint8Array | undefined,
 ): Uint8Array {
-  const hash = new Bun.CryptoHasher("sha256", key).update(text);
+  const hash = new Bun.CryptoHasher("sha256", key.subarray(0, hashBytes)).update(text);
   if (bytes !== undefined) hash.update(bytes);
   into.set(hash.digest());
   return into;

@@ -5,7 +5,7 @@
  */
 import type { IndexKey, SealingPair } from "../vault/keys.ts";
 import { commitFields, emptyCommitment, type Fields, randomBytesPerRecord } from "./commitment.ts";
-import { emptyPart, saltBytes, sealPart, tokenMembers } from "./sealing.ts";
+import { emptyPart, saltBytes, sealPart, type TokenMember, tokenMembers } from "./sealing.ts";
 import { renderToken } from "./tokens.ts";
 
 /** Fresh bytes each record takes: the fields' random and the salt of its key. */
@@ -31,24 +31,31 @@ export interface Sealer {
   }): string;
 }
 
-/** Tokens remembered: a value comes back with each call of its owner. */
-const tokensMax = 16_384;
+/** Tokens remembered of each member: a value comes back with each call of its owner. */
+const tokensMax = 8_192;
 const noFields: Fields = Object.freeze({});
+
+function createTokens(): Map<string, string> {
+  return new Map();
+}
 
 export function createSealer(): Sealer {
   const pairs = new Map<number, SealingPair>();
-  const tokens = new Map<string, string>();
+  const tokens = { principal: createTokens(), client: createTokens(), session: createTokens() };
   let indexKey: Uint8Array | undefined;
 
-  function tokenOf(member: string, value: string): string {
-    const text = `${member}\0${value}`;
-    const known = tokens.get(text);
+  function tokenOf(member: TokenMember, value: string): string {
+    const known = tokens[member].get(value);
     if (known !== undefined) return known;
     if (indexKey === undefined) throw new Error("no index key");
-    if (tokens.size >= tokensMax) tokens.clear();
+    if (tokens[member].size >= tokensMax) tokens[member].clear();
     const token = renderToken(indexKey, member, value);
-    tokens.set(text, token);
+    tokens[member].set(value, token);
     return token;
+  }
+
+  function forgetTokens(): void {
+    for (const member of tokenMembers) tokens[member].clear();
   }
 
   function tokensOf(fields: Fields): Record<string, string> {
@@ -66,18 +73,17 @@ export function createSealer(): Sealer {
       pairs.get(ref)?.key.fill(0);
       pairs.delete(ref);
       // Whose keys they were may be erased: what their values stand as is not remembered either.
-      tokens.clear();
+      forgetTokens();
     },
     index({ key }) {
       indexKey?.fill(0);
       indexKey = key;
-      tokens.clear();
+      forgetTokens();
     },
     commit(values, fresh) {
       if (values === "{}") return { commitment: emptyCommitment, fields: noFields };
       const fields = JSON.parse(values) as Fields;
-      const random = fresh.subarray(0, randomBytesPerRecord);
-      return { commitment: commitFields(random, fields), fields };
+      return { commitment: commitFields(fresh, fields), fields };
     },
     seal({ log, seq, commitment, fields, values, pair, fresh }) {
       if (fields === noFields) return emptyPart;
@@ -89,7 +95,7 @@ export function createSealer(): Sealer {
           subject: found.subject,
           class: found.class,
           key: found.key,
-          random: fresh.subarray(0, randomBytesPerRecord),
+          random: fresh,
           salt: fresh.subarray(randomBytesPerRecord),
           tokens: tokensOf(fields),
           values,

@@ -52,6 +52,7 @@ export interface PartToSeal {
   /** 32 bytes that both keys made (see `vault/`). */
   readonly key: Uint8Array;
   readonly salt: Uint8Array;
+  /** Begins with the fields' random, of which `commitFields` made the commitment. */
   readonly random: Uint8Array;
   readonly tokens: Tokens;
   /** The values as JSON text. */
@@ -63,14 +64,17 @@ export function sealPart(place: SealedPlace, part: PartToSeal): string {
   const salt = part.salt.toHex();
   const own = recordKey(part.key, part.salt);
   const cipher = createCipheriv("aes-256-gcm", own, nonce, tagLength);
-  cipher.setAAD(Buffer.from(bindingOf(place, part)));
+  cipher.setAAD(writeText(bindingOf(place, part)));
   const plain = writePlain(part.random, part.values);
   const head = cipher.update(plain);
   cipher.final();
   own.fill(0);
   plain.fill(0);
-  const sealed = Buffer.concat([head, cipher.getAuthTag()]).toString("base64");
-  return `{"v":1,"subject":"${part.subject}","class":"${part.class}","salt":"${salt}","tokens":${JSON.stringify(part.tokens)},"sealed":"${sealed}"}`;
+  // In the plaintext's place, which has room for the tag behind it.
+  scratch.set(head);
+  scratch.set(cipher.getAuthTag(), head.length);
+  const sealed = scratch.toString("base64", 0, head.length + tagBytes);
+  return `{"v":1,"subject":"${part.subject}","class":"${part.class}","salt":"${salt}","tokens":${renderTokens(part.tokens)},"sealed":"${sealed}"}`;
 }
 
 const plainStart = '{"r":"';
@@ -81,10 +85,29 @@ const hexDigits = Buffer.from("0123456789abcdef");
 let scratch = Buffer.allocUnsafeSlow(4_096);
 const bytesPerCharMax = 3;
 
+/** The text of `JSON.stringify`, made for less: tokens are hex digits. */
+function renderTokens(tokens: Tokens): string {
+  let members = "";
+  for (const member of tokenMembers) {
+    const token = tokens[member];
+    if (token !== undefined) members += `${members === "" ? "" : ","}"${member}":"${token}"`;
+  }
+  return `{${members}}`;
+}
+
+/** Valid until something else is written. */
+function writeText(text: string): Buffer {
+  makeRoom(bytesPerCharMax * text.length);
+  return scratch.subarray(0, scratch.write(text));
+}
+
+function makeRoom(bytes: number): void {
+  if (bytes > scratch.length) scratch = Buffer.allocUnsafeSlow(2 * bytes);
+}
+
 /** The random goes in and out as bytes: what was a text once, nobody can zero. */
 function writePlain(random: Uint8Array, values: string): Buffer {
-  const bytesMax = valuesOffset + bytesPerCharMax * values.length + 1;
-  if (bytesMax > scratch.length) scratch = Buffer.allocUnsafeSlow(2 * bytesMax);
+  makeRoom(valuesOffset + bytesPerCharMax * values.length + 1 + tagBytes);
   let at = scratch.write(plainStart);
   for (let index = 0; index < randomBytesPerRecord; index += 1) {
     const byte = random[index] ?? 0;

@@ -6,16 +6,22 @@ import { randomFillSync } from "node:crypto";
 
 const piecesPerFill = 1024;
 
-/** Each call returns `length` bytes given out only once, valid until some thousand calls later. */
+/** Each call returns `length` bytes given out only once, valid until the next call. */
 export function createRandomPool(length: number): () => Uint8Array {
   const pool = Buffer.allocUnsafeSlow(piecesPerFill * length);
-  let offset = pool.length;
-  return () => {
-    if (offset === pool.length) {
-      randomFillSync(pool);
-      offset = 0;
-    }
-    offset += length;
-    return pool.subarray(offset - length, offset);
-  };
+  // Made once: a view costs more than the bytes it shows.
+  const pieces = Array.from({ length: piecesPerFill }, (_, index) =>
+    pool.subarray(index * length, (index + 1) * length),
+  );
+  const unused: Uint8Array[] = [];
+
+  function next(): Uint8Array {
+    const piece = unused.pop();
+    if (piece !== undefined) return piece;
+    randomFillSync(pool);
+    unused.push(...pieces);
+    return next();
+  }
+
+  return next;
 }
