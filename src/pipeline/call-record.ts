@@ -3,7 +3,6 @@
  * that are only committed to: of bodies their sizes and digests. Where bodies themselves are kept, `stored-bodies.ts`
  * adds them.
  */
-import { hash } from "node:crypto";
 import { type AuditClass, auditClasses, type RecordDraft } from "../audit/record.ts";
 import { catalogue } from "../errors/catalogue.ts";
 import type { Principal } from "../identity/principal.ts";
@@ -52,8 +51,8 @@ export function dataClassOf(x: Exchange): DataClass | undefined {
 }
 
 /** What is known before the call and said in both of its records. */
-export function callRecord(x: Exchange): CallRecord {
-  return { facts: callFacts(x), details: callDetails(x) };
+export function callRecord(x: Exchange, auditClass = classOf(x)): CallRecord {
+  return { class: auditClass, facts: callFacts(x), details: callDetails(x) };
 }
 
 /** What is asked of whom, under which state. */
@@ -227,5 +226,5 @@ function codeOf(outcome: Outcome): number | undefined {
 }
 
 function digest(text: string): string {
-  return hash("sha256", text);
+  return Bun.SHA256.hash(text, "hex");
 }
