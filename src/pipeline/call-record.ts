@@ -146,13 +146,15 @@ function listText(names: readonly string[]): { readonly text?: string; readonly 
   return { text: JSON.stringify(kept), isCut: true };
 }
 
-/** Facts known after it: how it ended. */
+/** The facts known before it and those known after it: how it ended. One literal, since joining two costs more. */
 export function outcomeFacts(
   x: Exchange,
+  before: RecordDraft["facts"],
   outcome: Outcome,
   durationMs: number,
 ): RecordDraft["facts"] {
   return {
+    ...before,
     intent: x.intentSeq,
     status: statusOf(outcome),
     error: outcome.kind === "fault" ? outcome.fault.name : undefined,
@@ -175,8 +177,8 @@ function reasonOf(x: Exchange, outcome: Outcome): string | undefined {
 }
 
 /** Digest of the result, committed to so that a kept copy can be matched later. */
-export function resultDetails(outcome: Outcome): RecordDraft["details"] {
-  return outcome.kind === "result" ? { resultDigest: digest(objectText(outcome.result)) } : {};
+export function resultDigest(outcome: Outcome): string | undefined {
+  return outcome.kind === "result" ? digest(objectText(outcome.result)) : undefined;
 }
 
 /** One word for how a call ended, for filters and metrics. */

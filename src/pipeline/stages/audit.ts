@@ -10,7 +10,7 @@ import type { Clock } from "../../lib/clock.ts";
 import type { Outcome } from "../../protocol/messages.ts";
 import type { Redact } from "../../sanitize/redactor.ts";
 import type { Metrics } from "../../telemetry/metrics.ts";
-import { askerDetails, callRecord, outcomeFacts, resultDetails, statusOf } from "../call-record.ts";
+import { askerDetails, callRecord, outcomeFacts, resultDigest, statusOf } from "../call-record.ts";
 import type { Exchange } from "../exchange.ts";
 import { wantsReceipt, withReceipt } from "../receipts.ts";
 import type { Stage } from "../stage.ts";
@@ -60,11 +60,11 @@ function record(deps: AuditDeps, x: Exchange, outcome: Outcome): void | Promise<
     event: "call.outcome",
     class: auditClass,
     timeMs: deps.clock.nowMs(),
-    facts: { ...facts, ...outcomeFacts(x, outcome, durationMs) },
+    facts: outcomeFacts(x, facts, outcome, durationMs),
     details: {
       ...details,
       ...askerDetails(x.principal),
-      ...resultDetails(outcome),
+      resultDigest: resultDigest(outcome),
       ...bodyDetails(x, outcome, deps),
     },
   } as const;
