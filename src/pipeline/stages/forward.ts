@@ -211,7 +211,7 @@ function contextOf(
   return {
     signal: x.signal,
     timeoutMs,
-    headers: { "X-Request-ID": x.id, ...trace },
+    headers: { "x-request-id": x.id, ...trace },
     principalId: x.principal?.id,
     caller: x.principal,
     subject: subjectOf(x, spec),
