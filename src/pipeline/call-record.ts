@@ -3,7 +3,6 @@
  * that are only committed to: of bodies their sizes and digests. Where bodies themselves are kept, `stored-bodies.ts`
  * adds them.
  */
-import { hash } from "node:crypto";
 import { type AuditClass, auditClasses, type RecordDraft } from "../audit/record.ts";
 import { catalogue } from "../errors/catalogue.ts";
 import type { Principal } from "../identity/principal.ts";
@@ -52,8 +51,8 @@ export function dataClassOf(x: Exchange): DataClass | undefined {
 }
 
 /** What is known before the call and said in both of its records. */
-export function callRecord(x: Exchange): CallRecord {
-  return { facts: callFacts(x), details: callDetails(x) };
+export function callRecord(x: Exchange, auditClass = classOf(x)): CallRecord {
+  return { class: auditClass, facts: callFacts(x), details: callDetails(x) };
 }
 
 /** What is asked of whom, under which state. */
@@ -147,13 +146,15 @@ function listText(names: readonly string[]): { readonly text?: string; readonly 
   return { text: JSON.stringify(kept), isCut: true };
 }
 
-/** Facts known after it: how it ended. */
+/** The facts known before it and those known after it: how it ended. One literal, since joining two costs more. */
 export function outcomeFacts(
   x: Exchange,
+  before: RecordDraft["facts"],
   outcome: Outcome,
   durationMs: number,
 ): RecordDraft["facts"] {
   return {
+    ...before,
     intent: x.intentSeq,
     status: statusOf(outcome),
     error: outcome.kind === "fault" ? outcome.fault.name : undefined,
@@ -176,8 +177,8 @@ function reasonOf(x: Exchange, outcome: Outcome): string | undefined {
 }
 
 /** Digest of the result, committed to so that a kept copy can be matched later. */
-export function resultDetails(outcome: Outcome): RecordDraft["details"] {
-  return outcome.kind === "result" ? { resultDigest: digest(objectText(outcome.result)) } : {};
+export function resultDigest(outcome: Outcome): string | undefined {
+  return outcome.kind === "result" ? digest(objectText(outcome.result)) : undefined;
 }
 
 /** One word for how a call ended, for filters and metrics. */
@@ -227,5 +228,5 @@ function codeOf(outcome: Outcome): number | undefined {
 }
 
 function digest(text: string): string {
-  return hash("sha256", text);
+  return Bun.SHA256.hash(text, "hex");
 }

@@ -53,7 +53,7 @@ export interface CachePlan {
 }
 
 /** What both records of a call have in common. */
-export type CallRecord = Pick<RecordDraft, "facts" | "details">;
+export type CallRecord = Pick<RecordDraft, "class" | "facts" | "details">;
 
 /** What one of several servers answered. */
 export interface Answer {

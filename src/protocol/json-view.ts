@@ -13,6 +13,8 @@ export interface Member extends Span {
   readonly key: string;
   /** Where the quoted name starts; `start`/`end` bound the value. */
   readonly keyStart: number;
+  /** The value, where it is an object that the scanner opened on its way. */
+  readonly object?: JsonObject | undefined;
 }
 
 export interface JsonObject {
@@ -90,7 +92,7 @@ export function stringMember(object: JsonObject, key: string): string | undefine
 export function objectMember(object: JsonObject, key: string): JsonObject | undefined {
   const member = findMember(object, key);
   if (member === undefined || object.text.charCodeAt(member.start) !== 0x7b) return undefined;
-  return readObject(object.text, member.start);
+  return member.object ?? readObject(object.text, member.start);
 }
 
 /** Elements of an array member; undefined where it is missing or not an array. */

@@ -23,7 +23,7 @@ import type {
   McpResponse,
 } from "./messages.ts";
 import { newestLegacyRevision } from "./revisions.ts";
-import { type ScanLimits, type ScanProblem, scanJson } from "./scan.ts";
+import { type ScanLimits, type ScanProblem, scanJson, scanObjects } from "./scan.ts";
 
 export type AnyMessage = McpRequest | McpNotification | McpResponse | MalformedMessage;
 
@@ -77,12 +77,12 @@ export function splitBatch(
 }
 
 export function parseMessage(text: string, limits: ScanLimits): AnyMessage {
-  const problem = scanJson(text, limits);
+  const { problem, object } = scanObjects(text, limits);
   if (problem !== undefined) return malformed(scanFault(problem));
   if (text.charCodeAt(skipSpace(text, 0)) !== 0x7b) {
     return malformed(invalid("a message is one JSON object; batches are not accepted here"));
   }
-  const top = readObject(text);
+  const top = object ?? readObject(text);
   const twin = top.members.find((member) => isCaseTwin(member.key, topMembers));
   if (twin !== undefined)
     return malformed(invalid("a member name differs from a protocol one only in case"));

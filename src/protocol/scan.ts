@@ -1,9 +1,9 @@
 /**
  * The strict scanner every message passes once before anything reads it: JSON syntax to the letter (RFC 8259), no
- * duplicate member at any depth, and bounds on depth, nodes, members and string length. It builds nothing; what it
- * accepts, `json-view.ts` may read without checking again.
+ * duplicate member at any depth, and bounds on depth, nodes, members and string length. What it accepts,
+ * `json-view.ts` may read without checking again; the protocol's own levels it opens on its way.
  */
-import { skipSpace } from "./json-view.ts";
+import { decodeString, type JsonObject, type Member, skipSpace } from "./json-view.ts";
 
 export interface ScanLimits {
   /** Nesting of objects and arrays; a top-level object has depth 1. */
@@ -31,26 +31,50 @@ export interface ScanProblem {
   readonly at: number;
 }
 
+/** What came of a text. */
+export interface Scanned {
+  readonly problem: ScanProblem | undefined;
+  /** The object that the text is; undefined where it is another value, or has too many members to be opened. */
+  readonly object: JsonObject | undefined;
+}
+
 interface Scan {
   readonly text: string;
   readonly limits: ScanLimits;
   nodes: number;
   problem: ScanProblem | undefined;
+  /** The object that ended last; undefined where it was not opened. */
+  opened: JsonObject | undefined;
 }
 
 const failed = -1;
+/** Members of an object that are looked through one by one; above, hashing them is faster. */
+const fewMembers = 16;
+/** Down to the parts of `_meta`: nobody need read these again. Deeper and wider objects would only take up memory. */
+const openedDepthMax = 4;
 
 /** Returns the first problem of the text, or undefined where it is one well-formed, bounded JSON value. */
 export function scanJson(
   text: string,
   limits: ScanLimits = defaultScanLimits,
 ): ScanProblem | undefined {
-  const scan: Scan = { text, limits, nodes: 0, problem: undefined };
-  const end = scanValue(scan, skipSpace(text, 0), 1);
-  if (end === failed) return scan.problem;
+  return scanObjects(text, limits).problem;
+}
+
+/** The same, and the objects in it that every message is asked for, opened. */
+export function scanObjects(text: string, limits: ScanLimits): Scanned {
+  const scan: Scan = { text, limits, nodes: 0, problem: undefined, opened: undefined };
+  const start = skipSpace(text, 0);
+  const end = scanValue(scan, start, 1);
+  if (end === failed) return { problem: scan.problem, object: undefined };
   const rest = skipSpace(text, end);
   if (rest < text.length) fail(scan, "syntax", "unexpected text after the JSON value", rest);
-  return scan.problem;
+  return { problem: scan.problem, object: objectAt(scan, start) };
+}
+
+/** What was opened of the value that was scanned last. */
+function objectAt({ text, opened }: Scan, start: number): JsonObject | undefined {
+  return text.charCodeAt(start) === 0x7b ? opened : undefined;
 }
 
 function scanValue(scan: Scan, at: number, depth: number): number {
@@ -82,37 +106,57 @@ function scanObject(scan: Scan, start: number, depth: number): number {
   if (depth > limits.depthMax) {
     return fail(scan, "limit", `nested deeper than ${limits.depthMax} levels`, start);
   }
-  let at = skipSpace(text, start + 1);
-  if (text.charCodeAt(at) === 0x7d) return at + 1;
-  const seen: string[] = [];
+  const members: Member[] = [];
   let lookup: Set<string> | undefined;
+  let at = skipSpace(text, start + 1);
+  if (text.charCodeAt(at) === 0x7d) return endObject(scan, depth, start, at + 1, members);
   for (;;) {
     if (text.charCodeAt(at) !== 0x22) return fail(scan, "syntax", "expected a member name", at);
-    const nameEnd = scanString(scan, at);
-    if (nameEnd === failed) return failed;
-    const name = memberName(text, at, nameEnd);
+    const keyStart = at;
+    const keyEnd = scanString(scan, keyStart);
+    if (keyEnd === failed) return failed;
+    const key = decodeString(text, keyStart, keyEnd);
     // Few members: comparing beats hashing. Many: a set, so that the time stays linear.
-    const isRepeated = lookup === undefined ? seen.includes(name) : lookup.has(name);
+    const isRepeated = lookup === undefined ? isAmong(members, key) : lookup.has(key);
     if (isRepeated) return fail(scan, "duplicate-member", "duplicate member name in an object", at);
-    if (lookup === undefined) {
-      seen.push(name);
-      if (seen.length > 16) lookup = new Set(seen);
-    } else {
-      lookup.add(name);
+    if (lookup !== undefined) {
+      lookup.add(key);
       if (lookup.size > limits.membersMax) {
         return fail(scan, "limit", `more than ${limits.membersMax} members in an object`, at);
       }
+    } else if (members.length === fewMembers) {
+      lookup = new Set(members.map((member) => member.key)).add(key);
     }
-    at = skipSpace(text, nameEnd);
+    at = skipSpace(text, keyEnd);
     if (text.charCodeAt(at) !== 0x3a) return fail(scan, "syntax", "expected ':'", at);
-    at = scanValue(scan, skipSpace(text, at + 1), depth + 1);
+    const valueStart = skipSpace(text, at + 1);
+    at = scanValue(scan, valueStart, depth + 1);
     if (at === failed) return failed;
+    const object = objectAt(scan, valueStart);
+    members.push({ key, keyStart, start: valueStart, end: at, object });
     at = skipSpace(text, at);
     const next = text.charCodeAt(at);
-    if (next === 0x7d) return at + 1;
+    if (next === 0x7d) return endObject(scan, depth, start, at + 1, members);
     if (next !== 0x2c) return fail(scan, "syntax", "expected ',' or '}'", at);
     at = skipSpace(text, at + 1);
   }
+}
+
+function endObject(
+  scan: Scan,
+  depth: number,
+  start: number,
+  end: number,
+  members: readonly Member[],
+): number {
+  const isKept = depth <= openedDepthMax && members.length <= fewMembers;
+  scan.opened = isKept ? { text: scan.text, start, end, members } : undefined;
+  return end;
+}
+
+function isAmong(members: readonly Member[], key: string): boolean {
+  for (const member of members) if (member.key === key) return true;
+  return false;
 }
 
 function scanArray(scan: Scan, start: number, depth: number): number {
@@ -215,11 +259,6 @@ function scanNumber(scan: Scan, start: number): number {
 function scanWord(scan: Scan, at: number, word: string): number {
   if (scan.text.startsWith(word, at)) return at + word.length;
   return fail(scan, "syntax", "unexpected word", at);
-}
-
-function memberName(text: string, start: number, end: number): string {
-  const inner = text.slice(start + 1, end - 1);
-  return inner.includes("\\") ? (JSON.parse(text.slice(start, end)) as string) : inner;
 }
 
 function skipDigits(text: string, from: number): number {

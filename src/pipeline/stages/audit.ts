@@ -10,14 +10,7 @@ import type { Clock } from "../../lib/clock.ts";
 import type { Outcome } from "../../protocol/messages.ts";
 import type { Redact } from "../../sanitize/redactor.ts";
 import type { Metrics } from "../../telemetry/metrics.ts";
-import {
-  askerDetails,
-  callRecord,
-  classOf,
-  outcomeFacts,
-  resultDetails,
-  statusOf,
-} from "../call-record.ts";
+import { askerDetails, callRecord, outcomeFacts, resultDigest, statusOf } from "../call-record.ts";
 import type { Exchange } from "../exchange.ts";
 import { wantsReceipt, withReceipt } from "../receipts.ts";
 import type { Stage } from "../stage.ts";
@@ -61,17 +54,17 @@ export function createAuditStage(deps: AuditDeps): Stage {
 function record(deps: AuditDeps, x: Exchange, outcome: Outcome): void | Promise<void> {
   const durationMs = deps.clock.monotonicMs() - x.startedMonotonicMs;
   const isDenial = outcome.kind === "fault" && statusOf(outcome) === "denied";
-  const auditClass = isDenial ? "B" : classOf(x);
-  const { facts, details } = x.recorded ?? callRecord(x);
+  const { class: owedClass, facts, details } = x.recorded ?? callRecord(x);
+  const auditClass = isDenial ? "B" : owedClass;
   const draft = {
     event: "call.outcome",
     class: auditClass,
     timeMs: deps.clock.nowMs(),
-    facts: { ...facts, ...outcomeFacts(x, outcome, durationMs) },
+    facts: outcomeFacts(x, facts, outcome, durationMs),
     details: {
       ...details,
       ...askerDetails(x.principal),
-      ...resultDetails(outcome),
+      resultDigest: resultDigest(outcome),
       ...bodyDetails(x, outcome, deps),
     },
   } as const;

@@ -92,7 +92,7 @@ const noQuestion: Outcome = {
 };
 
 /** One request to one server, which may take until the deadline; the server's own limit is its client's matter. */
-async function callOne(
+function callOne(
   deps: ForwardDeps,
   x: Exchange,
   { server, request }: Forwarding,
@@ -100,7 +100,7 @@ async function callOne(
   relay: (message: RelayedMessage) => void,
 ): Promise<Outcome> {
   const client = deps.servers.get(server);
-  if (client === undefined) return notThere;
+  if (client === undefined) return Promise.resolve(notThere);
   const timeoutMs = Math.max(1, deadlineMs - deps.clock.monotonicMs());
   const traced = traceCall(x.incoming, request, deps.baggageKeys);
   return client.call(traced.request, contextOf(x, timeoutMs, traced.headers, client.spec), relay);
@@ -211,7 +211,7 @@ function contextOf(
   return {
     signal: x.signal,
     timeoutMs,
-    headers: { "X-Request-ID": x.id, ...trace },
+    headers: { "x-request-id": x.id, ...trace },
     principalId: x.principal?.id,
     caller: x.principal,
     subject: subjectOf(x, spec),

@@ -27,7 +27,7 @@ export function createIntentStage(deps: IntentDeps): Stage {
 }
 
 async function record(deps: IntentDeps, x: Exchange, auditClass: AuditClass): Promise<Verdict> {
-  const recorded = callRecord(x);
+  const recorded = callRecord(x, auditClass);
   x.recorded = recorded;
   try {
     const ref = await deps.audit.append(
@@ -35,7 +35,8 @@ async function record(deps: IntentDeps, x: Exchange, auditClass: AuditClass): Pr
         event: "call.intent",
         class: auditClass,
         timeMs: x.receivedAtMs,
-        ...recorded,
+        facts: recorded.facts,
+        details: recorded.details,
       },
       auditClass === "B" ? "written" : "synced",
     );

@@ -65,9 +65,9 @@ export function createAnswerParts(options: AnswerOptions): AnswerParts {
   function readerOf(reply: Reply): AnswerReader {
     let body: BodyReader | undefined;
     const lost = (reason: string) => {
+      if (reply.isSettled()) return;
       const position = body?.position;
-      const isResumed =
-        !reply.isSettled() && position?.lastEventId !== undefined && reply.resume(position);
+      const isResumed = position?.lastEventId !== undefined && reply.resume(position);
       if (!isResumed) reply.end(connectionLost(server, reason), true);
     };
     return {

@@ -36,6 +36,8 @@ const fieldName = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 const fieldValue = /^[\t\x20-\x7e\x80-\xff]*$/;
 const lengthValue = /^[0-9]{1,15}$/;
 const chunkLine = /^([0-9A-Fa-f]{1,8})[\t ]*(?:;[\t\x20-\x7e]*)?$/;
+/** Bytes, since a string would be encoded for each search. */
+const headEnd = Buffer.from("\r\n\r\n");
 const none = Buffer.alloc(0);
 
 type State =
@@ -82,12 +84,12 @@ export function createResponseParser(events: ResponseEvents): ResponseParser {
   }
 
   function takeHead(bytes: Buffer): Buffer | undefined {
-    const at = bytes.indexOf("\r\n\r\n");
+    const at = bytes.indexOf(headEnd);
     if (at > headBytesMax || (at === -1 && bytes.length > headBytesMax)) {
       throw new ResponseError("head-too-large");
     }
     if (at === -1) return undefined;
-    const { head, minor } = readHead(bytes.toString("latin1", 0, at));
+    const { head, minor } = recallHead(bytes.toString("latin1", 0, at));
     const rest = bytes.subarray(at + 4);
     if (head.status < 200) {
       interim += 1;
@@ -118,8 +120,9 @@ export function createResponseParser(events: ResponseEvents): ResponseParser {
   }
 
   function takeBody(bytes: Buffer): Buffer {
-    const taken = bytes.length <= left ? bytes : bytes.subarray(0, left);
-    const rest = bytes.subarray(taken.length);
+    const isTakenWhole = bytes.length <= left;
+    const taken = isTakenWhole ? bytes : bytes.subarray(0, left);
+    const rest = isTakenWhole ? none : bytes.subarray(left);
     left -= taken.length;
     events.onChunk(taken);
     if (left > 0) return rest;
@@ -174,7 +177,28 @@ export function createResponseParser(events: ResponseEvents): ResponseParser {
   };
 }
 
-function readHead(text: string): { readonly head: ResponseHead; readonly minor: string } {
+interface ReadHead {
+  readonly head: ResponseHead;
+  readonly minor: string;
+}
+
+/** What heads were read as: a busy server repeats one, byte for byte, until its `Date` moves on. Emptied when full. */
+const remembered = new Map<string, ReadHead>();
+const rememberedMax = 256;
+const rememberedCharsMax = 1_024;
+
+function recallHead(text: string): ReadHead {
+  const known = remembered.get(text);
+  if (known !== undefined) return known;
+  const read = readHead(text);
+  if (text.length <= rememberedCharsMax) {
+    if (remembered.size >= rememberedMax) remembered.clear();
+    remembered.set(text, read);
+  }
+  return read;
+}
+
+function readHead(text: string): ReadHead {
   const [first = "", ...lines] = text.split("\r\n");
   const status = statusLine.exec(first);
   if (status === null) throw new ResponseError("status-line");

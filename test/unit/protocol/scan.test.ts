@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import { defaultScanLimits, scanJson } from "../../../src/protocol/scan.ts";
+import { type JsonObject, objectMember, readObject } from "../../../src/protocol/json-view.ts";
+import { defaultScanLimits, scanJson, scanObjects } from "../../../src/protocol/scan.ts";
 
 const accepted = [
   "{}",
@@ -114,4 +115,41 @@ describe("scanJson", () => {
     }
     expect(scanJson(seedText)).toBeUndefined();
   });
+});
+
+describe("scanObjects", () => {
+  const wide = `{${Array.from({ length: 17 }, (_, index) => `"m${index}":{"a":{}}`).join(",")}}`;
+
+  test.each([
+    [
+      "the protocol's own levels",
+      ' { "a" : {"b\\u0063":{"d":{"e":{"f":{}}}}, "g" : [ {"h":1} ] } } ',
+    ],
+    ["no members", "{}"],
+    ["many members inside", `{"a":${wide},"b":{"c":1}}`],
+    ["arrays between", '{"a":[{"b":{}}],"c":[{}],"d":{"e":[]}}'],
+  ])("PR-10: opens what reading again would: %s", (_what, text) => {
+    const { problem, object } = scanObjects(text, defaultScanLimits);
+    expect(problem).toBeUndefined();
+    expect(object && opened(object)).toEqual(opened(readObject(text)));
+  });
+
+  test.each(["[{}]", "1", '"{"', wide])("PR-10: opens nothing of %j", (text) => {
+    expect(scanObjects(text, defaultScanLimits)).toEqual({ problem: undefined, object: undefined });
+  });
+
+  test("PR-10: opens nothing of a text that is none", () => {
+    expect(scanObjects('{"a":{}} x', defaultScanLimits).problem?.kind).toBe("syntax");
+    expect(scanObjects('{"a":{},"a":1}', defaultScanLimits).object).toBeUndefined();
+  });
+
+  /** Every position in the object, and in those below it as `objectMember` gives them. */
+  function opened(object: JsonObject): unknown {
+    const { start, end, members } = object;
+    const below = members.map(({ key, keyStart, start, end }) => {
+      const inner = objectMember(object, key);
+      return { key, keyStart, start, end, inner: inner && opened(inner) };
+    });
+    return { start, end, below };
+  }
 });
