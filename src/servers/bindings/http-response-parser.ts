@@ -89,7 +89,7 @@ export function createResponseParser(events: ResponseEvents): ResponseParser {
       throw new ResponseError("head-too-large");
     }
     if (at === -1) return undefined;
-    const { head, minor } = recallHead(bytes.toString("latin1", 0, at));
+    const { head, minor } = readHead(bytes.toString("latin1", 0, at));
     const rest = bytes.subarray(at + 4);
     if (head.status < 200) {
       interim += 1;
@@ -177,28 +177,7 @@ export function createResponseParser(events: ResponseEvents): ResponseParser {
   };
 }
 
-interface ReadHead {
-  readonly head: ResponseHead;
-  readonly minor: string;
-}
-
-/** What heads were read as: a busy server repeats one, byte for byte, until its `Date` moves on. Emptied when full. */
-const remembered = new Map<string, ReadHead>();
-const rememberedMax = 256;
-const rememberedCharsMax = 1_024;
-
-function recallHead(text: string): ReadHead {
-  const known = remembered.get(text);
-  if (known !== undefined) return known;
-  const read = readHead(text);
-  if (text.length <= rememberedCharsMax) {
-    if (remembered.size >= rememberedMax) remembered.clear();
-    remembered.set(text, read);
-  }
-  return read;
-}
-
-function readHead(text: string): ReadHead {
+function readHead(text: string): { readonly head: ResponseHead; readonly minor: string } {
   const [first = "", ...lines] = text.split("\r\n");
   const status = statusLine.exec(first);
   if (status === null) throw new ResponseError("status-line");

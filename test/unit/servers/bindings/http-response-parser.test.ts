@@ -140,18 +140,3 @@ test("answers follow each other on one connection", () => {
   const text = whole(`${ok}Content-Length: 2\r\n`, "hi");
   expect(read([text, text]).log).toEqual(["200 -", "hi", "kept", "200 -", "hi", "kept"]);
 });
-
-describe("a head that came before", () => {
-  test("is read with the body that follows it now", () => {
-    const head = `${ok}Content-Type: a/b\r\nContent-Length: 2\r\n`;
-    expect(read([whole(head, "hi")]).log).toEqual(["200 a/b", "hi", "kept"]);
-    expect(read([whole(head, "yo")]).log).toEqual(["200 a/b", "yo", "kept"]);
-    expect(read([whole(head, "yo!")]).log).toEqual(["200 a/b", "yo", "done"]);
-  });
-
-  test("is refused again", () => {
-    const head = `${ok}Content-Length: 2\r\nTransfer-Encoding: chunked\r\n`;
-    expect(read([whole(head, "hi")]).error).toBe("two-framings");
-    expect(read([whole(head, "hi")]).error).toBe("two-framings");
-  });
-});
