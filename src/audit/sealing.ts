@@ -132,31 +132,26 @@ function bindingOf(place: SealedPlace, part: Pick<SealedPart, "subject" | "class
   return `${place.log}\n${place.seq}\n${place.commitment}\n${ids}\n${principal}\n${client}\n${session}`;
 }
 
-const hex16 = /^[0-9a-f]{32}$/;
-const partPattern =
-  /^\{"v":1,"subject":"([0-9a-f]{16})","class":"([0-9a-f]{16})","salt":"([0-9a-f]{32})","tokens":(\{[^{}]{0,160}\}),"sealed":"([A-Za-z0-9+/]+={0,2})"\}$/;
+/** Each member where it is there, with a comma between two. */
+const tokensPattern = tokenMembers
+  .map((member) => `(?:"${member}":"([0-9a-f]{32})"(?:,(?!\\})|(?=\\})))?`)
+  .join("");
+/** To the byte as `sealPart` writes it, so that no part has a second form. */
+const partPattern = new RegExp(
+  `^\\{"v":1,"subject":"([0-9a-f]{16})","class":"([0-9a-f]{16})","salt":"([0-9a-f]{32})","tokens":\\{${tokensPattern}\\},"sealed":"([A-Za-z0-9+/]+={0,2})"\\}$`,
+);
 
 /** The sealed part in a text; "empty" for that of a record without fields, undefined where it is neither. */
 export function parsePart(text: string): SealedPart | "empty" | undefined {
   if (text === emptyPart) return "empty";
-  const [, subject, classId, salt, tokensText, sealed] = partPattern.exec(text) ?? [];
-  const tokens = tokensText === undefined ? undefined : parseObject(tokensText);
-  const isSound =
-    subject !== undefined && classId !== undefined && salt !== undefined && sealed !== undefined;
-  return isSound && isTokens(tokens)
-    ? { subject, class: classId, salt, tokens, sealed }
-    : undefined;
-}
-
-function isText(value: unknown, pattern: RegExp): value is string {
-  return typeof value === "string" && pattern.test(value);
-}
-
-function isTokens(value: unknown): value is Tokens {
-  if (typeof value !== "object" || value === null) return false;
-  return Object.entries(value).every(
-    ([name, token]) => tokenMembers.some((member) => member === name) && isText(token, hex16),
-  );
+  const found = partPattern.exec(text);
+  if (found === null) return undefined;
+  const [, subject = "", classId = "", salt = "", principal, client, session, sealed = ""] = found;
+  const tokens: { -readonly [Member in TokenMember]?: string } = {};
+  if (principal !== undefined) tokens.principal = principal;
+  if (client !== undefined) tokens.client = client;
+  if (session !== undefined) tokens.session = session;
+  return { subject, class: classId, salt, tokens, sealed };
 }
 
 function parseObject(text: string): Readonly<Record<string, unknown>> | undefined {

@@ -138,6 +138,33 @@ describe("K-11", () => {
     }
   });
 
+  test("whatever tokens there are come back, and the text has no second form", () => {
+    const all = { principal: "01".repeat(16), client: "23".repeat(16), session: "45".repeat(16) };
+    const { principal, client, session } = all;
+    for (const tokens of [
+      ...[{}, { principal }, { client }, { session }, { principal, client }],
+      ...[{ principal, session }, { client, session }, all],
+    ]) {
+      const text = sealPart(place, { ...toSeal, tokens });
+      expect(parsePart(text)).toMatchObject({ subject: toSeal.subject, class: toSeal.class });
+      expect(parsePart(text)).toHaveProperty("tokens", tokens);
+    }
+    const text = sealPart(place, { ...toSeal, tokens: all });
+    const { principal: first, ...others } = all;
+    for (const other of [
+      JSON.stringify({ ...JSON.parse(text), tokens: { ...others, principal: first } }),
+      text.replace(',"client"', ', "client"'),
+      text.replace(',"client"', '"client"'),
+      text.replace(`"${session}"}`, `"${session}",}`),
+      text.replace(`"client":"${client}"`, `"principal":"${client}"`),
+      text.replace(`"client":"${client}"`, `"client":"${client}","client":"${client}"`),
+      text.replace("client", "tenant"),
+      `${text} `,
+    ]) {
+      expect([other, parsePart(other)]).toEqual([other, undefined]);
+    }
+  });
+
   test("parts of two fields, two people or two tenants do not change places", () => {
     const other = sealPart({ ...place, seq: 4 }, { ...toSeal, subject: "ffffffffffffffff" });
     expect(opensAs(other)).toBeUndefined();
