@@ -34,7 +34,7 @@ function cpuOf(work: () => void): number {
 await using folder = temporaryFolder("bench-evidence");
 const spool = createSpoolFiles(folder.path);
 for (let at = 0; at < 10; at += 1) spool.write(records / 10);
-const options = { signAfterMs: 750, signAfterRecords: 1024, signGapMs: 200, retryMs: 0 };
+const options = { signAfterMs: 500, retryMs: 0 };
 const notary = createNotary({
   place: { spoolDir: folder.path, dir: join(folder.path, "evidence"), logId: spool.logId },
   options,

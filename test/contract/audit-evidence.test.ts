@@ -47,7 +47,7 @@ interface Life extends AsyncDisposable {
   stop(): Promise<void>;
 }
 
-const quick = { tellMs: 5, signAfterMs: 20, signGapMs: 5, retryMs: 20 };
+const quick = { tellMs: 5, signAfterMs: 20, retryMs: 20 };
 
 async function live(dataDir: string, more: Partial<AuditLogDeps> = {}): Promise<Life> {
   const metrics = createMetrics();

@@ -64,7 +64,7 @@ interface Opened {
 }
 
 let databases = 0;
-const quick = { lingerMs: 1, tellMs: 5, signAfterMs: 20, signGapMs: 5 };
+const quick = { lingerMs: 1, tellMs: 5, signAfterMs: 20 };
 
 async function openLog(kind: "sqlite" | "postgres", segmentBytesMax?: number): Promise<Opened> {
   const dataDir = mkdtempSync(join(tmpdir(), "mcp-gateway-monitor-"));

@@ -21,8 +21,6 @@ const log = await openAuditLog({
     segmentBytesMax: 64 * 1024,
     tellMs: 1,
     signAfterMs: 1,
-    signAfterRecords: 1,
-    signGapMs: 0,
   },
 });
 

@@ -27,7 +27,7 @@ export interface WitnessedNode extends AsyncDisposable {
 }
 
 const quick = {
-  ...{ tellMs: 5, signAfterMs: 20, signGapMs: 5, retryMs: 20, lingerMs: 1 },
+  ...{ tellMs: 5, signAfterMs: 20, retryMs: 20, lingerMs: 1 },
   ...{ segmentBytesMax: 8192, keepShippedMs: 0, tidyIntervalMs: 10 },
 };
 

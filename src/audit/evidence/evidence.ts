@@ -233,6 +233,6 @@ export function openEvidence(deps: EvidenceDeps): Evidence {
 }
 
 function notaryOptions(options: EvidenceOptions) {
-  const { signAfterMs, signAfterRecords, signGapMs, retryMs } = options;
-  return { signAfterMs, signAfterRecords, signGapMs, retryMs };
+  const { signAfterMs, retryMs } = options;
+  return { signAfterMs, retryMs };
 }

@@ -4,12 +4,8 @@
  */
 
 export interface NotaryOptions {
-  /** A record is under a checkpoint after this long at most. */
+  /** A record is under a checkpoint after this long; each costs the disk several syncs, however many records it covers. */
   readonly signAfterMs: number;
-  /** So many unsigned records ask for a checkpoint at once, … */
-  readonly signAfterRecords: number;
-  /** … but not sooner than this after the last one: each costs the disk several syncs. */
-  readonly signGapMs: number;
   /** What could not be read or was refused is not looked at again sooner than this. */
   readonly retryMs: number;
 }

@@ -76,7 +76,6 @@ export function createNotary({ place, options, disk, clock, emit }: NotaryDeps):
   let signed: Signed | undefined;
   /** The record with this boot's certificate; until it is in the tree nothing is signed. */
   let startedSeq = Number.POSITIVE_INFINITY;
-  let signedAtMs = Number.NEGATIVE_INFINITY;
   let unsignedSinceMs: number | undefined;
   /** What was refused last, so that the same is not said again at every try. */
   let refused = "";
@@ -193,19 +192,14 @@ export function createNotary({ place, options, disk, clock, emit }: NotaryDeps):
     const readInMs = isBehind ? Math.max(0, readAgainAtMs - nowMs) : undefined;
     if (!isUnsigned()) return readInMs;
     unsignedSinceMs ??= nowMs;
-    const count = (tree?.size() ?? 0) - (signed?.size ?? 0);
-    const dueAtMs =
-      count >= options.signAfterRecords
-        ? signedAtMs + options.signGapMs
-        : unsignedSinceMs + options.signAfterMs;
-    return Math.max(0, Math.min(dueAtMs - nowMs, readInMs ?? Number.POSITIVE_INFINITY));
+    const signInMs = unsignedSinceMs + options.signAfterMs - nowMs;
+    return Math.max(0, Math.min(signInMs, readInMs ?? Number.POSITIVE_INFINITY));
   }
 
   function signDue(): void {
     catchUp(wantedSeq);
     // Set before it is tried: a disk that fails is tried again as often, and no oftener.
-    signedAtMs = clock.monotonicMs();
-    unsignedSinceMs = signedAtMs;
+    unsignedSinceMs = clock.monotonicMs();
     attempt(sign);
   }
 

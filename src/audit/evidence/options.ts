@@ -19,8 +19,6 @@ export const defaultEvidenceOptions: EvidenceOptions = {
   tellMs: 50,
   // With the time to be told and to sign, within a second.
   signAfterMs: 500,
-  signAfterRecords: 1024,
-  signGapMs: 200,
   retryMs: 5000,
   adoptTimeoutMs: 30_000,
   closeTimeoutMs: 5000,
