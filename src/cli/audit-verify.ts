@@ -171,7 +171,7 @@ async function verifyDatabase(request: Request): Promise<readonly VerifyReport[]
       const reports: VerifyReport[] = [];
       for (const [logId, size] of signedSizes) {
         const copied = async () => (await store.audit.head(logId))?.seq ?? 0;
-        await untilCopied({ size, copied, stalledMs });
+        await untilCopied({ size, copied, stalledMs, clock: systemClock });
       }
       for (const { logId, ...own } of logs) {
         const given = { ...own, signedSizes, ...(opener && { opener }) };

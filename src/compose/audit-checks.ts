@@ -69,7 +69,7 @@ export function createAuditChecks(parts: CheckedParts): AuditChecks {
   async function verifyAll(signal: AbortSignal): Promise<readonly VerifyReport[]> {
     const own = await proofs();
     const copied = () => audit.status().shippedSeq;
-    await untilCopied({ size: own?.size ?? 0, copied, stalledMs, signal });
+    await untilCopied({ size: own?.size ?? 0, copied, stalledMs, clock, signal });
     const landmarks = await findStoredLandmarks(store.audit);
     const signedSizes = new Map(own === undefined ? [] : [[ownId, own.size]]);
     const shared = { opener, landmarks, signedSizes };

@@ -3,6 +3,7 @@
  * could be held against a checkpoint (ST-01). Used before the copy is verified, beside a running gateway or inside it.
  */
 import { setTimeout as sleep } from "node:timers/promises";
+import type { Clock } from "../../lib/clock.ts";
 
 const pollMs = 50;
 
@@ -13,6 +14,7 @@ export interface CopyProgress {
   readonly copied: () => number | Promise<number>;
   /** A copy that stands still for so long is waited for no more: what it lacks is for verification to name. */
   readonly stalledMs: number;
+  readonly clock: Clock;
   readonly signal?: AbortSignal;
 }
 
@@ -21,15 +23,16 @@ export async function untilCopied({
   size,
   copied,
   stalledMs,
+  clock,
   signal,
 }: CopyProgress): Promise<void> {
   let reached = await copied();
-  let endsAtMs = performance.now() + stalledMs;
-  while (reached < size && performance.now() < endsAtMs) {
+  let endsAtMs = clock.monotonicMs() + stalledMs;
+  while (reached < size && clock.monotonicMs() < endsAtMs) {
     signal?.throwIfAborted();
     await sleep(pollMs);
     const now = await copied();
-    if (now > reached) endsAtMs = performance.now() + stalledMs;
+    if (now > reached) endsAtMs = clock.monotonicMs() + stalledMs;
     reached = now;
   }
 }
