@@ -8,7 +8,8 @@ import { randomSecret } from "../lib/id.ts";
 const clientTokenPrefix = "mcpgw_";
 const digestChars = 64;
 /** Written over by each comparison: every call makes one, and two new buffers cost more than it does. */
-const compared = [Buffer.alloc(digestChars), Buffer.alloc(digestChars)] as const;
+const left = Buffer.alloc(digestChars);
+const right = Buffer.alloc(digestChars);
 
 export type TokenHasher = (token: string) => string;
 
@@ -32,7 +33,7 @@ export function createTokenHasher(key: Buffer): TokenHasher {
 /** For a hash that a map has found: comparing again in constant time keeps timing out of the answer. */
 export function sameDigest(one: string, other: string): boolean {
   if (one.length !== digestChars || other.length !== digestChars) return false;
-  compared[0].write(one, "latin1");
-  compared[1].write(other, "latin1");
-  return timingSafeEqual(...compared);
+  left.write(one, "latin1");
+  right.write(other, "latin1");
+  return timingSafeEqual(left, right);
 }

@@ -46,7 +46,8 @@ export function createNetworks(entries: readonly string[]): Networks {
 
 /** Without zone, and IPv4 wherever it is IPv4, so that one client has one address. */
 export function plainAddress(address: string): string {
-  const bare = address.split("%", 1)[0] ?? "";
+  const zoneAt = address.indexOf("%");
+  const bare = zoneAt === -1 ? address : address.slice(0, zoneAt);
   if (!bare.includes(":") || isIP(bare) === 0) return bare;
   const hex = /^\[::ffff:([0-9a-f]{1,4}):([0-9a-f]{1,4})\]$/.exec(canonical(bare));
   if (hex === null) return bare;

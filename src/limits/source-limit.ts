@@ -30,8 +30,8 @@ export interface SourceLimitDeps {
 }
 
 export interface SourceLimit {
-  /** Counts one request; a fault where the source must wait. */
-  take(address: string): Fault | undefined;
+  /** Counts one request; a fault where the source must wait. `nowMs` as in `Limiter.take`. */
+  take(address: string, nowMs?: number): Fault | undefined;
   /** The source presented a credential that was refused. */
   noteFailure(address: string): void;
 }
@@ -50,10 +50,10 @@ export function createSourceLimit(deps: SourceLimitDeps): SourceLimit {
   const limit = { capacity: deps.burst, perMinute: deps.requestsPerMinute };
   const sources = new LRUCache<string, Source>({ max: keysMax });
 
-  function find(key: string): Source {
+  function find(key: string, nowMs: number): Source {
     const known = sources.get(key);
     if (known !== undefined) return known;
-    const bucket = createBucket(limit, clock.monotonicMs());
+    const bucket = createBucket(limit, nowMs);
     const source = { bucket, failures: 0, failedAtMs: 0, blockedUntilMs: Number.NEGATIVE_INFINITY };
     sources.set(key, source);
     return source;
@@ -69,12 +69,11 @@ export function createSourceLimit(deps: SourceLimitDeps): SourceLimit {
   }
 
   return {
-    take(address) {
+    take(address, nowMs = clock.monotonicMs()) {
       const key = sourceOf(address);
       const putAside = penalties?.check("source", key);
       if (putAside !== undefined) return putAside;
-      const source = find(key);
-      const nowMs = clock.monotonicMs();
+      const source = find(key, nowMs);
       const blockedMs = source.blockedUntilMs - nowMs;
       if (blockedMs <= 0 && takeToken(source.bucket, limit, nowMs)) return undefined;
       penalties?.noteRefusal("source", key);
@@ -82,8 +81,8 @@ export function createSourceLimit(deps: SourceLimitDeps): SourceLimit {
       return refuse(waitMs(source.bucket.tokens, limit, 1), "source-rate");
     },
     noteFailure(address) {
-      const source = find(sourceOf(address));
       const nowMs = clock.monotonicMs();
+      const source = find(sourceOf(address), nowMs);
       if (nowMs - source.failedAtMs > forgetMs) source.failures = 0;
       source.failures += 1;
       source.failedAtMs = nowMs;

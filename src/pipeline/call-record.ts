@@ -105,16 +105,24 @@ function callDetails(x: Exchange): RecordDraft["details"] {
 /** Longest list kept, as JSON text: a record has room for more things than groups. */
 const listCharsMax = 2_048;
 
+interface Asker {
+  readonly roles?: string | undefined;
+  readonly groups?: string | undefined;
+  readonly askerCut?: true | undefined;
+}
+
+const nobody: Asker = Object.freeze({});
+
 /** A principal is one object for as long as its credential is remembered. */
-const askers = new WeakMap<Principal, RecordDraft["details"]>();
+const askers = new WeakMap<Principal, Asker>();
 
 /**
  * What policy saw of the principal, so that another policy can be asked the same: once a call, in the record of how it
  * ended. Lists are JSON, cut at whole names. A client's roles are its registration's, so its empty lists say nothing
  * new; a user's are only here.
  */
-export function askerDetails(principal: Principal | undefined): RecordDraft["details"] {
-  if (principal === undefined) return {};
+function askerOf(principal: Principal | undefined): Asker {
+  if (principal === undefined) return nobody;
   const known = askers.get(principal);
   if (known !== undefined) return known;
   const details = describeAsker(principal);
@@ -122,7 +130,7 @@ export function askerDetails(principal: Principal | undefined): RecordDraft["det
   return details;
 }
 
-function describeAsker(principal: Principal): RecordDraft["details"] {
+function describeAsker(principal: Principal): Asker {
   const isKept = (names: readonly string[]) => names.length > 0 || principal.kind === "user";
   const roles = isKept(principal.roles) ? listText(principal.roles) : {};
   const groups = isKept(principal.groups) ? listText(principal.groups) : {};
@@ -133,7 +141,7 @@ function describeAsker(principal: Principal): RecordDraft["details"] {
   };
 }
 
-function listText(names: readonly string[]): { readonly text?: string; readonly isCut?: boolean } {
+function listText(names: readonly string[]): { readonly text?: string; readonly isCut?: true } {
   const whole = JSON.stringify(names);
   if (whole.length <= listCharsMax) return { text: whole };
   const kept: string[] = [];
@@ -146,17 +154,23 @@ function listText(names: readonly string[]): { readonly text?: string; readonly 
   return { text: JSON.stringify(kept), isCut: true };
 }
 
+/** What both the counters and the record say of the end. */
+export interface Ended {
+  readonly status: string;
+  readonly durationMs: number;
+}
+
 /** The facts known before it and those known after it: how it ended. One literal, since joining two costs more. */
 export function outcomeFacts(
   x: Exchange,
   before: RecordDraft["facts"],
   outcome: Outcome,
-  durationMs: number,
+  { status, durationMs }: Ended,
 ): RecordDraft["facts"] {
   return {
     ...before,
     intent: x.intentSeq,
-    status: statusOf(outcome),
+    status,
     error: outcome.kind === "fault" ? outcome.fault.name : undefined,
     reason: reasonOf(x, outcome),
     code: codeOf(outcome),
@@ -176,8 +190,20 @@ function reasonOf(x: Exchange, outcome: Outcome): string | undefined {
   return x.argumentsInvalid ? "arguments-invalid" : undefined;
 }
 
+/** The details known before it, what policy saw of the caller, and what came of it; one literal here too. */
+export function outcomeDetails(
+  x: Exchange,
+  before: RecordDraft["details"],
+  outcome: Outcome,
+  bodies: RecordDraft["details"] | undefined,
+): RecordDraft["details"] {
+  const { roles, groups, askerCut } = askerOf(x.principal);
+  const details = { ...before, roles, groups, askerCut, resultDigest: resultDigest(outcome) };
+  return bodies === undefined ? details : { ...details, ...bodies };
+}
+
 /** Digest of the result, committed to so that a kept copy can be matched later. */
-export function resultDigest(outcome: Outcome): string | undefined {
+function resultDigest(outcome: Outcome): string | undefined {
   return outcome.kind === "result" ? digest(objectText(outcome.result)) : undefined;
 }
 

@@ -32,20 +32,25 @@ export function createPipeline(deps: PipelineDeps): Pipeline {
   const { stages, clock, log, metrics } = deps;
   let started = 0;
 
-  async function enterAll(x: Exchange, isTimed: boolean): Promise<void> {
-    for (let index = 0; index < stages.length; index += 1) {
-      const stage = stages[index];
-      x.entered = index + 1;
-      if (stage?.enter === undefined) continue;
-      const began = isTimed ? clock.monotonicMs() : 0;
-      const returned = stage.enter(x);
-      const verdict = returned instanceof Promise ? await returned : returned;
-      if (isTimed) observe(stage.name, "enter", began);
-      if (!applyVerdict(x, verdict)) return;
+  /** Both ways in one function: one for each would cost every call two more promises and turns. */
+  async function run(x: Exchange): Promise<void> {
+    started += 1;
+    const isTimed = started % timedEvery === 0;
+    try {
+      let isOnTheWayIn = true;
+      for (let index = 0; isOnTheWayIn && index < stages.length; index += 1) {
+        const stage = stages[index];
+        x.entered = index + 1;
+        if (stage?.enter === undefined) continue;
+        const began = isTimed ? clock.monotonicMs() : 0;
+        const returned = stage.enter(x);
+        const verdict = returned instanceof Promise ? await returned : returned;
+        if (isTimed) observe(stage.name, "enter", began);
+        isOnTheWayIn = applyVerdict(x, verdict);
+      }
+    } catch (cause) {
+      failInternally(x, stages[x.entered - 1]?.name ?? "none", cause);
     }
-  }
-
-  async function leaveAll(x: Exchange, isTimed: boolean): Promise<void> {
     for (let index = x.entered - 1; index >= 0; index -= 1) {
       const stage = stages[index];
       if (stage?.leave === undefined) continue;
@@ -74,16 +79,7 @@ export function createPipeline(deps: PipelineDeps): Pipeline {
   }
 
   return {
-    async run(x) {
-      started += 1;
-      const isTimed = started % timedEvery === 0;
-      try {
-        await enterAll(x, isTimed);
-      } catch (cause) {
-        failInternally(x, stages[x.entered - 1]?.name ?? "none", cause);
-      }
-      await leaveAll(x, isTimed);
-    },
+    run,
     relay(x, message) {
       let passed: RelayedMessage | undefined = message;
       for (let index = x.entered - 1; index >= 0 && passed; index -= 1) {

@@ -25,12 +25,16 @@ interface BodyDeps {
 
 const nothing: RecordDraft["details"] = Object.freeze({});
 
-/** The bodies to keep of a call; a result was masked on its way here. */
-export function bodyDetails(x: Exchange, outcome: Outcome, deps: BodyDeps): RecordDraft["details"] {
+/** The bodies to keep of a call, where any are; a result was masked on its way here. */
+export function bodyDetails(
+  x: Exchange,
+  outcome: Outcome,
+  deps: BodyDeps,
+): RecordDraft["details"] | undefined {
   const { bodies } = deps;
-  if (bodies.arguments.size === 0 && bodies.result.size === 0) return nothing;
+  if (bodies.arguments.size === 0 && bodies.result.size === 0) return undefined;
   const dataClass = dataClassOf(x);
-  if (dataClass === undefined) return nothing;
+  if (dataClass === undefined) return undefined;
   const asked = bodies.arguments.has(dataClass) && x.request?.params;
   const answered = bodies.result.has(dataClass) && outcome.kind === "result";
   return {

@@ -10,7 +10,7 @@ import type { Clock } from "../../lib/clock.ts";
 import type { Outcome } from "../../protocol/messages.ts";
 import type { Redact } from "../../sanitize/redactor.ts";
 import type { Metrics } from "../../telemetry/metrics.ts";
-import { askerDetails, callRecord, outcomeFacts, resultDigest, statusOf } from "../call-record.ts";
+import { callRecord, type Ended, outcomeDetails, outcomeFacts, statusOf } from "../call-record.ts";
 import type { Exchange } from "../exchange.ts";
 import { wantsReceipt, withReceipt } from "../receipts.ts";
 import type { Stage } from "../stage.ts";
@@ -39,34 +39,37 @@ export function createAuditStage(deps: AuditDeps): Stage {
         fault: createFault("internal", "Internal error"),
       };
       x.outcome = outcome;
-      count(deps, x, outcome);
+      const ended = {
+        status: statusOf(outcome),
+        durationMs: deps.clock.monotonicMs() - x.startedMonotonicMs,
+      };
+      count(deps, x, outcome, ended);
       if (deps.audit.off) return;
       const noise = noiseOf(x, outcome);
       if (noise !== undefined) {
         noteRejection(deps, x, noise);
         return;
       }
-      return record(deps, x, outcome);
+      return record(deps, x, outcome, ended);
     },
   };
 }
 
-function record(deps: AuditDeps, x: Exchange, outcome: Outcome): void | Promise<void> {
-  const durationMs = deps.clock.monotonicMs() - x.startedMonotonicMs;
-  const isDenial = outcome.kind === "fault" && statusOf(outcome) === "denied";
+function record(
+  deps: AuditDeps,
+  x: Exchange,
+  outcome: Outcome,
+  ended: Ended,
+): void | Promise<void> {
+  const isDenial = outcome.kind === "fault" && ended.status === "denied";
   const { class: owedClass, facts, details } = x.recorded ?? callRecord(x);
   const auditClass = isDenial ? "B" : owedClass;
   const draft = {
     event: "call.outcome",
     class: auditClass,
     timeMs: deps.clock.nowMs(),
-    facts: outcomeFacts(x, facts, outcome, durationMs),
-    details: {
-      ...details,
-      ...askerDetails(x.principal),
-      resultDigest: resultDigest(outcome),
-      ...bodyDetails(x, outcome, deps),
-    },
+    facts: outcomeFacts(x, facts, outcome, ended),
+    details: outcomeDetails(x, details, outcome, bodyDetails(x, outcome, deps)),
   } as const;
   const wanted = wantsReceipt(x.request);
   if (auditClass === "C") {
@@ -136,13 +139,17 @@ function noteRejection(deps: AuditDeps, x: Exchange, fault: Fault): void {
   deps.rejections.note(rejection, deps.clock.nowMs());
 }
 
-function count(deps: AuditDeps, x: Exchange, outcome: Outcome): void {
+function count(
+  deps: AuditDeps,
+  x: Exchange,
+  outcome: Outcome,
+  { status, durationMs }: Ended,
+): void {
   const { binding } = x.incoming;
   if (!x.method?.lasts) {
-    const seconds = (deps.clock.monotonicMs() - x.startedMonotonicMs) / 1000;
-    deps.metrics.observe("mcp_gateway_call_seconds", seconds, { binding });
+    deps.metrics.observe("mcp_gateway_call_seconds", durationMs / 1000, { binding });
   }
-  const labels = { binding, server: x.resolved?.server ?? "", outcome: statusOf(outcome) };
+  const labels = { binding, server: x.resolved?.server ?? "", outcome: status };
   deps.metrics.count("mcp_gateway_calls_total", labels);
   if (outcome.kind === "fault" && x.principal === undefined) {
     deps.metrics.count("mcp_gateway_rejected_total", { binding, error: outcome.fault.name });

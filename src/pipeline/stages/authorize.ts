@@ -7,7 +7,7 @@
  */
 import { createFault, type Fault } from "../../errors/fault.ts";
 import type { Principal } from "../../identity/principal.ts";
-import type { Question } from "../../policy/rule.ts";
+import type { CallFacts, Question } from "../../policy/rule.ts";
 import { findMember, type JsonObject, readObject, stringMember } from "../../protocol/json-view.ts";
 import { readListenFilter } from "../../protocol/listen-filter.ts";
 import type { McpRequest } from "../../protocol/messages.ts";
@@ -180,9 +180,9 @@ function decide(
 ): Verdict {
   if (resolved === undefined || !isServerInSight(x.snapshot, principal, resolved.server))
     return refuse(targetHidden(named.kind, named.given, "no-such-target"));
-  const asked = question(resolved.server, named, resolved.name);
   const call = callFacts(x, named.argumentsText);
-  const decision = x.snapshot.policy.decide(principal, { ...asked, call });
+  const asked = question(resolved.server, named, resolved.name, call);
+  const decision = x.snapshot.policy.decide(principal, asked);
   x.decision = decision;
   x.resolved = resolved;
   if (decision.allowed) {
@@ -191,14 +191,14 @@ function decide(
   }
   deps.metrics.count("mcp_gateway_policy_denials_total", { server: resolved.server });
   // What some other call may do is listed, so there is nothing to hide (AZ-02): this call may not.
-  return x.snapshot.policy.decide(principal, asked).allowed
+  return x.snapshot.policy.decide(principal, { ...asked, call: undefined }).allowed
     ? refuse(createFault("policy-denied", "Denied by policy", { reason: decision.ruleId }))
     : refuse(targetHidden(named.kind, named.given, decision.ruleId));
 }
 
 /** Whether any call of the target could be allowed; with the call's facts, whether this one is. */
-function question(server: string, named: NamedTarget, target: string): Question {
-  return { server, kind: named.kind, target, action: named.action };
+function question(server: string, named: NamedTarget, target: string, call?: CallFacts): Question {
+  return { server, kind: named.kind, target, action: named.action, call };
 }
 
 /** The one answer for "does not exist" and "not for you": route gives the same where a server knows no such name. */

@@ -49,22 +49,17 @@ const notYetJoined = readObject("{}");
 export function createForwardStage(deps: ForwardDeps): Stage {
   return {
     name: "forward",
-    async enter(x: Exchange): Promise<Verdict> {
+    enter(x: Exchange): Verdict | Promise<Verdict> {
       const { target } = x;
       if (target === undefined) return refuse(createFault("internal", "Internal error"));
       x.forwarded = true;
       switch (target.kind) {
         case "server":
-          return answer(
-            await callOne(deps, x, target.forwarding, x.deadlineMs, (message) =>
-              deps.relay(x, message),
-            ),
-          );
+          return callOne(deps, x, target.forwarding, x.deadlineMs, (message) =>
+            deps.relay(x, message),
+          ).then(answer);
         case "merge":
-          x.answers = await Promise.all(
-            target.forwardings.map((one) => callAllPages(deps, x, one)),
-          );
-          return answerWith(notYetJoined);
+          return merge(deps, x, target.forwardings);
         case "discover":
           return discover(deps, x, target.servers);
         case "listen":
@@ -76,6 +71,15 @@ export function createForwardStage(deps: ForwardDeps): Stage {
       }
     },
   };
+}
+
+async function merge(
+  deps: ForwardDeps,
+  x: Exchange,
+  forwardings: readonly Forwarding[],
+): Promise<Verdict> {
+  x.answers = await Promise.all(forwardings.map((one) => callAllPages(deps, x, one)));
+  return answerWith(notYetJoined);
 }
 
 const notThere: Outcome = {

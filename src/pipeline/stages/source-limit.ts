@@ -14,7 +14,7 @@ export function createSourceLimitStage(deps: SourceLimitDeps): Stage {
   return {
     name: "source-limit",
     enter(x: Exchange): Verdict {
-      const fault = deps.sourceLimit.take(x.incoming.peer.address);
+      const fault = deps.sourceLimit.take(x.incoming.peer.address, x.startedMonotonicMs);
       return fault === undefined ? proceed : refuse(fault);
     },
   };
