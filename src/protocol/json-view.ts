@@ -164,11 +164,12 @@ export function replaceSpans(
 
 export function skipSpace(text: string, from: number): number {
   let at = from;
-  for (;;) {
+  // Within bounds: once a read has missed the text, JSC makes every later one there a call (Bun 1.4).
+  for (; at < text.length; at += 1) {
     const code = text.charCodeAt(at);
-    if (code === 0x20 || code === 0x0a || code === 0x0d || code === 0x09) at += 1;
-    else return at;
+    if (code > 0x20 || (code !== 0x20 && code !== 0x0a && code !== 0x0d && code !== 0x09)) break;
   }
+  return at;
 }
 
 /** Position after the value that starts at `start`. */

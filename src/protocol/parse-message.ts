@@ -27,12 +27,13 @@ import { type ScanLimits, type ScanProblem, scanJson, scanObjects } from "./scan
 
 export type AnyMessage = McpRequest | McpNotification | McpResponse | MalformedMessage;
 
-const topMembers = new Set(["jsonrpc", "id", "method", "params", "result", "error"]);
-const paramsMembers = new Set([
+// Lists, the usual names first: a name fresh from a message is compared faster than it is hashed.
+const topMembers = ["jsonrpc", "id", "method", "params", "result", "error"];
+const paramsMembers = [
   ..."name arguments uri cursor _meta ref argument context protocolVersion capabilities".split(" "),
   ..."clientInfo requestState inputResponses taskId task level notifications".split(" "),
   ..."requestId reason progressToken progress total message".split(" "),
-]);
+];
 const idBytesMax = 256;
 const integerId = /^-?(?:0|[1-9][0-9]*)$/;
 
@@ -172,14 +173,10 @@ function isValidId(text: string, id: Member | undefined): boolean {
 }
 
 /** True for a name that is not a protocol name but folds to one: `Method`, `paramſ` (PR-03). */
-function isCaseTwin(key: string, known: ReadonlySet<string>): boolean {
-  return !known.has(key) && known.has(foldName(key, known));
-}
-
-function foldName(key: string, known: ReadonlySet<string>): string {
+function isCaseTwin(key: string, known: readonly string[]): boolean {
+  if (known.includes(key)) return false;
   const folded = key.normalize("NFKC").toLowerCase();
-  for (const name of known) if (name.toLowerCase() === folded) return name;
-  return folded;
+  return known.some((name) => name.toLowerCase() === folded);
 }
 
 function scanFault(problem: ScanProblem): Fault {
