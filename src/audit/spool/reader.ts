@@ -1,10 +1,10 @@
 /**
- * Reads synced records back from the segment files, in order, a bounded piece at a time and without blocking. Steps
- * over damage (which stays where it is) and over records that a poisoned segment shares with its successor.
- * Used by the shipper, sinks and the monitor; remembers where it stopped, for a few who read in turns.
+ * Reads synced records back from the segment files, in order, a bounded piece at a time. Steps over damage (which stays
+ * where it is) and over records that a poisoned segment shares with its successor. Used by the copier, sinks and the
+ * monitor, on threads of their own, so it simply waits for the disk; remembers where it stopped, for a few who read in
+ * turns.
  */
-import { constants, existsSync } from "node:fs";
-import { open } from "node:fs/promises";
+import { closeSync, constants, existsSync, openSync, readSync } from "node:fs";
 import { seqOf } from "../envelope.ts";
 import { listSegments, type SegmentFile } from "./files.ts";
 import { decodeFrame, frameBytesMax, passRecord, type RecordFrame } from "./format.ts";
@@ -63,7 +63,7 @@ export function createSpoolReader(dir: string): SpoolReader {
       const until = Math.min(untilSeq, (next?.firstSeq ?? Number.POSITIVE_INFINITY) - 1);
       const after = found.at(-1)?.seq ?? afterSeq;
       const wanted = { afterSeq: after, untilSeq: until, limit: limit - found.length };
-      const piece = await readPiece(at, wanted, buffer);
+      const piece = readPiece(at, wanted, buffer);
       if (!isBegunAnew && hasMoved(at, piece, next)) {
         // Once: where it is damage that makes records miss, reading anew finds no more.
         isBegunAnew = true;
@@ -110,8 +110,8 @@ function nextSegment(dir: string, segment: SegmentFile): SegmentFile | undefined
   return listSegments(dir).find((one) => one.firstSeq > segment.firstSeq);
 }
 
-async function readPiece(at: Cursor, wanted: Wanted, buffer: Buffer): Promise<Piece> {
-  const bytes = await readBytes(at.segment.path, at.offset, buffer);
+function readPiece(at: Cursor, wanted: Wanted, buffer: Buffer): Piece {
+  const bytes = readBytes(at.segment.path, at.offset, buffer);
   const piece = takeRecords(bytes, wanted);
   const isFull = bytes.length === pieceBytes;
   // Where the limit stopped it, more may follow in the same file, however short that is.
@@ -121,7 +121,7 @@ async function readPiece(at: Cursor, wanted: Wanted, buffer: Buffer): Promise<Pi
   }
   // One frame longer than a piece: read the longest there can be.
   const longer = takeRecords(
-    await readBytes(at.segment.path, at.offset, Buffer.allocUnsafe(frameBytesMax + pieceBytes)),
+    readBytes(at.segment.path, at.offset, Buffer.allocUnsafe(frameBytesMax + pieceBytes)),
     wanted,
   );
   return { ...longer, offset: at.offset + longer.offset, isEnd: longer.offset === 0 };
@@ -163,12 +163,11 @@ function takeRecords(bytes: Buffer, { afterSeq, untilSeq, limit }: Wanted): Piec
   return { records, firstSeq, lastSeq, offset, isEnd: false };
 }
 
-async function readBytes(path: string, offset: number, into: Buffer): Promise<Buffer> {
-  const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW);
+function readBytes(path: string, offset: number, into: Buffer): Buffer {
+  const file = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW);
   try {
-    const { bytesRead } = await file.read(into, 0, into.length, offset);
-    return into.subarray(0, bytesRead);
+    return into.subarray(0, readSync(file, into, 0, into.length, offset));
   } finally {
-    await file.close();
+    closeSync(file);
   }
 }
