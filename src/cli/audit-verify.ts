@@ -169,10 +169,12 @@ async function verifyDatabase(request: Request): Promise<readonly VerifyReport[]
         logs.map((one) => [one.logId, signedSizeOf([...one.checkpoints, ...one.known])]),
       );
       const reports: VerifyReport[] = [];
-      for (const [logId, size] of signedSizes) {
-        const copied = async () => (await store.audit.head(logId))?.seq ?? 0;
-        await untilCopied({ size, copied, stalledMs, clock: systemClock });
-      }
+      await Promise.all(
+        [...signedSizes].map(([logId, size]) => {
+          const copied = async () => (await store.audit.head(logId))?.seq ?? 0;
+          return untilCopied({ size, copied, stalledMs, clock: systemClock });
+        }),
+      );
       for (const { logId, ...own } of logs) {
         const given = { ...own, signedSizes, ...(opener && { opener }) };
         reports.push(await verifyStore(store.audit, logId, given));

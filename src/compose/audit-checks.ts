@@ -38,9 +38,6 @@ export function createAuditChecks(parts: CheckedParts): AuditChecks {
   const { audit, clock, config, opener, store, verifying } = parts;
   const ownId = audit.status().logId;
 
-  /** Gives up in time: what is still missing then is for verification to name. */
-  const untilCaughtUp = () => audit.caughtUp(waitMs);
-
   /** An order that nobody signed yet would look like a forged one. */
   async function untilSigned(): Promise<void> {
     const { syncedSeq } = audit.status();
@@ -54,7 +51,8 @@ export function createAuditChecks(parts: CheckedParts): AuditChecks {
   const source = createProofSource({
     dataDir: config.dataDir,
     logId: ownId,
-    untilCopied: untilCaughtUp,
+    // Gives up in time: what is still missing then is for verification to name.
+    untilCopied: () => audit.caughtUp(waitMs),
   });
   const proofs: ProofSource = async () => {
     await untilSigned();

@@ -132,24 +132,29 @@ function scanObject(scan: Scan, start: number, depth: number): number {
     const valueStart = skipSpace(text, at + 1);
     at = scanValue(scan, valueStart, depth + 1);
     if (at === failed) return failed;
-    const object = objectAt(scan, valueStart);
-    members.push({ key, keyStart, start: valueStart, end: at, object });
+    if (lookup === undefined) {
+      const object = objectAt(scan, valueStart);
+      members.push({ key, keyStart, start: valueStart, end: at, object });
+    }
     at = skipSpace(text, at);
     const next = text.charCodeAt(at);
-    if (next === 0x7d) return endObject(scan, depth, start, at + 1, members);
+    if (next === 0x7d) {
+      return endObject(scan, depth, start, at + 1, lookup === undefined ? members : undefined);
+    }
     if (next !== 0x2c) return fail(scan, "syntax", "expected ',' or '}'", at);
     at = skipSpace(text, at + 1);
   }
 }
 
+/** Returns the end. `members` are those of an object that has few. */
 function endObject(
   scan: Scan,
   depth: number,
   start: number,
   end: number,
-  members: readonly Member[],
+  members: readonly Member[] | undefined,
 ): number {
-  const isKept = depth <= openedDepthMax && members.length <= fewMembers;
+  const isKept = depth <= openedDepthMax && members !== undefined;
   scan.opened = isKept ? { text: scan.text, start, end, members } : undefined;
   return end;
 }
