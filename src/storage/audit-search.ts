@@ -8,6 +8,7 @@ import { type Expression, type Kysely, type SelectQueryBuilder, type SqlBool, sq
 import { countMembers, indexedParts, matching, within } from "./audit-filter.ts";
 import { readLogIds, readNumbers } from "./audit-logs.ts";
 import { fromAuditTable } from "./audit-row.ts";
+import type { SqlDialect } from "./dialect.ts";
 import type { AuditRecordsTable, Tables } from "./schema.ts";
 import type { SqlStoreLimits } from "./sql-part.ts";
 import type { AuditPage, AuditPlace, AuditRow, AuditScan } from "./store.ts";
@@ -17,18 +18,18 @@ type Rows = SelectQueryBuilder<Tables, "audit_records", AuditRecordsTable>;
 const noPage: AuditPage = { rows: [], next: undefined };
 
 export async function scan(
-  db: Kysely<Tables>,
+  dialect: Pick<SqlDialect, "db" | "readInOrder">,
   query: AuditScan,
   limits: SqlStoreLimits,
 ): Promise<AuditPage> {
+  const { db } = dialect;
   const limit = Math.max(1, Math.min(query.limit, limits.scanRowsMax));
   const { after } = query;
   const log = after && (await readNumbers(db, [after.logId])).get(after.logId);
   if (after !== undefined && log === undefined) return noPage;
   const from = after === undefined || log === undefined ? undefined : { ...after, log };
-  return query.by === "time"
-    ? await scanByTime(db, query, from, limit, limits)
-    : await scanByPlace(db, query, from, limit);
+  if (query.by === "time") return await scanByTime(db, query, from, limit, limits);
+  return await dialect.readInOrder((reading) => scanByPlace(reading, query, from, limit));
 }
 
 type From = (AuditPlace & { readonly log: number }) | undefined;

@@ -21,6 +21,8 @@ export interface SqlDialect {
   makeRoom(timesMs: readonly number[]): Promise<void>;
   /** Holds off others that append to these logs until the transaction ends, whose commit will be one that lasts. */
   beginAppend(transaction: Transaction<Tables>, logs: readonly number[]): Promise<void>;
+  /** Reads rows that an index gives in their order: none is sorted, whatever the planner believes. */
+  readInOrder<T>(read: (db: Kysely<Tables>) => Promise<T>): Promise<T>;
   /** Has what was overwritten or deleted leave the files beside the database's own, where it has such. */
   scrub(): Promise<void>;
   /** Tells other processes about a write, once the transaction commits. */

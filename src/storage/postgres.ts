@@ -36,6 +36,13 @@ export function createPostgresDialect(options: PostgresOptions): SqlDialect {
     },
     makeRoom: createMakeMonths(db, options.log),
     beginAppend,
+    // `(log, seq) > (a, b)` is estimated by its first member: with statistics of one log, no row seems to be behind
+    // any place, and everything behind it would be read and sorted for each page.
+    readInOrder: (read) =>
+      db.transaction().execute(async (transaction) => {
+        await sql`set local enable_sort = off`.execute(transaction);
+        return await read(transaction);
+      }),
     // What dead rows hold stays in its table's pages until the server's own vacuum.
     scrub: async () => {},
     async announce(transaction, stateRevision) {

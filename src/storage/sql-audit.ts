@@ -45,7 +45,7 @@ export function createAuditStore(
           .limit(1)
           .executeTakeFirst(),
       ),
-    scan: (query) => guard(() => scan(db, query, limits)),
+    scan: (query) => guard(() => scan(dialect, query, limits)),
     summarize: (query) => guard(() => summarize(db, query)),
     prunable: (query) =>
       guard(async () => {

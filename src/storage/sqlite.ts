@@ -78,6 +78,7 @@ export function createSqliteDialect(options: SqliteOptions): SqlDialect {
     makeRoom: async () => {},
     // An append begins as a writer too, and every commit is synced.
     beginAppend: async () => {},
+    readInOrder: (read) => read(db),
     scrub: journal.scrub,
     announce: async () => {},
     watch: () => () => {},

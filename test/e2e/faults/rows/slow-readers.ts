@@ -18,6 +18,8 @@ import { callText, eraOf, requestText, type Transport } from "../../../support/w
 const mebibyte = 1024 * 1024;
 /** What may be held for a stalled reader: the queue, and what the system takes for its socket. */
 const heldBytesMax = 96 * mebibyte;
+/** Of a mebibyte each: far more than the queue and the sockets take. */
+const callsMax = 40;
 const chunk = "x".repeat(64 * 1024);
 
 /**
@@ -190,15 +192,20 @@ export const slowSocketRows: readonly Row[] = [
       const residentBefore = await residentAtRest(stage);
       const outcomesBefore = await outcomesOf(stage, "big");
       webSocket.socket.pause();
-      const calls = 40;
-      for (let id = 0; id < calls; id += 1) {
-        webSocket.sendText(callText(eraOf(transport), { name: "big", id }));
+      const seenBefore = stage.upstream.seen.length;
+      const isCut = async () => (await slowConsumers(stage)) > cutsBefore;
+      const outcomes = async () => (await outcomesOf(stage, "big")) - outcomesBefore;
+      // One after the other: what counts is what waits for the reader, not what is being worked on.
+      for (let calls = 1; calls <= callsMax && !(await isCut()); calls += 1) {
+        webSocket.sendText(callText(eraOf(transport), { name: "big", id: calls }));
+        await until(
+          "an outcome, or the cut",
+          async () => (await isCut()) || (await outcomes()) === calls,
+        );
       }
       await awaitCut(stage, cutsBefore, residentBefore);
-      await until(
-        "their outcomes",
-        async () => (await outcomesOf(stage, "big")) === outcomesBefore + calls,
-      );
+      const called = stage.upstream.seen.slice(seenBefore).filter(({ name }) => name === "big");
+      await until("their outcomes", async () => (await outcomes()) === called.length);
       webSocket.socket.resume();
       expect([1013, 1006]).toContain(await webSocket.closed);
     },
