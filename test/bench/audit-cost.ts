@@ -4,14 +4,13 @@
  * The gateways take turns in each round, so a noisy minute touches all alike; the medians count.
  */
 
-import { measureCalls, modernCall } from "./calls.ts";
-import { loadCore, startScript } from "./child.ts";
+import { measureCalls } from "./calls.ts";
 import { median } from "./cold-start.ts";
-import type { PacedOptions } from "./paced-client.ts";
 import { startBenchGateway, startUpstream, type Target, unvouchedServer } from "./target.ts";
 
-const connections = 64;
-const callsPerSecond = 1_000;
+const crowd = { connections: 64 };
+/** Connections enough that one is free for every call, unless answers take a quarter of a second. */
+const paced = { connections: 256, callsPerSecond: 1_000 };
 
 interface Cost {
   readonly rps: number;
@@ -39,11 +38,11 @@ export async function measureAuditCost({
   const targets: Readonly<Record<string, Target>> = { off: off.target, b: on.target, a };
   const measured = new Map<string, Cost[]>(Object.keys(targets).map((name) => [name, []]));
   for (const target of Object.values(targets))
-    await measureCalls("http_modern", target, warmUpMs, connections);
+    await measureCalls("http_modern", target, warmUpMs, crowd);
   for (let round = 0; round < rounds; round += 1) {
     for (const [name, target] of Object.entries(targets)) {
-      const { rps } = await measureCalls("http_modern", target, durationMs, connections);
-      const { p50Us, p99Us } = await measurePaced(target, durationMs);
+      const { rps } = await measureCalls("http_modern", target, durationMs, crowd);
+      const { p50Us, p99Us } = await measureCalls("http_modern", target, durationMs, paced);
       measured.get(name)?.push({ rps, p50Us, p99Us });
     }
   }
@@ -61,14 +60,4 @@ export async function measureAuditCost({
     }
   }
   return figures;
-}
-
-async function measurePaced(target: Target, durationMs: number) {
-  const options: PacedOptions = { ...modernCall(target), callsPerSecond, durationMs };
-  const { child, first } = await startScript("paced-client.ts", loadCore, [
-    JSON.stringify(options),
-  ]);
-  await child.exited;
-  if (first.failed !== 0) throw new Error(`${first.failed} of ${first.calls} paced calls failed`);
-  return { p50Us: Number(first.p50Us), p99Us: Number(first.p99Us) };
 }

@@ -18,7 +18,13 @@ export interface Measured {
   readonly cpuUs: number;
 }
 
-const connectionsDefault = 32;
+export interface Load {
+  readonly connections: number;
+  /** Over HTTP only; without it each connection sends as soon as it is answered. */
+  readonly callsPerSecond?: number;
+}
+
+const defaultLoad: Load = { connections: 32 };
 const modernRevision = "2026-07-28";
 const legacyRevision = "2025-11-25";
 const clientInfo = { name: "bench", version: "1.0.0" };
@@ -27,12 +33,12 @@ export async function measureCalls(
   kind: CallKind,
   target: Target,
   durationMs: number,
-  connections = connectionsDefault,
+  load = defaultLoad,
 ): Promise<Measured> {
   const run =
     kind === "ws"
-      ? await prepareSocket(target, durationMs, connections)
-      : await prepareHttp(kind, target, durationMs, connections);
+      ? await prepareSocket(target, durationMs, load)
+      : await prepareHttp(kind, target, durationMs, load);
   const beforeUs = cpuMicroseconds(target.pid);
   const result = await run();
   const cpuUs = cpuMicroseconds(target.pid) - beforeUs;
@@ -53,7 +59,7 @@ async function prepareHttp(
   kind: "http_legacy" | "http_modern",
   target: Target,
   durationMs: number,
-  connections: number,
+  { connections, callsPerSecond }: Load,
 ): Promise<Run> {
   const isModern = kind === "http_modern";
   const url = isModern ? target.modernUrl : target.legacyUrl;
@@ -62,11 +68,13 @@ async function prepareHttp(
   await expectResult(url, headers, body.replace("%d", "999"));
   const flags = Object.entries(headers).flatMap(([name, value]) => ["-H", `${name}: ${value}`]);
   const seconds = `${Math.max(1, Math.round(durationMs / 1000))}s`;
+  const rate = callsPerSecond === undefined ? {} : { RATE: String(callsPerSecond) };
   const script = join(import.meta.dir, "call.lua");
   const wrk = ["wrk", "-t1", `-c${connections}`, `-d${seconds}`, "--timeout", "10s", "-s", script];
   return async () => {
     const command = pinned(loadCore, [...wrk, ...flags, url]);
-    const child = Bun.spawn(command, { env: { ...process.env, BODY: body }, stderr: "inherit" });
+    const env = { ...process.env, BODY: body, ...rate };
+    const child = Bun.spawn(command, { env, stderr: "inherit" });
     const lines = (await new Response(child.stdout).text()).trim().split("\n");
     if ((await child.exited) !== 0) throw new Error(`wrk failed: ${lines.join("\n")}`);
     const result = parseResult(JSON.parse(lines.at(-1) ?? ""));
@@ -78,7 +86,7 @@ async function prepareHttp(
 async function prepareSocket(
   target: Target,
   durationMs: number,
-  connections: number,
+  { connections }: Load,
 ): Promise<Run> {
   const { socketUrl: url, headers } = target;
   const options: LoadOptions = {
@@ -96,12 +104,6 @@ async function prepareSocket(
     await child.exited;
     return parseResult(first);
   };
-}
-
-/** A modern call as an agent sends it: where to, with which headers and which body. */
-export function modernCall(target: Target) {
-  const body = callBody(true).replace("%d", "7");
-  return { url: target.modernUrl, headers: modernHeaders(target), body };
 }
 
 /** Both load generators end with the same members; one that is missing becomes NaN and fails the run. */
