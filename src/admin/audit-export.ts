@@ -18,6 +18,8 @@ export interface AuditExportDeps {
   readonly store: Pick<AuditStore, "scan">;
   readonly opener: Opener;
   readonly proofs: ProofSource;
+  /** What the proofs cannot explain is not taken out of the log before the return value is disposed of. */
+  readonly beginExport: () => Disposable;
 }
 
 const exportPageSize = 500;
@@ -32,6 +34,7 @@ export async function* exportRecords(
   filter: AuditFilter,
   caller: Caller,
 ): AsyncGenerator<ExportRecordsResponse> {
+  using _exporting = deps.beginExport();
   const format = await createFormat(deps, request, filter, caller);
   const hash = createHash("sha256");
   const ranges: Ranges = new Map();

@@ -24,6 +24,7 @@ const stalledMs = 8_000;
 
 export interface AuditChecks {
   readonly proofs: ProofSource;
+  readonly beginExport: () => Disposable;
   /** Of other nodes' logs. */
   readonly stored: StoredProofs;
   readonly verifyLog: (signal: AbortSignal) => Promise<readonly VerifyReport[]>;
@@ -61,10 +62,7 @@ export function createAuditChecks(parts: CheckedParts): AuditChecks {
 
   /** Every log in the database: this node's, other nodes', and those that were given up (ST-16). */
   async function verifyLog(signal: AbortSignal): Promise<readonly VerifyReport[]> {
-    return await verifying.read(() => verifyAll(signal));
-  }
-
-  async function verifyAll(signal: AbortSignal): Promise<readonly VerifyReport[]> {
+    using _reading = verifying.begin();
     const own = await proofs();
     const copied = () => audit.status().shippedSeq;
     await untilCopied({ size: own?.size ?? 0, copied, stalledMs, clock, signal });
@@ -86,7 +84,7 @@ export function createAuditChecks(parts: CheckedParts): AuditChecks {
     witnessed: (logId) =>
       findWitnessed(config, logId, { checkpoints: store.checkpoints, log: parts.log }),
   });
-  return { proofs, stored, verifyLog };
+  return { proofs, beginExport: verifying.begin, stored, verifyLog };
 }
 
 /** The tree is recomputed from the database alone: tiles are the monitor's to compare. */

@@ -1,7 +1,7 @@
 /**
  * What those who take something out of the log need to know of those who verify it: whether a record is found signed, at
- * the spool by the checkpoint beside it and at the database by the one it remembers; and when the verifications under
- * way have ended. Made by `parts.ts`.
+ * the spool by the checkpoint beside it and at the database by the one it remembers; and when the verifications and
+ * exports under way have ended. Made by `parts.ts`.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { OpenAuditLog } from "../audit/log.ts";
@@ -9,8 +9,8 @@ import type { Verifying } from "../retention/orders.ts";
 import type { CheckpointStore } from "../storage/store.ts";
 
 export interface OpenVerifying extends Verifying {
-  /** Does what reads the whole log, orders first; nothing ordered after it began is taken out before it ends. */
-  read<T>(work: () => Promise<T>): Promise<T>;
+  /** Somebody reads the log, its orders first: nothing ordered from now on is taken out before that is disposed of. */
+  begin(): Disposable;
 }
 
 /** Longer than that nobody's records stay for a verification: it may then miss an order. */
@@ -22,7 +22,7 @@ export function createVerifying(deps: {
   readonly checkpoints: Pick<CheckpointStore, "last"> | undefined;
 }): OpenVerifying {
   const { audit, checkpoints } = deps;
-  const reading = new Set<Promise<unknown>>();
+  const reading = new Set<Promise<void>>();
   return {
     async isWitnessed({ logId, seq }) {
       // Nothing is signed in such a log, and nothing asked for.
@@ -37,13 +37,18 @@ export function createVerifying(deps: {
       const patience = new AbortController();
       const { signal } = patience;
       const late = sleep(patienceMs, undefined, { ref: false, signal }).catch(() => {});
-      await Promise.race([Promise.allSettled(reading), late]);
+      await Promise.race([Promise.all(reading), late]);
       patience.abort();
     },
-    async read(work) {
-      const done = work();
-      reading.add(done);
-      return await done.finally(() => reading.delete(done));
+    begin() {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      reading.add(promise);
+      return {
+        [Symbol.dispose]() {
+          reading.delete(promise);
+          resolve();
+        },
+      };
     },
   };
 }

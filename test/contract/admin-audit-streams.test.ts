@@ -80,6 +80,18 @@ describe("AuditService", () => {
     },
   );
 
+  test("PV-01 nothing is taken out of the log while an export is under way", async () => {
+    const many = Array.from({ length: 30_000 }, (_, index) => auditRow(index + 1));
+    await using plane = await startAdminPlane({ rows: many });
+    let parts = 0;
+    for await (const _part of plane.client().exportRecords({ format: "EXPORT_FORMAT_CSV" })) {
+      if (parts === 0) expect(plane.exports()).toBe(1);
+      parts += 1;
+    }
+    expect(parts).toBeGreaterThan(1);
+    await until(() => plane.exports() === 0);
+  });
+
   test("AD-11 a cancelled export stops and is recorded as cancelled", async () => {
     const many = Array.from({ length: 30_000 }, (_, index) => auditRow(index + 1));
     await using plane = await startAdminPlane({ rows: many });
@@ -92,6 +104,7 @@ describe("AuditService", () => {
       });
     expect(seen).toBe("first");
     await until(() => plane.records.length === 2);
+    await until(() => plane.exports() === 0);
     // What had gone out by then is said as well.
     expect(plane.records[1]?.facts).toMatchObject({
       ...{ status: "CANCELLED", logs: expect.stringMatching(/^log-1:1-\d+$/) },

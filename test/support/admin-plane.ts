@@ -92,6 +92,8 @@ export interface AdminPlane extends AsyncDisposable {
   /** Sends a row to every TailRecords. */
   emit(row: AuditRow): void;
   tails(): number;
+  /** Exports under way, for which nothing is taken out of the log. */
+  exports(): number;
   client(token?: string): AdminClient;
   /** The services' way to write, for what writes besides them. */
   readonly state: StateWriter;
@@ -140,6 +142,7 @@ export async function startAdminPlane(options: AdminPlaneOptions = {}): Promise<
   const sessions = new Map((options.sessions ?? [ciSession]).map((one) => [one.id, one]));
   const grants = new Map((options.grants ?? []).map((one) => [one.id, one]));
   const listeners = new Set<(row: AuditRow) => void>();
+  const exports = new Set<Disposable>();
   const { twoPerson = false } = options;
   const resources = options.store?.resources ?? store;
   const audit: AdminServerDeps["audit"] = {
@@ -245,6 +248,11 @@ export async function startAdminPlane(options: AdminPlaneOptions = {}): Promise<
       evidence: createSampleEvidence(),
       stored: nothingStored,
       proofs: async () => undefined,
+      beginExport: () => {
+        const begun = { [Symbol.dispose]: () => exports.delete(begun) };
+        exports.add(begun);
+        return begun;
+      },
       verifyLog: async () => [soundReport],
     }),
     KeyService: createKeyService({
@@ -331,6 +339,7 @@ export async function startAdminPlane(options: AdminPlaneOptions = {}): Promise<
       for (const listener of listeners) listener(row);
     },
     tails: () => listeners.size,
+    exports: () => exports.size,
     state,
     client(chosen = token) {
       const client = createAdminClient(

@@ -25,6 +25,7 @@ export interface AuditServiceDeps extends AuditSearchDeps, AuditEvidenceDeps {
   readonly store: AuditSearchDeps["store"];
   readonly log: Pick<OpenAuditLog, "tail" | "status" | "caughtUp">;
   readonly proofs: ProofSource;
+  readonly beginExport: () => Disposable;
   readonly verifyLog: (signal: AbortSignal) => Promise<readonly VerifyReport[]>;
   /** Records waiting for a reader of TailRecords; beyond it they are dropped and counted. */
   readonly tailBacklogMax?: number;

@@ -27,18 +27,15 @@ test.each(cases)("%s", async (_, signed, stored, wanted) => {
 test("PV-01 those who read when it is asked are waited for, and nobody who begins later", async () => {
   const verifying = createVerifying({ audit: { evidence: undefined }, checkpoints: undefined });
   await verifying.untilRead();
-  const [first, later] = [Promise.withResolvers<string>(), Promise.withResolvers<string>()];
   const said: string[] = [];
-  const reading = verifying.read(() => first.promise);
+  const first = verifying.begin();
   const waiting = verifying.untilRead().then(() => said.push("waited"));
-  const readingLater = verifying.read(() => later.promise);
+  const later = verifying.begin();
   await Bun.sleep(0);
   expect(said).toEqual([]);
-  first.resolve("read");
-  expect(await reading).toBe("read");
+  first[Symbol.dispose]();
   await waiting;
   expect(said).toEqual(["waited"]);
-  later.reject(new Error("no database"));
-  expect(await readingLater.catch(String)).toBe("Error: no database");
+  later[Symbol.dispose]();
   await verifying.untilRead();
 });
