@@ -27,6 +27,13 @@ interface ClosedSegment {
   readonly inode: number;
 }
 
+/** Segments are read into it one after the other: so large buffers of their own would wait for the collector. */
+interface Scratch {
+  bytes: Buffer;
+}
+
+const noScratch = (): Scratch => ({ bytes: Buffer.alloc(0) });
+
 /** How much is looked at before the thread turns to its records again. */
 const pieceBytes = 512 * 1024;
 
@@ -42,8 +49,11 @@ export function* shredSegments(
   place: ShredPlace,
   keys: ReadonlySet<string>,
 ): Generator<ShredStep, number> {
+  const scratch = noScratch();
   let emptied = 0;
-  for (const segment of listClosed(place)) emptied += yield* shredSegment(place, segment, keys);
+  for (const segment of listClosed(place)) {
+    emptied += yield* shredSegment(place, segment, keys, scratch);
+  }
   // Also where nothing was left to empty: an earlier time may have failed after renaming.
   place.folder.sync();
   return emptied;
@@ -55,9 +65,10 @@ export function* findSealed(
   keys: ReadonlySet<string>,
   except: ReadonlySet<number>,
 ): Generator<ShredStep, readonly SealedFrame[]> {
+  const scratch = noScratch();
   const found: SealedFrame[] = [];
   for (const { path } of listSegments(dir, disk.list(dir))) {
-    const bytes = yield* load(disk, path, disk.identify(path)?.bytes ?? 0);
+    const bytes = yield* load(disk, path, disk.identify(path)?.bytes ?? 0, scratch);
     let pausedAt = 0;
     for (let at = 0; at < bytes.length; ) {
       const place = decodePlace(bytes, at);
@@ -89,10 +100,11 @@ function* shredSegment(
   { disk, folder }: ShredPlace,
   { path, inode }: ClosedSegment,
   keys: ReadonlySet<string>,
+  scratch: Scratch,
 ): Generator<ShredStep, number> {
   const found = disk.identify(path);
   if (found?.inode !== inode) return 0;
-  const bytes = yield* load(disk, path, found.bytes);
+  const bytes = yield* load(disk, path, found.bytes, scratch);
   const { end, emptied } = yield* emptyFrames(bytes, keys);
   if (emptied === 0) return 0;
   const unfinished = `${path}.shred${unfinishedSuffix}`;
@@ -165,8 +177,14 @@ function* writeSynced(disk: SpoolDisk, path: string, bytes: Buffer): Generator<S
   }
 }
 
-function* load(disk: SpoolDisk, path: string, length: number): Generator<ShredStep, Buffer> {
-  const bytes = Buffer.alloc(length);
+function* load(
+  disk: SpoolDisk,
+  path: string,
+  length: number,
+  scratch: Scratch,
+): Generator<ShredStep, Buffer> {
+  if (scratch.bytes.length < length) scratch.bytes = Buffer.alloc(length);
+  const bytes = scratch.bytes.subarray(0, length);
   const fd = disk.openToRead(path);
   try {
     for (let at = 0; at < length; ) {
