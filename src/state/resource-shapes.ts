@@ -17,10 +17,10 @@ import {
   text,
 } from "./body-shape.ts";
 import { obligationsShape } from "./obligation-shapes.ts";
-import type { ClientGrantsPart, ServerToolsPart } from "./policy-objects.ts";
 import { checkProofs, proofMembers } from "./proof-shapes.ts";
 import {
   type BindingResource,
+  type ClientGrantsPart,
   type ClientLimits,
   type ClientResource,
   policyActions,
@@ -28,6 +28,7 @@ import {
   type RoleResource,
   type RuleResource,
   type ServerResource,
+  type ServerToolsPart,
   type TokenResource,
   type VirtualServerResource,
 } from "./resources.ts";
