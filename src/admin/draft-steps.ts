@@ -5,13 +5,13 @@
  */
 import { GatewayError } from "../errors/fault.ts";
 import { draftStepsMax } from "../state/draft-shapes.ts";
-import {
-  type PolicyDifference,
-  type PolicyObjectKind,
-  samePart,
-  withPolicyPart,
-} from "../state/policy-objects.ts";
-import type { DraftState, PolicyDraftResource } from "../state/resources.ts";
+import { samePart, withPolicyPart } from "../state/policy-objects.ts";
+import type {
+  DraftState,
+  PolicyDifference,
+  PolicyDraftResource,
+  PolicyObjectKind,
+} from "../state/resources.ts";
 import type { StateChange, StateView } from "./change-state.ts";
 import { storedPart } from "./policy-history.ts";
 

@@ -4,13 +4,8 @@
  */
 import { GatewayError } from "../errors/fault.ts";
 import { draftChangesMax } from "../state/draft-shapes.ts";
-import {
-  type PolicyDifference,
-  policyPartOf,
-  readPart,
-  withPolicyPart,
-} from "../state/policy-objects.ts";
-import type { PolicyDraftResource } from "../state/resources.ts";
+import { policyPartOf, readPart, withPolicyPart } from "../state/policy-objects.ts";
+import type { PolicyDifference, PolicyDraftResource } from "../state/resources.ts";
 import type { StoredResource } from "../storage/store.ts";
 import type { Operator } from "./caller.ts";
 import type { StateView } from "./change-state.ts";

@@ -4,14 +4,12 @@
  */
 import { GatewayError } from "../errors/fault.ts";
 import { policyRevisionShape } from "../state/draft-shapes.ts";
-import {
-  isPolicyKind,
-  type PolicyDifference,
-  type PolicyObjectKind,
-  policyPartOf,
-  samePart,
-} from "../state/policy-objects.ts";
-import type { PolicyRevisionResource } from "../state/resources.ts";
+import { isPolicyKind, policyPartOf, samePart } from "../state/policy-objects.ts";
+import type {
+  PolicyDifference,
+  PolicyObjectKind,
+  PolicyRevisionResource,
+} from "../state/resources.ts";
 import type { StoredResource } from "../storage/store.ts";
 import type { StateChange, StateView } from "./change-state.ts";
 

@@ -3,8 +3,8 @@
  * their own, so that going back is looked at like any other change. Called by `policy-history-service.ts`.
  */
 import { GatewayError } from "../errors/fault.ts";
-import { type PolicyDifference, type PolicyObjectKey, samePart } from "../state/policy-objects.ts";
-import type { PolicyDraftResource } from "../state/resources.ts";
+import { samePart } from "../state/policy-objects.ts";
+import type { PolicyDifference, PolicyDraftResource, PolicyObjectKey } from "../state/resources.ts";
 import type { StateView } from "./change-state.ts";
 import { changesTo, needNoConflict } from "./draft-steps.ts";
 import { readRevisions, storedPart } from "./policy-history.ts";

@@ -18,7 +18,7 @@ import {
   isSettled,
   weigh,
 } from "./decide.ts";
-import type { Facts } from "./expression.ts";
+import type { Facts } from "./expression-facts.ts";
 import { isFalse, isTrue, unknown } from "./expression-values.ts";
 import { compileHolders, type Holder } from "./holder.ts";
 import { denied } from "./reasons.ts";

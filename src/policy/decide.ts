@@ -6,7 +6,8 @@
  * is listed, and where nothing hangs on the call, the reverse too.
  */
 import { readArguments } from "./argument-values.ts";
-import type { Expression, Facts } from "./expression.ts";
+import type { Expression } from "./expression.ts";
+import type { Facts } from "./expression-facts.ts";
 import { isFalse, isTrue, outcomesOf, unknown, type Value } from "./expression-values.ts";
 import { type Holder, principalMeant } from "./holder.ts";
 import { joinObligations } from "./obligations.ts";

@@ -2,7 +2,7 @@
  * The library's syntax tree, as far as conditions use it, and how what cannot be used is refused with its place.
  */
 
-import type { Facts } from "./expression.ts";
+import type { Facts } from "./expression-facts.ts";
 import type { Value } from "./expression-values.ts";
 
 /** The library's tree, as far as it is used here. */

@@ -6,23 +6,10 @@
 import type * as cel from "@marcbachmann/cel-js";
 import { GatewayError } from "../errors/fault.ts";
 import { once } from "../lib/once.ts";
-import type { ArgumentValues } from "./argument-values.ts";
 import { compileNode } from "./expression-compile.ts";
+import type { Facts } from "./expression-facts.ts";
 import { ExpressionRefusal, needNode } from "./expression-nodes.ts";
 import type { Value } from "./expression-values.ts";
-
-/** What an expression is about. Whatever hangs on a call is `unknown` while lists are filtered. */
-export interface Facts {
-  /** id, client_id, subject, issuer, tenant, workspace, roles, groups, scopes, acr, amr, claims; only what is known. */
-  principal: Value;
-  /** server, kind, target, action, and risk_tier for tools. */
-  readonly call: Value;
-  /** Undefined = unknown. */
-  readonly arguments: ArgumentValues | undefined;
-  /** Undefined = unknown. */
-  readonly timeMs: number | undefined;
-  readonly peer: Value;
-}
 
 /** Gives true, false, or a `NoValue`; never throws. */
 export type Expression = (facts: Facts) => Value;

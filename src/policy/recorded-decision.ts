@@ -14,7 +14,7 @@ import {
   findCandidates,
   weigh,
 } from "./decide.ts";
-import type { Facts } from "./expression.ts";
+import type { Facts } from "./expression-facts.ts";
 import { isFailed, isFalse, isTrue, unknown } from "./expression-values.ts";
 import type { Holder } from "./holder.ts";
 import { denied } from "./reasons.ts";

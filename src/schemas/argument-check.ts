@@ -4,9 +4,9 @@
  */
 import { LRUCache } from "lru-cache";
 import { needsObject } from "./assertions.ts";
-import { type RejectionReason, SchemaRejected } from "./builder.ts";
 import { compileSchema } from "./compile.ts";
 import { createRun, Exhausted, evaluate, type SchemaNode, type Violation } from "./node.ts";
+import { type RejectionReason, SchemaRejected } from "./rejection.ts";
 
 export interface ArgumentCheck {
   /** Why no call could be held against this schema (source text); undefined where it is usable. */

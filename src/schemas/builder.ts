@@ -1,8 +1,10 @@
 /**
- * What the keywords' own files need while a schema is compiled, and how a schema that cannot be used is given up.
+ * What the keywords' own files need while a schema is compiled: subschemas, patterns, references, and members read by
+ * their type.
  */
 import type { Check, SchemaNode } from "./node.ts";
 import type { Pattern } from "./pattern.ts";
+import { SchemaRejected } from "./rejection.ts";
 
 export type JsonMap = Readonly<Record<string, unknown>>;
 export type Dialect = "draft-06" | "draft-07" | "2019-09" | "2020-12";
@@ -23,26 +25,6 @@ export interface Builder {
 
 /** Makes the check of one keyword, or of several that only mean something together; undefined where there is none. */
 export type KeywordBuilder = (schema: JsonMap, builder: Builder) => Check | undefined;
-
-export type RejectionReason =
-  | "malformed"
-  | "too-large"
-  | "too-many-subschemas"
-  | "too-deep"
-  | "dialect-unsupported"
-  | "external-ref"
-  | "unresolvable-ref"
-  | "pattern-malformed"
-  | "pattern-too-large";
-
-export class SchemaRejected extends Error {
-  readonly reason: RejectionReason;
-
-  constructor(reason: RejectionReason, detail: string) {
-    super(detail);
-    this.reason = reason;
-  }
-}
 
 export function malformed(keyword: string): SchemaRejected {
   return new SchemaRejected("malformed", keyword);

@@ -13,12 +13,12 @@ import {
   malformed,
   ownMap,
   ownString,
-  SchemaRejected,
 } from "./builder.ts";
 import { children, unevaluated } from "./children.ts";
 import { type Check, fail, type Resource, type SchemaNode } from "./node.ts";
 import { compilePattern } from "./pattern.ts";
 import { createResource, documentUri, findReference, resolveId } from "./references.ts";
+import { SchemaRejected } from "./rejection.ts";
 
 const schemaCharsMax = 512 * 1024;
 const subschemasMax = 1_000;

@@ -3,8 +3,8 @@
  * such as a look-ahead, is not matched at all: it is left to the server, and the rest of its schema still holds.
  */
 import { RE2JS } from "re2js";
-import { SchemaRejected } from "./builder.ts";
 import { type Run, spend } from "./node.ts";
+import { SchemaRejected } from "./rejection.ts";
 
 export interface Pattern {
   readonly text: string;

@@ -2,8 +2,9 @@
  * Where a schema's references lead: inside its own text or nowhere, since nothing is ever fetched (PR-22). Resources
  * are the document and its parts with an `$id`; fragments are JSON Pointers or anchors.
  */
-import { isMap, malformed, SchemaRejected } from "./builder.ts";
+import { isMap, malformed } from "./builder.ts";
 import type { Resource } from "./node.ts";
+import { SchemaRejected } from "./rejection.ts";
 
 /** What relative identifiers are resolved against; never an address. */
 export const documentUri = "schema://tool/";

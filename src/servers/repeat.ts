@@ -6,7 +6,7 @@ import { stringMember } from "../protocol/json-view.ts";
 import type { McpRequest } from "../protocol/messages.ts";
 import { toErrorBody } from "./answer.ts";
 import type { Link } from "./connection.ts";
-import type { ServerSpec } from "./spec.ts";
+import { type ServerSpec, toolSettingOf } from "./spec.ts";
 import type { WireAnswer } from "./wire.ts";
 
 /** Why a second try is safe and may help; undefined where it is not or cannot. */
@@ -38,10 +38,10 @@ export function whyAgain(
 
 /** Reading changes nothing, and an operator vouched for the tools marked read-only. */
 function isHarmless(
-  { toolSettings }: Pick<ServerSpec, "toolSettings">,
+  spec: Pick<ServerSpec, "toolSettings">,
   { method, params }: McpRequest,
 ): boolean {
   if (method !== "tools/call") return true;
   const tool = params && stringMember(params, "name");
-  return toolSettings.some((setting) => setting.tool === tool && setting.readOnly);
+  return tool !== undefined && toolSettingOf(spec, tool)?.readOnly === true;
 }

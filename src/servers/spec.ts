@@ -108,9 +108,26 @@ export interface ServerSpec {
   readonly listTtlMs: number;
   /** Lists do not depend on who asks, so their cache may be shared between principals. */
   readonly listsPublic: boolean;
+  /** One for each tool, found by `toolSettingOf`. */
   readonly toolSettings: readonly ToolSetting[];
   readonly dataClass: DataClass;
   /** Addresses in private ranges and plain http are refused unless set. Loopback development needs it. */
   readonly allowPrivateNetwork: boolean;
   readonly auth?: ServerAuth | undefined;
+}
+
+const settingsByTool = new WeakMap<readonly ToolSetting[], ReadonlyMap<string, ToolSetting>>();
+
+/** What an operator said of a tool of the server. */
+export function toolSettingOf(
+  { toolSettings }: Pick<ServerSpec, "toolSettings">,
+  tool: string,
+): ToolSetting | undefined {
+  if (toolSettings.length === 0) return undefined;
+  let byTool = settingsByTool.get(toolSettings);
+  if (byTool === undefined) {
+    byTool = new Map(toolSettings.map((setting) => [setting.tool, setting]));
+    settingsByTool.set(toolSettings, byTool);
+  }
+  return byTool.get(tool);
 }

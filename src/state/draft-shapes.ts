@@ -13,13 +13,14 @@ import {
   type Shape,
   text,
 } from "./body-shape.ts";
-import { type PolicyDifference, policyObjectKinds } from "./policy-objects.ts";
 import { resourceName } from "./resource-shapes.ts";
 import {
   type DraftStep,
   draftStates,
+  type PolicyDifference,
   type PolicyDraftResource,
   type PolicyRevisionResource,
+  policyObjectKinds,
 } from "./resources.ts";
 
 export const draftChangesMax = 1_000;

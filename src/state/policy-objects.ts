@@ -3,7 +3,6 @@
  * what is said of its tools. Drafts, history and the two-person rule all see policy through here, so none of them can
  * overlook what another one knows.
  */
-import type { RiskTier } from "../policy/rule.ts";
 import type { Shape } from "./body-shape.ts";
 import {
   bindingShape,
@@ -14,39 +13,12 @@ import {
   serverShape,
   serverToolsShape,
 } from "./resource-shapes.ts";
-import type { ClientResource } from "./resources.ts";
-
-export const policyObjectKinds = ["role", "binding", "rule", "client", "server"] as const;
-export type PolicyObjectKind = (typeof policyObjectKinds)[number];
-
-/** Names one object; compared member by member, never joined to one text. */
-export interface PolicyObjectKey {
-  readonly kind: PolicyObjectKind;
-  readonly tenant?: string | undefined;
-  readonly name: string;
-}
-
-/** An object as it was or would be; undefined = not there, or nothing said. */
-export interface PolicyDifference extends PolicyObjectKey {
-  readonly before?: object | undefined;
-  readonly after?: object | undefined;
-}
-
-/** The policy of a registered client. */
-export interface ClientGrantsPart
-  extends Pick<
-    ClientResource,
-    "tenant" | "allowedTools" | "allowedResources" | "allowedPrompts" | "roles"
-  > {}
-
-/** The policy of a server: what its tools risk and which roles they need; tools without either are left out. */
-export interface ServerToolsPart {
-  readonly tools: readonly {
-    readonly tool: string;
-    readonly riskTier: RiskTier;
-    readonly requiredRoles: readonly string[];
-  }[];
-}
+import {
+  type ClientGrantsPart,
+  type PolicyObjectKind,
+  policyObjectKinds,
+  type ServerToolsPart,
+} from "./resources.ts";
 
 const parts: Readonly<Record<PolicyObjectKind, Shape<object>>> = {
   role: roleShape,

@@ -17,10 +17,10 @@ import {
   text,
 } from "./body-shape.ts";
 import { obligationsShape } from "./obligation-shapes.ts";
-import type { ClientGrantsPart, ServerToolsPart } from "./policy-objects.ts";
 import { checkProofs, proofMembers } from "./proof-shapes.ts";
 import {
   type BindingResource,
+  type ClientGrantsPart,
   type ClientLimits,
   type ClientResource,
   policyActions,
@@ -28,6 +28,7 @@ import {
   type RoleResource,
   type RuleResource,
   type ServerResource,
+  type ServerToolsPart,
   type TokenResource,
   type VirtualServerResource,
 } from "./resources.ts";
@@ -142,16 +143,59 @@ const toolSetting = object<ToolSetting>({
   auditClass: optional(oneOf(["A+", "A"])),
 });
 
+const toolSettingList = list(toolSetting, listMax);
+
+/**
+ * One entry for each tool. A state written before `needDistinctTools` was asked may hold several of one: the first
+ * counts, and what it leaves unset is the next one's, so no role and no tier that somebody asked for is lost.
+ */
+const toolSettings: Shape<readonly ToolSetting[]> = (value, path) => {
+  const byTool = new Map<string, ToolSetting>();
+  for (const next of toolSettingList(value, path)) {
+    const first = byTool.get(next.tool);
+    byTool.set(next.tool, first === undefined ? next : joinSettings(first, next));
+  }
+  return Object.freeze([...byTool.values()]);
+};
+
+function joinSettings(first: ToolSetting, next: ToolSetting): ToolSetting {
+  return Object.freeze({
+    ...first,
+    riskTier: first.riskTier ?? next.riskTier,
+    requiredRoles: first.requiredRoles ?? next.requiredRoles,
+    cost: first.cost ?? next.cost,
+    auditClass: first.auditClass ?? next.auditClass,
+  });
+}
+
+/** Refuses a tool that is named twice, wherever operators say something of tools. */
+export function needDistinctTools(tools: readonly { readonly tool: string }[], path: string): void {
+  const seen = new Set<string>();
+  for (const { tool } of tools) {
+    if (seen.has(tool)) {
+      const name = JSON.stringify(tool.slice(0, 64));
+      refuseField(path, `the tool ${name} is there twice; one entry for each tool is allowed`);
+    }
+    seen.add(tool);
+  }
+}
+
+const toolRisks = list(
+  object<ServerToolsPart["tools"][number]>({
+    tool: targetName,
+    riskTier: oneOf(riskTiers),
+    requiredRoles: list(resourceName, 256),
+  }),
+  listMax,
+);
+
 /** What of a server is policy. */
 export const serverToolsShape = object<ServerToolsPart>({
-  tools: list(
-    object({
-      tool: targetName,
-      riskTier: oneOf(riskTiers),
-      requiredRoles: list(resourceName, 256),
-    }),
-    listMax,
-  ),
+  tools: (value, path) => {
+    const tools = toolRisks(value, path);
+    needDistinctTools(tools, path);
+    return tools;
+  },
 });
 
 const serverFields = object<ServerResource>({
@@ -167,7 +211,7 @@ const serverFields = object<ServerResource>({
   maxInFlight: integer(1, 100_000),
   listTtlMs: integer(0, 30 * dayMs),
   listsPublic: flag,
-  toolSettings: list(toolSetting, listMax),
+  toolSettings,
   dataClass: oneOf(dataClasses),
   allowPrivateNetwork: flag,
   auth: optional(serverAuthShape),

@@ -2,9 +2,8 @@
  * The objects an operator manages, as they lie in the store and in the snapshot. Plain JSON values; `admin/convert`
  * maps them to and from protobuf, `build.ts` checks them whole and makes a snapshot of them.
  */
-import type { Binding, Role, Rule } from "../policy/rule.ts";
+import type { Binding, RiskTier, Role, Rule } from "../policy/rule.ts";
 import type { ServerSpec } from "../servers/spec.ts";
-import type { PolicyDifference } from "./policy-objects.ts";
 
 export const resourceKinds = [
   "client",
@@ -157,6 +156,39 @@ export interface RevocationResource {
   /** When nothing it revokes can be valid any more; undefined = kept. */
   readonly expiresAtMs: number | undefined;
   readonly reason: string;
+}
+
+/** Kinds of which something is policy; `policy-objects.ts` tells what. */
+export const policyObjectKinds = ["role", "binding", "rule", "client", "server"] as const;
+export type PolicyObjectKind = (typeof policyObjectKinds)[number];
+
+/** Names one object; compared member by member, never joined to one text. */
+export interface PolicyObjectKey {
+  readonly kind: PolicyObjectKind;
+  readonly tenant?: string | undefined;
+  readonly name: string;
+}
+
+/** An object as it was or would be; undefined = not there, or nothing said. */
+export interface PolicyDifference extends PolicyObjectKey {
+  readonly before?: object | undefined;
+  readonly after?: object | undefined;
+}
+
+/** The policy of a registered client. */
+export interface ClientGrantsPart
+  extends Pick<
+    ClientResource,
+    "tenant" | "allowedTools" | "allowedResources" | "allowedPrompts" | "roles"
+  > {}
+
+/** The policy of a server: what its tools risk and which roles they need; tools without either are left out. */
+export interface ServerToolsPart {
+  readonly tools: readonly {
+    readonly tool: string;
+    readonly riskTier: RiskTier;
+    readonly requiredRoles: readonly string[];
+  }[];
 }
 
 export const draftStates = [

@@ -33,3 +33,6 @@ export interface SqlDialect {
   tryLock(name: string): Promise<(() => Promise<void>) | undefined>;
   close(): Promise<void>;
 }
+
+/** What a step of the schema's history needs to know of its database. */
+export type ColumnTypes = Pick<SqlDialect, "textType" | "counterType" | "description">;

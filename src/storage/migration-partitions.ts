@@ -5,7 +5,7 @@
  */
 import { type SqlBool, sql, type Transaction } from "kysely";
 import { type IndexedColumn, inIndex } from "./audit-index.ts";
-import type { ColumnTypes } from "./migrations.ts";
+import type { ColumnTypes } from "./dialect.ts";
 import { monthsOf, otherPartition, partitionOf } from "./postgres-partitions.ts";
 import type { Tables } from "./schema.ts";
 

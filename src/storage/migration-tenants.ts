@@ -5,7 +5,7 @@
  */
 import { sql, type Transaction } from "kysely";
 import { inIndex } from "./audit-index.ts";
-import type { ColumnTypes } from "./migrations.ts";
+import type { ColumnTypes } from "./dialect.ts";
 import type { Tables } from "./schema.ts";
 
 /** Kinds whose names are unique within a tenant. A copy of what held at version 2: history does not change. */

@@ -4,7 +4,7 @@
  */
 import { type Kysely, type SqlBool, sql, type Transaction } from "kysely";
 import { type IndexedColumn, inIndex } from "./audit-index.ts";
-import type { SqlDialect } from "./dialect.ts";
+import type { ColumnTypes, SqlDialect } from "./dialect.ts";
 import { addCheckpoints } from "./migration-checkpoints.ts";
 import { addGrants } from "./migration-grants.ts";
 import { addLastUses } from "./migration-last-uses.ts";
@@ -12,8 +12,6 @@ import { addPartitions } from "./migration-partitions.ts";
 import { addTenants } from "./migration-tenants.ts";
 import type { Tables } from "./schema.ts";
 import { StoreError } from "./store.ts";
-
-export type ColumnTypes = Pick<SqlDialect, "textType" | "counterType" | "description">;
 
 interface Migration {
   readonly version: number;

@@ -187,6 +187,29 @@ describe("ServerService", () => {
     await admin.call("ServerService", "deleteServer", { name: "guarded" });
   });
 
+  test("a tool that is named twice is refused, and told", async () => {
+    const refused = async (method: "registerServer" | "updateServer", tools: readonly string[]) => {
+      const tool_settings = tools.map((tool) => ({ tool, read_only: true }));
+      const request = { server: { ...server({ name: "twice" }), tool_settings } };
+      return failure(admin.call("ServerService", method, request));
+    };
+    const why =
+      'server.tool_settings: the tool "add" is there twice; one entry for each tool is allowed';
+    const registered = await refused("registerServer", ["add", "sub", "add"]);
+    expect([registered.code, registered.details]).toEqual([status.INVALID_ARGUMENT, why]);
+    expect(plane.current.get().servers.has("twice")).toBe(false);
+    const tool_settings = [{ tool: "add" }, { tool: "sub" }];
+    const fine = { ...server({ name: "twice" }), tool_settings };
+    await admin.call("ServerService", "registerServer", { server: fine });
+    const updated = await refused("updateServer", ["add", "add"]);
+    expect([updated.code, updated.details]).toEqual([status.INVALID_ARGUMENT, why]);
+    expect(plane.current.get().servers.get("twice")?.toolSettings).toMatchObject([
+      { tool: "add", readOnly: false },
+      { tool: "sub", readOnly: false },
+    ]);
+    await admin.call("ServerService", "deleteServer", { name: "twice" });
+  });
+
   test("AD-14 a refused secret is not quoted", async () => {
     const bad = server({
       name: "bad",

@@ -253,6 +253,20 @@ describe.each(["sqlite", "postgres"])("drafts on %s", (kind) => {
     await ann.call("ClientService", "deleteClient", { id: "bot" });
   });
 
+  test("a draft names each tool of a server once", async () => {
+    await using by = await operators(true);
+    const tools = (["RISK_TIER_CRITICAL", "RISK_TIER_LOW"] as const).map((risk_tier) => {
+      return { tool: "div", risk_tier };
+    });
+    const changes = [{ put: { server_tools: { server: "calc", tools } } }];
+    const refused = await failure(
+      by.ann.call(policy, "createDraft", { draft: { name: "twice", changes } }),
+    );
+    expect(refused.details).toBe(
+      'changes[0].tools: the tool "div" is there twice; one entry for each tool is allowed',
+    );
+  });
+
   test("P16: every change leaves a revision, and policy goes back by a draft of its own", async () => {
     await using by = await operators(true);
     const { plane, ann, bob } = by;

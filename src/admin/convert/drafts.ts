@@ -13,16 +13,14 @@ import type {
   PolicyRevision,
 } from "../../gen/types.ts";
 import { policyDraftShape } from "../../state/draft-shapes.ts";
-import {
-  type PolicyDifference,
-  type PolicyObjectKey,
-  type PolicyObjectKind,
-  readPart,
-} from "../../state/policy-objects.ts";
+import { readPart } from "../../state/policy-objects.ts";
 import { clientGrantsShape, serverToolsShape } from "../../state/resource-shapes.ts";
 import type {
   DraftState,
+  PolicyDifference,
   PolicyDraftResource,
+  PolicyObjectKey,
+  PolicyObjectKind,
   PolicyRevisionResource,
 } from "../../state/resources.ts";
 import type { StoredResource } from "../../storage/store.ts";

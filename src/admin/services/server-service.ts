@@ -6,6 +6,7 @@ import { GatewayError } from "../../errors/fault.ts";
 import type { ServerService, Tool } from "../../gen/types.ts";
 import type { CatalogueTool, ServerStatus } from "../../servers/client.ts";
 import type { ServerSpec } from "../../servers/spec.ts";
+import { needDistinctTools } from "../../state/resource-shapes.ts";
 import type { Caller } from "../caller.ts";
 import type { StateWriter } from "../change-state.ts";
 import { needMessage } from "../convert/common.ts";
@@ -42,6 +43,7 @@ export function createServerService(deps: ServerServiceDeps): ServerService<Call
     nameOf: (server) => server.name,
     toResource: (message, previous, caller) => {
       const server = toServerResource(message, previous, deps.defaults);
+      needDistinctTools(server.toolSettings, "server.tool_settings");
       needOwnReach(server, caller, deps.defaults);
       deps.checkTransport(server);
       return server;

@@ -19,24 +19,7 @@ import { createKeyHistory } from "./key-history.ts";
 import { createOrderBook, type Landmark, parseOrder } from "./orders.ts";
 import { createPartCheck } from "./parts.ts";
 import { createTimes } from "./times.ts";
-
-/** What lies beside an envelope: `opened` and `broken` take keys to know. */
-export type PartState = "sealed" | "opened" | "empty" | "broken" | "missing";
-
-export interface VerifiableRecord {
-  /** As the envelope has it, or as its place has it where the envelope is gone. */
-  readonly seq: number;
-  /** Where it is kept, where that has numbers of its own. */
-  readonly place?: number;
-  readonly envelope: EnvelopeView | undefined;
-  /** Recomputed; where the envelope is gone the one that was kept. */
-  readonly leaf: string;
-  /** The leaf that was kept beside the record. */
-  readonly storedLeaf?: string;
-  readonly part: PartState;
-  /** Base64 hashes of a proof of inclusion, where the record came with one. */
-  readonly proof?: readonly string[];
-}
+import type { VerifiableRecord } from "./verifiable-record.ts";
 
 export interface LogVerifierOptions {
   readonly logId: string;

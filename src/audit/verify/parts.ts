@@ -4,8 +4,8 @@
  */
 import { emptyCommitment } from "../commitment.ts";
 import type { VerdictCounts, ViolationKind } from "./findings.ts";
-import type { VerifiableRecord } from "./log-verifier.ts";
 import type { OrderBook, OrderKind } from "./orders.ts";
+import type { VerifiableRecord } from "./verifiable-record.ts";
 
 export interface PartCheck {
   /** Takes the next record in order. */

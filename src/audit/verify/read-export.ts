@@ -11,15 +11,11 @@ import { signedSizeOf } from "./checkpoints.ts";
 import type { Outlined } from "./diagnosis.ts";
 import { type VerifyReport, violationOf } from "./findings.ts";
 import { isIncluded } from "./inclusion.ts";
-import {
-  createLogVerifier,
-  type LogVerifier,
-  toOutlined,
-  type VerifiableRecord,
-} from "./log-verifier.ts";
+import { createLogVerifier, type LogVerifier, toOutlined } from "./log-verifier.ts";
 import { type Landmark, landmarkEvents, toLandmark } from "./orders.ts";
 import { partOf } from "./read-spool.ts";
 import { createSelectionVerifier } from "./selection.ts";
+import type { VerifiableRecord } from "./verifiable-record.ts";
 import type { VerifyOptions } from "./verify.ts";
 
 /** What stands apart from an export's records, read ahead of them. */

@@ -15,8 +15,8 @@ import {
 } from "../spool/format.ts";
 import { findNextFrame } from "../spool/scan.ts";
 import type { TileFiles } from "./checked-tree.ts";
-import type { PartState } from "./log-verifier.ts";
 import { type Landmark, landmarkEvents, toLandmark } from "./orders.ts";
+import type { PartState } from "./verifiable-record.ts";
 
 /** A frame of a segment; `damage` stands for bytes that are none. */
 export type SpoolPiece =

@@ -6,9 +6,9 @@ import type { AuditRow, AuditStore } from "../../storage/store.ts";
 import { leafOf, parseEnvelope } from "../envelope.ts";
 import type { Opener, SealState } from "../opener.ts";
 import { toAuditRow } from "../row.ts";
-import type { PartState, VerifiableRecord } from "./log-verifier.ts";
 import { type Landmark, landmarkEvents, toLandmark } from "./orders.ts";
 import { partOf } from "./read-spool.ts";
+import type { PartState, VerifiableRecord } from "./verifiable-record.ts";
 
 const pageRows = 500;
 

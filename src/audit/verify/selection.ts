@@ -15,9 +15,10 @@ import {
 } from "./findings.ts";
 import { isIncluded } from "./inclusion.ts";
 import { createKeyHistory } from "./key-history.ts";
-import type { LogVerifier, LogVerifierOptions, VerifiableRecord } from "./log-verifier.ts";
+import type { LogVerifier, LogVerifierOptions } from "./log-verifier.ts";
 import { createOrderBook, parseOrder } from "./orders.ts";
 import { createPartCheck } from "./parts.ts";
+import type { VerifiableRecord } from "./verifiable-record.ts";
 
 export interface SelectionOptions
   extends Omit<LogVerifierOptions, "landmarks" | "signedSizes" | "start"> {

@@ -12,15 +12,11 @@ import { listSegments, type SegmentFile } from "../spool/files.ts";
 import type { SegmentHeader } from "../spool/format.ts";
 import type { Outlined } from "./diagnosis.ts";
 import type { VerifyReport } from "./findings.ts";
-import {
-  createLogVerifier,
-  type LogVerifier,
-  toOutlined,
-  type VerifiableRecord,
-} from "./log-verifier.ts";
+import { createLogVerifier, type LogVerifier, toOutlined } from "./log-verifier.ts";
 import type { Landmark } from "./orders.ts";
 import { findLandmarks, readEvidence, readSegment, type SpoolPiece } from "./read-spool.ts";
 import { findStoredLandmarks, readStoredRecords } from "./read-store.ts";
+import type { VerifiableRecord } from "./verifiable-record.ts";
 
 export interface VerifyOptions {
   /** The node keys to trust; with none, the chain alone is checked. */

@@ -6,8 +6,8 @@ import { objectMember, readObject } from "../../protocol/json-view.ts";
 import { type ListenFilter, renderListenFilter } from "../../protocol/listen-filter.ts";
 import type { Listening, ServerClient } from "../../servers/client.ts";
 import { type ListKind, listKinds } from "./listen-messages.ts";
+import type { ListenQuestion } from "./listen-plan.ts";
 import type { ListenedTasks } from "./listened-tasks.ts";
-import type { Listen } from "./open-listen.ts";
 
 export interface Followed {
   readonly server: string;
@@ -74,7 +74,7 @@ export function isFollowed(
  * and go and with policy: it is honoured wherever there is one, whatever its server can tell.
  */
 export function honouredOf(
-  { filter, scope }: Pick<Listen, "filter" | "scope">,
+  { filter, scope }: Pick<ListenQuestion, "filter" | "scope">,
   followed: readonly Followed[],
   tasks: ListenedTasks,
 ): ListenFilter {

@@ -18,7 +18,7 @@ import {
 import type { McpRequest } from "../../protocol/messages.ts";
 import { readHints, withTtlAtMost } from "../../route/hints.ts";
 import { serversOf } from "../../route/names.ts";
-import type { ServerSpec } from "../../servers/spec.ts";
+import { type ServerSpec, toolSettingOf } from "../../servers/spec.ts";
 import { answerWith, type CachePlan, type Exchange, proceed, type Verdict } from "../exchange.ts";
 import type { ServerChanges } from "../server-changes.ts";
 import type { Stage } from "../stage.ts";
@@ -163,9 +163,8 @@ function listPlan(
 export function settingOf(x: Exchange) {
   const { resolved } = x;
   if (resolved === undefined) return undefined;
-  return x.snapshot.servers
-    .get(resolved.server)
-    ?.toolSettings.find((setting) => setting.tool === resolved.name);
+  const server = x.snapshot.servers.get(resolved.server);
+  return server && toolSettingOf(server, resolved.name);
 }
 
 function identityOf(

@@ -11,7 +11,7 @@ import type { LimitPlan, LimitPlans } from "../../limits/limit-plan.ts";
 import type { Limiter } from "../../limits/limiter.ts";
 import type { SharedLimiter } from "../../limits/shared-limiter.ts";
 import type { RuleRateLimit } from "../../policy/rule.ts";
-import type { ServerSpec } from "../../servers/spec.ts";
+import { toolSettingOf } from "../../servers/spec.ts";
 import { type Exchange, proceed, refuse, type Verdict } from "../exchange.ts";
 import type { Stage } from "../stage.ts";
 
@@ -136,17 +136,9 @@ function ruleCharge({ rule, requests, windowSeconds }: RuleRateLimit, id: string
   return { limit, key: `${rule} ${requests} ${windowSeconds} ${id}`, cost: 1 };
 }
 
-const costsOf = new WeakMap<ServerSpec, ReadonlyMap<string, number>>();
-
 /** By the operator's word on the tool; 1 for everything else. */
 function costOfCall({ snapshot, resolved, method }: Exchange): number {
   if (resolved === undefined || method?.target !== "tool") return 1;
   const server = snapshot.servers.get(resolved.server);
-  if (server === undefined || server.toolSettings.length === 0) return 1;
-  let costs = costsOf.get(server);
-  if (costs === undefined) {
-    costs = new Map(server.toolSettings.map(({ tool, cost }) => [tool, cost ?? 1]));
-    costsOf.set(server, costs);
-  }
-  return costs.get(resolved.name) ?? 1;
+  return (server && toolSettingOf(server, resolved.name)?.cost) ?? 1;
 }

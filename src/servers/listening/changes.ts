@@ -3,15 +3,11 @@
  * tells is delivered to those it concerns. Nothing is asked while nobody listens. Here is also what each listener is
  * told to be honoured, once.
  */
-import type { Clock } from "../../lib/clock.ts";
 import { emptyFilter, type ListenFilter } from "../../protocol/listen-filter.ts";
 import type { McpNotification } from "../../protocol/messages.ts";
-import type { Log } from "../../telemetry/log.ts";
 import type { Listening, ServerChange } from "../client.ts";
-import type { Connection } from "../connection.ts";
-import type { ServerSpec } from "../spec.ts";
 import { createCoalescer } from "./coalesce.ts";
-import { createFollow } from "./follow.ts";
+import { createFollow, type FollowOptions } from "./follow.ts";
 import { createListeners, type Listener } from "./listeners.ts";
 import {
   filterOf,
@@ -39,13 +35,11 @@ export interface Changes {
   close(): void;
 }
 
-export interface ChangesOptions {
-  readonly spec: ServerSpec;
-  readonly connection: Connection;
-  readonly ownInfoText: string;
-  readonly reconnect: { readonly firstMs: number; readonly maxMs: number };
-  readonly clock: Clock;
-  readonly log: Log;
+export interface ChangesOptions
+  extends Pick<
+    FollowOptions,
+    "spec" | "connection" | "ownInfoText" | "reconnect" | "clock" | "log"
+  > {
   /** Everything heard or made up for, whether anybody listens or not. */
   readonly onChange: (change: ServerChange) => void;
 }

@@ -1,8 +1,8 @@
 /** S03, PR-22: what JSON Schema means in four drafts, and which schemas are given up for which reason. */
 import { describe, expect, test } from "bun:test";
-import { SchemaRejected } from "../../../src/schemas/builder.ts";
 import { compileSchema } from "../../../src/schemas/compile.ts";
 import { createRun, evaluate } from "../../../src/schemas/node.ts";
+import { SchemaRejected } from "../../../src/schemas/rejection.ts";
 
 function accepts(schema: object, value: unknown): boolean {
   const run = createRun();

@@ -1,7 +1,9 @@
 /** What makes a snapshot, and every way of not making one. */
 import { describe, expect, test } from "bun:test";
 import { GatewayError } from "../../../src/errors/fault.ts";
+import { compilePolicy } from "../../../src/policy/compile.ts";
 import type { PolicyInput } from "../../../src/policy/rule.ts";
+import { toolSettingOf } from "../../../src/servers/spec.ts";
 import { buildSnapshot } from "../../../src/state/build.ts";
 import type { StoredResource } from "../../../src/storage/store.ts";
 
@@ -218,6 +220,25 @@ describe("buildSnapshot", () => {
         ],
       },
       { name: "other", tenant: undefined, tools: [] },
+    ]);
+  });
+
+  test("a tool that a stored server names twice is one: the first counts, the next fills what it left", () => {
+    const setting = { readOnly: false, cacheTtlMs: 0, cachePublic: false };
+    const first = { ...setting, tool: "t", readOnly: true, cost: 2 };
+    const next = { ...setting, tool: "t", cacheTtlMs: 9, cost: 5, requiredRoles: ["r"] };
+    const last = { ...setting, tool: "t", riskTier: "high", auditClass: "A+" };
+    const other = { ...setting, tool: "u" };
+    const resources = [server({ toolSettings: [first, other, next, last] })];
+    const { servers, policyInput } = buildSnapshot(1, resources, compilePolicy);
+    const calc = servers.get("calc");
+    expect(calc?.toolSettings).toEqual([
+      { ...first, requiredRoles: ["r"], riskTier: "high", auditClass: "A+" },
+      other,
+    ]);
+    expect(calc && toolSettingOf(calc, "t")).toBe(calc?.toolSettings[0]);
+    expect(policyInput.servers?.[0]?.tools).toEqual([
+      { tool: "t", riskTier: "high", requiredRoles: ["r"] },
     ]);
   });
 
