@@ -58,7 +58,7 @@ test("ST-08: at its quota the spool refuses before the call, and frees itself on
   await using upstream = startTinyServer();
   await using gateway = await startGateway({
     env: { DATABASE_URL: postgres.url },
-    config: { audit: { spool_bytes_max: 256 * 1024 }, database: { deadline_ms: 1000 } },
+    config: { audit: { spool_bytes_max: 256 * 1024 } },
   });
   using admin = createAdminClient(gateway);
   await registerHttpServer(admin, "tiny", upstream.url);
