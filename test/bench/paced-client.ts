@@ -14,7 +14,7 @@ export interface PacedOptions {
 }
 
 /** Longest a call may take; later answers count as failed. */
-const timeoutMs = 50_000;
+const timeoutMs = 250_000;
 /** Calls left out at the beginning: connections are opened then, and this process is still being compiled. */
 const warmUpShare = 0.4;
 
