@@ -88,4 +88,4 @@ test("ST-02 R-07: with PostgreSQL frozen class A goes on and A+ is refused befor
   for (const { agent } of calls) {
     await until("A+ again", async () => (await agent.call("after")).text === "after", 40_000);
   }
-}, 120_000);
+});

@@ -69,7 +69,6 @@ for (const which of ["when=1", "when=2", "when=1+3"]) {
       );
       await expectSound(gateway, admin, upstream, told);
     },
-    120_000,
   );
 }
 
@@ -113,7 +112,6 @@ for (const delayMs of [6_000, 10_000]) {
       const told = { acknowledged: ["again"], refused, unrecorded: [] };
       await expectSound(gateway, admin, upstream, told);
     },
-    120_000,
   );
 }
 
