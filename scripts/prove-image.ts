@@ -9,8 +9,8 @@ import { join } from "node:path";
 import { executable } from "./build.ts";
 import { executablePath, imageUser, listLibraries, stageImage } from "./stage-image.ts";
 
-const startTimeoutMs = 15_000;
-const stopTimeoutMs = 15_000;
+const startTimeoutMs = 60_000;
+const stopTimeoutMs = 60_000;
 
 interface Proof {
   readonly name: string;

@@ -16,7 +16,7 @@ const checks: readonly Step[] = [
   () => runCommand("types", [tool("tsc"), "--noEmit"]),
   () => runIfThere("generated files", ["scripts/gen.ts", "scripts/gen-config-schema.ts"]),
   () => runTests("tidy", ["test/tidy.test.ts", "test/tidy-checks.test.ts", "test/step.test.ts"]),
-  () => runTests("unit", ["test/unit"], {}, ["--timeout=60000"]),
+  () => runTests("unit", ["test/unit"], {}, ["--timeout=300000"]),
 ];
 
 const costlier: readonly Step[] = [

@@ -16,6 +16,7 @@ import {
 import type { Log } from "../telemetry/log.ts";
 import { createDeadline } from "./deadline.ts";
 import type { SqlDialect } from "./dialect.ts";
+import { startLimits } from "./migrations.ts";
 import type { Tables } from "./schema.ts";
 import {
   createDirectSqliteConnection,
@@ -31,7 +32,7 @@ export interface SqliteOptions {
   readonly dataDir: string;
   /** The file's name in it. */
   readonly file?: string;
-  /** Longest use of the connection, waiting for it included. */
+  /** Longest use of the connection, waiting for it included; the first one opens the file and may take as a start may. */
   readonly deadlineMs: number;
   /** Operations that may wait for the connection. */
   readonly waitersMax?: number;
@@ -124,6 +125,7 @@ function createDriver(
   waitersMax: number,
 ): Driver {
   const turns = createTurns(waitersMax);
+  let patienceMs = Math.max(deadlineMs, startLimits.deadlineMs);
   const endUse = new WeakMap<DatabaseConnection, () => void>();
   const run = async (over: DatabaseConnection, text: string): Promise<void> => {
     await over.executeQuery(CompiledQuery.raw(text));
@@ -132,7 +134,7 @@ function createDriver(
     init: async () => {},
     async acquireConnection() {
       const turn = turns.enter();
-      const deadline = createDeadline("SQLite", deadlineMs);
+      const deadline = createDeadline("SQLite", patienceMs);
       try {
         await deadline.race(turn.ready);
       } catch (error) {
@@ -146,6 +148,7 @@ function createDriver(
         async executeQuery<R>(query: CompiledQuery) {
           try {
             const { rows, changes } = await ask(query);
+            patienceMs = deadlineMs;
             // The caller's types say what a row is; they come from schema.ts through kysely.
             return { rows: rows as R[], numAffectedRows: BigInt(changes) };
           } catch (error) {

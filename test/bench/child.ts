@@ -35,7 +35,7 @@ export async function startPeer(
 }
 
 /** Longest wait for a script's first line, which for a load client comes when its run is over. */
-const firstLineTimeoutMs = 60_000;
+const firstLineTimeoutMs = 300_000;
 
 /** Starts a script and waits for its first line of JSON. */
 export async function startScript(script: string, core: number, args: readonly string[]) {

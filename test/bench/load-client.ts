@@ -68,7 +68,7 @@ const requests = {
 } as const;
 
 /**
- * An answer whose first bytes have come and are what they must be; it stays open where it has no end. By node:http,
+ * An answer whose first event has come and is what it must be; it stays open where it has no end. By node:http,
  * because Bun's fetch stops at 256 at once.
  */
 function openAnswer(
@@ -94,9 +94,12 @@ function openAnswer(
         agent: streamAgent,
       },
       (response) => {
-        response.once("data", (first) => {
-          if (response.statusCode === 200 && String(first).includes(wanted)) resolve(opening);
-          else reject(new Error(`${url}: ${response.statusCode} ${first}`));
+        response.on("data", (bytes) => {
+          // A slow one may say first that it is alive.
+          const said = String(bytes).replace(/^:.*\n+/gm, "");
+          if (said === "") return;
+          if (response.statusCode === 200 && said.includes(wanted)) resolve(opening);
+          else reject(new Error(`${url}: ${response.statusCode} ${said}`));
         });
         response.on("error", reject);
       },

@@ -15,7 +15,7 @@ import type { Stage } from "./stage.ts";
 import type { Cell } from "./verdict.ts";
 
 const driver = join(repository, "test/conformance/client-driver.ts");
-const scenarioTimeoutMs = 15_000;
+const scenarioTimeoutMs = 60_000;
 const authorizationAtOnce = 3;
 
 /** Of the extensions, those that need no user. */

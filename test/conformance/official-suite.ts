@@ -29,7 +29,7 @@ export interface ScenarioSet {
 
 export const currentProgram = "@modelcontextprotocol/conformance/dist/index.js";
 const oldProgram = "conformance-0-1/dist/index.js";
-const runTimeoutMs = 180_000;
+const runTimeoutMs = 900_000;
 
 interface Requirements {
   readonly server: readonly string[];

@@ -2,6 +2,7 @@
  * The key vault over a real SQLite file and a real PostgreSQL: one active key an owner whoever is quicker, nothing left
  * of a destroyed key, and nodes that share a vault open each other's records.
  */
+import { Database } from "bun:sqlite";
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { randomBytes } from "node:crypto";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync } from "node:fs";
@@ -116,6 +117,17 @@ for (const [kind, open] of openers) {
     });
   });
 }
+
+test("the file is opened however slow the disk is; what is asked of it later ends by the deadline", async () => {
+  const dataDir = makeFolder();
+  // Less than it takes to start the file's thread.
+  const store = await openVaultStore({ dataDir, log: silentLog, deadlineMs: 1, waitMs: 0 });
+  using holder = new Database(join(dataDir, "vault.sqlite"));
+  holder.run("begin exclusive");
+  await expect(store.insertOrRead(keyOf())).rejects.toMatchObject({ kind: "unavailable" });
+  holder.run("rollback");
+  await store.close().catch(() => {});
+});
 
 async function openNode(store: VaultStore, rootPath: string) {
   const root = await loadKey(rootPath);

@@ -69,16 +69,18 @@ for (const which of ["when=1", "when=2", "when=1+3"]) {
       );
       await expectSound(gateway, admin, upstream, told);
     },
-    120_000,
   );
 }
 
-for (const delayMs of [300, 5_000]) {
+/** Longer than the syncs of a busy disk take: only the one that is broken here is to be late. */
+const deadlineMs = 5_000;
+
+for (const delayMs of [6_000, 10_000]) {
   test.skipIf(problem !== undefined)(
     `ST-10: an fdatasync of ${delayMs} ms refuses class A at its deadline and holds up no list`,
     async () => {
       await using upstream = startTinyServer();
-      const audit = { deadline_ms: 250, reserve_bytes_max: 1 };
+      const audit = { deadline_ms: deadlineMs, reserve_bytes_max: 1 };
       await using gateway = await startGateway({ config: { audit } });
       using admin = createAdminClient(gateway);
       const token = await setUp(admin, upstream);
@@ -100,6 +102,7 @@ for (const delayMs of [300, 5_000]) {
         const reply = await call;
         expect(reply.code, reply.raw).toBe(auditUnavailable);
         refused.push("slow");
+        await until("the end of the sync", () => gateway.stdout().includes("storage.slow"));
       }
       const again = async () => (await agent.call("again")).text === "again";
       await until("calls to be taken", again, 30_000);
@@ -109,7 +112,6 @@ for (const delayMs of [300, 5_000]) {
       const told = { acknowledged: ["again"], refused, unrecorded: [] };
       await expectSound(gateway, admin, upstream, told);
     },
-    120_000,
   );
 }
 

@@ -31,6 +31,7 @@ import {
 } from "../support/three-logs.ts";
 import { startTinyServer, type TinyServer } from "../support/tiny-server.ts";
 
+const kinds = Object.keys(agentKinds);
 const agentsOfEachKind = 3;
 const oldRecords = 20_000;
 /** Folders that are killed on side by side: while one process starts or a log is checked, the other's agents call. */
@@ -67,9 +68,10 @@ async function killAgainAndAgain(killing: Killing): Promise<Killed> {
     await using gateway = await startGateway({ dataDir, config });
     const load = runLoad(gateway, token, `k${cycle}`, (text) => acknowledged.push(text));
     const beside = alongside === undefined ? undefined : runAlongside(gateway, alongside);
-    // Every other kill falls among calls that are answered, however slow the machine is.
-    const answeredBefore = acknowledged.length;
-    if (cycle % 2 === 1) await until("an answer", () => acknowledged.length > answeredBefore);
+    // Every other kill falls among calls of all kinds that are answered, however slow the machine is.
+    const isAnswered = (kind: string) =>
+      acknowledged.some((text) => text.startsWith(`k${cycle}-${kind}-`));
+    if (cycle % 2 === 1) await until("answers", () => kinds.every(isAnswered));
     await Bun.sleep(random(200));
     gateway.kill("SIGKILL");
     expect(await gateway.exited).toBe(killedBySigkill);
@@ -176,7 +178,7 @@ async function killOnOneFolder(cycles: number, number: number): Promise<void> {
   await expectSound(killed);
   if (cycles < killsUnderLoadMin) return;
   expect(killed.acknowledged.length).toBeGreaterThan(cycles);
-  for (const kind of Object.keys(agentKinds)) {
+  for (const kind of kinds) {
     expect(killed.acknowledged.some((text) => text.includes(`-${kind}-`))).toBe(true);
   }
 }

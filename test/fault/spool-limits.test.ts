@@ -58,7 +58,7 @@ test("ST-08: at its quota the spool refuses before the call, and frees itself on
   await using upstream = startTinyServer();
   await using gateway = await startGateway({
     env: { DATABASE_URL: postgres.url },
-    config: { audit: { spool_bytes_max: 256 * 1024 }, database: { deadline_ms: 1000 } },
+    config: { audit: { spool_bytes_max: 256 * 1024 } },
   });
   using admin = createAdminClient(gateway);
   await registerHttpServer(admin, "tiny", upstream.url);
@@ -91,7 +91,7 @@ test("ST-08: at its quota the spool refuses before the call, and frees itself on
   expect(compareLogs({ acknowledged, seen: upstream.texts, records })).toEqual(noContradictions);
   const verify = () => admin.call("AuditService", "VerifyLog").catch(() => undefined);
   expect(await until("the verdict", verify)).toMatchObject({ ok: true });
-}, 120_000);
+});
 
 test.skipIf(!canMount("ST-07, R-08"))(
   "ST-07 R-08: with the disk full calls are refused before they are made, and taken again once there is room",
@@ -152,5 +152,4 @@ test.skipIf(!canMount("ST-07, R-08"))(
     expect(await nextAdmin.call("AuditService", "VerifyLog")).toMatchObject({ ok: true });
     expectNoLie(tried, upstream);
   },
-  120_000,
 );

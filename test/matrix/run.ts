@@ -22,8 +22,8 @@ export interface Cell {
 }
 
 const serversAtOnce = 3;
-const connectMs = 10_000;
-const featureMs = 15_000;
+const connectMs = 60_000;
+const featureMs = 60_000;
 
 export interface Selection {
   readonly client?: string | undefined;

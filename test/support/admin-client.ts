@@ -9,7 +9,7 @@ import * as protoLoader from "@grpc/proto-loader";
 
 const descriptorPath = join(resolve(import.meta.dir, "../.."), "src/gen/descriptor.json");
 const packagePrefix = "mcp_gateway.admin.v1.";
-const defaultDeadlineMs = 10_000;
+const defaultDeadlineMs = 60_000;
 
 /** A message as proto-loader gives it: field names as in the descriptor, enumerations as their names. */
 export type AdminMessage = { readonly [field: string]: unknown };

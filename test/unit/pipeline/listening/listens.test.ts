@@ -13,6 +13,7 @@ import {
   type TestListen,
   virtualOf,
 } from "../../../support/data-plane.ts";
+import { within } from "../../../support/deadline.ts";
 
 const calc: FakeServer = { name: "calc", tools: ["add"], resources: ["note://calc"] };
 const notes: FakeServer = { name: "notes", resources: ["note://a", "note://b"] };
@@ -198,13 +199,14 @@ describe("changes", () => {
       plane.change("notes", { kind: "tools" });
     }
     plane.change("notes", { kind: "prompts" });
-    await pause(150);
+    await until(() => listen.messages.length > 2);
+    plane.change("notes", { kind: "tools" });
+    await until(() => listen.messages.length > 3);
     expect(listen.messages.slice(1).map((one) => one.method)).toEqual([
       "notifications/tools/list_changed",
       "notifications/prompts/list_changed",
+      "notifications/tools/list_changed",
     ]);
-    plane.change("notes", { kind: "tools" });
-    await until(() => listen.messages.length === 4);
     listen.cancel();
   });
 
@@ -276,9 +278,7 @@ describe("operators' changes", () => {
     const expiresAtMs = Date.now() + 300;
     const expiring = { ...token, body: { ...(token?.body as object), expiresAtMs } };
     const plane = createDataPlane([calc], [client, expiring] as never);
-    const startedMs = performance.now();
-    await plane.listen("ci", allFlags).reply;
-    expect(performance.now() - startedMs).toBeLessThan(1_300);
+    await within("its end", plane.listen("ci", allFlags).reply, 1_300);
   });
 
   test("a listen ends where its scope is taken away", async () => {

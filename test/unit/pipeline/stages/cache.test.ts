@@ -1,7 +1,9 @@
 /** What servers say about freshness, and changes on them, against what is answered from memory. */
 import { describe, expect, test } from "bun:test";
+import { createReplyCache } from "../../../../src/cache/reply-cache.ts";
 import { readObject } from "../../../../src/protocol/json-view.ts";
 import type { ServerChange } from "../../../../src/servers/client.ts";
+import { createMetrics } from "../../../../src/telemetry/metrics.ts";
 import {
   clientOf,
   createDataPlane,
@@ -13,7 +15,6 @@ import {
 const everything = { allowedTools: ["*"], allowedPrompts: ["*"], allowedResources: ["*"] };
 const state = [...clientOf("ci", everything), ...clientOf("cd", everything)];
 const notes: FakeServer = { name: "notes", tools: ["read"], resources: ["note://a"] };
-const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 function planeOf(more: Partial<FakeServer>): DataPlane {
   return createDataPlane([{ ...notes, ...more }], state);
@@ -28,14 +29,18 @@ async function hintsOf(plane: DataPlane, method: string, params?: object, scope 
 
 describe("lists", () => {
   test("a server's shorter time holds, and on a hit what is left of it is told", async () => {
-    const plane = planeOf({ listTtlMs: 60_000, hints: { ttlMs: 200, cacheScope: "public" } });
+    let passedMs = 0;
+    const cache = createReplyCache({
+      ...{ bytesMax: 1_000_000, entriesMax: 1_000, metrics: createMetrics() },
+      clock: { nowMs: () => passedMs, monotonicMs: () => passedMs },
+    });
+    const server = { ...notes, listTtlMs: 60_000, hints: { ttlMs: 200, cacheScope: "public" } };
+    const plane = createDataPlane([server], state, undefined, { cache });
     expect(await hintsOf(plane, "tools/list")).toEqual({ ttlMs: 200, cacheScope: "private" });
-    await pause(50);
-    const { ttlMs } = await hintsOf(plane, "tools/list");
-    expect(ttlMs).toBeGreaterThan(0);
-    expect(ttlMs).toBeLessThanOrEqual(150);
+    passedMs = 50;
+    expect((await hintsOf(plane, "tools/list")).ttlMs).toBe(150);
     expect(plane.seen.length).toBe(1);
-    await pause(200);
+    passedMs = 200;
     await plane.ask("ci", "tools/list", undefined, "notes");
     expect(plane.seen.length).toBe(2);
   });
