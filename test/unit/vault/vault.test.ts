@@ -257,3 +257,13 @@ test("rotation of the KEK: new keys are under the new one, old ones open and can
   const other = await open(store);
   expect(await other.vault.openingKeys([pair])).toEqual([before as Uint8Array]);
 });
+
+test("R-38 rotated more than a thousand times, every index key is at hand", async () => {
+  const { vault, store } = await open();
+  for (let round = 0; round < 1_000; round += 1) {
+    const { stored } = vault.ring.make({ purpose: "index", tenant: "", name: "" }, "");
+    store.keys.set(stored.id, { ...stored, state: "decrypt-only" });
+  }
+  await vault.refresh();
+  expect(await vault.indexKeys()).toHaveLength(1_001);
+});
