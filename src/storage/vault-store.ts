@@ -70,12 +70,13 @@ function createVaultStore(dialect: SqlDialect): VaultStore {
   };
 
   async function list(query: KeyQuery): Promise<readonly StoredKey[]> {
-    const { purpose, tenant, state, epoch, after, limit } = query;
+    const { purpose, tenant, state, epoch, beforeEpoch, after, limit } = query;
     let found = keys().orderBy("id").limit(limit);
     if (purpose !== undefined) found = found.where("purpose", "=", purpose);
     if (tenant !== undefined) found = found.where("tenant", "=", tenant);
     if (state !== undefined) found = found.where("state", "=", state);
     if (epoch !== undefined) found = found.where("epoch", "=", epoch);
+    if (beforeEpoch !== undefined) found = found.where("epoch", "<", beforeEpoch);
     if (after !== undefined) found = found.where("id", ">", after);
     return (await found.execute()).map(fromTable);
   }

@@ -40,6 +40,8 @@ export interface KeyQuery {
   readonly state?: KeyState;
   /** Only keys under this epoch. */
   readonly epoch?: number;
+  /** Only keys under earlier epochs than this one. */
+  readonly beforeEpoch?: number;
   /** Ids after this one. */
   readonly after?: string;
   readonly limit: number;

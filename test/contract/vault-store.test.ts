@@ -95,6 +95,7 @@ for (const [kind, open] of openers) {
       expect(await list({})).toEqual([first.id, next.id].sort());
       expect(await list({ state: "active" })).toEqual([next.id]);
       expect(await list({ epoch: 2, purpose: "subject" })).toEqual([first.id]);
+      expect(await list({ beforeEpoch: 2 })).toEqual([next.id]);
       expect(await list({ after: [first.id, next.id].sort()[0] })).toHaveLength(1);
       expect(await store.byIds([next.id, "0".repeat(16)])).toEqual([next]);
       await store.close();

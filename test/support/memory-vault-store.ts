@@ -41,9 +41,9 @@ export function createMemoryVaultStore(): MemoryVaultStore {
       all().filter((key) => key.state === "active" && owners.includes(key.owner ?? "")),
     ofOwner: async (owner) => all().filter((key) => key.owner === owner),
     byIds: async (ids) => all().filter((key) => ids.includes(key.id)),
-    list: async ({ limit, after = "", ...wanted }) =>
+    list: async ({ limit, after = "", beforeEpoch = Number.POSITIVE_INFINITY, ...wanted }) =>
       all()
-        .filter((key) => key.id > after)
+        .filter((key) => key.id > after && key.epoch < beforeEpoch)
         .filter((key) =>
           Object.entries(wanted).every(([name, value]) => hasMember(key, name, value)),
         )
