@@ -140,10 +140,8 @@ export function createRotation(deps: RotationDeps): Rotation {
   async function rewrapBefore(epoch: number): Promise<number> {
     let rewrapped = 0;
     for await (const page of pagesOf({ beforeEpoch: epoch })) {
-      for (const key of page) {
-        // Under another epoch, or destroyed, meanwhile: somebody was quicker.
-        if (await store.rewrap(key.id, key.epoch, await ring.rewrap(key))) rewrapped += 1;
-      }
+      // Without those under another epoch, or destroyed, meanwhile: somebody was quicker.
+      rewrapped += await store.rewrap(await Promise.all(page.map(ring.rewrap)));
       await new Promise((resolve) => setImmediate(resolve));
     }
     return rewrapped;

@@ -48,10 +48,13 @@ export function createMemoryVaultStore(): MemoryVaultStore {
           Object.entries(wanted).every(([name, value]) => hasMember(key, name, value)),
         )
         .slice(0, limit),
-    rewrap: async (id, fromEpoch, to) => {
-      if (all().find((key) => key.id === id)?.epoch !== fromEpoch) return false;
-      change(id, to);
-      return true;
+    rewrap: async (rewrapped) => {
+      const found = all();
+      const moved = rewrapped.filter(({ id, fromEpoch }) =>
+        found.some((key) => key.id === id && key.epoch === fromEpoch && key.wrapped !== null),
+      );
+      for (const { id, epoch, wrapped } of moved) change(id, { epoch, wrapped });
+      return moved.length;
     },
     succeed: async (id, next) => {
       if (all().find((key) => key.id === id)?.state !== "active") return false;
