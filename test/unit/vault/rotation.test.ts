@@ -21,7 +21,7 @@ async function open() {
     await work();
     return store.asked - before;
   };
-  return { rotation, asksOf, vault };
+  return { rotation, asksOf, vault, store };
 }
 
 test("R-38 a run asks as little after many rotations as after one", async () => {
@@ -41,4 +41,18 @@ test("R-38 runs that are asked for while one waits are that one", async () => {
   const one = await asksOf(rotation.run);
   const many = await asksOf(() => Promise.all(Array.from({ length: 20 }, rotation.run)));
   expect(many).toBe(one);
+});
+
+test("R-38 a page of keys is wrapped anew in one write", async () => {
+  const { rotation, asksOf, vault, store } = await open();
+  const rotate = () => asksOf(() => rotation.rotate("kek").then(rotation.run));
+  const ofOne = await rotate();
+  for (let round = 0; round < 100; round += 1) {
+    const { stored } = vault.ring.make({ purpose: "index", tenant: "", name: "" }, "");
+    store.keys.set(stored.id, { ...stored, state: "decrypt-only" });
+  }
+  // One for the write of those that are decrypt-only, beside that of the active one.
+  expect(await rotate()).toBe(ofOne + 1);
+  const epochs = (await store.list({ purpose: "index", limit: 200 })).map(({ epoch }) => epoch);
+  expect(new Set(epochs)).toEqual(new Set([3]));
 });
