@@ -70,12 +70,13 @@ function createVaultStore(dialect: SqlDialect): VaultStore {
   };
 
   async function list(query: KeyQuery): Promise<readonly StoredKey[]> {
-    const { purpose, tenant, state, epoch, after, limit } = query;
+    const { purpose, tenant, state, epoch, beforeEpoch, after, limit } = query;
     let found = keys().orderBy("id").limit(limit);
     if (purpose !== undefined) found = found.where("purpose", "=", purpose);
     if (tenant !== undefined) found = found.where("tenant", "=", tenant);
     if (state !== undefined) found = found.where("state", "=", state);
     if (epoch !== undefined) found = found.where("epoch", "=", epoch);
+    if (beforeEpoch !== undefined) found = found.where("epoch", "<", beforeEpoch);
     if (after !== undefined) found = found.where("id", ">", after);
     return (await found.execute()).map(fromTable);
   }
@@ -110,16 +111,21 @@ function createVaultStore(dialect: SqlDialect): VaultStore {
         return found;
       }),
     list: (query) => guard(() => list(query)),
-    rewrap: (id, fromEpoch, to) =>
+    rewrap: (keys) =>
       guard(async () => {
-        const { numUpdatedRows } = await db
-          .updateTable("vault_keys")
-          .set(to)
-          .where("id", "=", id)
-          .where("epoch", "=", fromEpoch)
-          .where("wrapped", "is not", null)
-          .executeTakeFirst();
-        return numUpdatedRows > 0n;
+        let rewrapped = 0n;
+        for (const chunk of chunksOf(keys, idsPerStatementMax)) {
+          // Columns of `values` have these names in both dialects.
+          const rows = chunk.map(
+            ({ id, fromEpoch, epoch, wrapped }) =>
+              sql`(${id}, cast(${fromEpoch} as bigint), cast(${epoch} as bigint), ${wrapped})`,
+          );
+          const { numAffectedRows = 0n } = await sql`update vault_keys
+            set epoch = moved.column3, wrapped = moved.column4 from (values ${sql.join(rows)}) as moved
+            where id = moved.column1 and epoch = moved.column2 and wrapped is not null`.execute(db);
+          rewrapped += numAffectedRows;
+        }
+        return Number(rewrapped);
       }),
     succeed: (id, next) =>
       guard(() =>

@@ -19,7 +19,8 @@ export interface IndexKeys {
   close(): void;
 }
 
-const indexKeysMax = 1_000;
+/** As many as rotation lets there be: records under a key that is not known here could be neither found nor erased. */
+const indexKeysMax = 10_000;
 
 /** Reads the index keys, or makes the first. */
 export async function createIndexKeys(deps: {

@@ -6,7 +6,7 @@ import { createHmac, randomBytes } from "node:crypto";
 import { GatewayError } from "../errors/fault.ts";
 import type { Clock } from "../lib/clock.ts";
 import { deriveKey, keyBytes } from "./labels.ts";
-import type { KeyPurpose, StoredKey, VaultStore } from "./store.ts";
+import type { KeyPurpose, RewrappedKey, StoredKey, VaultStore } from "./store.ts";
 import { unwrapKey, wrapKey } from "./wrapping.ts";
 
 /** Whose key: `name` is a subject's, or that of a class and its month. */
@@ -31,7 +31,7 @@ export interface KeyRing {
   /** Throws where the stored key does not open: it was changed, or is another vault's. */
   open(stored: StoredKey): Promise<Buffer>;
   /** The same key under the active KEK, for `VaultStore.rewrap`. */
-  rewrap(stored: StoredKey): Promise<{ readonly epoch: number; readonly wrapped: string }>;
+  rewrap(stored: StoredKey): Promise<RewrappedKey>;
   /** Reads the KEKs again: another node, or a rotation here, made a new one or destroyed one. */
   refresh(): Promise<void>;
   /** Zeroes what it holds. */
@@ -125,14 +125,14 @@ export async function openKeyRing(deps: KeyRingDeps): Promise<KeyRing> {
     throw new GatewayError("internal", message);
   }
 
-  async function rewrap(stored: StoredKey) {
+  async function rewrap(stored: StoredKey): Promise<RewrappedKey> {
     const key = await open(stored);
     const under = keks.get(activeEpoch);
     if (under === undefined) throw new GatewayError("internal", "the key vault has no active KEK");
     const { purpose, id } = stored;
     const wrapped = wrapKey(under, { purpose, id, epoch: activeEpoch }, key);
     key.fill(0);
-    return { epoch: activeEpoch, wrapped };
+    return { id, fromEpoch: stored.epoch, epoch: activeEpoch, wrapped };
   }
 
   await readKeks();

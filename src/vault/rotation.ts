@@ -8,7 +8,7 @@ import { GatewayError } from "../errors/fault.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { KeyRing } from "./key-ring.ts";
-import type { StoredKey, VaultStore } from "./store.ts";
+import type { KeyQuery, StoredKey, VaultStore } from "./store.ts";
 
 export interface RotationDeps {
   readonly vault: {
@@ -54,10 +54,14 @@ const keysOfPurposeMax = 10_000;
 const wrapped = ["subject", "class", "index"] as const;
 const states = ["active", "decrypt-only"] as const;
 
+type Under = Pick<KeyQuery, "epoch" | "beforeEpoch">;
+
 export function createRotation(deps: RotationDeps): Rotation {
   const { vault, audit, clock, log } = deps;
   const { ring, store } = vault;
   let running: Promise<void> = Promise.resolve();
+  /** The run that comes after the one under way. */
+  let waiting: Promise<void> | undefined;
 
   const rotate: Rotation["rotate"] = async (purpose) => {
     await vault.refresh();
@@ -76,25 +80,25 @@ export function createRotation(deps: RotationDeps): Rotation {
     }
     await vault.refresh();
     const epoch = purpose === "kek" ? next.stored.epoch : keys.length + 1;
-    const rewraps = purpose === "kek" ? await countUnder(active.epoch) : 0;
+    const rewraps = purpose === "kek" ? await countKeys({ epoch: active.epoch }) : 0;
     await tell({ purpose, key: next.stored.id, previous: active.id, epoch, state: "rotated" });
     void run();
     return { epoch, rewraps };
   };
 
-  async function countUnder(epoch: number): Promise<number> {
+  async function countKeys(under: Under): Promise<number> {
     let count = 0;
-    for await (const page of pagesUnder(epoch)) count += page.length;
+    for await (const page of pagesOf(under)) count += page.length;
     return count;
   }
 
   /** What is wrapped under a KEK. Pages go by id, so what leaves it meanwhile shifts nothing. */
-  async function* pagesUnder(epoch: number): AsyncGenerator<readonly StoredKey[]> {
+  async function* pagesOf(under: Under): AsyncGenerator<readonly StoredKey[]> {
     for (const purpose of wrapped) {
       for (const state of states) {
         let after = "";
         while (true) {
-          const page = await store.list({ purpose, state, epoch, after, limit: pageKeys });
+          const page = await store.list({ purpose, state, ...under, after, limit: pageKeys });
           if (page.length > 0) yield page;
           if (page.length < pageKeys) break;
           after = page.at(-1)?.id ?? after;
@@ -103,37 +107,41 @@ export function createRotation(deps: RotationDeps): Rotation {
     }
   }
 
+  /** Whoever asks while a run waits for the one before it is served by that one: rotations may outrun it. */
   function run(): Promise<void> {
-    running = running.then(runOnce).catch((cause: unknown) => {
+    waiting ??= running.then(runOnce).catch((cause: unknown) => {
       log.warn("keys.rotation_not_finished", { reason: String(cause) });
     });
+    running = waiting;
     return running;
   }
 
   async function runOnce(): Promise<void> {
+    waiting = undefined;
     await finishKeks();
     await retireIndexKeys();
   }
 
   async function finishKeks(): Promise<void> {
     const keks = await store.list({ purpose: "kek", limit: keysOfPurposeMax });
-    for (const old of keks) {
-      if (old.state !== "decrypt-only") continue;
-      const rewrapped = await rewrapFrom(old.epoch);
-      if (rewrapped > 0) log.info("keys.rewrapped", { epoch: old.epoch, keys: rewrapped });
-      if (!isPastHold(successorOf(old, keks))) continue;
-      if ((await countUnder(old.epoch)) > 0) continue;
-      await retire(old);
+    const active = keks.find((key) => key.state === "active");
+    const old = keks.filter((key) => key.state === "decrypt-only");
+    if (active === undefined || old.length === 0) return;
+    const rewrapped = await rewrapBefore(active.epoch);
+    if (rewrapped > 0) log.info("keys.rewrapped", { epoch: active.epoch, keys: rewrapped });
+    for (const kek of old) {
+      if (!isPastHold(successorOf(kek, keks))) continue;
+      if ((await countKeys({ epoch: kek.epoch })) > 0) continue;
+      await retire(kek);
     }
   }
 
-  async function rewrapFrom(epoch: number): Promise<number> {
+  /** Of all old KEKs at once: looking under each would cost more with every rotation. */
+  async function rewrapBefore(epoch: number): Promise<number> {
     let rewrapped = 0;
-    for await (const page of pagesUnder(epoch)) {
-      for (const key of page) {
-        // Under another epoch, or destroyed, meanwhile: somebody was quicker.
-        if (await store.rewrap(key.id, epoch, await ring.rewrap(key))) rewrapped += 1;
-      }
+    for await (const page of pagesOf({ beforeEpoch: epoch })) {
+      // Without those under another epoch, or destroyed, meanwhile: somebody was quicker.
+      rewrapped += await store.rewrap(await Promise.all(page.map(ring.rewrap)));
       await new Promise((resolve) => setImmediate(resolve));
     }
     return rewrapped;

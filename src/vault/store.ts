@@ -34,12 +34,22 @@ export interface StoredKey {
   readonly destroyedAtMs: number | null;
 }
 
+/** The same key under another KEK. */
+export interface RewrappedKey {
+  readonly id: string;
+  readonly fromEpoch: number;
+  readonly epoch: number;
+  readonly wrapped: string;
+}
+
 export interface KeyQuery {
   readonly purpose?: KeyPurpose;
   readonly tenant?: string;
   readonly state?: KeyState;
   /** Only keys under this epoch. */
   readonly epoch?: number;
+  /** Only keys under earlier epochs than this one. */
+  readonly beforeEpoch?: number;
   /** Ids after this one. */
   readonly after?: string;
   readonly limit: number;
@@ -57,12 +67,8 @@ export interface VaultStore {
   byIds(ids: readonly string[]): Promise<readonly StoredKey[]>;
   /** In order of id. */
   list(query: KeyQuery): Promise<readonly StoredKey[]>;
-  /** Puts the same key under another KEK; false where it is no longer under `fromEpoch`. */
-  rewrap(
-    id: string,
-    fromEpoch: number,
-    to: { readonly epoch: number; readonly wrapped: string },
-  ): Promise<boolean>;
+  /** All in one write; returns how many, without those no longer under `fromEpoch`. */
+  rewrap(keys: readonly RewrappedKey[]): Promise<number>;
   /** Makes an active key decrypt-only and `next` its owner's active one; false where it was no longer active. */
   succeed(id: string, next: StoredKey): Promise<boolean>;
   /** Overwrites keys with nothing; returns the ids that this call destroyed. */

@@ -89,13 +89,21 @@ for (const [kind, open] of openers) {
         "active",
         "decrypt-only",
       ]);
-      expect(await store.rewrap(first.id, 1, { epoch: 2, wrapped: "x" })).toBe(true);
-      expect(await store.rewrap(first.id, 1, { epoch: 3, wrapped: "y" })).toBe(false);
+      const others = Array.from({ length: 3 }, () => keyOf({ tenant: `${tenant}-others` }));
+      for (const other of others) await store.insertOrRead(other);
+      const to = (epoch: number, wrapped: string) =>
+        [first, ...others].map(({ id }) => ({ id, fromEpoch: 1, epoch, wrapped }));
+      expect(await store.rewrap([])).toBe(0);
+      expect(await store.destroy([others[0]?.id ?? ""], 7)).toHaveLength(1);
+      expect(await store.rewrap(to(2, "x"))).toBe(3);
+      expect(await store.rewrap(to(3, "y"))).toBe(0);
+      expect((await store.byIds([first.id]))[0]).toMatchObject({ epoch: 2, wrapped: "x" });
       const list = async (query: object) =>
         (await store.list({ tenant, limit: 10, ...query })).map((key) => key.id);
       expect(await list({})).toEqual([first.id, next.id].sort());
       expect(await list({ state: "active" })).toEqual([next.id]);
       expect(await list({ epoch: 2, purpose: "subject" })).toEqual([first.id]);
+      expect(await list({ beforeEpoch: 2 })).toEqual([next.id]);
       expect(await list({ after: [first.id, next.id].sort()[0] })).toHaveLength(1);
       expect(await store.byIds([next.id, "0".repeat(16)])).toEqual([next]);
       await store.close();

@@ -41,17 +41,20 @@ export function createMemoryVaultStore(): MemoryVaultStore {
       all().filter((key) => key.state === "active" && owners.includes(key.owner ?? "")),
     ofOwner: async (owner) => all().filter((key) => key.owner === owner),
     byIds: async (ids) => all().filter((key) => ids.includes(key.id)),
-    list: async ({ limit, after = "", ...wanted }) =>
+    list: async ({ limit, after = "", beforeEpoch = Number.POSITIVE_INFINITY, ...wanted }) =>
       all()
-        .filter((key) => key.id > after)
+        .filter((key) => key.id > after && key.epoch < beforeEpoch)
         .filter((key) =>
           Object.entries(wanted).every(([name, value]) => hasMember(key, name, value)),
         )
         .slice(0, limit),
-    rewrap: async (id, fromEpoch, to) => {
-      if (all().find((key) => key.id === id)?.epoch !== fromEpoch) return false;
-      change(id, to);
-      return true;
+    rewrap: async (rewrapped) => {
+      const found = all();
+      const moved = rewrapped.filter(({ id, fromEpoch }) =>
+        found.some((key) => key.id === id && key.epoch === fromEpoch && key.wrapped !== null),
+      );
+      for (const { id, epoch, wrapped } of moved) change(id, { epoch, wrapped });
+      return moved.length;
     },
     succeed: async (id, next) => {
       if (all().find((key) => key.id === id)?.state !== "active") return false;

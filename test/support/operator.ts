@@ -44,6 +44,7 @@ export const generousLimits = {
 };
 
 export interface RecordView {
+  readonly log_id: string;
   readonly seq: number;
   readonly leaf: string;
   readonly event: string;
@@ -55,11 +56,14 @@ export interface RecordView {
   readonly method: string;
   readonly principal: string;
   readonly client: string;
+  readonly session: string;
   readonly decision: string;
   readonly durability: string;
   readonly time_ms: number;
   readonly envelope_json: string;
   readonly details_json: string;
+  readonly seal_state: string;
+  readonly sealed_json: string;
   readonly arguments_digest: string;
 }
 

@@ -251,9 +251,19 @@ test("rotation of the KEK: new keys are under the new one, old ones open and can
   const [before] = await vault.openingKeys([pair]);
   for (const key of await store.list({ epoch: 1, limit: 100 })) {
     if (key.purpose === "kek") continue;
-    expect(await store.rewrap(key.id, 1, await vault.ring.rewrap(key))).toBe(true);
+    expect(await store.rewrap([await vault.ring.rewrap(key)])).toBe(1);
   }
   await store.destroy([kek?.id ?? ""], 5);
   const other = await open(store);
   expect(await other.vault.openingKeys([pair])).toEqual([before as Uint8Array]);
+});
+
+test("R-38 rotated more than a thousand times, every index key is at hand", async () => {
+  const { vault, store } = await open();
+  for (let round = 0; round < 1_000; round += 1) {
+    const { stored } = vault.ring.make({ purpose: "index", tenant: "", name: "" }, "");
+    store.keys.set(stored.id, { ...stored, state: "decrypt-only" });
+  }
+  await vault.refresh();
+  expect(await vault.indexKeys()).toHaveLength(1_001);
 });
