@@ -27,7 +27,7 @@ async function readExport(
 }
 
 async function until(condition: () => boolean): Promise<void> {
-  const signal = AbortSignal.timeout(5000);
+  const signal = AbortSignal.timeout(30_000);
   while (!condition()) {
     signal.throwIfAborted();
     await new Promise((resolve) => setImmediate(resolve));

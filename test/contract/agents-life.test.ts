@@ -80,7 +80,7 @@ describe("credentials that stop holding", () => {
 
   test("AN-15, TW-08: expiry closes what was opened before it", async () => {
     await using agents = await startAgents();
-    agents.dispatch.setExpiry("bob", Date.now() + 300);
+    agents.dispatch.setExpiry("bob", Date.now() + 2_000);
     const socket = await openSocket(agents, "bob");
     const closed = closeOf(socket);
     const stream = await openStream(agents, "/all/sse", "bob");

@@ -67,7 +67,7 @@ async function open(kind: "sqlite" | "postgres"): Promise<Opened> {
   const databaseUrl = kind === "postgres" ? await newDatabase() : undefined;
   const store = await openStore({
     ...(databaseUrl === undefined ? {} : { databaseUrl }),
-    ...{ dataDir: folder.path, log: silentLog, migrate: true, deadlineMs: 5_000 },
+    ...{ dataDir: folder.path, log: silentLog, migrate: true, deadlineMs: 30_000 },
   });
   cleanups.push(() => store.close());
   const sql = async (text: string): Promise<void> => {
@@ -143,7 +143,7 @@ test("deploy/witness-database.sql: the gateway's role inserts and selects, and c
   const url = new URL(owner);
   url.username = "mcp_gateway_witness";
   url.password = "only-for-this-test";
-  const store = openWitnessDatabase({ url: url.href, deadlineMs: 5_000, log: silentLog });
+  const store = openWitnessDatabase({ url: url.href, deadlineMs: 30_000, log: silentLog });
   cleanups.push(() => store.close());
   const log = createSampleTree();
   const witness = createDatabaseWitness(store, systemClock);

@@ -19,7 +19,7 @@ import { temporaryFolder } from "../support/temporary-folder.ts";
 import { factsIn, openWitnessedNode } from "../support/witnessed-node.ts";
 
 const openDatabase = (dataDir: string) =>
-  openStore({ dataDir, log: silentLog, migrate: true, deadlineMs: 5_000 });
+  openStore({ dataDir, log: silentLog, migrate: true, deadlineMs: 30_000 });
 
 const kept = { keepShippedMs: 3_600_000 };
 

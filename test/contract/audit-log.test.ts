@@ -285,7 +285,7 @@ test("ST-17 a second opener is refused, in this process and in another", async (
   await expect(openLog(dataDir)).rejects.toThrow("in use by another process");
   const child = Bun.spawnSync(
     [process.execPath, join(import.meta.dir, "../support/audit-child.ts"), dataDir],
-    { timeout: 10_000 },
+    { timeout: 50_000 },
   );
   expect(child.stderr.toString()).toContain("in use by another process");
   await log.close();

@@ -78,7 +78,7 @@ async function openLog(kind: "sqlite" | "postgres", segmentBytesMax?: number): P
   }
   const store = await openStore({
     ...(databaseUrl === undefined ? {} : { databaseUrl }),
-    ...{ dataDir, log: silentLog, migrate: true, deadlineMs: 5_000 },
+    ...{ dataDir, log: silentLog, migrate: true, deadlineMs: 30_000 },
   });
   cleanups.push(() => store.close());
   const log = await openAuditLog({

@@ -39,7 +39,7 @@ beforeAll(async () => {
   postgres = await startPostgres();
   store = await openStore({
     ...{ databaseUrl: postgres.url, dataDir: hereDir, log: silentLog },
-    ...{ migrate: true, deadlineMs: 5_000 },
+    ...{ migrate: true, deadlineMs: 30_000 },
   });
   here = await openWitnessedNode(hereDir, store);
   there = await openWitnessedNode(thereDir, store);

@@ -31,7 +31,13 @@ async function openDatabase(log: Log = silentLog, before: readonly string[] = []
   const url = postgres.url.replace(/\/postgres$/, `/${name}`);
   for (const text of before) await query(url, text);
   const open = () =>
-    openStore({ databaseUrl: url, dataDir: "/nonexistent", log, deadlineMs: 5_000, migrate: true });
+    openStore({
+      databaseUrl: url,
+      dataDir: "/nonexistent",
+      log,
+      deadlineMs: 30_000,
+      migrate: true,
+    });
   const store = await open();
   return { store, open, run: (text: string) => query(url, text) };
 }

@@ -132,7 +132,7 @@ test("what the thread's own database warns of is in the gateway's log, each once
   cleanups.push(() => rmSync(dataDir, { recursive: true, force: true }));
   const said: string[] = [];
   const log = sayStandingOnce({ ...silentLog, warn: (event) => void said.push(event) });
-  const database = { databaseUrl: postgres.url, dataDir, deadlineMs: 5000 };
+  const database = { databaseUrl: postgres.url, dataDir, deadlineMs: 30_000 };
   const store = await openStore({ ...database, log, migrate: true });
   cleanups.push(() => store.close());
   const client = new Client({ connectionString: postgres.url });

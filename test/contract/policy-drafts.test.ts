@@ -54,7 +54,7 @@ describe.each(["sqlite", "postgres"])("drafts on %s", (kind) => {
   beforeAll(async () => {
     const dataDir = join(stack.use(temporaryFolder("drafts")).path, "data");
     const url = kind === "postgres" ? { databaseUrl: postgres.url } : {};
-    store = await openStore({ dataDir, log: silentLog, deadlineMs: 5_000, migrate: true, ...url });
+    store = await openStore({ dataDir, log: silentLog, deadlineMs: 30_000, migrate: true, ...url });
     stack.defer(() => store.close());
   });
   afterAll(() => stack.disposeAsync());

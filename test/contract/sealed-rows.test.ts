@@ -59,7 +59,7 @@ async function expectFound(store: AuditStore): Promise<void> {
 
 test("PV-14 SQLite: the rows of several subjects come mixed, in the order of their time", async () => {
   await using folder = temporaryFolder("sealed-rows");
-  const own = { dataDir: folder.path, log: silentLog, deadlineMs: 5_000, migrate: true };
+  const own = { dataDir: folder.path, log: silentLog, deadlineMs: 30_000, migrate: true };
   const store = await openStore(own);
   await fill(store.audit);
   await expectFound(store.audit);
@@ -69,7 +69,7 @@ test("PV-14 SQLite: the rows of several subjects come mixed, in the order of the
 test("PV-14 PostgreSQL: the rows of several subjects come mixed, in the order of their time", async () => {
   await using folder = temporaryFolder("sealed-rows");
   await using postgres = await startPostgres();
-  const own = { dataDir: folder.path, log: silentLog, deadlineMs: 5_000, migrate: true };
+  const own = { dataDir: folder.path, log: silentLog, deadlineMs: 30_000, migrate: true };
   const store = await openStore({ ...own, databaseUrl: postgres.url });
   await fill(store.audit);
   await expectFound(store.audit);

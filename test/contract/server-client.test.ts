@@ -520,7 +520,7 @@ async function untilEcho(client: ServerClient): Promise<void> {
 }
 
 async function until(isTrue: () => Promise<boolean>): Promise<void> {
-  const deadline = performance.now() + 8_000;
+  const deadline = performance.now() + 30_000;
   while (!(await isTrue())) {
     if (performance.now() > deadline) throw new Error("not in time");
     await new Promise((resolve) => setTimeout(resolve, 20));

@@ -179,12 +179,12 @@ describe.each(combinations)("listening over $name", ({ era, start }) => {
   });
 
   test.concurrent("outlives the time limits of calls, and ends with the client", async () => {
-    const limits = { callTimeoutMs: 300, connectTimeoutMs: 20_000 };
+    const limits = { callTimeoutMs: 2_000, connectTimeoutMs: 20_000 };
     const { client, close } = connect((await start()).transport, limits);
     const listener = hear(client, { ...emptyFilter, toolsListChanged: true });
     await listener.listening.honoured;
     await settled(client);
-    await new Promise((resolve) => setTimeout(resolve, 800));
+    await new Promise((resolve) => setTimeout(resolve, 3_000));
     expect(listener.heard).toEqual([]);
     await change(client, { kind: "tools" });
     await until(() => listener.heard.length === 1);
@@ -330,12 +330,13 @@ describe("modern servers that listen in their own way", () => {
     const { client } = connect(fake.transport);
     await hear(client, lists).listening.honoured;
     await new Promise((resolve) => setTimeout(resolve, 2_000));
-    expect(fake.asked.length).toBeGreaterThan(1);
+    await until(() => fake.asked.length > 1);
     expect(fake.asked.length).toBeLessThan(8);
   });
 
   test("a stream longer than an answer may be goes on; an event longer does not", async () => {
     const long = "x".repeat(5_000);
+    let tellLonger = () => {};
     const fake = await startListening((filter, id, response) => {
       acknowledge(response, id, filter);
       if (fake.asked.length > 1) return;
@@ -345,13 +346,14 @@ describe("modern servers that listen in their own way", () => {
         response.write(event({ jsonrpc: "2.0", method, params }));
       };
       for (let step = 0; step < 10; step += 1) tell(`a:${step}`);
-      setTimeout(() => tell(`a:${long.repeat(5)}`), 300);
+      tellLonger = () => tell(`a:${long.repeat(5)}`);
     });
     const { client } = connect(fake.transport, { responseBytesMax: 20_000 });
     const uris = Array.from({ length: 10 }, (_, step) => `a:${step}`);
     const listener = hear(client, onUri(...uris));
     await until(() => listener.heard.length === 10);
     expect(fake.asked.length).toBe(1);
+    tellLonger();
     await until(() => fake.asked.length === 2);
   });
 
@@ -415,9 +417,8 @@ describe("a server that cannot be reached", () => {
     const { client } = connect(transport, { connectTimeoutMs: 500 });
     const listener = hear(client, lists);
     expect(await listener.listening.honoured).toEqual(lists);
-    const startedMs = performance.now();
-    expect(await hear(client, lists).listening.honoured).toEqual(lists);
-    expect(performance.now() - startedMs).toBeLessThan(250);
+    const soon = Promise.race([hear(client, lists).listening.honoured, Bun.sleep(250)]);
+    expect(await soon).toEqual(lists);
     const second = await startHttpV2(first.port);
     ends.push(second.stop);
     await until(() => listener.heard.length === 3);

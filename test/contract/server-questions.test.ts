@@ -84,7 +84,7 @@ describe.each(bindings)("questions over $name", ({ start }) => {
 
   test("several at once are one round, later ones the next; progress comes in each", async () => {
     await using subject = await start();
-    await using server = connectServer(subject.transport, {}, { questionWindowMs: 400 });
+    await using server = connectServer(subject.transport, {}, { questionWindowMs: 1_500 });
     const args = { rounds: [[form, { ...sample, afterMs: 50 }], [roots]] };
     const first: RelayedMessage[] = [];
     const second: RelayedMessage[] = [];
@@ -168,10 +168,10 @@ describe.each(bindings)("questions over $name", ({ start }) => {
   test("a withdrawn question is not shown, and not waited for", async () => {
     await using subject = await start();
     await using server = connectServer(subject.transport);
-    const args = { rounds: [[{ ...form, withdrawnAfterMs: 100 }, roots], [sample]] };
+    const args = { rounds: [[{ ...form, withdrawnAfterMs: 500 }, roots], [sample]] };
     const one = needAsked(await callTool(server.client, "ask", args));
     const [, rootsKey = ""] = Object.keys(one.inputRequests);
-    await Bun.sleep(200);
+    await Bun.sleep(1_500);
     const two = needAsked(
       await callTool(server.client, "ask", args, {
         requestState: one.requestState,

@@ -120,9 +120,9 @@ test("UP-14 a stream without ids is not asked for again: the fault says that nob
 });
 
 test("a stream the server does not resume is a lost connection; one it never ends, a time-out", async () => {
-  for (const [status, name] of [
-    [404, "upstream-unreachable"],
-    [503, "upstream-timeout"],
+  for (const [status, name, limits] of [
+    [404, "upstream-unreachable", {}],
+    [503, "upstream-timeout", { callTimeoutMs: 2_000 }],
   ] as const) {
     await using session = await startSession({
       call(response) {
@@ -131,7 +131,7 @@ test("a stream the server does not resume is a lost connection; one it never end
       },
       get: (response) => void response.writeHead(status).end(),
     });
-    await using server = connect(session, { callTimeoutMs: 1_000 });
+    await using server = connect(session, limits);
     const outcome = await callTool(server.client, "t", {}, plain);
     expect(outcome).toMatchObject({ kind: "fault", fault: { name } });
     expect(session.gets.length).toBeGreaterThan(0);

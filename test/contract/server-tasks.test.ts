@@ -226,7 +226,7 @@ describe("tasks of legacy servers", () => {
   test("the server counts as having the extension, and another does not for claiming it", async () => {
     await using subject = stdio();
     await using server = await listed(subject);
-    const { capabilitiesText } = await server.client.facts(AbortSignal.timeout(5_000));
+    const { capabilitiesText } = await server.client.facts(AbortSignal.timeout(30_000));
     expect(JSON.parse(capabilitiesText).extensions).toEqual({ [tasksExtension]: {} });
   });
 
@@ -237,7 +237,7 @@ describe("tasks of legacy servers", () => {
       {},
       { tasksMax: 2, tasksPerPrincipalMax: 1 },
     );
-    await server.servers.tools("fake", { refresh: true, signal: AbortSignal.timeout(5_000) });
+    await server.servers.tools("fake", { refresh: true, signal: AbortSignal.timeout(30_000) });
     const begin = (principalId: string) =>
       callTool(server.client, "work", { end: "never" }, { capabilities: withTasks, principalId });
     const first = await begin("alice");
@@ -275,7 +275,7 @@ describe("tasks of legacy servers", () => {
       await using _stop = { [Symbol.asyncDispose]: fake.stop };
       const transport = { kind: "streamable-http", url: fake.url, headers: {} } as const;
       await using server = connectServer(transport);
-      await server.servers.tools("fake", { refresh: true, signal: AbortSignal.timeout(5_000) });
+      await server.servers.tools("fake", { refresh: true, signal: AbortSignal.timeout(30_000) });
       const outcome = await callTool(server.client, "work", {}, { capabilities: "{}" });
       expect(outcome.kind).toBe("fault");
       expect(calls.filter((method) => method === "tools/call")).toHaveLength(1);
@@ -285,7 +285,7 @@ describe("tasks of legacy servers", () => {
   test("a call the server carried out after all gives its place back", async () => {
     await using subject = stdio();
     await using server = connectServer(subject.transport, {}, { tasksMax: 1 });
-    await server.servers.tools("fake", { refresh: true, signal: AbortSignal.timeout(5_000) });
+    await server.servers.tools("fake", { refresh: true, signal: AbortSignal.timeout(30_000) });
     const one = await callTool(server.client, "work", {}, { capabilities: withTasks });
     expect(parse(one).resultType).toBe("task");
   });
@@ -344,7 +344,7 @@ function network(
 /** As route does before each call: the tools are known, and with them which run as tasks alone. */
 async function listed({ transport }: Subject) {
   const server = connectServer(transport);
-  const asked = { refresh: true, signal: AbortSignal.timeout(10_000) };
+  const asked = { refresh: true, signal: AbortSignal.timeout(30_000) };
   for (const clientCapabilitiesText of ["{}", withForms, everyCapability]) {
     await server.servers.tools("fake", { ...asked, clientCapabilitiesText });
   }
@@ -374,7 +374,7 @@ function request(method: string, params: object, capabilities: string) {
 function context() {
   return {
     signal: new AbortController().signal,
-    timeoutMs: 10_000,
+    timeoutMs: 30_000,
     headers: {},
     principalId: "alice",
   };

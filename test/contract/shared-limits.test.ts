@@ -20,6 +20,7 @@ beforeAll(async () => {
 });
 afterAll(() => redis[Symbol.asyncDispose]());
 
+const redisTimeoutMs = 2_000;
 let prefixes = 0;
 function freshPrefix(): string {
   prefixes += 1;
@@ -35,7 +36,8 @@ function startNode(prefix: string, nodeId: string, nodesAssumed = 1) {
   const alone: string[] = [];
   const told: string[] = [];
   const metrics = { count: (name: string) => void alone.push(name) };
-  const link = createRedisLink({ url: redis.url, timeoutMs: 200 });
+  // A busy machine must not look like an absent Redis.
+  const link = createRedisLink({ url: redis.url, timeoutMs: redisTimeoutMs });
   const penalties = createPenaltyBox({
     refusalsMax: 2,
     penaltyMs: 60_000,
@@ -117,14 +119,14 @@ describe("L06 while Redis answers", () => {
     const prefix = freshPrefix();
     await using node = startNode(prefix, "n");
     await node.nodes.beat();
-    const quick: Charge = { limit: namedLimit("rule", 2, 600), key: "who", cost: 1 };
+    const quick: Charge = { limit: namedLimit("rule", 2, 30), key: "who", cost: 1 };
     expect([await node.admitted(3, quick)]).toEqual([2]);
     await until("a token", async () => (await node.take(quick)).allowed);
     const keys = await redis.send("KEYS", `${prefix}:limit:*`);
     expect(keys).toEqual([expect.stringMatching(/:limit:rule:[\w-]{27}$/)]);
     const ttl = Number(await redis.send("PTTL", String((keys as string[])[0])));
     expect(ttl).toBeGreaterThan(0);
-    expect(ttl).toBeLessThanOrEqual(1_300);
+    expect(ttl).toBeLessThanOrEqual(5_000);
   });
 
   test("a node that joins or leaves changes nothing but the share", async () => {
@@ -187,7 +189,7 @@ describe("L06 while Redis is away", () => {
       expect(await node.admitted(5, charge(10))).toBe(5);
       expect(node.timesAlone()).toBe(5);
       // Known to be away: not even asked.
-      const verdict = await Promise.race([node.take(charge(10)), Bun.sleep(150)]);
+      const verdict = await Promise.race([node.take(charge(10)), Bun.sleep(redisTimeoutMs / 2)]);
       expect(verdict).toMatchObject({ allowed: true });
     } finally {
       redis.resume();

@@ -22,7 +22,7 @@ test("K-12: a reader keeps the journal from being emptied; that is said, and mad
     warn: (event) => void said.push(event),
     info: (event) => void said.push(event),
   };
-  const store = await openStore({ dataDir: folder.path, deadlineMs: 1_000, migrate: true, log });
+  const store = await openStore({ dataDir: folder.path, deadlineMs: 5_000, migrate: true, log });
   const row = auditRow(1, { details: sealedPart("a".repeat(16), secret) });
   await store.audit.append([row]);
   const path = join(folder.path, "gateway.sqlite");

@@ -37,7 +37,7 @@ async function oldSqlite(): Promise<Open> {
   for (const statement of schemaVersion1("sqlite")) direct.run(statement);
   direct.close();
   return ({ migrate } = { migrate: true }) =>
-    openStore({ dataDir, log: silentLog, deadlineMs: 5_000, migrate });
+    openStore({ dataDir, log: silentLog, deadlineMs: 30_000, migrate });
 }
 
 let databases = 0;
@@ -47,7 +47,7 @@ async function oldPostgres(): Promise<Open> {
   await run(postgres.url, [`create database ${name}`]);
   const databaseUrl = postgres.url.replace(/\/postgres$/, `/${name}`);
   await run(databaseUrl, schemaVersion1("postgres"));
-  const fixed = { databaseUrl, dataDir: "/nonexistent", log: silentLog, deadlineMs: 5_000 };
+  const fixed = { databaseUrl, dataDir: "/nonexistent", log: silentLog, deadlineMs: 30_000 };
   return ({ migrate } = { migrate: true }) => openStore({ ...fixed, migrate });
 }
 

@@ -51,7 +51,7 @@ afterAll(() => postgres[Symbol.asyncDispose]());
 const kinds: Readonly<Record<string, () => Promise<readonly [Store, Store]>>> = {
   async sqlite() {
     const dataDir = stack.use(temporaryFolder("grants")).path;
-    const store = await openStore({ dataDir, log: silentLog, deadlineMs: 5_000, migrate: true });
+    const store = await openStore({ dataDir, log: silentLog, deadlineMs: 30_000, migrate: true });
     stack.defer(() => store.close());
     return [store, store];
   },
@@ -62,7 +62,7 @@ const kinds: Readonly<Record<string, () => Promise<readonly [Store, Store]>>> = 
     await client.query(`create database grants_${databases}`);
     await client.end();
     const databaseUrl = postgres.url.replace(/\/postgres$/, `/grants_${databases}`);
-    const options = { databaseUrl, dataDir: "/nonexistent", log: silentLog, deadlineMs: 5_000 };
+    const options = { databaseUrl, dataDir: "/nonexistent", log: silentLog, deadlineMs: 30_000 };
     const open = async () => {
       const store = await openStore({ ...options, migrate: true });
       stack.defer(() => store.close());

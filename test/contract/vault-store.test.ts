@@ -36,12 +36,12 @@ function makeFolder(): string {
 const openers: readonly (readonly [string, (dataDir: string) => Promise<VaultStore>])[] = [
   [
     "SQLite",
-    (dataDir) => openVaultStore({ dataDir, log: silentLog, deadlineMs: 5_000, waitMs: 0 }),
+    (dataDir) => openVaultStore({ dataDir, log: silentLog, deadlineMs: 30_000, waitMs: 0 }),
   ],
   [
     "PostgreSQL",
     (dataDir) =>
-      openVaultStore({ url: postgres.url, dataDir, log: silentLog, deadlineMs: 5_000, waitMs: 0 }),
+      openVaultStore({ url: postgres.url, dataDir, log: silentLog, deadlineMs: 30_000, waitMs: 0 }),
   ],
 ];
 
@@ -177,7 +177,7 @@ test("nodes that share a PostgreSQL vault and its root key open each other's rec
 
 test("K-07 the file vault is private, and no plain key lies in it or beside it", async () => {
   const dataDir = makeFolder();
-  const store = await openVaultStore({ dataDir, log: silentLog, deadlineMs: 5_000, waitMs: 0 });
+  const store = await openVaultStore({ dataDir, log: silentLog, deadlineMs: 30_000, waitMs: 0 });
   const { vault, pairs } = await openNode(store, join(dataDir, "vault.key"));
   await vault.pairFor("t", "ada-lovelace", "PERSONAL", "2026-11");
   const [pair] = pairs;

@@ -324,7 +324,7 @@ describe("retention", () => {
   /** Records of a gateway that ran on this folder so many days ago, through the log's own door. */
   async function leaveOldRecords(dataDir: string, agesDays: readonly number[]): Promise<void> {
     const deps = { dataDir, log: silentLog, clock: systemClock, metrics: createMetrics() };
-    const store = await openStore({ ...deps, deadlineMs: 5_000, migrate: true });
+    const store = await openStore({ ...deps, deadlineMs: 30_000, migrate: true });
     const keys = await openFolderVault(dataDir);
     const audit = await openAuditLog({ ...deps, store, keys });
     for (const days of agesDays) {

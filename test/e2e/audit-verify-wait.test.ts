@@ -60,7 +60,7 @@ test("ST-01 a database whose copy is behind its checkpoint is waited for, and cu
     if (row === undefined) throw new Error("a forged record cannot be read");
     return row;
   });
-  const store = await openStore({ dataDir, log: silentLog, deadlineMs: 5_000, migrate: true });
+  const store = await openStore({ dataDir, log: silentLog, deadlineMs: 30_000, migrate: true });
   await store.audit.append(rows.slice(0, 4));
   const verify = () =>
     runGateway(["audit", "verify", "--data-dir", dataDir, "--database", "--key", log.pinned]);

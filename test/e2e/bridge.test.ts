@@ -127,7 +127,8 @@ test("it ends with its client, though a call was withdrawn and a listen is open"
   bridge.send('{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":3}}');
   const startedMs = performance.now();
   await bridge[Symbol.asyncDispose]();
-  expect(performance.now() - startedMs).toBeLessThan(2_000);
+  // What it gives calls that are still to be answered.
+  expect(performance.now() - startedMs).toBeLessThan(5_000);
 });
 
 test("E06: what cannot be connected says why: no gateway, a token that is not good", async () => {

@@ -166,7 +166,7 @@ test("ST-04: under a strict preset a server without fsync is refused and not wai
     databaseUrl: careless.url,
     dataDir: "/nonexistent",
     log: silentLog,
-    deadlineMs: 5_000,
+    deadlineMs: 30_000,
     migrate: true,
     mustBeDurable: true,
     waitMs: 100_000,

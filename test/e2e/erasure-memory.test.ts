@@ -59,7 +59,7 @@ function count(gateway: GatewayProcess, needles: Needles): Readonly<Record<strin
 /** As only this test may know it. */
 async function collect(dataDir: string, principal: string): Promise<Needles> {
   const vault = await openFolderVault(dataDir);
-  const store = await openStore({ dataDir, log: silentLog, deadlineMs: 5_000, migrate: false });
+  const store = await openStore({ dataDir, log: silentLog, deadlineMs: 30_000, migrate: false });
   try {
     const [id = ""] = await vault.keysOf({ tenant: "", principal });
     const [stored] = await vault.store.byIds([id]);

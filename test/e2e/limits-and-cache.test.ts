@@ -109,7 +109,7 @@ describe("limits", () => {
     const token = await registerClient(sample.admin, "parallel", { ...allowed, limits: own });
     const other = await registerClient(sample.admin, "bystander", allowed);
     const before = tiny.seen.length;
-    const slow = () => tool(token, "tiny__slow", { delay_ms: 600, text: "x" });
+    const slow = () => tool(token, "tiny__slow", { delay_ms: 3_000, text: "x" });
     const running = [slow(), slow()];
     await until("two calls at the server", () => tiny.seen.length === before + 2);
     const refused = await slow();
@@ -250,7 +250,7 @@ describe("servers that fail", () => {
   test("I-12 UP-13: one that is down is missing from the list, answers calls with an error, and comes back", async () => {
     const { admin } = sample;
     const flaky = await startCalculator();
-    await registerHttpServer(admin, "flaky", flaky.url, { connect_timeout_ms: 500 });
+    await registerHttpServer(admin, "flaky", flaky.url, { connect_timeout_ms: 2_000 });
     const grants = { allowed_tools: ["flaky__*", "notes__*"] };
     const token = await registerClient(admin, "steady", grants);
     expect(await prefixes(token)).toEqual(["flaky", "notes"]);
@@ -305,13 +305,13 @@ describe("servers that fail", () => {
   });
 
   test("UP-16: a server that does not answer in its time is an error that says so", async () => {
-    await registerHttpServer(sample.admin, "late", tiny.url, { call_timeout_ms: 300 });
+    await registerHttpServer(sample.admin, "late", tiny.url, { call_timeout_ms: 800 });
     const token = await registerClient(sample.admin, "waiting", { allowed_tools: ["late__*"] });
     const refused = await modernPost({
       base: sample.gateway.agents,
       token,
       method: "tools/call",
-      params: { name: "late__slow", arguments: { delay_ms: 5_000 } },
+      params: { name: "late__slow", arguments: { delay_ms: 20_000 } },
     });
     expect(refused.status).toBe(504);
     expect(await refused.json()).toMatchObject({ error: { code: 50401 } });

@@ -193,7 +193,10 @@ describe("L10 L13 what rules say of limits", () => {
 describe("L08 the line before the places", () => {
   test("calls beyond the cap wait their turn; beyond the line they are refused", async () => {
     const token = await register("queued", { tier: "one_at_a_time" });
-    const answers = await Promise.all(["1", "2", "3", "4", "5", "6"].map((n) => slow(token, n)));
+    const first = slow(token, "1", 3_000);
+    await until("the first at the server", () => tiny.texts.includes("1"));
+    const others = ["2", "3", "4", "5", "6"].map((n) => slow(token, n));
+    const answers = await Promise.all([first, ...others]);
     const statuses = answers.map(({ status }) => status).sort();
     expect(statuses).toEqual([200, 200, 200, 200, 200, 429]);
     const refused = answers.find(({ status }) => status === 429);
@@ -238,6 +241,7 @@ test("L09 OV-04: before anybody is authenticated, one source is capped over all 
     failed_auth_per_minute: 999,
   };
   await using small = await startGateway({ config: { limits: own } });
+  const startedMs = performance.now();
   const statuses: (number | undefined)[] = [];
   for (let round = 0; round < 15; round += 1) {
     for (const transport of transports) {
@@ -250,7 +254,8 @@ test("L09 OV-04: before anybody is authenticated, one source is capped over all 
   }
   const guesses = statuses.filter((status) => status === 401).length;
   expect(guesses).toBeGreaterThanOrEqual(20);
-  expect(guesses).toBeLessThanOrEqual(24);
+  // One more comes back every three seconds.
+  expect(guesses).toBeLessThanOrEqual(21 + (performance.now() - startedMs) / 3_000);
   expect(statuses.filter((status) => status === 429)).toHaveLength(statuses.length - guesses);
   await using operator = createAdminClient(small);
   expect(await operator.call("LimitService", "ListPenalties")).toMatchObject({

@@ -49,8 +49,8 @@ beforeAll(async () => {
   const config = {
     identity: { token_key_file: keyFile },
     vault: { key_file: keyFile },
-    policy: { two_person: true, max_stale_seconds: 4 },
-    database: { deadline_ms: 1_000 },
+    policy: { two_person: true, max_stale_seconds: 8 },
+    database: { deadline_ms: 3_000 },
     admin: { operators: [{ name: "bob", roles: ["approver"], token_sha256 }] },
   };
   const start = (name: string) => {
@@ -126,7 +126,7 @@ test("P16 P18 AZ-14: an open WebSocket's calls change within a second of each ac
 });
 
 test("P16: of two gateways on one database one activates what is due, once", async () => {
-  const effective_from_ms = Date.now() + 1_500;
+  const effective_from_ms = Date.now() + 5_000;
   const draft = { name: "soon", changes: changesOf(["tiny__echo"]), effective_from_ms };
   await ann.call(policy, "CreateDraft", { draft });
   await approve("soon");

@@ -50,5 +50,5 @@ test("AZ-20 asked on one node, allowed on another, called on both, taken back fr
   const isAsked = async (at: string) =>
     (await world.echo(token, { base: at })).result?.resultType === "input_required";
   expect(await isAsked(world.gateway.agents)).toBe(true);
-  await until("the other node's question", () => isAsked(base), 10_000);
+  await until("the other node's question", () => isAsked(base));
 }, 60_000);

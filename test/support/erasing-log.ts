@@ -49,14 +49,14 @@ export async function openErasingLog(
   const { step = () => {}, databaseUrl } = options;
   const opened = await openStore({
     ...(databaseUrl === undefined ? {} : { databaseUrl }),
-    ...{ dataDir, log: silentLog, deadlineMs: 10_000, migrate: true },
+    ...{ dataDir, log: silentLog, deadlineMs: 30_000, migrate: true },
   });
   const store = { ...opened, audit: stepping(opened.audit, ["erase"], step) };
   const vault = await openFolderVault(dataDir);
   const metrics = createMetrics();
   const log = await openAuditLog({
     ...{ dataDir, store: opened, keys: vault, clock: systemClock, log: silentLog, metrics },
-    options: { segmentBytesMax: 32 * 1024, lingerMs: 1, backoffMinMs: 5, deadlineMs: 5_000 },
+    options: { segmentBytesMax: 32 * 1024, lingerMs: 1, backoffMinMs: 5, deadlineMs: 30_000 },
   });
   const work = createKeyWork({
     config: {

@@ -129,10 +129,21 @@ async function commandOf(
   return [...command, ...(options.args ?? [])];
 }
 
-/** Test machines are slow at times: only tests of the deadline have a short one. */
+/**
+ * Test machines are slow and their disks stall at times: only tests of a deadline have a short one, and only those of
+ * streams have an answer that takes long become one.
+ */
 function unhurried(config: GatewayOptions["config"] = {}): GatewayOptions["config"] {
-  const audit = typeof config.audit === "object" ? config.audit : {};
-  return { ...config, audit: { deadline_ms: 5_000, ...audit } };
+  const section = (own: unknown, patience: object) => ({
+    ...patience,
+    ...(typeof own === "object" ? own : {}),
+  });
+  return {
+    ...config,
+    agents: section(config.agents, { sse_after_ms: 30_000 }),
+    audit: section(config.audit, { deadline_ms: 30_000 }),
+    database: section(config.database, { deadline_ms: 30_000 }),
+  };
 }
 
 interface Listening {

@@ -50,11 +50,12 @@ export interface RpcAnswer {
   readonly text: string;
 }
 
-/** The parsed answer of a call whose reply is one JSON object. */
+/** The parsed answer of a call: one JSON object, or the last event of the stream that a slow call becomes. */
 export async function modernCall(call: ModernCall): Promise<RpcAnswer> {
   const response = await modernPost(call);
   const text = await response.text();
-  const body = text.startsWith("{") ? JSON.parse(text) : {};
+  const event = [...text.matchAll(/^data: ?(.+)$/gm)].at(-1)?.[1] ?? "{}";
+  const body = JSON.parse(text.startsWith("{") ? text : event);
   return {
     status: response.status,
     result: body.result,

@@ -28,6 +28,7 @@ export interface WitnessedNode extends AsyncDisposable {
 
 const quick = {
   ...{ tellMs: 5, signAfterMs: 20, retryMs: 20, lingerMs: 1 },
+  ...{ proofDeadlineMs: 30_000, leafDeadlineMs: 30_000 },
   ...{ segmentBytesMax: 8192, keepShippedMs: 0, tidyIntervalMs: 10 },
 };
 

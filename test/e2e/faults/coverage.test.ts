@@ -15,7 +15,7 @@ import { protocolRows } from "./rows/protocol.ts";
 import { protocolWayRows } from "./rows/protocol-ways.ts";
 import { schemaRows } from "./rows/schemas.ts";
 import { slowSocketRows, slowStreamRows } from "./rows/slow-readers.ts";
-import { sseRows } from "./rows/sse.ts";
+import { endlessRows, sseRows } from "./rows/sse.ts";
 import { taskRows } from "./rows/tasks.ts";
 import { websocketRows } from "./rows/websocket.ts";
 
@@ -30,6 +30,7 @@ const rows = [
   ...schemaRows,
   ...httpRows,
   ...sseRows,
+  ...endlessRows,
   ...slowStreamRows,
   ...endingStreamRows,
   ...listenRows,

@@ -9,9 +9,13 @@ import {
   toldScripts,
 } from "./rows/listens.ts";
 import { slowReaderScripts, slowStreamRows } from "./rows/slow-readers.ts";
-import { sseRows, streamScripts } from "./rows/sse.ts";
+import { endlessRows, sseRows, streamScripts } from "./rows/sse.ts";
 
-runRows("TS", sseRows, { scripts: streamScripts, config: { servers: { call_timeout_ms: 800 } } });
+runRows("TS", sseRows, { scripts: streamScripts });
+runRows("TS, without end", endlessRows, {
+  scripts: streamScripts,
+  config: { servers: { call_timeout_ms: 800 } },
+});
 runRows("TS, moments", [...slowStreamRows, ...endingStreamRows], {
   scripts: slowReaderScripts,
   config: { agents: { slow_reader_seconds: 1 } },

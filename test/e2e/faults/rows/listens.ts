@@ -1,6 +1,7 @@
 /** Group TS: who may listen to what, in which order it comes, and how it ends. */
 import { expect } from "bun:test";
 import { createAdminClient } from "../../../support/admin-client.ts";
+import { until } from "../../../support/deadline.ts";
 import type { Row, Stage } from "../../../support/fault-suite.ts";
 import { startGateway } from "../../../support/gateway-process.ts";
 import { type Listener, openListener } from "../../../support/listener.ts";
@@ -65,12 +66,10 @@ export const listenRows: readonly Row[] = [
       await using refused = await listen(stage, transport, filter, token);
       expect((await refused.next())?.error?.code).toBe(42902);
       await last?.[Symbol.asyncDispose]();
-      for (let attempt = 0; attempt < 20; attempt += 1) {
+      await until("a free place", async () => {
         await using again = await listen(stage, transport, filter, token);
-        if ((await again.next())?.method === acknowledged) return;
-        await Bun.sleep(100);
-      }
-      throw new Error("the place was never free again");
+        return (await again.next())?.method === acknowledged;
+      });
     },
   },
   {

@@ -483,7 +483,7 @@ export const protocolRows: readonly Row[] = [
 async function idInFlight(stage: Stage, transport: Transport): Promise<void> {
   await using wire = await stage.open(transport);
   const era = eraOf(transport);
-  const params = { name: "slow", arguments: { text: "first", delay_ms: 400 } };
+  const params = { name: "slow", arguments: { text: "first", delay_ms: 2_000 } };
   const first = wire.send(requestText(era, "tools/call", params, 7));
   const second = wire.send(callText(era, { id: 7, text: "second" }));
   const answers = await Promise.all([first, second]);

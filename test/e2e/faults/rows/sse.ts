@@ -65,6 +65,18 @@ const badAnswer = everywhere(50201, 502, { sse: { code: 50201, status: 202 } });
 const late = everywhere(50401, 504, { sse: { code: 50401, status: 202 } });
 const tool = (name: string) => (good: string) => good.replace('"echo"', `"${name}"`);
 
+/** The only ones that wait for the deadline of a call, which is short for them alone. */
+export const endlessRows: readonly Row[] = [
+  {
+    id: "TS-04",
+    title: "a stream that never ends, silent or chatting, ends at the deadline",
+    transports,
+    reachesServer: true,
+    refused: { silent: tool("silent"), "only comments": tool("only-comments") },
+    refusal: late,
+  },
+];
+
 export const sseRows: readonly Row[] = [
   {
     id: "TS-03",
@@ -101,14 +113,6 @@ export const sseRows: readonly Row[] = [
     reachesServer: true,
     refused: { "no answer": tool("no-answer") },
     refusal: everywhere(50202, 502, { sse: { code: 50202, status: 202 } }),
-  },
-  {
-    id: "TS-04",
-    title: "a stream that never ends, silent or chatting, ends at the deadline",
-    transports,
-    reachesServer: true,
-    refused: { silent: tool("silent"), "only comments": tool("only-comments") },
-    refusal: late,
   },
   {
     id: "TS-05",
