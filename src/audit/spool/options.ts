@@ -22,7 +22,7 @@ export interface SpoolOptions {
 }
 
 export const defaultSpoolOptions: SpoolOptions = {
-  // Always configured; a test whose disk stalls is not to fail for it.
+  // The gateway's own comes from its configuration (`audit.deadline_ms`).
   deadlineMs: 30_000,
   segmentBytesMax: 64 * 1024 * 1024,
   spoolBytesMax: 1024 * 1024 * 1024,
