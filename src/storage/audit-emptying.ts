@@ -3,7 +3,7 @@
  * batch goes whole or not at all, and what it held leaves the database's journal as well. Used by `sql-audit.ts` and `sql-erasure.ts`.
  */
 import type { Transaction } from "kysely";
-import { byLog, numberOf, readNumbers } from "./audit-logs.ts";
+import { byLog, isAmong, numberOf, readNumbers } from "./audit-logs.ts";
 import { chunksOf } from "./chunks.ts";
 import type { SqlDialect } from "./dialect.ts";
 import type { AuditRecordsTable, Tables } from "./schema.ts";
@@ -46,8 +46,7 @@ async function emptyBatch(
     const { numUpdatedRows } = await db
       .updateTable("audit_records")
       .set(columns)
-      .where("log", "=", numberOf(logs, { logId }))
-      .where("seq", "in", seqs)
+      .where(isAmong(numberOf(logs, { logId }), seqs))
       .where(held, "is not", null)
       .executeTakeFirstOrThrow();
     emptied += Number(numUpdatedRows);

@@ -9,7 +9,7 @@
  * 8238, 9833, 6723, 7812. For SQLite see `createInsertion`.
  */
 import { CompiledQuery, type Transaction } from "kysely";
-import { byLog, numberLogs, numberOf } from "./audit-logs.ts";
+import { byLog, isAmong, numberLogs, numberOf } from "./audit-logs.ts";
 import { anyRow, toAuditTable } from "./audit-row.ts";
 import { chunksOf, powerOfTwoChunks } from "./chunks.ts";
 import type { SqlDialect } from "./dialect.ts";
@@ -100,23 +100,18 @@ async function findMissing(
   const wanted = new Map(rows.map((row) => [row.seq, row]));
   for (const row of rows) refuseFork(logId, row, wanted.get(row.seq)?.leaf ?? row.leaf);
   const missing = new Map(wanted);
-  for (const { seq, leaf } of await findStored(db, log, [...wanted.keys()])) {
+  const stored = await db
+    .selectFrom("audit_records")
+    .select(["seq", "leaf"])
+    .where(isAmong(log, [...wanted.keys()]))
+    .execute();
+  for (const { seq, leaf } of stored) {
     const row = wanted.get(seq);
     if (row === undefined) continue;
     refuseFork(logId, row, leaf);
     missing.delete(seq);
   }
   return [...missing.values()];
-}
-
-/** A batch of the copier has no gaps, so its ends name all of it. */
-async function findStored(db: Transaction<Tables>, log: number, seqs: readonly number[]) {
-  const first = seqs.reduce((a, b) => Math.min(a, b));
-  const last = seqs.reduce((a, b) => Math.max(a, b));
-  const select = db.selectFrom("audit_records").select(["seq", "leaf"]).where("log", "=", log);
-  return last - first === seqs.length - 1
-    ? await select.where("seq", ">=", first).where("seq", "<=", last).execute()
-    : await select.where("seq", "in", seqs).execute();
 }
 
 function refuseFork(logId: string, { seq, leaf }: AuditRow, stored: string): void {

@@ -1,5 +1,14 @@
-/** The numbers that stand for logs in every record and index, and the way back. Used by the audit copy's SQL files. */
-import type { Kysely, Transaction } from "kysely";
+/**
+ * The numbers that stand for logs in every record and index, the way back, and records by such a number. Used by the audit
+ * copy's SQL files.
+ */
+import {
+  type Expression,
+  expressionBuilder,
+  type Kysely,
+  type SqlBool,
+  type Transaction,
+} from "kysely";
 import type { Tables } from "./schema.ts";
 
 export type LogNumbers = ReadonlyMap<string, number>;
@@ -53,4 +62,22 @@ export function byLog<T extends { readonly logId: string }>(
   places: readonly T[],
 ): ReadonlyMap<string, readonly T[]> {
   return Map.groupBy(places, (place) => place.logId);
+}
+
+/**
+ * True for these records of a log, of which there is at least one. A list alone leaves a planner without statistics to go
+ * through the whole log; between its ends it does not.
+ */
+export function isAmong(log: number, seqs: readonly number[]): Expression<SqlBool> {
+  const eb = expressionBuilder<Tables, "audit_records">();
+  const wanted = [...new Set(seqs)];
+  const first = wanted.reduce((a, b) => Math.min(a, b));
+  const last = wanted.reduce((a, b) => Math.max(a, b));
+  const isWhole = last - first === wanted.length - 1;
+  return eb.and([
+    eb("log", "=", log),
+    eb("seq", ">=", first),
+    eb("seq", "<=", last),
+    ...(isWhole ? [] : [eb("seq", "in", wanted)]),
+  ]);
 }

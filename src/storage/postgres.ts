@@ -36,8 +36,8 @@ export function createPostgresDialect(options: PostgresOptions): SqlDialect {
     },
     makeRoom: createMakeMonths(db, options.log),
     beginAppend,
-    // `(log, seq) > (a, b)` is estimated by its first member: with statistics of one log, no row seems to be behind
-    // any place, and everything behind it would be read and sorted for each page.
+    // With statistics of one log no row seems to be behind any place, because `(log, seq) > (a, b)` is estimated by its
+    // first member; without statistics few seem to be of a log. Then all of them would be read and sorted each time.
     readInOrder: (read) =>
       db.transaction().execute(async (transaction) => {
         await sql`set local enable_sort = off`.execute(transaction);

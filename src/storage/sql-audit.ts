@@ -3,11 +3,11 @@
  * filter means is in `audit-filter.ts`, how a row is laid out in `audit-row.ts`, how it gets in in `audit-insert.ts`
  * and how it is found in `audit-search.ts`.
  */
-import type { Transaction } from "kysely";
+import type { Kysely, Transaction } from "kysely";
 import { emptyRows } from "./audit-emptying.ts";
 import { livePrunable } from "./audit-filter.ts";
 import { createAppend } from "./audit-insert.ts";
-import { byLog, numberOf, readLogIds, readNumbers } from "./audit-logs.ts";
+import { byLog, isAmong, numberOf, readLogIds, readNumbers } from "./audit-logs.ts";
 import { prunedColumns } from "./audit-row.ts";
 import { scan } from "./audit-search.ts";
 import { summarize } from "./audit-summary.ts";
@@ -34,17 +34,7 @@ export function createAuditStore(
         await append(batch);
       }
     },
-    head: (logId) =>
-      guard(() =>
-        db
-          .selectFrom("audit_records")
-          .innerJoin("audit_logs", "audit_logs.log", "audit_records.log")
-          .select(["seq", "leaf"])
-          .where("log_id", "=", logId)
-          .orderBy("seq", "desc")
-          .limit(1)
-          .executeTakeFirst(),
-      ),
+    head: (logId) => guard(() => dialect.readInOrder((reading) => readHead(reading, logId))),
     scan: (query) => guard(() => scan(dialect, query, limits)),
     summarize: (query) => guard(() => summarize(db, query)),
     prunable: (query) =>
@@ -75,17 +65,29 @@ export function createAuditStore(
   };
 }
 
+/** The last record of a log. */
+async function readHead(db: Kysely<Tables>, logId: string) {
+  const logs = await readNumbers(db, [logId]);
+  return await db
+    .selectFrom("audit_records")
+    .select(["seq", "leaf"])
+    .where("log", "=", numberOf(logs, { logId }))
+    .orderBy("seq", "desc")
+    .limit(1)
+    .executeTakeFirst();
+}
+
 /** In every partition: whoever inserts a number twice puts it into another month. */
 async function remove(db: Transaction<Tables>, places: readonly AuditPlace[]): Promise<void> {
   const logs = await readNumbers(db, [...new Set(places.map((place) => place.logId))]);
   for (const [logId, own] of byLog(places)) {
     await db
       .deleteFrom("audit_records")
-      .where("log", "=", numberOf(logs, { logId }))
       .where(
-        "seq",
-        "in",
-        own.map((place) => place.seq),
+        isAmong(
+          numberOf(logs, { logId }),
+          own.map((place) => place.seq),
+        ),
       )
       .execute();
   }

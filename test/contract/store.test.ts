@@ -372,6 +372,15 @@ describe.each([
     await store.close();
   });
 
+  test("audit: rows between those that are named stay, also where one is named twice", async () => {
+    const store = await (await newDatabase()).open();
+    await store.audit.append([row(1), row(2), row(3)]);
+    const places = [1, 1, 3].map((seq) => ({ logId: "log-a", seq }));
+    expect(await store.audit.prune(places)).toBe(2);
+    expect(await seqsOf(store, {})).toEqual([2]);
+    await store.close();
+  });
+
   test("audit: prunable spares what a rule excludes, and unset columns match no rule", async () => {
     const store = await (await newDatabase()).open();
     await store.audit.append([

@@ -1,0 +1,111 @@
+/**
+ * What a running gateway asks of its copy in PostgreSQL again and again reads what it needs and no more, however many rows
+ * there are and whatever the planner believes of them: otherwise copying, verifying and sweeping would grow with the
+ * square of the records.
+ */
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { Client } from "pg";
+import { openStore } from "../../src/storage/open-store.ts";
+import type { AuditStore } from "../../src/storage/store.ts";
+import { silentLog } from "../../src/telemetry/log.ts";
+import { auditRow } from "../support/audit-row.ts";
+import { fillPostgres } from "../support/many-records.ts";
+import { startPostgres, type TestPostgres } from "../support/postgres.ts";
+
+setDefaultTimeout(120_000);
+
+const rows = 100_000;
+const asked = 100;
+const untilMs = Date.UTC(2026, 10, 15);
+/** For each row that is asked for its own, an index entry and its row; and a look into each of fifteen months. */
+const readMax = 10 * asked;
+
+const logId = "made";
+const numbers = Array.from({ length: asked }, (_, at) => at + 1);
+/** Rows behind all others. */
+const added = (round: number) =>
+  numbers.map((at) =>
+    auditRow(rows + round * asked + at, { logId, timeMs: untilMs + round * asked + at }),
+  );
+const places = (from: number) => numbers.map((at) => ({ logId, seq: from + at }));
+const page = { filter: {}, limit: asked, by: "place" } as const;
+
+type Work = (audit: AuditStore, round: number) => Promise<unknown>;
+const works: Readonly<Record<string, Work>> = {
+  "the last record": (audit) => audit.head(logId),
+  "a batch that is copied": (audit, round) => audit.append(added(round)),
+  "the same batch, copied again": (audit, round) => audit.append(added(round)),
+  "rows put back": (audit, round) => audit.replace(added(round)),
+  "the first page": (audit) => audit.scan({ ...page, order: "ascending" }),
+  "a page in the middle": (audit) =>
+    audit.scan({ ...page, order: "ascending", after: { logId, seq: rows / 2 } }),
+  "a page backwards": (audit) =>
+    audit.scan({ ...page, order: "descending", after: { logId, seq: rows / 2 } }),
+  "rows to be swept": (audit) =>
+    audit.sealed({
+      keys: ["k".repeat(16)],
+      of: "subject",
+      principals: ["principal-7"],
+      limit: asked,
+    }),
+  "rows that are too old": (audit) =>
+    audit.prunable({ filter: { untilMs }, exclude: [], limit: asked }),
+  "rows emptied by erasure": (audit, round) => audit.erase(places(2_000 * (round + 1))),
+  "rows emptied by retention": (audit, round) => audit.prune(places(10_000 * (round + 1))),
+};
+
+let postgres: TestPostgres;
+let client: Client;
+const stack = new AsyncDisposableStack();
+afterAll(() => stack.disposeAsync());
+beforeAll(async () => {
+  postgres = stack.use(await startPostgres());
+  await (await open()).close();
+  await fillPostgres(postgres.url, rows, untilMs);
+  client = new Client({ connectionString: postgres.url });
+  await client.connect();
+  stack.defer(() => client.end());
+  // Otherwise the server would look at the table in the middle of it.
+  await client.query("alter system set autovacuum = off");
+  await client.query("select pg_reload_conf()");
+});
+
+async function open() {
+  const place = { databaseUrl: postgres.url, dataDir: "/nonexistent" };
+  return await openStore({ ...place, log: silentLog, deadlineMs: 60_000, migrate: true });
+}
+
+/** Rows and index entries of the copy read by whoever has disconnected. */
+async function countRead(): Promise<number> {
+  const { rows: found } = await client.query<{ read: string }>(`select (
+      select sum(seq_tup_read) from pg_stat_user_tables where relname like 'audit_records%'
+    ) + (
+      select sum(idx_tup_read) from pg_stat_user_indexes where relname like 'audit_records%'
+    ) as read`);
+  return Number(found[0]?.read);
+}
+
+/** As a month's table is until the server first looks at it. */
+async function forgetStatistics(): Promise<void> {
+  const tables = "(select oid from pg_class where relname like 'audit_records%')";
+  await client.query(`delete from pg_statistic where starelid in ${tables}`);
+  await client.query(`update pg_class set reltuples = -1, relpages = 0 where oid in ${tables}`);
+}
+
+describe.each([
+  ["with statistics", 0],
+  ["without", 1],
+])("%s", (_, round) => {
+  beforeAll(async () => {
+    if (round === 1) await forgetStatistics();
+  });
+
+  test.each(Object.entries(works))("%s", async (_name, work) => {
+    const store = await open();
+    const before = await countRead();
+    await work(store.audit, round);
+    await store.close();
+    const read = (await countRead()) - before;
+    expect(read).toBeLessThanOrEqual(readMax);
+  });
+});
