@@ -8,12 +8,16 @@ import { type Expression, type Kysely, type SelectQueryBuilder, type SqlBool, sq
 import { countMembers, indexedParts, matching, within } from "./audit-filter.ts";
 import { readLogIds, readNumbers } from "./audit-logs.ts";
 import { fromAuditTable } from "./audit-row.ts";
+import { chunksOf } from "./chunks.ts";
 import type { SqlDialect } from "./dialect.ts";
 import type { AuditRecordsTable, Tables } from "./schema.ts";
 import type { SqlStoreLimits } from "./sql-part.ts";
 import type { AuditPage, AuditPlace, AuditRow, AuditScan } from "./store.ts";
 
 type Rows = SelectQueryBuilder<Tables, "audit_records", AuditRecordsTable>;
+
+/** Joined to one statement. */
+const partsMax = 100;
 
 const noPage: AuditPage = { rows: [], next: undefined };
 
@@ -109,7 +113,7 @@ function findCandidates(
   values: readonly Expression<SqlBool>[],
   limit: number,
 ): Rows {
-  const [first, ...others] = values.map((value) =>
+  const apart = values.map((value) =>
     inOrder(
       db
         .selectFrom("audit_records")
@@ -120,11 +124,23 @@ function findCandidates(
       query,
     ).limit(limit),
   );
+  const [first, ...others] = apart;
   if (first === undefined) throw new Error("no value to find rows by");
   if (others.length === 0) return first;
-  const whole = (rows: Rows): Rows => db.selectFrom(rows.as("audit_records")).selectAll();
-  const all = others.reduce((some, rows) => some.unionAll(whole(rows)), whole(first));
-  return inOrder(whole(all), query).limit(limit);
+  return inOrder(whole(db, unite(db, apart)), query).limit(limit);
+}
+
+function whole(db: Kysely<Tables>, rows: Rows): Rows {
+  return db.selectFrom(rows.as("audit_records")).selectAll();
+}
+
+/** SQLite joins 500 parts to one statement at most: of more, such as tokens of many index keys, unions are united. */
+function unite(db: Kysely<Tables>, parts: readonly Rows[]): Rows {
+  const few =
+    parts.length <= partsMax
+      ? parts
+      : [...chunksOf(parts, partsMax)].map((chunk) => unite(db, chunk));
+  return few.map((part) => whole(db, part)).reduce((some, rows) => some.unionAll(rows));
 }
 
 interface Driver {
