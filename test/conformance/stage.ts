@@ -31,7 +31,10 @@ export async function openStage(): Promise<Stage> {
   const fixtures = columnNames.map(() => stack.use(startConformanceServer()));
   const [straight, own, bundled, older] = fixtures.map(({ url }) => url);
   const gateway = stack.use(
-    await startGateway({ config: { identity: { anonymous: true }, limits } }),
+    // A scenario waits for a slow call to become an event stream when it does by default.
+    await startGateway({
+      config: { identity: { anonymous: true }, limits, agents: { sse_after_ms: 2_000 } },
+    }),
   );
   using admin = createAdminClient(gateway);
   await registerHttpServer(admin, "own", own!);

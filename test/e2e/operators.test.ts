@@ -6,12 +6,13 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { until, within } from "../support/deadline.ts";
 import { modernCall } from "../support/modern-agent.ts";
 import { openStreams } from "../support/open-streams.ts";
-import { allRecords, registerClient } from "../support/operator.ts";
+import { allRecords, generousLimits, registerClient } from "../support/operator.ts";
 import { type SampleGateway, startSampleGateway } from "../support/sample-gateway.ts";
 import { agentKinds, needKind, type SdkAgent } from "../support/sdk-agents.ts";
 
 const reachMs = 1_000;
-const grants = { allowed_tools: ["calculator__*"] };
+/** What is waited for is asked for again and again. */
+const grants = { allowed_tools: ["calculator__*"], limits: generousLimits };
 
 let sample: SampleGateway;
 beforeAll(async () => {
