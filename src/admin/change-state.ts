@@ -6,41 +6,11 @@ import { GatewayError } from "../errors/fault.ts";
 import type { Clock } from "../lib/clock.ts";
 import { buildSnapshot, type CompilePolicy } from "../state/build.ts";
 import type { SwappableSnapshot } from "../state/current.ts";
-import type { ResourceKind } from "../state/resources.ts";
-import type { Snapshot } from "../state/snapshot.ts";
-import {
-  type ResourceChange,
-  type ResourceKey,
-  type ResourceStore,
-  type StoredResource,
-  StoreError,
-} from "../storage/store.ts";
+import { type ResourceChange, type ResourceStore, StoreError } from "../storage/store.ts";
 import type { Operator } from "./caller.ts";
 import type { PolicyHistory } from "./policy-history.ts";
+import { applyChanges, createView, plain, type StateChange, type StateView } from "./state-view.ts";
 import { needOwn, type Onlooker, tenantOfChanges, visibleTo } from "./tenants.ts";
-
-/** Where a resource lies; a tenant only for the kinds whose names are unique within one. */
-export interface ResourcePlace {
-  readonly kind: ResourceKind;
-  readonly tenant?: string | undefined;
-  readonly name: string;
-}
-
-export type StateChange =
-  | (ResourcePlace & { readonly body: object })
-  | (ResourcePlace & { readonly delete: true });
-
-/** All resources at one revision. */
-export interface StateView {
-  readonly stateRevision: number;
-  find(kind: ResourceKind, name: string, tenant?: string): StoredResource | undefined;
-  /** Whether anybody at all has the name, seen or not. */
-  isTaken(place: ResourcePlace): boolean;
-  /** Sorted by name, then by tenant. */
-  list(kind: ResourceKind): readonly StoredResource[];
-  /** What would be served were these changes made; throws invalid-params where they could not be. */
-  preview(changes: readonly StateChange[]): Snapshot;
-}
 
 export interface WriteOptions {
   /** Who writes: `Mutate` sees what they see, and touches nothing else. */
@@ -154,74 +124,8 @@ function needRoom(count: number, max: number): void {
   throw new GatewayError("invalid-params", `at most ${max} resources of all kinds together`);
 }
 
-/** Bodies as JSON values without undefined members, as they come back from any store. */
 function toStored(changes: readonly StateChange[]): readonly ResourceChange[] {
   return changes.map((change) =>
     "body" in change ? { ...change, body: plain(change.body) } : change,
   );
-}
-
-function plain(body: object): unknown {
-  return JSON.parse(JSON.stringify(body));
-}
-
-function applyChanges(
-  resources: readonly StoredResource[],
-  changes: readonly StateChange[],
-  stateRevision: number,
-  nowMs: number,
-): readonly StoredResource[] {
-  const next = new Map(resources.map((one) => [keyOf(one), one]));
-  for (const change of changes) {
-    const key = keyOf(change);
-    if ("delete" in change) {
-      next.delete(key);
-      continue;
-    }
-    next.set(key, {
-      kind: change.kind,
-      tenant: change.tenant,
-      name: change.name,
-      body: plain(change.body),
-      createdAtMs: next.get(key)?.createdAtMs ?? nowMs,
-      updatedAtMs: nowMs,
-      stateRevision,
-    });
-  }
-  return [...next.values()];
-}
-
-function createView(
-  { compile, clock }: Pick<ChangeStateDeps, "compile" | "clock">,
-  loaded: {
-    readonly stateRevision: number;
-    readonly resources: readonly StoredResource[];
-  },
-): StateView {
-  const byKey = new Map(loaded.resources.map((one) => [keyOf(one), one]));
-  return {
-    stateRevision: loaded.stateRevision,
-    find: (kind, name, tenant) => byKey.get(keyOf({ kind, tenant, name })),
-    isTaken: (place) => byKey.has(keyOf(place)),
-    list: (kind) =>
-      loaded.resources
-        .filter((one) => one.kind === kind)
-        .map((one) => ({ one, position: positionOf(one) }))
-        .sort((a, b) => (a.position < b.position ? -1 : 1))
-        .map(({ one }) => one),
-    preview(changes) {
-      const { stateRevision } = loaded;
-      const next = applyChanges(loaded.resources, changes, stateRevision, clock.nowMs());
-      return buildSnapshot(stateRevision, next, compile);
-    },
-  };
-}
-
-/** Where a resource stands in a list, as one text that sorts by name first: names hold nothing below a quote. */
-export function positionOf({ name, tenant = "" }: Pick<StoredResource, "name" | "tenant">): string {
-  return JSON.stringify([name, tenant]);
-}
-
-function keyOf({ kind, tenant = "", name }: ResourceKey): string {
-  return JSON.stringify([kind, tenant, name]);
 }

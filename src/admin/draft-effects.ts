@@ -5,7 +5,6 @@
 import { GatewayError } from "../errors/fault.ts";
 import { policyDraftShape } from "../state/draft-shapes.ts";
 import type { DraftStep, PolicyDraftResource } from "../state/resources.ts";
-import type { StateChange, StateView } from "./change-state.ts";
 import {
   afterStep,
   changesTo,
@@ -14,6 +13,7 @@ import {
   needSecondPerson,
   needState,
 } from "./draft-steps.ts";
+import type { StateChange, StateView } from "./state-view.ts";
 
 export type Step = Omit<DraftStep, "state">;
 

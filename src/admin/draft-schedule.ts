@@ -9,9 +9,10 @@ import type { PolicyDraftResource } from "../state/resources.ts";
 import type { CurrentSnapshot } from "../state/snapshot.ts";
 import type { Store } from "../storage/store.ts";
 import type { Log } from "../telemetry/log.ts";
-import type { StateView, StateWriter } from "./change-state.ts";
+import type { StateWriter } from "./change-state.ts";
 import { activation, readDraft, retirement } from "./draft-effects.ts";
 import { statusName, toFault } from "./grpc-status.ts";
+import type { StateView } from "./state-view.ts";
 
 export interface DraftScheduleDeps {
   readonly state: StateWriter;

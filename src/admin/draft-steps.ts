@@ -12,8 +12,8 @@ import type {
   PolicyDraftResource,
   PolicyObjectKind,
 } from "../state/resources.ts";
-import type { StateChange, StateView } from "./change-state.ts";
 import { storedPart } from "./policy-history.ts";
+import type { StateChange, StateView } from "./state-view.ts";
 
 export type DraftAction = "update" | "propose" | "approve" | "reject" | "activate" | "retire";
 

@@ -8,11 +8,11 @@ import { policyPartOf, readPart, withPolicyPart } from "../state/policy-objects.
 import type { PolicyDifference, PolicyDraftResource } from "../state/resources.ts";
 import type { StoredResource } from "../storage/store.ts";
 import type { Operator } from "./caller.ts";
-import type { StateView } from "./change-state.ts";
 import type { WantedDraft, WantedObject } from "./convert/drafts.ts";
 import { changesTo } from "./draft-steps.ts";
 import { storedPart } from "./policy-history.ts";
 import { needResource } from "./resource-crud.ts";
+import type { StateView } from "./state-view.ts";
 import { namedTenant, type Onlooker, withOwnTenant } from "./tenants.ts";
 
 const draftsMax = 500;

@@ -11,7 +11,7 @@ import type {
   PolicyRevisionResource,
 } from "../state/resources.ts";
 import type { StoredResource } from "../storage/store.ts";
-import type { StateChange, StateView } from "./change-state.ts";
+import type { StateChange, StateView } from "./state-view.ts";
 
 export interface PolicyHistoryOptions {
   /** Whether policy is changed by drafts alone, which two operators have seen. */

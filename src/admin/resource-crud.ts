@@ -6,15 +6,9 @@ import { GatewayError } from "../errors/fault.ts";
 import { type ResourceKind, tenantKinds } from "../state/resources.ts";
 import type { StoredResource } from "../storage/store.ts";
 import type { Caller } from "./caller.ts";
-import {
-  positionOf,
-  type ResourcePlace,
-  type StateChange,
-  type StateView,
-  type StateWriter,
-  type Written,
-} from "./change-state.ts";
+import type { StateWriter, Written } from "./change-state.ts";
 import { paginate } from "./page-token.ts";
+import { positionOf, type ResourcePlace, type StateChange, type StateView } from "./state-view.ts";
 import { namedTenant, notThere, withOwnTenant } from "./tenants.ts";
 
 /** The fields every write request has. */

@@ -6,7 +6,7 @@
 import { GatewayError } from "../errors/fault.ts";
 import type { StoredResource } from "../storage/store.ts";
 import type { Operator } from "./caller.ts";
-import type { ResourcePlace, StateView } from "./change-state.ts";
+import type { ResourcePlace, StateView } from "./state-view.ts";
 
 /** The part of an operator that says what is theirs. */
 export type Onlooker = Pick<Operator, "tenant">;

@@ -5,9 +5,9 @@
 import { GatewayError } from "../errors/fault.ts";
 import { samePart } from "../state/policy-objects.ts";
 import type { PolicyDifference, PolicyDraftResource, PolicyObjectKey } from "../state/resources.ts";
-import type { StateView } from "./change-state.ts";
 import { changesTo, needNoConflict } from "./draft-steps.ts";
 import { readRevisions, storedPart } from "./policy-history.ts";
+import type { StateView } from "./state-view.ts";
 
 export interface WayBack {
   readonly changes: readonly PolicyDifference[];

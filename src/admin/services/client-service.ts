@@ -11,12 +11,13 @@ import { newId } from "../../lib/id.ts";
 import { tokenShape } from "../../state/resource-shapes.ts";
 import type { TokenResource } from "../../state/resources.ts";
 import type { Caller } from "../caller.ts";
-import type { StateChange, StateView, StateWriter } from "../change-state.ts";
+import type { StateWriter } from "../change-state.ts";
 import { fromClient, fromToken, toClientResource } from "../convert/clients.ts";
 import { needMessage } from "../convert/common.ts";
 import { paginate } from "../page-token.ts";
 import { createResourceCrud, needResource, writeAs } from "../resource-crud.ts";
 import { issueSigningSecret } from "../signing-secret.ts";
+import type { StateChange, StateView } from "../state-view.ts";
 import { isOwn } from "../tenants.ts";
 
 export interface SessionFacts {

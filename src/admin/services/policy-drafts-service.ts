@@ -9,7 +9,7 @@ import type { Clock } from "../../lib/clock.ts";
 import type { DraftState, PolicyDraftResource } from "../../state/resources.ts";
 import type { StoredResource } from "../../storage/store.ts";
 import type { Caller } from "../caller.ts";
-import type { Mutate, StateChange, StateView, StateWriter } from "../change-state.ts";
+import type { Mutate, StateWriter } from "../change-state.ts";
 import { needMessage } from "../convert/common.ts";
 import { draftStateNames, fromDraft, toWantedDraft, type WantedDraft } from "../convert/drafts.ts";
 import { activation, approval, draftChange, readDraft, retirement } from "../draft-effects.ts";
@@ -25,6 +25,7 @@ import {
 import { differencesFor, needDraft, needDraftRoom, needTimes, newDraft } from "../draft-writing.ts";
 import { paginate } from "../page-token.ts";
 import { type WriteRequest, writeAs } from "../resource-crud.ts";
+import type { StateChange, StateView } from "../state-view.ts";
 import { undoByDraft } from "./policy-history-service.ts";
 
 export interface PolicyDraftsDeps {

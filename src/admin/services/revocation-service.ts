@@ -7,9 +7,10 @@ import type { RevocationService } from "../../gen/types.ts";
 import type { Clock } from "../../lib/clock.ts";
 import { revocationShape } from "../../state/revocation-shape.ts";
 import type { Caller } from "../caller.ts";
-import type { StateChange, StateView, StateWriter } from "../change-state.ts";
+import type { StateWriter } from "../change-state.ts";
 import { fromRevocation, toRevocationResources } from "../convert/revocations.ts";
 import { createResourceCrud, needResource, writeAs } from "../resource-crud.ts";
+import type { StateChange, StateView } from "../state-view.ts";
 
 export interface RevocationServiceDeps {
   readonly state: StateWriter;

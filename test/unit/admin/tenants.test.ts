@@ -1,12 +1,9 @@
 /** What an operator of a tenant sees, and that nothing goes past it, whatever a service does. */
 
 import { describe, expect, test } from "bun:test";
-import {
-  changeState,
-  type StateChange,
-  type WriteOptions,
-} from "../../../src/admin/change-state.ts";
+import { changeState, type WriteOptions } from "../../../src/admin/change-state.ts";
 import { createPolicyHistory } from "../../../src/admin/policy-history.ts";
+import type { StateChange } from "../../../src/admin/state-view.ts";
 import { needTenant, withOwnTenant } from "../../../src/admin/tenants.ts";
 import { GatewayError } from "../../../src/errors/fault.ts";
 import { systemClock } from "../../../src/lib/clock.ts";
