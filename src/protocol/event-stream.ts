@@ -65,7 +65,12 @@ export function createEventParser(options: {
   let collected = 0;
   let id: string | undefined;
 
+  function needWithin(chars: number): void {
+    if (chars > options.lineBytesMax) throw new EventStreamError("line longer than the limit");
+  }
+
   function takeLine(line: string): void {
+    needWithin(line.length);
     if (line === "") {
       dispatchEvent();
       return;
@@ -123,8 +128,7 @@ export function createEventParser(options: {
         pending = rest === "" ? [] : [rest];
         pendingChars = rest.length;
       }
-      if (pendingChars > options.lineBytesMax)
-        throw new EventStreamError("line longer than the limit");
+      needWithin(pendingChars);
     },
   };
 }

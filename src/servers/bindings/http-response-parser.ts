@@ -85,7 +85,7 @@ export function createResponseParser(events: ResponseEvents): ResponseParser {
 
   function takeHead(bytes: Buffer): Buffer | undefined {
     const at = bytes.indexOf(headEnd);
-    if (at > headBytesMax || (at === -1 && bytes.length > headBytesMax)) {
+    if (leastLength(bytes, at, headEnd.length) > headBytesMax) {
       throw new ResponseError("head-too-large");
     }
     if (at === -1) return undefined;
@@ -133,9 +133,7 @@ export function createResponseParser(events: ResponseEvents): ResponseParser {
 
   function takeChunkLine(bytes: Buffer): Buffer | undefined {
     const at = bytes.indexOf("\r\n");
-    if (at > chunkLineBytesMax || (at === -1 && bytes.length > chunkLineBytesMax)) {
-      throw new ResponseError("chunk-size");
-    }
+    if (leastLength(bytes, at, 2) > chunkLineBytesMax) throw new ResponseError("chunk-size");
     if (at === -1) return undefined;
     const size = chunkLine.exec(bytes.toString("latin1", 0, at))?.[1];
     if (size === undefined) throw new ResponseError("chunk-size");
@@ -175,6 +173,11 @@ export function createResponseParser(events: ResponseEvents): ResponseParser {
       return true;
     },
   };
+}
+
+/** How long what ends at `at` is at least: where its end was not found, all of that but one byte may have come. */
+function leastLength(bytes: Buffer, at: number, endLength: number): number {
+  return at === -1 ? bytes.length - endLength + 1 : at;
 }
 
 /** Takes lines where they lie: a list of them first costs a fifth more. */

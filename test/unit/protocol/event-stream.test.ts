@@ -47,6 +47,20 @@ describe("event stream", () => {
     expect(() => parseAll([`data: ${"x".repeat(700)}\n`.repeat(2)])).toThrow(EventStreamError);
   });
 
+  test("TS-03: what is over the bound is so wherever the stream is cut", () => {
+    for (const [text, isWithin] of [
+      ["data: 12345", true],
+      ["data: 123456", false],
+    ] as const) {
+      const whole = `${text}\n\n`;
+      for (let at = 0; at <= whole.length; at += 1) {
+        const parse = () => parseAll([whole.slice(0, at), whole.slice(at)], "data: 12345".length);
+        if (isWithin) expect(parse().events).toHaveLength(1);
+        else expect(parse).toThrow(EventStreamError);
+      }
+    }
+  });
+
   test("TH-08: rendering keeps line breaks inside the event", () => {
     const text = "a\n\nevent: forged\r\ndata: b";
     const { events } = parseAll([renderEvent({ id: "1", text })]);

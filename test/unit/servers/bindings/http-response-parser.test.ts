@@ -72,6 +72,24 @@ describe("an answer reads the same however it is split", () => {
   });
 });
 
+const chunked = `${ok}Transfer-Encoding: chunked\r\n`;
+const filling = 16 * 1024 - `${chunked}A: `.length;
+const longest: readonly [string, string, string, number][] = [
+  ["head", `${chunked}A: ${"x".repeat(filling)}`, "\r\n\r\n0\r\n\r\n", 4],
+  ["chunk line", `${chunked}\r\n0;${"x".repeat(254)}`, "\r\n\r\n", 2],
+];
+
+test.each(longest)(
+  "the longest %s is taken wherever its end is cut",
+  (_name, text, end, length) => {
+    for (let at = 0; at <= length; at += 1) {
+      const pieces = [text + end.slice(0, at), end.slice(at)];
+      expect(read(pieces)).toEqual({ log: ["200 -", "", "kept"], error: undefined });
+      expect(read([`${text}x${end.slice(0, at)}`, end.slice(at)]).error).toBeDefined();
+    }
+  },
+);
+
 const refused: readonly [string, string, string][] = [
   ["no status line", "hello\r\n\r\n", "status-line"],
   ["another version", "HTTP/2.0 200 OK\r\n\r\n", "status-line"],
