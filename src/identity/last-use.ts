@@ -13,7 +13,7 @@ export interface UseKeeper {
   read(
     names: readonly string[],
   ): Promise<readonly { readonly name: string; readonly usedAtMs: number }[]>;
-  unused(untilMs: number, limit: number): Promise<readonly string[]>;
+  unused(untilMs: number, limit: number, after: string): Promise<readonly string[]>;
   forget(names: readonly string[]): Promise<void>;
 }
 
@@ -41,7 +41,7 @@ interface Slot {
 /** What is not used for this long and no longer registered is forgotten. */
 const keptMs = 30 * 86_400_000;
 const sweepMs = 86_400_000;
-const forgottenMax = 1_000;
+const namesPerPage = 1_000;
 
 export function createLastUse(deps: {
   readonly keeper: UseKeeper;
@@ -93,12 +93,19 @@ export function createLastUse(deps: {
     sweptAtMs = clock.monotonicMs();
     const { tokens, clients } = deps.state();
     const tokenIds = new Set([...tokens.values()].map(({ id }) => id));
-    const old = await keeper.unused(clock.nowMs() - keptMs, forgottenMax);
-    const gone = old.filter((name) => {
+    const isGone = (name: string) => {
       const id = name.slice(name.indexOf(":") + 1);
       return name.startsWith("token:") ? !tokenIds.has(id) : !clients.has(id);
-    });
-    if (gone.length > 0) await keeper.forget(gone);
+    };
+    const untilMs = clock.nowMs() - keptMs;
+    let old: readonly string[];
+    let after = "";
+    do {
+      old = await keeper.unused(untilMs, namesPerPage, after);
+      after = old.at(-1) ?? after;
+      const gone = old.filter(isGone);
+      if (gone.length > 0) await keeper.forget(gone);
+    } while (old.length === namesPerPage);
   }
 
   return {

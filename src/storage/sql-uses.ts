@@ -41,13 +41,14 @@ export function createUseStore(
         }
         return found.map(({ name, used_at_ms }) => ({ name, usedAtMs: used_at_ms }));
       }),
-    unused: (untilMs, limit) =>
+    unused: (untilMs, limit, after) =>
       guard(async () => {
         const query = db
           .selectFrom("last_uses")
           .select("name")
           .where("used_at_ms", "<", untilMs)
-          .orderBy("used_at_ms")
+          .where("name", ">", after)
+          .orderBy("name")
           .limit(limit);
         return (await query.execute()).map(({ name }) => name);
       }),

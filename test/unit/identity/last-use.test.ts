@@ -19,7 +19,11 @@ function createTest(slotsMax?: number) {
         const usedAtMs = stored.get(name);
         return usedAtMs === undefined ? [] : [{ name, usedAtMs }];
       }),
-    unused: async (untilMs) => [...stored].filter(([, at]) => at < untilMs).map(([name]) => name),
+    unused: async (untilMs, limit, after) => {
+      const old = [...stored].filter(([name, at]) => at < untilMs && name > after);
+      const names = old.map(([name]) => name).sort();
+      return names.slice(0, limit);
+    },
     forget: async (names) => void forgotten.push(...names),
   };
   const state = {
@@ -35,6 +39,7 @@ function createTest(slotsMax?: number) {
   });
   return {
     lastUse,
+    state,
     written,
     forgotten,
     stored,
@@ -88,5 +93,18 @@ test("A02: once a day, what is long unused and no longer registered is forgotten
   for (const name of ["token:t1", "token:gone", "client:ci", "client:gone"]) stored.set(name, 1);
   pass(31 * 86_400_000);
   await lastUse.flush();
-  expect(forgotten).toEqual(["token:gone", "client:gone"]);
+  expect(forgotten).toEqual(["client:gone", "token:gone"]);
+});
+
+test("A02: what is gone is forgotten however much is unused and still registered", async () => {
+  const { lastUse, forgotten, stored, state, pass } = createTest();
+  for (let at = 0; at < 1_000; at += 1) {
+    const id = `c${at}`;
+    state.clients.set(id, {});
+    stored.set(`client:${id}`, 1);
+  }
+  stored.set("token:gone", 1);
+  pass(31 * 86_400_000);
+  await lastUse.flush();
+  expect(forgotten).toEqual(["token:gone"]);
 });
