@@ -12,6 +12,20 @@ export function pinned(core: number, command: readonly string[]): string[] {
   return ["taskset", "-c", String(core), ...command];
 }
 
+export const allCores = cpus().map((_, core) => core);
+
+/** From now on all threads of the process, and those that they start, run on these cores. */
+export function confine(pid: number, cores: readonly number[]): void {
+  const { exitCode, stderr } = Bun.spawnSync([
+    "taskset",
+    "-a",
+    "-cp",
+    cores.join(","),
+    String(pid),
+  ]);
+  if (exitCode !== 0) throw new Error(`taskset: ${stderr.toString().trim()}`);
+}
+
 export interface Peer extends AsyncDisposable {
   readonly port: number;
   readonly pid: number;
