@@ -13,7 +13,7 @@ export function openNoAuditLog(log: Log): OpenAuditLog {
     evidence: undefined,
     caughtUp: async () => {},
     shred: async () => 0,
-    sealedUnder: async () => [],
+    sealedUnder: async (_keys, { untilSeq }) => ({ found: [], seq: untilSeq }),
     died: new Promise(() => {}),
     append: async () => ref,
     flush: async () => {},

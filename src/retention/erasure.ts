@@ -93,8 +93,8 @@ export interface Erasure {
 const aliveMs = 10 * 60_000;
 /** A node not seen for so long is not waited for: nothing is struck out before it swept its spool. */
 const knownMs = 7 * 24 * 60 * 60 * 1000;
-/** Sweeps looked at in one run. */
-const sweepsMax = 1_000;
+/** Sweeps read at once. */
+const sweepsPerPage = 1_000;
 
 export function createErasure(deps: ErasureDeps): Erasure {
   const { vault, store, audit, clock, log, metrics } = deps;
@@ -209,7 +209,7 @@ export function createErasure(deps: ErasureDeps): Erasure {
     const nowMs = clock.nowMs();
     const since = { liveSinceMs: nowMs - aliveMs, knownSinceMs: nowMs - knownMs };
     const otherLogs = await sweeps.noteAlive(logId, nowMs, since);
-    const noted = await sweeps.list(sweepsMax);
+    const noted = await listNoted();
     pending = noted.length;
     if (noted.length === 0) return;
     const keys = noted.map((one) => one.key);
@@ -238,6 +238,17 @@ export function createErasure(deps: ErasureDeps): Erasure {
     await sweeps.remove(done);
     await scrub();
     pending -= done.length;
+  }
+
+  /** All of them: those that wait for another node keep no others from their turn. */
+  async function listNoted(): Promise<readonly Sweep[]> {
+    const noted: Sweep[] = [];
+    let page: readonly Sweep[];
+    do {
+      page = await sweeps.list(sweepsPerPage, noted.at(-1)?.key ?? "");
+      noted.push(...page);
+    } while (page.length === sweepsPerPage);
+    return noted;
   }
 
   /** After each start; later again where the database was away. */

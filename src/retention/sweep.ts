@@ -1,16 +1,16 @@
 /**
  * Takes away what is left of records whose keys were destroyed: their sealed parts in the database's copy and in this
- * node's spool, batch by batch, each ordered in the log first. Each step may be done again, so a run that a crash cut
- * short is finished by the next one. Called by `erasure.ts`.
+ * node's spool, going by the spool first, batch by batch, each ordered in the log before. Each step may be done again, so a
+ * run that a crash cut short is finished by the next one. Called by `erasure.ts`.
  *
  * A node sweeps its own log, and the logs of nodes that are not there; the others sweep theirs. So each spool that is
  * verified by itself holds the orders of what is missing in it.
  */
 import type { Clock } from "../lib/clock.ts";
-import type { AuditStore, SealedQuery, SealedRow } from "../storage/store.ts";
+import type { AuditStore, SealedQuery } from "../storage/store.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import type { Sweep } from "../vault/sweeps.ts";
-import { createOrders, type OrderAudit, type Verifying } from "./orders.ts";
+import { createOrders, type OrderAudit, type RecordPlace, type Verifying } from "./orders.ts";
 
 /** The audit log as far as erasure needs it; `OpenAuditLog` fits. */
 export interface SweptLog extends OrderAudit {
@@ -19,11 +19,14 @@ export interface SweptLog extends OrderAudit {
   status(): { readonly logId: string; readonly syncedSeq: number };
   /** Empties what these keys opened in the spool's files; resolves with how many records it was. */
   shred(keys: readonly string[]): Promise<number>;
-  /** The spool's records that `shred` would empty, but for those of these numbers. */
+  /** A page of the spool's records that `shred` would empty, and the number it came to. */
   sealedUnder(
     keys: readonly string[],
-    except: readonly number[],
-  ): Promise<readonly { readonly seq: number; readonly leaf: string }[]>;
+    look: { readonly afterSeq: number; readonly untilSeq: number; readonly framesMax: number },
+  ): Promise<{
+    readonly found: readonly { readonly seq: number; readonly leaf: string }[];
+    readonly seq: number;
+  }>;
 }
 
 export interface SweeperDeps {
@@ -55,39 +58,42 @@ export function createSweeper(deps: SweeperDeps): Sweeper {
     const { logId, syncedSeq } = log.status();
     await orders.untilVouched({ logId, seq: syncedSeq });
     const keys = sweeps.map((sweep) => sweep.key);
-    const own: number[] = [];
-    const swept = await sweepAll(sweeps, otherLogs, own);
-    await orderSpooled(keys, own);
+    const spooled = await sweepSpooled(keys, { logId, seq: syncedSeq });
     await log.shred(keys);
-    // From now on healing finds nothing to put back; what it did before, out of the spool, goes as well.
-    return swept + (await sweepAll(sweeps, otherLogs, own));
+    // The rest. From now on healing finds nothing to put back; what it did before, out of the spool, goes as well.
+    return spooled + (await sweepStored(sweeps, otherLogs));
   };
 
-  /** What others emptied in the database while this node was away is still in its spool: no order of its log names it. */
-  async function orderSpooled(keys: readonly string[], ordered: readonly number[]): Promise<void> {
-    const { logId } = log.status();
-    const rest = await log.sealedUnder(keys, ordered);
-    for (let at = 0; at < rest.length; at += batchMax) {
-      const rows = rest.slice(at, at + batchMax).map((frame) => ({ logId, ...frame }));
-      await orders.give("erasure.executed", rows, { facts: {}, details: {} });
-    }
-  }
-
-  /** Adds the numbers of this node's own records that were swept to `own`. */
-  async function sweepAll(
-    sweeps: readonly Sweep[],
-    otherLogs: readonly string[],
-    own: number[],
-  ): Promise<number> {
+  /**
+   * Goes by the spool and not by the database: what others emptied there while this node was away is still in its spool,
+   * and no order of its log names it. First, so that nobody has to remember what was ordered on the other way.
+   */
+  async function sweepSpooled(keys: readonly string[], until: RecordPlace): Promise<number> {
+    const { logId, seq: untilSeq } = until;
     let swept = 0;
-    for (const query of toQueries(sweeps)) {
-      swept += await sweepRows({ ...query, exceptLogs: otherLogs }, own);
+    for (let afterSeq = 0; afterSeq < untilSeq; ) {
+      const look = { afterSeq, untilSeq, framesMax: batchMax };
+      const { found, seq } = await log.sealedUnder(keys, look);
+      const rows = found.map((frame) => ({ logId, ...frame }));
+      await orders.give("erasure.executed", rows, { facts: {}, details: {} });
+      swept += await eraseRows(rows);
+      afterSeq = seq;
     }
     return swept;
   }
 
-  async function sweepRows(query: SealedQuery, own: number[]): Promise<number> {
-    const { logId } = log.status();
+  async function sweepStored(
+    sweeps: readonly Sweep[],
+    otherLogs: readonly string[],
+  ): Promise<number> {
+    let swept = 0;
+    for (const query of toQueries(sweeps)) {
+      swept += await sweepRows({ ...query, exceptLogs: otherLogs });
+    }
+    return swept;
+  }
+
+  async function sweepRows(query: SealedQuery): Promise<number> {
     let swept = 0;
     let fromMs = query.fromMs;
     while (true) {
@@ -98,14 +104,13 @@ export function createSweeper(deps: SweeperDeps): Sweeper {
       const gone = await eraseRows(rows);
       // A store that empties nothing would otherwise be asked for ever.
       if (gone === 0) throw new Error("the database did not empty what was ordered");
-      for (const row of rows) if (row.logId === logId) own.push(row.seq);
       swept += gone;
       // What is emptied is not looked through again: the rows come in the order of their time.
       fromMs = rows.at(-1)?.timeMs;
     }
   }
 
-  async function eraseRows(rows: readonly SealedRow[]): Promise<number> {
+  async function eraseRows(rows: readonly RecordPlace[]): Promise<number> {
     let gone = 0;
     for (let at = 0; at < rows.length; at += erasedTogetherMax) {
       if (deps.isStopped()) throw new Error("stopped before all was swept");

@@ -42,8 +42,10 @@ export function matching(filter: AuditFilter): Expression<SqlBool> {
 /** A part of a filter that an index answers. */
 export interface IndexedPart {
   readonly condition: Expression<SqlBool>;
-  /** The same, value by value: each is read off the index in order. */
-  readonly values: readonly Expression<SqlBool>[];
+  /** As they stand in the column. */
+  readonly values: readonly string[];
+  /** The same for one of them: its rows are read off the index in order. */
+  readonly holds: (value: string | Expression<string>) => Expression<SqlBool>;
 }
 
 /** The parts of a filter that an index answers, each with its time: one of them is enough to find the rows by. */
@@ -54,7 +56,9 @@ export function indexedParts(filter: AuditFilter): readonly IndexedPart[] {
     .filter(([member, values]) => values.every((value) => isInIndex(columns[member], value)))
     .map(([member, values]) => ({
       condition: eb.and([...among(member, values), ...times]),
-      values: values.map((value) => eb.and([...among(member, [value]), ...times])),
+      values,
+      holds: (value) =>
+        eb.and([eb(columns[member], "=", value), inIndex(columns[member]), ...times]),
     }));
 }
 
@@ -72,7 +76,8 @@ function givenMembers(filter: AuditFilter): readonly (readonly [Member, readonly
   return (Object.keys(columns) as Member[]).flatMap((member) => {
     const wanted = filter[member];
     if (wanted === undefined) return [];
-    return [[member, typeof wanted === "string" ? [wanted] : wanted] as const];
+    const values = typeof wanted === "string" ? [wanted] : wanted;
+    return [[member, values.map(toSearchValue)] as const];
   });
 }
 
@@ -80,10 +85,7 @@ function among(member: Member, values: readonly string[]): readonly Expression<S
   const eb = expressionBuilder<Tables, "audit_records">();
   const column = columns[member];
   const [only = ""] = values;
-  const same =
-    values.length === 1
-      ? eb(column, "=", toSearchValue(only))
-      : eb(column, "in", values.map(toSearchValue));
+  const same = values.length === 1 ? eb(column, "=", only) : eb(column, "in", values);
   return isUncommon(column, only) ? [same, inIndex(column)] : [same];
 }
 

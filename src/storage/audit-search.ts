@@ -5,7 +5,7 @@
  * asked. Part of `sql-audit.ts`.
  */
 import { type Expression, type Kysely, type SelectQueryBuilder, type SqlBool, sql } from "kysely";
-import { countMembers, indexedParts, matching, within } from "./audit-filter.ts";
+import { countMembers, type IndexedPart, indexedParts, matching, within } from "./audit-filter.ts";
 import { readLogIds, readNumbers } from "./audit-logs.ts";
 import { fromAuditTable } from "./audit-row.ts";
 import { chunksOf } from "./chunks.ts";
@@ -32,8 +32,17 @@ export async function scan(
   const log = after && (await readNumbers(db, [after.logId])).get(after.logId);
   if (after !== undefined && log === undefined) return noPage;
   const from = after === undefined || log === undefined ? undefined : { ...after, log };
-  if (query.by === "time") return await scanByTime(db, query, from, limit, limits);
-  return await dialect.readInOrder((reading) => scanByPlace(reading, query, from, limit));
+  if (query.by !== "time") {
+    return await dialect.readInOrder((reading) => scanByPlace(reading, query, from, limit));
+  }
+  const driver = await chooseDriver(db, query.filter);
+  if (driver === "nothing") return noPage;
+  // One snapshot: where rows went between two statements, a page that had counted on them would end too early.
+  return await db
+    .transaction()
+    .setIsolationLevel("repeatable read")
+    .setAccessMode("read only")
+    .execute((reading) => scanByTime(reading, query, from, driver, limit, limits));
 }
 
 type From = (AuditPlace & { readonly log: number }) | undefined;
@@ -76,15 +85,17 @@ async function scanByTime(
   db: Kysely<Tables>,
   query: AuditScan,
   from: From,
+  { part, isWhole }: Driver,
   limit: number,
   { examinedRowsMax }: SqlStoreLimits,
 ): Promise<AuditPage> {
   const { filter } = query;
   const examined = Math.max(examinedRowsMax, limit + 1);
-  const driver = await chooseDriver(db, filter);
-  if (driver === "nothing") return noPage;
-  const { isWhole } = driver;
-  const candidates = findCandidates(db, query, from, driver.values, isWhole ? limit + 1 : examined);
+  const wanted = isWhole ? limit + 1 : examined;
+  const values =
+    part === undefined ? [within(filter)] : await findValues(db, query, from, part, wanted);
+  if (values.length === 0) return noPage;
+  const candidates = findCandidates(db, query, from, values, wanted);
   const rows = isWhole
     ? candidates
     : inOrder(
@@ -93,12 +104,7 @@ async function scanByTime(
       ).limit(limit + 1);
   const found = await rows.execute();
   if (isWhole || found.length > limit) return await toPage(db, found, limit, limit);
-  const [edge] = await candidates
-    .clearSelect()
-    .select(["log", "seq", "time_ms"])
-    .offset(examined - 1)
-    .limit(1)
-    .execute();
+  const edge = await readEdge(candidates, examined);
   const page = await toPage(db, found, limit, limit);
   if (edge === undefined) return page;
   const logId = (await readLogIds(db, [edge])).get(edge.log) ?? "";
@@ -113,21 +119,84 @@ function findCandidates(
   values: readonly Expression<SqlBool>[],
   limit: number,
 ): Rows {
-  const apart = values.map((value) =>
-    inOrder(
-      db
-        .selectFrom("audit_records")
-        .selectAll()
-        .where("envelope", "is not", null)
-        .where(value)
-        .$if(from !== undefined, (rows) => rows.where(behind(query, from))),
-      query,
-    ).limit(limit),
-  );
+  const apart = values.map((value) => rowsOf(db, query, from, value).limit(limit));
   const [first, ...others] = apart;
   if (first === undefined) throw new Error("no value to find rows by");
   if (others.length === 0) return first;
   return inOrder(whole(db, unite(db, apart)), query).limit(limit);
+}
+
+/** The next rows of one value, in order. */
+function rowsOf(
+  db: Kysely<Tables>,
+  query: AuditScan,
+  from: From,
+  value: Expression<SqlBool>,
+): Rows {
+  return inOrder(
+    db
+      .selectFrom("audit_records")
+      .selectAll()
+      .where("envelope", "is not", null)
+      .where(value)
+      .$if(from !== undefined, (rows) => rows.where(behind(query, from))),
+    query,
+  );
+}
+
+/** The last of so many candidates; undefined where there are fewer. */
+async function readEdge(candidates: Rows, count: number) {
+  return await candidates
+    .clearSelect()
+    .select(["log", "seq", "time_ms"])
+    .offset(count - 1)
+    .limit(1)
+    .executeTakeFirst();
+}
+
+/**
+ * The values of a part that the next rows can have. A person stands under one token for each index key there has been, and
+ * most are too far for this page: once the nearest few fill it, no value is wanted whose first row is behind its last.
+ */
+async function findValues(
+  db: Kysely<Tables>,
+  query: AuditScan,
+  from: From,
+  part: IndexedPart,
+  wanted: number,
+): Promise<readonly Expression<SqlBool>[]> {
+  const { values, holds } = part;
+  if (values.length === 1) return values.map(holds);
+  const nearest = await readNearest(db, query, from, part);
+  for (let few = 1; few < nearest.length; few *= 4) {
+    const near = nearest.slice(0, few).map(({ value }) => holds(value));
+    const edge = await readEdge(findCandidates(db, query, from, near, wanted), wanted);
+    if (edge === undefined) continue;
+    const isNear = ({ time_ms }: { readonly time_ms: number }) =>
+      query.order === "ascending" ? time_ms <= edge.time_ms : time_ms >= edge.time_ms;
+    return nearest.filter(isNear).map(({ value }) => holds(value));
+  }
+  return nearest.map(({ value }) => holds(value));
+}
+
+/** The values that have rows, the nearest first: one look into the index for each, in a statement planned as one part. */
+async function readNearest(
+  db: Kysely<Tables>,
+  query: AuditScan,
+  from: From,
+  { values, holds }: IndexedPart,
+) {
+  const first = rowsOf(db, query, from, holds(sql.ref("wanted.value")))
+    .clearSelect()
+    .select("time_ms")
+    .limit(1);
+  const { rows } = await sql<{ readonly value: string; readonly time_ms: number | null }>`
+    with wanted (value) as (values ${sql.join(values.map((value) => sql`(${value})`))})
+    select value, (${first}) as time_ms from wanted`.execute(db);
+  const sign = query.order === "ascending" ? 1 : -1;
+  return rows
+    .flatMap(({ value, time_ms }) => (time_ms === null ? [] : [{ value, time_ms }]))
+    .toSorted((a, b) => sign * (a.time_ms - b.time_ms));
 }
 
 function whole(db: Kysely<Tables>, rows: Rows): Rows {
@@ -144,8 +213,8 @@ function unite(db: Kysely<Tables>, parts: readonly Rows[]): Rows {
 }
 
 interface Driver {
-  /** Each is read off an index in order. */
-  readonly values: readonly Expression<SqlBool>[];
+  /** Undefined: the time alone. */
+  readonly part: IndexedPart | undefined;
   /** Whether the filter asks for nothing else. */
   readonly isWhole: boolean;
 }
@@ -161,12 +230,11 @@ async function chooseDriver(
   const parts = indexedParts(filter);
   const isWhole = parts.length === countMembers(filter) && parts.length <= 1;
   const [first] = parts;
-  if (first === undefined) return { values: [within(filter)], isWhole };
-  if (parts.length === 1) return { values: first.values, isWhole };
+  if (parts.length <= 1) return { part: first, isWhole };
   const counts = await Promise.all(parts.map(({ condition }) => countSome(db, condition)));
   const fewest = Math.min(...counts);
   if (fewest === 0) return "nothing";
-  return { values: (parts[counts.indexOf(fewest)] ?? first).values, isWhole };
+  return { part: parts[counts.indexOf(fewest)], isWhole };
 }
 
 async function countSome(db: Kysely<Tables>, condition: Expression<SqlBool>): Promise<number> {

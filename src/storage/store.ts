@@ -229,8 +229,8 @@ export interface UseStore {
   note(uses: readonly Use[]): Promise<void>;
   /** Those of these names that were ever used. */
   read(names: readonly string[]): Promise<readonly Use[]>;
-  /** The names unused since `untilMs`, at most `limit`. */
-  unused(untilMs: number, limit: number): Promise<readonly string[]>;
+  /** The names unused since `untilMs`, in their order: at most `limit` after `after`. */
+  unused(untilMs: number, limit: number, after: string): Promise<readonly string[]>;
   forget(names: readonly string[]): Promise<void>;
 }
 

@@ -49,11 +49,12 @@ export function createSweepStore(dialect: SqlDialect, guard: Guard): SweepStore 
             .execute();
         }
       }),
-    list: (limit) =>
+    list: (limit, after) =>
       guard(async () => {
         const rows = await db
           .selectFrom("vault_sweeps")
           .selectAll()
+          .where("key", ">", after)
           .orderBy("key")
           .limit(limit)
           .execute();
@@ -64,25 +65,24 @@ export function createSweepStore(dialect: SqlDialect, guard: Guard): SweepStore 
       guard(() => db.transaction().execute((open) => noteSwept(open, keys, logId))),
     sweptBy: (keys, logId) =>
       guard(async () => {
-        const rows = await db
-          .selectFrom("vault_swept")
-          .select("key")
-          .where("log_id", "=", logId)
-          .where("key", "in", [...keys])
-          .execute();
-        return rows.map((row) => row.key);
+        const found: string[] = [];
+        for (const chunk of chunksOf(keys, keysPerStatementMax)) {
+          const rows = await db
+            .selectFrom("vault_swept")
+            .select("key")
+            .where("log_id", "=", logId)
+            .where("key", "in", chunk)
+            .execute();
+          found.push(...rows.map((row) => row.key));
+        }
+        return found;
       }),
     remove: (keys) =>
       guard(async () => {
-        if (keys.length === 0) return;
-        await db
-          .deleteFrom("vault_sweeps")
-          .where("key", "in", [...keys])
-          .execute();
-        await db
-          .deleteFrom("vault_swept")
-          .where("key", "in", [...keys])
-          .execute();
+        for (const chunk of chunksOf(keys, keysPerStatementMax)) {
+          await db.deleteFrom("vault_sweeps").where("key", "in", chunk).execute();
+          await db.deleteFrom("vault_swept").where("key", "in", chunk).execute();
+        }
       }),
     noteAlive: (log_id, nowMs, { liveSinceMs, knownSinceMs }) =>
       guard(async () => {
@@ -112,21 +112,17 @@ async function noteSwept(
   keys: readonly string[],
   logId: string,
 ): Promise<readonly string[]> {
-  if (keys.length === 0) return [];
+  const done = new Set<string>();
   for (const chunk of chunksOf(keys, keysPerStatementMax)) {
     await db
       .insertInto("vault_swept")
       .values(chunk.map((key) => ({ key, log_id: logId })))
       .onConflict((conflict) => conflict.doNothing())
       .execute();
+    const rows = await db.selectFrom("vault_swept").selectAll().where("key", "in", chunk).execute();
+    for (const row of rows) done.add(`${row.key} ${row.log_id}`);
   }
   const known = await readNodes(db, 0);
-  const rows = await db
-    .selectFrom("vault_swept")
-    .selectAll()
-    .where("key", "in", [...keys])
-    .execute();
-  const done = new Set(rows.map((row) => `${row.key} ${row.log_id}`));
   return keys.filter((key) => [logId, ...known].every((log) => done.has(`${key} ${log}`)));
 }
 

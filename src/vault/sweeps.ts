@@ -38,8 +38,8 @@ export interface KeyGroup {
 export interface SweepStore {
   /** Adds sweeps, or writes them anew. */
   put(sweeps: readonly Sweep[]): Promise<void>;
-  /** Those not finished, in order of their keys. */
-  list(limit: number): Promise<readonly Sweep[]>;
+  /** Those not finished, in order of their keys: at most `limit` after the key `after`. */
+  list(limit: number, after: string): Promise<readonly Sweep[]>;
   /** Says that a log's node swept its own spool and rows; returns the keys that every known node has swept. */
   swept(keys: readonly string[], logId: string): Promise<readonly string[]>;
   /** Which of these keys the log's node swept already. */

@@ -16,6 +16,7 @@ import { silentLog } from "../../src/telemetry/log.ts";
 import { auditRow as row } from "../support/audit-row.ts";
 import { fillPostgres, fillSqlite, filtersToAsk } from "../support/many-records.ts";
 import { startPostgres, type TestPostgres } from "../support/postgres.ts";
+import { spyOn } from "../support/spied-statements.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
 
 setDefaultTimeout(120_000);
@@ -61,12 +62,8 @@ async function statementsOf(
 ): Promise<readonly CompiledQuery[]> {
   const { db } = dialect;
   const statements: CompiledQuery[] = [];
-  const spied = db.withPlugin({
-    transformQuery({ node, queryId }) {
-      statements.push(db.getExecutor().compileQuery(node, queryId));
-      return node;
-    },
-    transformResult: async ({ result }) => result,
+  const spied = spyOn(db, async (statement) => {
+    statements.push(statement);
   });
   await scan({ ...dialect, db: spied }, query, limits);
   return statements.filter(({ sql }) => sql.includes("audit_records"));

@@ -107,7 +107,7 @@ test("file, syslog over UDP, TCP and TLS, and OTLP all get every record, in orde
 
 test("a receiver that is away holds up no other, is said once, and gets its backlog later", async () => {
   const log = using(await openSpooledLog());
-  const port = await freePort();
+  const port = freePort();
   const collector = using(startOtlpCollector());
   const { metrics, said } = start(log, [
     syslog("away", `127.0.0.1:${port}`),

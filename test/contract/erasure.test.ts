@@ -206,3 +206,32 @@ function findSharedMarks(rows: readonly { readonly envelope: string | null }[]):
   }
   return [...seen].filter(([, count]) => count > 1 && count < rows.length).map(([mark]) => mark);
 }
+
+test("K-12 however many sweeps wait for a node that is away, the next one has its turn", async () => {
+  await using folder = temporaryFolder("erasure");
+  await using own = await openErasingLog(folder.path);
+  const { sweeps } = own.vault.store;
+  const orderedAtMs = Date.now();
+  // A whole page of them, whose keys come before every other.
+  const waiting = Array.from({ length: 1_000 }, (_, at) => ({
+    ...({ key: String(at).padStart(16, "0"), purpose: "subject", tenant: "", label: "" } as const),
+    ...{ principals: [], fromMs: null, untilMs: null, orderedAtMs },
+    ...{ isUrgent: false, isRecorded: true },
+  }));
+  await sweeps.put(waiting);
+  await sweeps.noteAlive("log-away", orderedAtMs, { liveSinceMs: 0, knownSinceMs: 0 });
+  const keys = waiting.map(({ key }) => key);
+  expect(await sweeps.swept(keys, own.log.status().logId)).toEqual([]);
+  await calls(own, 3, "client:ann");
+  await own.shipped();
+  await own.work.erasure.destroy({ ...by, target: ann, isUrgent: true });
+  await until("swept", async () => (await own.found("client:ann")).length === 0);
+  expect(await sweeps.swept(keys, "log-away")).toEqual(keys);
+  await own.work.erasure.run();
+  await sweeps.swept(
+    (await sweeps.list(2, "")).map(({ key }) => key),
+    "log-away",
+  );
+  await own.work.erasure.run();
+  expect(own.work.erasure.pending()).toBe(0);
+});

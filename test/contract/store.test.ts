@@ -473,7 +473,8 @@ describe.each([
       { name: "token:b", usedAtMs: 3_000 },
     ]);
     expect(await one.uses.read([])).toEqual([]);
-    expect(await one.uses.unused(3_000, 10)).toEqual(["token:a"]);
+    expect(await one.uses.unused(3_000, 10, "")).toEqual(["token:a"]);
+    expect(await one.uses.unused(3_000, 10, "token:a")).toEqual([]);
     await one.uses.forget(["token:a"]);
     expect(await other.uses.read(["token:a"])).toEqual([]);
     await one.close();

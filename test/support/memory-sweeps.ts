@@ -14,8 +14,11 @@ export function createMemorySweeps(): MemorySweeps {
     put: async (added) => {
       for (const sweep of added) sweeps.set(sweep.key, sweep);
     },
-    list: async (limit) =>
-      [...sweeps.values()].toSorted((a, b) => (a.key < b.key ? -1 : 1)).slice(0, limit),
+    list: async (limit, after) =>
+      [...sweeps.values()]
+        .filter(({ key }) => key > after)
+        .toSorted((a, b) => (a.key < b.key ? -1 : 1))
+        .slice(0, limit),
     swept: async (keys, logId) => {
       for (const key of keys) swept.add(`${key} ${logId}`);
       return keys.filter((key) => [...nodes.keys()].every((log) => swept.has(`${key} ${log}`)));

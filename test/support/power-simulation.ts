@@ -12,6 +12,7 @@ import {
   renderLines,
   type SpoolWriterOptions,
 } from "../../src/audit/spool/messages.ts";
+import { withQuickSync } from "../../src/audit/spool/quick-sync.ts";
 import { scanSegment } from "../../src/audit/spool/scan.ts";
 import { openSpoolWriter, type SpoolWriter } from "../../src/audit/spool/writer.ts";
 import { createFaultyDisk, type FaultyDisk, Gone } from "./faulty-disk.ts";
@@ -57,6 +58,10 @@ export function runSchedule(seed: number, { sabotage }: ScheduleOptions = {}): S
   const random = createRandom(((seed + 1) * 7_919) % 2_147_483_647);
   const faulty = createFaultyDisk(random);
   const disk = sabotage?.(faulty.disk) ?? faulty.disk;
+  let quickMs = 0;
+  /** Half of the writers may wait for a sync themselves, and find the disk now quick and now slow. */
+  const quickClock = { monotonicMs: () => (quickMs += random(4) === 0 ? 2 : 0) };
+  const writerDisk = seed % 2 === 0 ? disk : withQuickSync(disk, quickClock);
   const problems: string[] = [];
   /** Every record ever handed to the writer, by the number it was told to have, and the ids it was told with. */
   const told = new Map<number, Set<number>>();
@@ -206,7 +211,7 @@ export function runSchedule(seed: number, { sabotage }: ScheduleOptions = {}): S
         writer = openSpoolWriter({
           dir,
           logId: "log-1",
-          disk,
+          disk: writerDisk,
           clock: { nowMs: () => 0, monotonicMs: () => nowMs },
           sealer: shredding.sealer(),
           emit: (message) => received(message, ownLife),

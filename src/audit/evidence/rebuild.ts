@@ -86,7 +86,8 @@ async function* readLeaves(
   const reader = createLeafReader(spoolDir);
   const goneUntil = (listSegments(spoolDir)[0]?.firstSeq ?? Number.POSITIVE_INFINITY) - 1;
   for (let seq = 0, until = 0; seq < size; seq = until) {
-    until = Math.min(seq + leavesPerRead, size);
+    // To the next multiple: where the spool begins among them, what follows is saved at its times all the same.
+    until = Math.min(seq - (seq % leavesPerRead) + leavesPerRead, size);
     if (seq < goneUntil) until = Math.min(until, goneUntil);
     const leaves: string[] = [];
     const damage = reader.read(seq, until, ({ leaf }) => leaves.push(leaf));

@@ -2,6 +2,8 @@
  * Records on their way to the spool's thread, many in one message. Batches clock themselves: at most two are under
  * way, and what arrives meanwhile forms the next. Used by `callers.ts`, whose entries travel beside the lines.
  */
+import { type Later, realLater } from "../../lib/later.ts";
+
 export interface Batches<Entry> {
   add(line: string, entry: Entry): void;
   /** Calls back once no batch to come names the pair of keys. */
@@ -20,17 +22,20 @@ export interface Batches<Entry> {
 const batchesInFlightMax = 2;
 /** How long a batch may wait for the callers that were there a moment ago. */
 const gatherMs = 1;
+/** Fewer callers than this are not waited for: what gathering them saves is less than what it delays. */
+const crowdMin = 8;
 
 export function createBatches<Entry>(deps: {
   readonly recordsMax: number;
   readonly post: (batch: string) => void;
   readonly retired: (pair: number) => void;
+  readonly later?: Later;
 }): Batches<Entry> {
-  const { recordsMax } = deps;
+  const { recordsMax, later = realLater } = deps;
   let lines: string[] = [];
   let pending: Entry[] = [];
   let isSendScheduled = false;
-  let gatherTimer: ReturnType<typeof setTimeout> | undefined;
+  let cancelGathering: (() => undefined) | undefined;
   let lastBatchRecords = 0;
   let retiring: number[] = [];
   let sent: (readonly Entry[])[] = [];
@@ -42,13 +47,13 @@ export function createBatches<Entry>(deps: {
   }
 
   /**
-   * A batch leaves at the end of the turn of the event loop in which it became as large as the one before, or a
-   * moment later: many callers at once share a message and a sync, and one caller alone never waits.
+   * A batch leaves at the end of the turn of the event loop, or after a crowd when it became as large as the one before
+   * or a moment later: many callers at once share a message and a sync, and few never wait.
    */
   function advance(): void {
     if (isSendScheduled || pending.length === 0 || sent.length >= batchesInFlightMax) return;
-    if (pending.length < lastBatchRecords) {
-      gatherTimer ??= setTimeout(send, gatherMs);
+    if (lastBatchRecords >= crowdMin && pending.length < lastBatchRecords) {
+      cancelGathering ??= later(gatherMs, send);
       return;
     }
     isSendScheduled = true;
@@ -56,8 +61,7 @@ export function createBatches<Entry>(deps: {
   }
 
   function send(): void {
-    clearTimeout(gatherTimer);
-    gatherTimer = undefined;
+    cancelGathering = cancelGathering?.();
     isSendScheduled = false;
     if (pending.length === 0 || sent.length >= batchesInFlightMax) return;
     const isWhole = pending.length <= recordsMax;
@@ -98,6 +102,6 @@ export function createBatches<Entry>(deps: {
     advance,
     all: () => [...sent, pending],
     clear,
-    stop: () => clearTimeout(gatherTimer),
+    stop: () => void cancelGathering?.(),
   };
 }

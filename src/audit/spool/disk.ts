@@ -28,7 +28,7 @@ export interface SpoolDisk {
   /** May take less than it was given; returns how much. */
   write(fd: number, bytes: Uint8Array, from: number, length: number, position: number): number;
   truncate(fd: number, length: number): void;
-  /** Off the thread, so records that only need to be written do not wait behind it. */
+  /** Off the thread, or done before it returns where it is sure to be quick. */
   sync(fd: number, done: (error: Error | null) => void): void;
   syncNow(fd: number): void;
   rename(from: string, to: string): void;

@@ -19,14 +19,27 @@ export interface SpoolWriterOptions {
 /** What is to be emptied: all that lies under the keys. */
 export interface ShredRequest {
   readonly keys: readonly string[];
-  /** Only to be looked for, but for the records of these numbers. */
-  readonly lookExcept?: readonly number[];
+  /** Only to be looked for. */
+  readonly look?: Look;
+}
+
+/** Which of the records under the keys: those after one number and up to another, at most so many. */
+export interface Look {
+  readonly afterSeq: number;
+  readonly untilSeq: number;
+  readonly framesMax: number;
 }
 
 /** A record that the spool holds with its sealed part. */
 export interface SealedFrame {
   readonly seq: number;
   readonly leaf: string;
+}
+
+/** What a look found, and the number it came to: the next one goes on after that. */
+export interface SealedPage {
+  readonly found: readonly SealedFrame[];
+  readonly seq: number;
 }
 
 export type ToSpool =
@@ -46,6 +59,14 @@ export type ToSpool =
   | { readonly kind: "tail"; readonly on: boolean }
   | { readonly kind: "close" };
 
+/** The next `count` records posted are in the file, from `firstSeq` on. */
+export interface Written {
+  readonly firstSeq: number;
+  readonly count: number;
+  /** Somebody may wait for no more than this. */
+  readonly isAwaited: boolean;
+}
+
 export type FromSpool =
   | {
       readonly kind: "opened";
@@ -58,8 +79,7 @@ export type FromSpool =
       readonly spoolBytes: number;
     }
   | { readonly kind: "not-opened"; readonly message: string }
-  /** The next `count` records posted are in the file, from `firstSeq` on. */
-  | { readonly kind: "written"; readonly firstSeq: number; readonly count: number }
+  | ({ readonly kind: "written" } & Written)
   /** The next `count` records posted are not in the log. */
   | { readonly kind: "unwritten"; readonly count: number; readonly reason: string }
   | {
@@ -69,6 +89,8 @@ export type FromSpool =
       readonly spoolBytes: number;
       /** The frames that became durable, where somebody tails. */
       readonly frames: readonly Uint8Array[] | undefined;
+      /** To be taken as said before it: see `packing.ts`. */
+      readonly written: Written | undefined;
     }
   /** A sync failed: nothing up to `seq` that was not synced before may be called durable. */
   | { readonly kind: "unsynced"; readonly seq: number; readonly reason: string }
@@ -77,7 +99,7 @@ export type FromSpool =
   | { readonly kind: "removed"; readonly spoolBytes: number }
   | { readonly kind: "not-removed"; readonly firstSeq: number; readonly reason: string }
   /** Every segment ended before the request holds nothing any more that its keys open; or what a look found. */
-  | { readonly kind: "shredded"; readonly frames: number; readonly found: readonly SealedFrame[] }
+  | ({ readonly kind: "shredded"; readonly frames: number } & SealedPage)
   | { readonly kind: "not-shredded"; readonly reason: string }
   | { readonly kind: "closed" };
 

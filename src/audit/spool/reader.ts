@@ -1,14 +1,20 @@
 /**
  * Reads synced records back from the segment files, in order, a bounded piece at a time. Steps over damage (which stays
  * where it is) and over records that a poisoned segment shares with its successor. Used by the copier, sinks and the
- * monitor, on threads of their own, so it simply waits for the disk; remembers where it stopped, for a few who read in
- * turns.
+ * monitor, on threads of their own, and by looks on the spool's (`look.ts`), so it simply waits for the disk; remembers
+ * where it stopped, for a few who read in turns.
  */
 import { closeSync, constants, existsSync, openSync, readSync } from "node:fs";
 import { seqOf } from "../envelope.ts";
 import { listSegments, type SegmentFile } from "./files.ts";
-import { decodeFrame, frameBytesMax, passRecord, type RecordFrame } from "./format.ts";
-import { findNextFrame, isUnwritten } from "./scan.ts";
+import {
+  decodeFrame,
+  frameBytesMax,
+  frameHeadBytes,
+  passRecord,
+  type RecordFrame,
+} from "./format.ts";
+import { findNextFrame } from "./scan.ts";
 
 export interface SpoolRecord extends RecordFrame {
   readonly seq: number;
@@ -38,11 +44,13 @@ interface Piece {
   readonly firstSeq: number;
   readonly lastSeq: number;
   readonly offset: number;
-  /** Whether the segment holds no further whole frame. */
+  /** Whether the segment holds nothing further that is wanted. */
   readonly isEnd: boolean;
 }
 
 const pieceBytes = 512 * 1024;
+/** Holds every frame that begins in its first piece. */
+const longBytes = pieceBytes + frameHeadBytes + frameBytesMax;
 const cursorsMax = 4;
 
 export function createSpoolReader(dir: string): SpoolReader {
@@ -64,7 +72,7 @@ export function createSpoolReader(dir: string): SpoolReader {
       const after = found.at(-1)?.seq ?? afterSeq;
       const wanted = { afterSeq: after, untilSeq: until, limit: limit - found.length };
       const piece = readPiece(at, wanted, buffer);
-      if (!isBegunAnew && hasMoved(at, piece, next)) {
+      if (!isBegunAnew && hasMoved(at, piece, until)) {
         // Once: where it is damage that makes records miss, reading anew finds no more.
         isBegunAnew = true;
         at = { segment: at.segment, offset: 0, seq: 0 };
@@ -90,13 +98,13 @@ function isStillThere(cursor: Cursor | undefined): boolean {
 }
 
 /**
- * Whether records are missing where the cursor stood in the middle of a segment: it was written anew with shorter
- * frames (`shred.ts`), so that the offset means nothing any more.
+ * Whether records up to `untilSeq` are missing where the cursor stood in the middle of a segment: it was written anew with
+ * shorter frames (`shred.ts`), so that the offset means nothing any more.
  */
-function hasMoved(at: Cursor, piece: Piece, next: SegmentFile | undefined): boolean {
+function hasMoved(at: Cursor, piece: Piece, untilSeq: number): boolean {
   if (at.offset === 0 || at.seq === 0) return false;
   if (piece.firstSeq > 0) return piece.firstSeq !== at.seq + 1;
-  return piece.isEnd && next !== undefined && next.firstSeq > at.seq + 1;
+  return piece.isEnd && untilSeq > at.seq;
 }
 
 /** The start of the segment which holds the record after `afterSeq`. */
@@ -119,12 +127,12 @@ function readPiece(at: Cursor, wanted: Wanted, buffer: Buffer): Piece {
   if (piece.offset > 0 || piece.isEnd || !isFull) {
     return { ...piece, offset: at.offset + piece.offset, isEnd: piece.isEnd || isLast };
   }
-  // One frame longer than a piece: read the longest there can be.
-  const longer = takeRecords(
-    readBytes(at.segment.path, at.offset, Buffer.allocUnsafe(frameBytesMax + pieceBytes)),
-    wanted,
-  );
-  return { ...longer, offset: at.offset + longer.offset, isEnd: longer.offset === 0 };
+  // A frame or damage longer than a piece: the longest frame that begins in it is looked for.
+  const more = readBytes(at.segment.path, at.offset, Buffer.allocUnsafe(longBytes));
+  const longer = takeRecords(more, wanted);
+  if (longer.offset > 0) return { ...longer, offset: at.offset + longer.offset };
+  if (more.length < longBytes) return { ...longer, offset: at.offset, isEnd: true };
+  return { ...longer, offset: at.offset + pieceBytes };
 }
 
 /** Records before the wanted ones are stepped over and do not count: the way to a log's end may be long. */
@@ -133,7 +141,7 @@ function takeRecords(bytes: Buffer, { afterSeq, untilSeq, limit }: Wanted): Piec
   let firstSeq = 0;
   let lastSeq = 0;
   let offset = 0;
-  while (records.length < limit) {
+  while (records.length < limit && lastSeq < untilSeq) {
     const passed = lastSeq < afterSeq ? passRecord(bytes, offset) : undefined;
     if (passed !== undefined && passed.seq <= afterSeq) {
       firstSeq ||= passed.seq;
@@ -144,10 +152,8 @@ function takeRecords(bytes: Buffer, { afterSeq, untilSeq, limit }: Wanted): Piec
     const decoded = decodeFrame(bytes, offset);
     if (decoded.kind === "short" || decoded.kind === "bad") {
       const next = findNextFrame(bytes, offset);
-      // Room written ahead is not a long frame: nothing follows in this segment.
-      if (next === undefined) {
-        return { records, firstSeq, lastSeq, offset, isEnd: isUnwritten(bytes, offset) };
-      }
+      // Not the segment's end, even where only zeros are seen: what a write left out is damage, and records follow it.
+      if (next === undefined) return { records, firstSeq, lastSeq, offset, isEnd: false };
       offset = next;
       continue;
     }
@@ -160,7 +166,7 @@ function takeRecords(bytes: Buffer, { afterSeq, untilSeq, limit }: Wanted): Piec
     }
     offset = decoded.end;
   }
-  return { records, firstSeq, lastSeq, offset, isEnd: false };
+  return { records, firstSeq, lastSeq, offset, isEnd: lastSeq >= untilSeq };
 }
 
 function readBytes(path: string, offset: number, into: Buffer): Buffer {

@@ -112,7 +112,7 @@ const unfilled = Buffer.alloc(8);
 const zeros = Buffer.alloc(64 * 1024);
 
 /** Whether nothing but zeros follows. */
-export function isUnwritten(bytes: Buffer, offset: number): boolean {
+function isUnwritten(bytes: Buffer, offset: number): boolean {
   for (let at = offset; at < bytes.length; at += zeros.length) {
     const piece = bytes.subarray(at, at + zeros.length);
     if (!piece.equals(zeros.subarray(0, piece.length))) return false;

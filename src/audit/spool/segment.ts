@@ -21,8 +21,8 @@ export interface OpenSegment {
   isSpoilt: boolean;
 }
 
-/** How much room is written ahead at a time. */
-const roomBytes = 1024 * 1024;
+/** How much room is written ahead at a time: the next sync waits for it too, two milliseconds for a mebibyte. */
+const roomBytes = 256 * 1024;
 /** Less room than this left: more is written ahead. */
 const roomBytesMin = 256 * 1024;
 /** Share of the free room that is written ahead at most. */

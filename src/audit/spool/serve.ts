@@ -5,29 +5,33 @@
 import { systemClock } from "../../lib/clock.ts";
 import { createSealer } from "../sealer.ts";
 import type { SpoolDisk } from "./disk.ts";
-import type { FromSpool, ToSpool } from "./messages.ts";
+import type { ToSpool } from "./messages.ts";
+import { createPacking } from "./packing.ts";
+import { withQuickSync } from "./quick-sync.ts";
+import { createSpoolReader, type SpoolReader } from "./reader.ts";
 import { shredSpool } from "./shred-run.ts";
 import { openSpoolWriter, type SpoolWriter } from "./writer.ts";
 
 /** Answers the messages of `port`'s other end. */
 export function serveSpool(port: Pick<Worker, "onmessage" | "postMessage">, disk: SpoolDisk): void {
   let writer: SpoolWriter | undefined;
+  /** For looks, which follow one another: it knows where the last one ended. */
+  let reader: SpoolReader | undefined;
   let dir = "";
   const sealer = createSealer();
+  const { emit, flush } = createPacking((message) => port.postMessage(message));
   port.onmessage = ({ data: message }: MessageEvent<ToSpool>) => {
     if (typeof message === "string") writer?.append(message);
     else command(message);
+    flush();
   };
-
-  function emit(message: FromSpool): void {
-    port.postMessage(message);
-  }
 
   function open(message: Exclude<ToSpool, string> & { readonly kind: "open" }): void {
     const { logId, options } = message;
     dir = message.dir;
     try {
-      const own = { disk, clock: systemClock, sealer, emit };
+      const quick = withQuickSync(disk, systemClock);
+      const own = { disk: quick, clock: systemClock, sealer, emit };
       writer = openSpoolWriter({ dir, logId, options, ...own });
     } catch (error) {
       emit({ kind: "not-opened", message: error instanceof Error ? error.message : String(error) });
@@ -53,7 +57,8 @@ export function serveSpool(port: Pick<Worker, "onmessage" | "postMessage">, disk
         break;
       case "shred":
         if (writer !== undefined) {
-          void shredSpool(writer, { disk, dir, request: message }, emit);
+          reader ??= createSpoolReader(dir);
+          void shredSpool({ writer, reader, disk, dir }, message, emit);
         }
         break;
       case "tail":

@@ -1,48 +1,58 @@
 /**
  * Runs shredding on the spool's thread, between records: the writer ends the active segment first, and healing is kept
- * out of the segments meanwhile. Called by `serve.ts`.
+ * out of the segments meanwhile. A look (`look.ts`) needs neither. Called by `serve.ts`.
  */
 import { reasonOf, type SpoolDisk, type SpoolFolder } from "./disk.ts";
 import { lockRewriting } from "./files.ts";
+import { findSealed } from "./look.ts";
 import type { FromSpool, ShredRequest } from "./messages.ts";
-import { findSealed, type ShredPlace, type ShredStep, shredSegments } from "./shred.ts";
+import type { SpoolReader } from "./reader.ts";
+import { type ShredStep, shredSegments } from "./shred.ts";
 
 /** Healing holds the segments for as long as it asks the database. */
 const lockPollMs = 20;
 const lockTriesMax = 3_000;
 
-/** Ends the active segment, empties (or finds) what lies under the keys, and reports `shredded` or `not-shredded`. */
+interface SpoolParts {
+  readonly writer: { endSegment(ended: (folder: SpoolFolder) => void): void };
+  readonly reader: SpoolReader;
+  readonly disk: SpoolDisk;
+  readonly dir: string;
+}
+
+/** Empties (or finds) what lies under the keys, and reports `shredded` or `not-shredded`. */
 export async function shredSpool(
-  writer: { endSegment(ended: (folder: SpoolFolder) => void): void },
-  { disk, dir, request }: { disk: SpoolDisk; dir: string; request: ShredRequest },
+  parts: SpoolParts,
+  { keys, look }: ShredRequest,
   emit: (message: FromSpool) => void,
 ): Promise<void> {
+  const under = new Set(keys);
   try {
-    const unlock = await lock(dir);
-    try {
-      // Begun in the turn in which no segment is being written.
-      const done = await new Promise<Shredded>((resolve, reject) =>
-        writer.endSegment((folder) => {
-          takeSteps(disk, stepsOf({ disk, folder, dir }, request)).then(resolve, reject);
-        }),
-      );
-      emit({ kind: "shredded", ...done });
-    } finally {
-      unlock();
+    if (look === undefined) {
+      emit({ kind: "shredded", frames: await shredEnded(parts, under), found: [], seq: 0 });
+    } else {
+      emit({ kind: "shredded", frames: 0, ...(await findSealed(parts.reader, under, look)) });
     }
   } catch (error) {
     emit({ kind: "not-shredded", reason: reasonOf(error) });
   }
 }
 
-type Shredded = Pick<FromSpool & { readonly kind: "shredded" }, "frames" | "found">;
-
-function* stepsOf(place: ShredPlace, request: ShredRequest): Generator<ShredStep, Shredded> {
-  const keys = new Set(request.keys);
-  if (request.lookExcept === undefined) {
-    return { frames: yield* shredSegments(place, keys), found: [] };
+async function shredEnded(
+  { writer, disk, dir }: SpoolParts,
+  keys: ReadonlySet<string>,
+): Promise<number> {
+  const unlock = await lock(dir);
+  try {
+    // Begun in the turn in which no segment is being written.
+    return await new Promise<number>((resolve, reject) =>
+      writer.endSegment((folder) => {
+        takeSteps(disk, shredSegments({ disk, folder, dir }, keys)).then(resolve, reject);
+      }),
+    );
+  } finally {
+    unlock();
   }
-  return { frames: 0, found: yield* findSealed(place, keys, new Set(request.lookExcept)) };
 }
 
 async function lock(dir: string): Promise<() => void> {

@@ -7,8 +7,7 @@
 import { join } from "node:path";
 import type { SpoolDisk, SpoolFolder } from "./disk.ts";
 import { keptSuffix, listSegments, unfinishedSuffix } from "./files.ts";
-import { decodePlace, type FramePlace, leafAt, passRecord, writeEmptied } from "./format.ts";
-import type { SealedFrame } from "./messages.ts";
+import { decodePlace, type FramePlace, writeEmptied } from "./format.ts";
 import { findNextFrame } from "./scan.ts";
 import { writeAt } from "./segment.ts";
 
@@ -32,8 +31,6 @@ interface Scratch {
   bytes: Buffer;
 }
 
-const noScratch = (): Scratch => ({ bytes: Buffer.alloc(0) });
-
 /** How much is looked at before the thread turns to its records again. */
 const pieceBytes = 512 * 1024;
 
@@ -49,7 +46,7 @@ export function* shredSegments(
   place: ShredPlace,
   keys: ReadonlySet<string>,
 ): Generator<ShredStep, number> {
-  const scratch = noScratch();
+  const scratch: Scratch = { bytes: Buffer.alloc(0) };
   let emptied = 0;
   for (const segment of listClosed(place)) {
     emptied += yield* shredSegment(place, segment, keys, scratch);
@@ -57,32 +54,6 @@ export function* shredSegments(
   // Also where nothing was left to empty: an earlier time may have failed after renaming.
   place.folder.sync();
   return emptied;
-}
-
-/** The records of the segments that lie under the keys, but for those of some numbers. */
-export function* findSealed(
-  { disk, dir }: ShredPlace,
-  keys: ReadonlySet<string>,
-  except: ReadonlySet<number>,
-): Generator<ShredStep, readonly SealedFrame[]> {
-  const scratch = noScratch();
-  const found: SealedFrame[] = [];
-  for (const { path } of listSegments(dir, disk.list(dir))) {
-    const bytes = yield* load(disk, path, disk.identify(path)?.bytes ?? 0, scratch);
-    let pausedAt = 0;
-    for (let at = 0; at < bytes.length; ) {
-      const place = decodePlace(bytes, at);
-      if (place !== undefined && isUnder(bytes, place, keys)) {
-        const seq = passRecord(bytes, at)?.seq ?? 0;
-        if (!except.has(seq)) found.push({ seq, leaf: leafAt(bytes, place) });
-      }
-      at = place?.end ?? findNextFrame(bytes, at) ?? bytes.length;
-      if (at - pausedAt < pieceBytes) continue;
-      pausedAt = at;
-      yield "turn";
-    }
-  }
-  return found;
 }
 
 /** What healing found damaged and kept beside a segment holds sealed parts too. */
@@ -159,6 +130,11 @@ function isUnder(bytes: Buffer, { split, end }: FramePlace, keys: ReadonlySet<st
     const start = split + offset;
     return start + idLength <= end && keys.has(bytes.toString("latin1", start, start + idLength));
   });
+}
+
+/** Whether a sealed part lies under one of the keys. */
+export function isNamed(part: string, keys: ReadonlySet<string>): boolean {
+  return idOffsets.some((offset) => keys.has(part.slice(offset, offset + idLength)));
 }
 
 function* writeSynced(disk: SpoolDisk, path: string, bytes: Buffer): Generator<ShredStep, void> {

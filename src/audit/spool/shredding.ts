@@ -2,13 +2,13 @@
  * The calling thread's side of shredding: one request at a time, answered by the spool's thread. Used by `spool.ts`.
  */
 import { unavailable } from "./callers.ts";
-import type { FromSpool, SealedFrame, ShredRequest } from "./messages.ts";
+import type { FromSpool, Look, SealedPage, ShredRequest } from "./messages.ts";
 
 export interface Shredding {
   /** Resolves with how many records lost their sealed part. A second call waits for the first. */
   shred(keys: readonly string[]): Promise<number>;
-  /** The records that shredding would empty, but for those of these numbers. */
-  sealedUnder(keys: readonly string[], except: readonly number[]): Promise<readonly SealedFrame[]>;
+  /** A page of the records that shredding would empty. */
+  sealedUnder(keys: readonly string[], look: Look): Promise<SealedPage>;
   done(answer: Answer): void;
   /** Rejects the request under way; `isLast`: every later one as well. */
   failed(reason: string, isLast?: boolean): void;
@@ -33,7 +33,7 @@ export function createShredding(post: (request: ShredRequest) => void): Shreddin
 
   return {
     shred: async (keys) => (await ask({ keys })).frames,
-    sealedUnder: async (keys, except) => (await ask({ keys, lookExcept: except })).found,
+    sealedUnder: (keys, look) => ask({ keys, look }),
     done: (answer) => current?.resolve(answer),
     failed(reason, isLast = false) {
       if (isLast) failure ??= reason;

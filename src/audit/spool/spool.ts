@@ -12,7 +12,7 @@ import { admit } from "./admission.ts";
 import { createAppender } from "./appender.ts";
 import { createSpoolCallers, unavailable } from "./callers.ts";
 import { closesIntent, createSpoolGaps } from "./gaps.ts";
-import type { FromSpool } from "./messages.ts";
+import type { FromSpool, Written } from "./messages.ts";
 import type { SpoolOptions } from "./options.ts";
 import { createShredding, type Shredding } from "./shredding.ts";
 import { type StartSpoolThread, startSpoolThread } from "./thread.ts";
@@ -50,7 +50,7 @@ export interface Spool {
   remove(firstSeq: number): void;
   /** Empties the sealed parts that these keys opened, in all segments; resolves with how many. */
   shred(keys: readonly string[]): Promise<number>;
-  /** The records that shredding would empty, but for those of these numbers. */
+  /** A page of the records that shredding would empty. */
   sealedUnder: Shredding["sealedUnder"];
   tail(on: boolean): void;
   status(): {
@@ -186,9 +186,7 @@ export async function openSpool(deps: SpoolDeps): Promise<Spool> {
         opening.reject(new Error(message.message));
         return;
       case "written":
-        isDiskFailing = false;
-        gaps.noteTaken();
-        callers.noteWritten(message.firstSeq);
+        noteWritten(message);
         return;
       case "unwritten":
         noteUnwritten(message.reason);
@@ -223,6 +221,12 @@ export async function openSpool(deps: SpoolDeps): Promise<Spool> {
     }
   }
 
+  function noteWritten({ firstSeq }: Written): void {
+    isDiskFailing = false;
+    gaps.noteTaken();
+    callers.noteWritten(firstSeq);
+  }
+
   function noteUnwritten(reason: string): void {
     isDiskFailing = true;
     const drafts = callers.noteUnwritten(reason);
@@ -232,6 +236,7 @@ export async function openSpool(deps: SpoolDeps): Promise<Spool> {
   }
 
   function noteSynced(message: FromSpool & { readonly kind: "synced" }): void {
+    if (message.written !== undefined) noteWritten(message.written);
     spoolBytes = message.spoolBytes;
     syncedSeq = Math.max(syncedSeq, message.seq);
     metrics.observe("mcp_gateway_audit_sync_seconds", message.seconds);

@@ -148,7 +148,8 @@ export function openSpoolWriter(deps: SpoolWriterDeps): SpoolWriter {
       return;
     }
     openIntents.note(records, firstSeq);
-    emit({ kind: "written", firstSeq, count: records.length });
+    const isAwaited = !records.every((record) => record.isUrgent);
+    emit({ kind: "written", firstSeq, count: records.length, isAwaited });
     if (records.some((record) => record.isUrgent)) isSyncWanted = true;
     else cancelLazySync ??= later(lazySyncMs, syncLazily);
     advance();
@@ -230,7 +231,7 @@ export function openSpoolWriter(deps: SpoolWriterDeps): SpoolWriter {
     unsynced = unsynced.slice(count);
     synced = done.at(-1)?.last ?? synced;
     const frames = isTailed ? done.map(recordFramesOf) : undefined;
-    emit({ kind: "synced", seq: synced.seq, seconds, spoolBytes, frames });
+    emit({ kind: "synced", seq: synced.seq, seconds, spoolBytes, frames, written: undefined });
   }
 
   function poison(error: unknown): void {

@@ -42,7 +42,7 @@ test("PV-01 what is emptied is not looked through again, and no batch is larger 
       flush: async () => {},
       status: () => ({ logId: "log-a", syncedSeq: 25 }),
       shred: async () => 0,
-      sealedUnder: async () => [],
+      sealedUnder: async (_keys, { untilSeq }) => ({ found: [], seq: untilSeq }),
     },
     ...{ clock, metrics: createMetrics(), batchMax: 10 },
     verifying: { isWitnessed: async () => true, untilRead: async () => {} },
@@ -56,4 +56,57 @@ test("PV-01 what is emptied is not looked through again, and no batch is larger 
   // The last is for what healing put back meanwhile, wherever that lies.
   expect(asked.map(({ fromMs }) => fromMs)).toEqual([undefined, 1_010, 1_020, 1_025, undefined]);
   expect(asked.every(({ limit }) => limit === 10)).toBe(true);
+});
+
+test("PV-01 the spool is swept a page at a time, each ordered once and before the next is asked for", async () => {
+  const store = createMemoryAuditStore();
+  for (let seq = 1; seq <= 25; seq += 1) {
+    store.rows.push(auditRow(seq, { principal: "token", details: sealedPart(key, "secret") }));
+  }
+  // What another node emptied in the database while this one was away is ordered all the same.
+  await store.erase([{ logId: "log-a", seq: 7 }]);
+  const told: unknown[] = [];
+  const emptied = () => store.rows.filter((row) => row.details === null).length;
+  const sweep = createSweeper({
+    store: {
+      ...store,
+      head: async () => ({ seq: 1_000, leaf: "" }),
+      sealed: (query) => {
+        told.push(["searched", emptied()]);
+        return store.sealed(query);
+      },
+    },
+    log: {
+      append: async ({ facts }) => {
+        told.push(["ordered", facts.erasedSeqs, emptied()]);
+        return { logId: "log-a", seq: 100 };
+      },
+      caughtUp: async () => {},
+      flush: async () => {},
+      status: () => ({ logId: "log-a", syncedSeq: 25 }),
+      shred: async () => {
+        told.push(["shredded", emptied()]);
+        return 0;
+      },
+      sealedUnder: async (_keys, look) => {
+        told.push(["looked", look]);
+        const rows = store.rows.filter(({ seq }) => seq > look.afterSeq).slice(0, look.framesMax);
+        return { found: rows, seq: rows.at(-1)?.seq ?? look.untilSeq };
+      },
+    },
+    ...{ clock, metrics: createMetrics(), batchMax: 10 },
+    verifying: { isWitnessed: async () => true, untilRead: async () => {} },
+    isStopped: () => false,
+  });
+  expect(await sweep([noted], [])).toBe(24);
+  const look = (afterSeq: number) => ["looked", { afterSeq, untilSeq: 25, framesMax: 10 }];
+  expect(told).toEqual([
+    ...[look(0), ["ordered", "1-10", 1]],
+    ...[look(10), ["ordered", "11-20", 10]],
+    ...[look(20), ["ordered", "21-25", 20]],
+    ...[
+      ["shredded", 25],
+      ["searched", 25],
+    ],
+  ]);
 });

@@ -17,7 +17,7 @@ import { realDisk } from "../../../../src/audit/spool/disk.ts";
 import { listSegments, prepareSpoolDir } from "../../../../src/audit/spool/files.ts";
 import { createSpoolReader } from "../../../../src/audit/spool/reader.ts";
 import { scanSegment } from "../../../../src/audit/spool/scan.ts";
-import { findSealed, shredSegments } from "../../../../src/audit/spool/shred.ts";
+import { shredSegments } from "../../../../src/audit/spool/shred.ts";
 import { takeSteps } from "../../../../src/audit/spool/shred-run.ts";
 import { type SealedFrame, secretOf, writeSegment } from "../../../support/sealed-spool.ts";
 import { temporaryFolder } from "../../../support/temporary-folder.ts";
@@ -53,25 +53,6 @@ test("K-12 the frames of the key lose their sealed part, keep their leaf, and th
   expect(statSync(path).mtimeMs).toBe(2_000_000);
   // A second time there is nothing left to take.
   expect(await shred(folder.path, ann)).toBe(0);
-});
-
-test("PV-01 what the key's frames are is told beforehand, but for those known, and with the leaves they have", async () => {
-  await using folder = temporaryFolder("shred");
-  const dir = folder.path;
-  const path = writeSegment(dir, frames(1, 12), "what lies here is damaged");
-  const leaves = new Map(
-    scanSegment(readFileSync(path)).records.map((one) => [JSON.parse(one.envelope).seq, one.leaf]),
-  );
-  const find = (...except: readonly number[]) =>
-    takeSteps(
-      realDisk,
-      findSealed({ disk: realDisk, folder: unsynced, dir }, new Set([ann]), new Set(except)),
-    );
-  const sealed = [3, 6, 9, 12].map((seq) => ({ seq, leaf: leaves.get(seq) ?? "" }));
-  expect(await find()).toEqual(sealed);
-  expect(await find(6, 12)).toEqual(sealed.filter(({ seq }) => seq === 3 || seq === 9));
-  expect(await shred(dir, ann)).toBe(4);
-  expect(await find()).toEqual([]);
 });
 
 test("a class's key takes the frames of every subject", async () => {

@@ -56,7 +56,7 @@ async function openOnFake(
   });
   const say: SpoolThreadEvents["received"] = (message) => events?.received(message);
   const synced = (seq: number) =>
-    say({ kind: "synced", seq, seconds: 0, spoolBytes, frames: undefined });
+    say({ kind: "synced", seq, seconds: 0, spoolBytes, frames: undefined, written: undefined });
   const die = () => events?.died("test");
   return { spool, posted, say, synced, metrics, die, commands: () => commands };
 }
@@ -77,12 +77,24 @@ test("each caller is released at its level, and not before", async () => {
   await Bun.sleep(0);
   expect(released).toEqual(["queued 0"]);
   expect(posted.map((one) => parseBatch(one).length)).toEqual([3]);
-  say({ kind: "written", firstSeq: 5, count: 3 });
+  say({ kind: "written", firstSeq: 5, count: 3, isAwaited: false });
   await Bun.sleep(0);
   expect(released).toEqual(["queued 0", "written 6"]);
   synced(7);
   await flushed;
   expect(released).toEqual(["queued 0", "written 6", "synced 7", "flushed"]);
+});
+
+test("written and synced in one message release those who wait for either", async () => {
+  const { spool, say } = await openOnFake();
+  const levels = ["written", "synced"] as const;
+  const refs = Promise.all(levels.map((level) => spool.append(draft("admin.read"), level)));
+  await Bun.sleep(0);
+  const written = { firstSeq: 5, count: 2, isAwaited: false };
+  const rest = { seconds: 0.001, spoolBytes: 10, frames: undefined };
+  say({ kind: "synced", seq: 6, ...rest, written });
+  expect((await refs).map((ref) => ref.seq)).toEqual([5, 6]);
+  expect(spool.status()).toMatchObject({ syncedSeq: 6, spoolBytes: 10, writable: true });
 });
 
 test("at most two batches are under way; what arrives meanwhile forms the next", async () => {
@@ -92,7 +104,7 @@ test("at most two batches are under way; what arrives meanwhile forms the next",
     await Bun.sleep(0);
   }
   expect(posted.map((one) => parseBatch(one).length)).toEqual([1, 2]);
-  say({ kind: "written", firstSeq: 1, count: 1 });
+  say({ kind: "written", firstSeq: 1, count: 1, isAwaited: false });
   await Bun.sleep(0);
   expect(posted.map((one) => parseBatch(one).length)).toEqual([1, 2, 7]);
 });
@@ -107,7 +119,7 @@ test("ST-10 a disk that hangs is an error by the deadline; class C is never one"
 test("an intent refused by its deadline and written later is closed as not executed", async () => {
   const { spool, posted, say } = await openOnFake({ deadlineMs: 10 });
   await expect(spool.append(draft("call.intent"), "synced")).rejects.toMatchObject(unavailable);
-  say({ kind: "written", firstSeq: 9, count: 1 });
+  say({ kind: "written", firstSeq: 9, count: 1, isAwaited: false });
   await until("the second batch", () => posted[1] !== undefined);
   const [closing] = parseBatch(posted[1] ?? "");
   expect(closing).toMatchObject({ closesIntent: 9, isUrgent: false });
@@ -133,11 +145,11 @@ test("ST-09 callers of a group whose sync failed are refused", async () => {
   const { spool, posted, say, synced } = await openOnFake();
   const one = spool.append(draft("call.outcome"), "synced");
   await Bun.sleep(0);
-  say({ kind: "written", firstSeq: 1, count: 1 });
+  say({ kind: "written", firstSeq: 1, count: 1, isAwaited: false });
   say({ kind: "unsynced", seq: 1, reason: "EIO" });
   await expect(one).rejects.toMatchObject({ fault: { reason: "EIO" } });
   await until("the record of it", () => posted[1]?.includes("storage.fsync_failed"));
-  say({ kind: "written", firstSeq: 2, count: 1 });
+  say({ kind: "written", firstSeq: 2, count: 1, isAwaited: false });
   synced(2);
   await spool.flush();
 });
@@ -167,7 +179,7 @@ test("ST-08 the outcome of a call already made is taken whatever the quota says"
   const outcome = { ...draft("call.outcome"), facts: { intent: 7 } };
   const taken = spool.append(outcome, "synced");
   await Bun.sleep(0);
-  say({ kind: "written", firstSeq: 8, count: 1 });
+  say({ kind: "written", firstSeq: 8, count: 1, isAwaited: false });
   synced(8);
   expect(await taken).toEqual({ logId: "log-1", seq: 8 });
 });
@@ -184,7 +196,7 @@ test("ST-07 what a full disk refused is said once it takes records again, and ou
   expect(posted[1]).toContain('"facts":{"unwritten":1,"reason":"ENOSPC"}');
   say({ kind: "unwritten", count: 1, reason: "ENOSPC" });
   await until("another try", () => posted.length === 3);
-  say({ kind: "written", firstSeq: 8, count: 1 });
+  say({ kind: "written", firstSeq: 8, count: 1, isAwaited: false });
   expect(spool.status().writable).toBe(true);
   await until("the outcome", () => posted.length === 4);
   expect(posted[3]).toContain('"intent":7');
@@ -233,8 +245,8 @@ test("a lone caller's record leaves in its own turn; one of many waits for as ma
   expect(posted.map((batch) => parseBatch(batch).length)).toEqual([1]);
   for (let index = 0; index < 3; index += 1) append();
   await turn();
-  say({ kind: "written", firstSeq: 1, count: 1 });
-  say({ kind: "written", firstSeq: 2, count: 3 });
+  say({ kind: "written", firstSeq: 1, count: 1, isAwaited: false });
+  say({ kind: "written", firstSeq: 2, count: 3, isAwaited: false });
   append();
   await until("the one that nobody joined", () => posted.length === 3);
   expect(posted.map((batch) => parseBatch(batch).length)).toEqual([1, 3, 1]);
@@ -323,6 +335,6 @@ describe("records with values need keys", () => {
     listener.forgotten(5);
     await until("it is forgotten", () => commands().includes("forget 5 after 1"));
     expect(posted).toHaveLength(1);
-    say({ kind: "written", firstSeq: 1, count: 1 });
+    say({ kind: "written", firstSeq: 1, count: 1, isAwaited: false });
   });
 });

@@ -68,6 +68,20 @@ test("what arrives during a sync forms the next group", () => {
   writer.close();
 });
 
+test("a batch says whether somebody may wait for no more than that it is written", () => {
+  const { writer, messages } = openOn(makeDir());
+  for (const [mark, isAwaited] of [
+    ["!", false],
+    ["i", true],
+  ] as const) {
+    writer.append(batch(2, mark));
+    expect(messages.at(-1)).toMatchObject({ kind: "written", count: 2, isAwaited });
+  }
+  writer.append([batch(1, "!"), batch(1, "i")].join("\n"));
+  expect(messages.at(-1)).toMatchObject({ kind: "written", count: 2, isAwaited: true });
+  writer.close();
+});
+
 test("ST-07 a short write on a full disk is cut back and its records are not in the log", () => {
   const dir = makeDir();
   let isFull = false;
@@ -84,7 +98,7 @@ test("ST-07 a short write on a full disk is cut back and its records are not in 
   expect(messages.at(-1)).toEqual({ kind: "unwritten", count: 2, reason: "ENOSPC" });
   isFull = false;
   writer.append(batch(1));
-  expect(messages.at(-1)).toEqual({ kind: "written", firstSeq: 3, count: 1 });
+  expect(messages.at(-1)).toEqual({ kind: "written", firstSeq: 3, count: 1, isAwaited: false });
   writer.close();
   expect(verifySpool(dir)).toMatchObject({ ok: true, records: 3 });
 });
@@ -101,7 +115,7 @@ test("ST-09 a failed sync poisons the segment; its records open the next one und
   expect(syncs).toHaveLength(2);
   writer.append(batch(1));
   expect(messages.at(-2)).toMatchObject({ kind: "synced", seq: 5 });
-  expect(messages.at(-1)).toEqual({ kind: "written", firstSeq: 6, count: 1 });
+  expect(messages.at(-1)).toEqual({ kind: "written", firstSeq: 6, count: 1, isAwaited: false });
   writer.close();
   expect(listSegments(dir).map((one) => one.firstSeq)).toEqual([1, 3]);
   expect(verifySpool(dir)).toMatchObject({ ok: true, records: 6 });
