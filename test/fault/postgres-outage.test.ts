@@ -95,6 +95,7 @@ const outages: Readonly<Record<string, Outage>> = {
     ids: "ST-05",
     begin: (postgres) => lockTable(postgres, "audit_records"),
     end: letGo,
+    config: { database: { deadline_ms: deadlineMs } },
     isNoticed: true,
   },
   "out of connections": {

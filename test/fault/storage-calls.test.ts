@@ -4,6 +4,7 @@
  */
 import { expect, test } from "bun:test";
 import type { SpoolDisk } from "../../src/audit/spool/disk.ts";
+import { withQuickSync } from "../../src/audit/spool/quick-sync.ts";
 import { createScriptedSpool, recordLines } from "../support/scripted-spool.ts";
 
 const callsMax = Number(process.env.FAULT_CALLS ?? 500);
@@ -44,8 +45,18 @@ function liveThrough(
   return problems;
 }
 
-for (const code of ["EIO", "ENOSPC", "EMFILE"]) {
-  test(`R-09 ST-09: ${code} at each of the first ${callsMax} storage calls: no false acknowledgement`, () => {
+const disks = {
+  slow: (disk: SpoolDisk) => disk,
+  quick: (disk: SpoolDisk) => withQuickSync(disk, { monotonicMs: () => 0 }),
+};
+
+test.each(
+  ["EIO", "ENOSPC", "EMFILE"].flatMap((code) =>
+    (["slow", "quick"] as const).map((kind) => [code, kind] as const),
+  ),
+)(
+  `R-09 ST-09: %s at each of the first ${callsMax} storage calls of a %s disk: no false acknowledgement`,
+  (code, kind) => {
     const failed: string[] = [];
     let reached = 0;
     let acknowledged = 0;
@@ -53,15 +64,17 @@ for (const code of ["EIO", "ENOSPC", "EMFILE"]) {
       const spool = createScriptedSpool();
       spool.faulty.fault = (_name, call) =>
         call === at ? Object.assign(new Error("injected"), { code }) : undefined;
-      for (const problem of liveThrough(spool)) failed.push(`call ${at}: ${problem}`);
+      const disk = disks[kind](spool.faulty.disk);
+      for (const problem of liveThrough(spool, disk)) failed.push(`call ${at}: ${problem}`);
       if (spool.faulty.calls() >= at) reached += 1;
       acknowledged += spool.ackedSeq();
     }
     expect(failed).toEqual([]);
     expect(reached).toBe(callsMax);
     expect(acknowledged).toBeGreaterThan(callsMax * (appends - 20));
-  }, 600_000);
-}
+  },
+  600_000,
+);
 
 test(`R-09: each of the first ${callsMax} storage calls that writes, cut short`, () => {
   const failed: string[] = [];
