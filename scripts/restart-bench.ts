@@ -86,7 +86,7 @@ interface Round {
 }
 
 async function startOnce(dataDir: string): Promise<Round> {
-  const opsPort = await freePort();
+  const opsPort = freePort();
   const startedMs = performance.now();
   const child = { pid: 0, readyMs: 0, cpuMs: 0, readMib: 0 };
   const starting = startGateway({ dataDir, opsPort, config: { audit }, startTimeoutMs: 120_000 });

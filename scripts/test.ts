@@ -15,7 +15,13 @@ const checks: readonly Step[] = [
   () => runCommand("format and lint", [tool("biome"), "ci", "--colors=off", "."]),
   () => runCommand("types", [tool("tsc"), "--noEmit"]),
   () => runIfThere("generated files", ["scripts/gen.ts", "scripts/gen-config-schema.ts"]),
-  () => runTests("tidy", ["test/tidy.test.ts", "test/tidy-checks.test.ts", "test/step.test.ts"]),
+  () =>
+    runTests("tidy", [
+      "test/tidy.test.ts",
+      "test/tidy-checks.test.ts",
+      "test/step.test.ts",
+      "test/free-port.test.ts",
+    ]),
   () => runTests("unit", ["test/unit"], {}, ["--timeout=300000"]),
 ];
 

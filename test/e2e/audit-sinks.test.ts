@@ -65,7 +65,7 @@ test("D04: file, standard output, syslog and OTLP have every call; one that is a
             },
             {
               ...{ name: "away", kind: "syslog", transport: "tcp" },
-              address: `127.0.0.1:${await freePort()}`,
+              address: `127.0.0.1:${freePort()}`,
             },
           ],
         },

@@ -40,7 +40,7 @@ async function makeNode(dataDir: string): Promise<Node> {
   const origin = `mcp-gateway/${readFileSync(join(first.dataDir, "node-id"), "utf8").trim()}`;
   const nodeKey = await until("its key", () => readNodeKey(dataDir, origin));
   const witnessKey = (await loadWitnessKey(dataDir)).verifier;
-  return { dataDir, port: await freePort(), nodeKey: nodeKey.verifier, witnessKey };
+  return { dataDir, port: freePort(), nodeKey: nodeKey.verifier, witnessKey };
 }
 
 function twoNodes() {

@@ -23,7 +23,7 @@ let tokenFile = "";
 const start = () => startGateway({ dataDir, args: ["--port", String(port)] });
 
 beforeAll(async () => {
-  port = await freePort();
+  port = freePort();
   const folder = stack.use(temporaryFolder("bridge"));
   dataDir = join(folder.path, "data");
   tokenFile = join(folder.path, "token");

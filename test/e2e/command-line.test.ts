@@ -87,7 +87,7 @@ describe("an agent in the shell", () => {
   });
 
   test("exit code 3 where nobody answers", async () => {
-    const port = await freePort();
+    const port = freePort();
     const url = `http://127.0.0.1:${port}`;
     for (const args of [
       ["list-servers", "--url", url],

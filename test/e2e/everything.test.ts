@@ -37,7 +37,7 @@ const everyCapability = {
 let straight: Readonly<Record<"stdio" | "http", SdkAgent>>;
 
 beforeAll(async () => {
-  const port = await freePort();
+  const port = freePort();
   stack.use(
     await startCommand(["node", program, "streamableHttp"], /listening on port/i, {
       env: { PORT: String(port) },

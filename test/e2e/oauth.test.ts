@@ -25,7 +25,7 @@ async function startBoth(
   const server = stack.use(
     await startAuthorizationServer({ user: "ada", format, scopes: ["mcp", "other"] }),
   );
-  const port = await freePort();
+  const port = freePort();
   const sample = stack.use(
     await startSampleGateway({
       args: ["--port", String(port)],

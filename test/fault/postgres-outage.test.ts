@@ -251,7 +251,7 @@ for (const name of ["stopped", "not found by its name"]) {
     await using postgres = await startPostgres();
     await using names = createOwnNames();
     await outage.begin(postgres, names);
-    const port = await freePort();
+    const port = freePort();
     const starting = startGateway({
       ...placeOf(outage, postgres, names),
       opsPort: port,

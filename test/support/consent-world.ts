@@ -59,7 +59,7 @@ export async function startConsentWorld(
   } = {},
 ): Promise<ConsentWorld> {
   const stack = new AsyncDisposableStack();
-  const port = await freePort();
+  const port = freePort();
   const publicUrl = `http://127.0.0.1:${port}`;
   const web = { application_type: "native", response_types: ["code"] };
   const grants = { grant_types: ["authorization_code", "refresh_token"] };

@@ -19,7 +19,7 @@ export interface TestRedis extends AsyncDisposable {
 }
 
 export async function startRedis(): Promise<TestRedis> {
-  const port = await freePort();
+  const port = freePort();
   const url = `redis://127.0.0.1:${port}`;
   let server: Bun.Subprocess | undefined;
 

@@ -11,7 +11,7 @@ import { proofRows } from "./rows/proofs.ts";
 
 const folder = temporaryFolder("issuers");
 afterAll(() => folder[Symbol.asyncDispose]());
-const port = await freePort();
+const port = freePort();
 const remote = createRemoteIssuers(port);
 afterAll(() => remote[Symbol.asyncDispose]());
 const issuers = createTokenIssuers(folder.path);
