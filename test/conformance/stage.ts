@@ -20,11 +20,6 @@ export interface Stage extends AsyncDisposable {
 
 export const columnNames: readonly string[] = ["straight", "own scope", "virtual", "legacy server"];
 
-const limits = {
-  ...generousLimits,
-  source_requests_per_minute: generousLimits.requests_per_minute,
-};
-
 /** Each column has a fixture of its own, since what one run triggers must not reach another's listens. */
 export async function openStage(): Promise<Stage> {
   await using stack = new AsyncDisposableStack();
@@ -33,7 +28,11 @@ export async function openStage(): Promise<Stage> {
   const gateway = stack.use(
     // A scenario waits for a slow call to become an event stream when it does by default.
     await startGateway({
-      config: { identity: { anonymous: true }, limits, agents: { sse_after_ms: 2_000 } },
+      config: {
+        identity: { anonymous: true },
+        limits: generousLimits,
+        agents: { sse_after_ms: 2_000 },
+      },
     }),
   );
   using admin = createAdminClient(gateway);

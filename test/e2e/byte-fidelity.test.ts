@@ -11,7 +11,7 @@ import { createJsonTexts } from "../support/fidelity/json-texts.ts";
 import { judgeAnswer, judgeNotification, judgeParams } from "../support/fidelity/judge.ts";
 import { type FidelityServer, startFidelityServer } from "../support/fidelity/upstream.ts";
 import { startGateway } from "../support/gateway-process.ts";
-import { generousLimits, registerClient } from "../support/operator.ts";
+import { registerClient } from "../support/operator.ts";
 import { createRandom, faultSeed } from "../support/random.ts";
 
 const messagesWanted = Number(process.env.FIDELITY_MESSAGES ?? 100_000);
@@ -61,7 +61,6 @@ beforeAll(async () => {
     allowed_tools: ["*"],
     allowed_resources: ["*"],
     allowed_prompts: ["*"],
-    limits: generousLimits,
   });
   const place = { base: gateway.agents, token };
   for (const scope of ["all", ...servers.map(({ name }) => name)]) {

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { createAdminClient } from "../support/admin-client.ts";
 import { type GatewayProcess, startGateway } from "../support/gateway-process.ts";
 import { type JsonCase, jsonCases } from "../support/json-cases.ts";
-import { generousLimits, registerClient, registerHttpServer } from "../support/operator.ts";
+import { registerClient, registerHttpServer } from "../support/operator.ts";
 import { startScriptedServer } from "../support/scripted-server.ts";
 import {
   callText,
@@ -41,7 +41,7 @@ beforeAll(async () => {
   gateway = stack.use(await startGateway({ config: { limits: unhurried } }));
   const admin = stack.use(createAdminClient(gateway));
   await registerHttpServer(admin, "tiny", upstream.url);
-  token = await registerClient(admin, "parser", { allowed_tools: ["*"], limits: generousLimits });
+  token = await registerClient(admin, "parser", { allowed_tools: ["*"] });
 }, 60_000);
 afterAll(() => stack.disposeAsync());
 

@@ -12,12 +12,7 @@ import { runGateway } from "../support/command-line.ts";
 import { until } from "../support/deadline.ts";
 import { type GatewayProcess, startGateway } from "../support/gateway-process.ts";
 import { modernCall } from "../support/modern-agent.ts";
-import {
-  allRecords,
-  generousLimits,
-  registerClient,
-  registerHttpServer,
-} from "../support/operator.ts";
+import { allRecords, registerClient, registerHttpServer } from "../support/operator.ts";
 import { startPostgres, type TestPostgres } from "../support/postgres.ts";
 import { needKind, type SdkAgent } from "../support/sdk-agents.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
@@ -70,8 +65,7 @@ beforeAll(async () => {
   annThere = stack.use(createAdminClient(there));
   bob = stack.use(createAdminClient({ ...here, adminToken: bobToken }));
   await registerHttpServer(ann, "tiny", tiny.url);
-  // Asked again and again: on a quick machine more often than a client's default limits allow.
-  token = await registerClient(ann, "worker", { limits: generousLimits });
+  token = await registerClient(ann, "worker");
   await until("the client is known there", async () => (await echoAt(there)) !== 401);
 });
 afterAll(() => stack.disposeAsync());

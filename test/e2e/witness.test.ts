@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { type AdminClient, createAdminClient } from "../support/admin-client.ts";
 import { type RelayFault, relayFaults, startFaultRelay } from "../support/fault-relay.ts";
 import { type GatewayProcess, startGateway } from "../support/gateway-process.ts";
-import { generousLimits, registerClient, registerHttpServer } from "../support/operator.ts";
+import { registerClient, registerHttpServer } from "../support/operator.ts";
 import { startWitnessServer } from "../support/witness-server.ts";
 import { listWitnesses } from "./witness/lists.ts";
 import { noticeWitnesses } from "./witness/notices.ts";
@@ -36,7 +36,6 @@ async function serve(owner: AsyncDisposableStack): Promise<Served> {
   const token = await registerClient(admin, "witness", {
     allowed_tools: ["*"],
     allowed_resources: ["*"],
-    limits: generousLimits,
   });
   return { gateway, admin, token };
 }

@@ -7,12 +7,7 @@ import { createAdminClient } from "../support/admin-client.ts";
 import { until } from "../support/deadline.ts";
 import { openModern } from "../support/echo-agents.ts";
 import { startGateway } from "../support/gateway-process.ts";
-import {
-  allRecords,
-  generousLimits,
-  registerClient,
-  registerHttpServer,
-} from "../support/operator.ts";
+import { allRecords, registerClient, registerHttpServer } from "../support/operator.ts";
 import { startPostgres } from "../support/postgres.ts";
 import { startTinyServer } from "../support/tiny-server.ts";
 
@@ -41,8 +36,7 @@ test("ST-02 R-07: with PostgreSQL frozen class A goes on and A+ is refused befor
       obligations: { audit_class: "A+" },
     },
   });
-  const limits = generousLimits;
-  const allowed = { allowed_tools: ["plain__*", "marked__*", "ruled__*"], limits };
+  const allowed = { allowed_tools: ["plain__*", "marked__*", "ruled__*"] };
   const token = await registerClient(admin, "payer", allowed);
   using a = await openModern({ base: gateway.agents, token, scope: "plain" });
   const aPlus = [

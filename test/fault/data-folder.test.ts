@@ -8,12 +8,7 @@ import { join } from "node:path";
 import { type AdminClient, createAdminClient } from "../support/admin-client.ts";
 import { openModern } from "../support/echo-agents.ts";
 import { executable, startGateway } from "../support/gateway-process.ts";
-import {
-  allRecords,
-  generousLimits,
-  registerClient,
-  registerHttpServer,
-} from "../support/operator.ts";
+import { allRecords, registerClient, registerHttpServer } from "../support/operator.ts";
 import { startPostgres } from "../support/postgres.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
 import { untilDrained } from "../support/three-logs.ts";
@@ -82,8 +77,7 @@ test("ST-16: a spool older than the database is found, kept aside and never writ
 
 async function setUp(admin: AdminClient, url: string): Promise<string> {
   await registerHttpServer(admin, "tiny", url);
-  const limits = generousLimits;
-  return registerClient(admin, "loader", { allowed_tools: ["tiny__*"], limits });
+  return registerClient(admin, "loader", { allowed_tools: ["tiny__*"] });
 }
 
 async function callAndShip(

@@ -8,7 +8,7 @@ import { until } from "../support/deadline.ts";
 import { openModern } from "../support/echo-agents.ts";
 import { executable, type GatewayProcess, startGateway } from "../support/gateway-process.ts";
 import { modernCall } from "../support/modern-agent.ts";
-import { generousLimits, registerClient, registerHttpServer } from "../support/operator.ts";
+import { registerClient, registerHttpServer } from "../support/operator.ts";
 import { faultCycles } from "../support/random.ts";
 import { attachStrace, straceProblem } from "../support/strace.ts";
 import { compareLogs, drainedRecords, noContradictions } from "../support/three-logs.ts";
@@ -117,8 +117,7 @@ for (const delayMs of [6_000, 10_000]) {
 
 async function setUp(admin: AdminClient, upstream: TinyServer): Promise<string> {
   await registerHttpServer(admin, "tiny", upstream.url);
-  const limits = generousLimits;
-  return registerClient(admin, "loader", { allowed_tools: ["tiny__*"], limits });
+  return registerClient(admin, "loader", { allowed_tools: ["tiny__*"] });
 }
 
 /** Nobody was lied to, and the log is whole in the database and in the spool. */

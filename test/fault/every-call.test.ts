@@ -10,12 +10,7 @@ import { agentKinds } from "../support/echo-agents.ts";
 import { readReply } from "../support/echo-reply.ts";
 import { startGateway } from "../support/gateway-process.ts";
 import { modernPost } from "../support/modern-agent.ts";
-import {
-  generousLimits,
-  type RecordView,
-  registerClient,
-  registerHttpServer,
-} from "../support/operator.ts";
+import { type RecordView, registerClient, registerHttpServer } from "../support/operator.ts";
 import { startPostgres } from "../support/postgres.ts";
 import { faultCycles } from "../support/random.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
@@ -71,7 +66,7 @@ async function registerClients(admin: AdminClient, phase: string): Promise<Map<s
   for (const client of ["loader", "hasty", "clumsy"]) {
     const token = await registerClient(admin, `${client}-${phase}`, {
       allowed_tools: ["tiny__echo", "late__slow", "gone__echo"],
-      limits: client === "hasty" ? { requests_per_minute: 1, burst: 3 } : generousLimits,
+      ...(client === "hasty" && { limits: { requests_per_minute: 1, burst: 3 } }),
     });
     tokens.set(client, token);
   }

@@ -14,7 +14,6 @@ import { until } from "../support/deadline.ts";
 import { type GatewayProcess, startGateway } from "../support/gateway-process.ts";
 import {
   allRecords,
-  generousLimits,
   type RecordView,
   registerClient,
   registerHttpServer,
@@ -51,7 +50,7 @@ test(
     await registerHttpServer(admin, "tiny", tiny.url);
     const loads = new Map<string, SteadyCalls>();
     for (const client of [...keepers, erased]) {
-      const access = { allowed_tools: ["tiny__*"], limits: generousLimits };
+      const access = { allowed_tools: ["tiny__*"] };
       const load = startSteadyCalls(await registerClient(admin, client, access), callsPerSecond);
       load.aim(gateway);
       loads.set(client, load);

@@ -15,12 +15,7 @@ import {
   startGateway,
 } from "../support/gateway-process.ts";
 import { writeOldRecords } from "../support/old-records.ts";
-import {
-  allRecords,
-  generousLimits,
-  registerClient,
-  registerHttpServer,
-} from "../support/operator.ts";
+import { allRecords, registerClient, registerHttpServer } from "../support/operator.ts";
 import { createRandom, faultCycles, faultSeed } from "../support/random.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
 import {
@@ -105,10 +100,7 @@ async function setUp(dataDir: string, url: string): Promise<string> {
   await using gateway = await startGateway({ dataDir });
   using admin = createAdminClient(gateway);
   await registerHttpServer(admin, "tiny", url);
-  return await registerClient(admin, "loader", {
-    allowed_tools: ["tiny__*"],
-    limits: generousLimits,
-  });
+  return await registerClient(admin, "loader", { allowed_tools: ["tiny__*"] });
 }
 
 /** Agents of every kind call until the gateway is gone. */

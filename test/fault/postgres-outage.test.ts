@@ -17,7 +17,7 @@ import {
   startGateway,
 } from "../support/gateway-process.ts";
 import { readMetric } from "../support/metrics.ts";
-import { generousLimits, registerClient, registerHttpServer } from "../support/operator.ts";
+import { registerClient, registerHttpServer } from "../support/operator.ts";
 import { canNameHosts, createOwnNames, type OwnNames } from "../support/own-names.ts";
 import { startPostgres, type TestPostgres } from "../support/postgres.ts";
 import {
@@ -148,10 +148,7 @@ for (const [name, outage] of Object.entries(outages)) {
     });
     using admin = createAdminClient(gateway);
     await registerHttpServer(admin, "tiny", upstream.url);
-    const token = await registerClient(admin, "loader", {
-      allowed_tools: ["tiny__*"],
-      limits: generousLimits,
-    });
+    const token = await registerClient(admin, "loader", { allowed_tools: ["tiny__*"] });
     const acknowledged: string[] = [];
     const refused: string[] = [];
 

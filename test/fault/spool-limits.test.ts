@@ -9,7 +9,7 @@ import { createAdminClient } from "../support/admin-client.ts";
 import { until } from "../support/deadline.ts";
 import { type EchoAgent, openModern } from "../support/echo-agents.ts";
 import { startGateway } from "../support/gateway-process.ts";
-import { generousLimits, registerClient, registerHttpServer } from "../support/operator.ts";
+import { registerClient, registerHttpServer } from "../support/operator.ts";
 import { startPostgres } from "../support/postgres.ts";
 import { canMount, fillDisk, mountSmallDisk } from "../support/small-disk.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
@@ -62,8 +62,7 @@ test("ST-08: at its quota the spool refuses before the call, and frees itself on
   });
   using admin = createAdminClient(gateway);
   await registerHttpServer(admin, "tiny", upstream.url);
-  const limits = generousLimits;
-  const token = await registerClient(admin, "loader", { allowed_tools: ["tiny__*"], limits });
+  const token = await registerClient(admin, "loader", { allowed_tools: ["tiny__*"] });
   using agent = await openModern({ base: gateway.agents, token });
   const tried: Tried = { acknowledged: [], refused: [], executed: [] };
 
@@ -104,8 +103,7 @@ test.skipIf(!canMount("ST-07, R-08"))(
     await using gateway = await startGateway({ dataDir });
     using admin = createAdminClient(gateway);
     await registerHttpServer(admin, "tiny", upstream.url);
-    const limits = generousLimits;
-    const token = await registerClient(admin, "loader", { allowed_tools: ["tiny__*"], limits });
+    const token = await registerClient(admin, "loader", { allowed_tools: ["tiny__*"] });
     using agent = await openModern({ base: gateway.agents, token });
     const tried: Tried = { acknowledged: [], refused: [], executed: [] };
     const filler = join(folder.path, "filler");

@@ -7,12 +7,7 @@ import { createAdminClient } from "../support/admin-client.ts";
 import { agentKinds } from "../support/echo-agents.ts";
 import { argumentsDigestOf } from "../support/echo-reply.ts";
 import { startGateway } from "../support/gateway-process.ts";
-import {
-  generousLimits,
-  type RecordView,
-  registerClient,
-  registerHttpServer,
-} from "../support/operator.ts";
+import { type RecordView, registerClient, registerHttpServer } from "../support/operator.ts";
 import { faultCycles } from "../support/random.ts";
 import { attachStrace, type SystemCall, straceProblem } from "../support/strace.ts";
 import { drainedRecords } from "../support/three-logs.ts";
@@ -33,8 +28,7 @@ test.skipIf(problem !== undefined)(
     await using gateway = await startGateway();
     using admin = createAdminClient(gateway);
     await registerHttpServer(admin, "tiny", upstream.url);
-    const limits = generousLimits;
-    const token = await registerClient(admin, "loader", { allowed_tools: ["tiny__*"], limits });
+    const token = await registerClient(admin, "loader", { allowed_tools: ["tiny__*"] });
     const answered: string[] = [];
     const opened = Object.entries(agentKinds).flatMap(([kind, open]) =>
       Array.from({ length: agentsOfEachKind }, async (_, number) => ({

@@ -9,12 +9,7 @@ import { type AdminClient, createAdminClient } from "../support/admin-client.ts"
 import { until } from "../support/deadline.ts";
 import { openModern } from "../support/echo-agents.ts";
 import { repository, startGateway } from "../support/gateway-process.ts";
-import {
-  generousLimits,
-  type RecordView,
-  registerClient,
-  registerHttpServer,
-} from "../support/operator.ts";
+import { type RecordView, registerClient, registerHttpServer } from "../support/operator.ts";
 import { faultCycles } from "../support/random.ts";
 import { drainedRecords } from "../support/three-logs.ts";
 import { startTinyServer } from "../support/tiny-server.ts";
@@ -41,7 +36,7 @@ async function registerStdioServer(admin: AdminClient, more: object = {}): Promi
 
 function register(admin: AdminClient, ...servers: readonly string[]): Promise<string> {
   const allowed_tools = servers.map((server) => `${server}__*`);
-  return registerClient(admin, "loader", { allowed_tools, limits: generousLimits });
+  return registerClient(admin, "loader", { allowed_tools });
 }
 
 /** Outcomes of the calls that were meant to fail; what only found out whether the server is up may have failed too. */

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { type AdminClient, createAdminClient } from "../support/admin-client.ts";
 import { within } from "../support/deadline.ts";
 import { startGateway } from "../support/gateway-process.ts";
-import { generousLimits, registerClient } from "../support/operator.ts";
+import { registerClient } from "../support/operator.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
 import type { MatrixClient, Place } from "./clients/client.ts";
 import { type ClientColumn, clientColumns } from "./clients/columns.ts";
@@ -43,7 +43,6 @@ export async function runMatrix(selection: Selection = {}): Promise<readonly Cel
     allowed_tools: ["*"],
     allowed_resources: ["note://*"],
     allowed_prompts: ["*"],
-    limits: generousLimits,
   });
   const tokenFile = join(folder.path, "token");
   await Bun.write(tokenFile, token);

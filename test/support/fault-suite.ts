@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { type AdminClient, createAdminClient } from "./admin-client.ts";
 import { until } from "./deadline.ts";
 import { type GatewayProcess, startGateway } from "./gateway-process.ts";
-import { allRecords, generousLimits, registerClient, registerHttpServer } from "./operator.ts";
+import { allRecords, registerClient, registerHttpServer } from "./operator.ts";
 import { type Script, type ScriptedServer, startScriptedServer } from "./scripted-server.ts";
 import {
   callText,
@@ -145,7 +145,6 @@ async function setStage(options: SuiteOptions, cleanup: AsyncDisposableStack): P
   const rights = {
     allowed_tools: names.map((name) => `${scope}__${name}`),
     allowed_resources: ["note:///open"],
-    limits: generousLimits,
   };
   const token = await registerClient(admin, "alice", rights);
   const otherToken = await registerClient(admin, "bob", rights);

@@ -4,6 +4,15 @@
  */
 import type { AdminClient, AdminMessage } from "./admin-client.ts";
 
+/** Limits that never get in the way of a test that is about something else. */
+export const generousLimits = {
+  requests_per_minute: 10_000_000,
+  burst: 1_000_000,
+  tool_requests_per_minute: 10_000_000,
+  tool_burst: 1_000_000,
+  max_in_flight: 10_000,
+};
+
 /** Registers a Streamable HTTP server on loopback. */
 export async function registerHttpServer(
   admin: AdminClient,
@@ -22,26 +31,20 @@ export async function registerHttpServer(
   });
 }
 
-/** Registers a client and returns its token. */
+/**
+ * Registers a client and returns its token. Its limits never get in the way: a test that waits for an answer asks as
+ * often as the machine is quick, and who is refused too often is put aside. Tests of limits give their own.
+ */
 export async function registerClient(
   admin: AdminClient,
   id: string,
   more: AdminMessage = {},
 ): Promise<string> {
   const answer = await admin.call<{ token: string }>("ClientService", "RegisterClient", {
-    client: { id, enabled: true, ...more },
+    client: { id, enabled: true, limits: generousLimits, ...more },
   });
   return answer.token;
 }
-
-/** Limits that never get in the way of a test that is about something else. */
-export const generousLimits = {
-  requests_per_minute: 10_000_000,
-  burst: 1_000_000,
-  tool_requests_per_minute: 10_000_000,
-  tool_burst: 1_000_000,
-  max_in_flight: 10_000,
-};
 
 export interface RecordView {
   readonly log_id: string;
