@@ -1,6 +1,7 @@
 /** Counts of the audit copy's rows by some of their columns: of the newest, so many at most. Part of `sql-audit.ts`. */
 import { type Kysely, sql } from "kysely";
 import { matching } from "./audit-filter.ts";
+import { narrow } from "./audit-firsts.ts";
 import type { Tables } from "./schema.ts";
 import type { AuditSummary, AuditSummaryQuery, SummaryColumn } from "./store.ts";
 
@@ -16,12 +17,14 @@ export async function summarize(
   db: Kysely<Tables>,
   { filter, by, rowsMax, groupsMax }: AuditSummaryQuery,
 ): Promise<AuditSummary> {
+  const narrowed = await narrow(db, filter);
+  if (narrowed === undefined) return { groups: [], isComplete: true };
   const columns = sql.join(by.map((column) => sql.ref(column)));
   const newest = db
     .selectFrom("audit_records")
     .select([...by, "time_ms", "log", "seq"])
     .where("envelope", "is not", null)
-    .where(matching(filter))
+    .where(matching(narrowed))
     .orderBy("time_ms", "desc")
     .orderBy("log", "desc")
     .orderBy("seq", "desc")

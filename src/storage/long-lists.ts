@@ -16,22 +16,26 @@ const membersMax = 512;
 export class PostgresListCompiler extends PostgresQueryCompiler {
   protected override visitBinaryOperation(node: BinaryOperationNode): void {
     const long = readLongList(node);
-    if (long === undefined) return super.visitBinaryOperation(node);
-    this.visitNode(node.leftOperand);
-    this.append(long.operator === "in" ? " = any(" : " <> all(");
-    this.appendValue(long.members);
-    this.append(")");
+    if (long === undefined) super.visitBinaryOperation(node);
+    else {
+      this.visitNode(node.leftOperand);
+      this.append(long.operator === "in" ? " = any(" : " <> all(");
+      this.appendValue(long.members);
+      this.append(")");
+    }
   }
 }
 
 export class SqliteListCompiler extends SqliteQueryCompiler {
   protected override visitBinaryOperation(node: BinaryOperationNode): void {
     const long = readLongList(node);
-    if (long === undefined) return super.visitBinaryOperation(node);
-    this.visitNode(node.leftOperand);
-    this.append(` ${long.operator} (select value from json_each(`);
-    this.appendValue(JSON.stringify(long.members));
-    this.append("))");
+    if (long === undefined) super.visitBinaryOperation(node);
+    else {
+      this.visitNode(node.leftOperand);
+      this.append(` ${long.operator} (select value from json_each(`);
+      this.appendValue(JSON.stringify(long.members));
+      this.append("))");
+    }
   }
 }
 
