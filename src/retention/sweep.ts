@@ -45,6 +45,8 @@ export type Sweeper = (sweeps: readonly Sweep[], otherLogs: readonly string[]) =
 
 /** Keys asked for in one query. */
 const keysPerQueryMax = 100;
+/** Tokens asked for in one query: each is a look into the index, and all of them have one deadline. */
+const principalsPerQueryMax = 100_000;
 /** Rows emptied before something else has its turn. */
 const erasedTogetherMax = 1_000;
 
@@ -130,8 +132,7 @@ export function createSweeper(deps: SweeperDeps): Sweeper {
 function toQueries(sweeps: readonly Sweep[]): readonly SealedQuery[] {
   const queries: SealedQuery[] = [];
   const subjects = sweeps.filter((sweep) => sweep.purpose === "subject");
-  for (let at = 0; at < subjects.length; at += keysPerQueryMax) {
-    const some = subjects.slice(at, at + keysPerQueryMax);
+  for (const some of inEqualParts(subjects, subjectsPerQuery(subjects))) {
     const isKnown = some.every((sweep) => sweep.principals !== null);
     queries.push({
       of: "subject",
@@ -149,4 +150,16 @@ function toQueries(sweeps: readonly Sweep[]): readonly SealedQuery[] {
     });
   }
   return queries;
+}
+
+function subjectsPerQuery(subjects: readonly Sweep[]): number {
+  const most = subjects.reduce((max, { principals }) => Math.max(max, principals?.length ?? 0), 1);
+  return Math.max(1, Math.min(keysPerQueryMax, Math.floor(principalsPerQueryMax / most)));
+}
+
+/** As few parts as there can be with at most `max` in each, so that nobody is left over in one alone. */
+function inEqualParts<T>(list: readonly T[], max: number): readonly (readonly T[])[] {
+  const count = Math.ceil(list.length / max);
+  const startOf = (part: number) => Math.floor((part * list.length) / count);
+  return Array.from({ length: count }, (_, part) => list.slice(startOf(part), startOf(part + 1)));
 }

@@ -41,11 +41,13 @@ export function matching(filter: AuditFilter): Expression<SqlBool> {
 
 /** A part of a filter that an index answers. */
 export interface IndexedPart {
-  readonly condition: Expression<SqlBool>;
+  readonly member: Member;
   /** As they stand in the column. */
   readonly values: readonly string[];
   /** The same for one of them: its rows are read off the index in order. */
   readonly holds: (value: string | Expression<string>) => Expression<SqlBool>;
+  /** For some of them, of which there is at least one. */
+  readonly holdsAny: (some: readonly string[]) => Expression<SqlBool>;
 }
 
 /** The parts of a filter that an index answers, each with its time: one of them is enough to find the rows by. */
@@ -55,10 +57,11 @@ export function indexedParts(filter: AuditFilter): readonly IndexedPart[] {
   return givenMembers(filter)
     .filter(([member, values]) => values.every((value) => isInIndex(columns[member], value)))
     .map(([member, values]) => ({
-      condition: eb.and([...among(member, values), ...times]),
+      member,
       values,
       holds: (value) =>
         eb.and([eb(columns[member], "=", value), inIndex(columns[member]), ...times]),
+      holdsAny: (some) => eb.and([...among(member, some), ...times]),
     }));
 }
 

@@ -6,6 +6,7 @@
  */
 import { type Expression, type Kysely, type SelectQueryBuilder, type SqlBool, sql } from "kysely";
 import { countMembers, type IndexedPart, indexedParts, matching, within } from "./audit-filter.ts";
+import { narrow, readFirsts } from "./audit-firsts.ts";
 import { readLogIds, readNumbers } from "./audit-logs.ts";
 import { fromAuditTable } from "./audit-row.ts";
 import { chunksOf } from "./chunks.ts";
@@ -92,10 +93,12 @@ async function scanByTime(
   const { filter } = query;
   const examined = Math.max(examinedRowsMax, limit + 1);
   const wanted = isWhole ? limit + 1 : examined;
-  const values =
-    part === undefined ? [within(filter)] : await findValues(db, query, from, part, wanted);
-  if (values.length === 0) return noPage;
-  const candidates = findCandidates(db, query, from, values, wanted);
+  const apart =
+    part === undefined
+      ? [rowsOf(db, query, from, within(filter)).limit(wanted)]
+      : await findApart(db, query, from, part, wanted);
+  if (apart.length === 0) return noPage;
+  const candidates = joinCandidates(db, query, apart, wanted);
   const rows = isWhole
     ? candidates
     : inOrder(
@@ -111,18 +114,16 @@ async function scanByTime(
   return { rows: page.rows, next: { logId, seq: edge.seq, timeMs: edge.time_ms } };
 }
 
-/** The next rows of any of these values, in order: for each value as many as of all, since they may all be its own. */
-function findCandidates(
+/** The next rows of any of these, in order: of each there are as many as of all, since they may all be its own. */
+function joinCandidates(
   db: Kysely<Tables>,
   query: AuditScan,
-  from: From,
-  values: readonly Expression<SqlBool>[],
+  apart: readonly Rows[],
   limit: number,
 ): Rows {
-  const apart = values.map((value) => rowsOf(db, query, from, value).limit(limit));
   const [first, ...others] = apart;
   if (first === undefined) throw new Error("no value to find rows by");
-  if (others.length === 0) return first;
+  if (others.length === 0) return inOrder(whole(db, first), query).limit(limit);
   return inOrder(whole(db, unite(db, apart)), query).limit(limit);
 }
 
@@ -133,15 +134,21 @@ function rowsOf(
   from: From,
   value: Expression<SqlBool>,
 ): Rows {
-  return inOrder(
-    db
-      .selectFrom("audit_records")
-      .selectAll()
-      .where("envelope", "is not", null)
-      .where(value)
-      .$if(from !== undefined, (rows) => rows.where(behind(query, from))),
-    query,
-  );
+  return inOrder(nextOf(db, query, from, value), query);
+}
+
+function nextOf(
+  db: Kysely<Tables>,
+  query: AuditScan,
+  from: From,
+  value: Expression<SqlBool>,
+): Rows {
+  return db
+    .selectFrom("audit_records")
+    .selectAll()
+    .where("envelope", "is not", null)
+    .where(value)
+    .$if(from !== undefined, (rows) => rows.where(behind(query, from)));
 }
 
 /** The last of so many candidates; undefined where there are fewer. */
@@ -155,48 +162,54 @@ async function readEdge(candidates: Rows, count: number) {
 }
 
 /**
- * The values of a part that the next rows can have. A person stands under one token for each index key there has been, and
- * most are too far for this page: once the nearest few fill it, no value is wanted whose first row is behind its last.
+ * The rows of a part's values that the next rows can have. A person stands under one token for each index key there has
+ * been, and most are too far for this page: once the nearest few fill it, no value is wanted whose first row is behind
+ * its last. Those that do not fill it have few rows, and are read as one from then on.
  */
-async function findValues(
+async function findApart(
   db: Kysely<Tables>,
   query: AuditScan,
   from: From,
   part: IndexedPart,
   wanted: number,
-): Promise<readonly Expression<SqlBool>[]> {
-  const { values, holds } = part;
-  if (values.length === 1) return values.map(holds);
+): Promise<readonly Rows[]> {
+  const { values, holds, holdsAny } = part;
+  const each = (some: readonly string[]) =>
+    some.map((value) => rowsOf(db, query, from, holds(value)).limit(wanted));
+  // Not in order, which a database would go by rather than by the values; a limit keeps it from seeing further.
+  const together = (few: readonly string[]) =>
+    few.length === 0 ? [] : [nextOf(db, query, from, holdsAny(few)).limit(Number.MAX_SAFE_INTEGER)];
+  if (values.length === 1) return each(values);
   const nearest = await readNearest(db, query, from, part);
-  for (let few = 1; few < nearest.length; few *= 4) {
-    const near = nearest.slice(0, few).map(({ value }) => holds(value));
-    const edge = await readEdge(findCandidates(db, query, from, near, wanted), wanted);
-    if (edge === undefined) continue;
+  const named = nearest.map(({ value }) => value);
+  let read = 0;
+  for (let few = 1; few < nearest.length; few = Math.min(few * 4, few + partsMax)) {
+    const near = [...together(named.slice(0, read)), ...each(named.slice(read, few))];
+    const edge = await readEdge(joinCandidates(db, query, near, wanted), wanted);
+    if (edge === undefined) {
+      read = few;
+      continue;
+    }
     const isNear = ({ time_ms }: { readonly time_ms: number }) =>
       query.order === "ascending" ? time_ms <= edge.time_ms : time_ms >= edge.time_ms;
-    return nearest.filter(isNear).map(({ value }) => holds(value));
+    const count = nearest.filter(isNear).length;
+    return [...together(named.slice(0, read)), ...each(named.slice(read, count))];
   }
-  return nearest.map(({ value }) => holds(value));
+  return [...together(named.slice(0, read)), ...each(named.slice(read))];
 }
 
-/** The values that have rows, the nearest first: one look into the index for each, in a statement planned as one part. */
+/** The values that have rows, the nearest first. */
 async function readNearest(
   db: Kysely<Tables>,
   query: AuditScan,
   from: From,
   { values, holds }: IndexedPart,
 ) {
-  const first = rowsOf(db, query, from, holds(sql.ref("wanted.value")))
-    .clearSelect()
-    .select("time_ms")
-    .limit(1);
-  const { rows } = await sql<{ readonly value: string; readonly time_ms: number | null }>`
-    with wanted (value) as (values ${sql.join(values.map((value) => sql`(${value})`))})
-    select value, (${first}) as time_ms from wanted`.execute(db);
+  const firsts = await readFirsts(db, values, (value) =>
+    rowsOf(db, query, from, holds(value)).clearSelect().select("time_ms").limit(1),
+  );
   const sign = query.order === "ascending" ? 1 : -1;
-  return rows
-    .flatMap(({ value, time_ms }) => (time_ms === null ? [] : [{ value, time_ms }]))
-    .toSorted((a, b) => sign * (a.time_ms - b.time_ms));
+  return firsts.toSorted((a, b) => sign * (a.time_ms - b.time_ms));
 }
 
 function whole(db: Kysely<Tables>, rows: Rows): Rows {
@@ -227,11 +240,16 @@ async function chooseDriver(
   db: Kysely<Tables>,
   filter: AuditScan["filter"],
 ): Promise<Driver | "nothing"> {
-  const parts = indexedParts(filter);
-  const isWhole = parts.length === countMembers(filter) && parts.length <= 1;
-  const [first] = parts;
-  if (parts.length <= 1) return { part: first, isWhole };
-  const counts = await Promise.all(parts.map(({ condition }) => countSome(db, condition)));
+  const asked = indexedParts(filter);
+  const isWhole = asked.length === countMembers(filter) && asked.length <= 1;
+  const [first] = asked;
+  if (asked.length <= 1) return { part: first, isWhole };
+  const narrowed = await narrow(db, filter);
+  if (narrowed === undefined) return "nothing";
+  const parts = indexedParts(narrowed);
+  const counts = await Promise.all(
+    parts.map(({ holdsAny, values }) => countSome(db, holdsAny(values))),
+  );
   const fewest = Math.min(...counts);
   if (fewest === 0) return "nothing";
   return { part: parts[counts.indexOf(fewest)], isWhole };

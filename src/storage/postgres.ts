@@ -3,8 +3,16 @@
  * `postgres-pool.ts`, the subscription in `postgres-watch.ts`. Called by `open-store.ts`.
  */
 import { createHash } from "node:crypto";
-import { Kysely, PostgresDialect, sql, type Transaction } from "kysely";
+import {
+  Kysely,
+  PostgresAdapter,
+  PostgresDriver,
+  PostgresIntrospector,
+  sql,
+  type Transaction,
+} from "kysely";
 import type { SqlDialect } from "./dialect.ts";
+import { PostgresListCompiler } from "./long-lists.ts";
 import { createMakeMonths } from "./postgres-partitions.ts";
 import {
   connectSingle,
@@ -20,7 +28,14 @@ import { StoreError } from "./store.ts";
 export function createPostgresDialect(options: PostgresOptions): SqlDialect {
   const location = toLocation(options.url);
   const pool = createPostgresPool(options);
-  const db = new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) });
+  const db = new Kysely<Tables>({
+    dialect: {
+      createDriver: () => new PostgresDriver({ pool }),
+      createAdapter: () => new PostgresAdapter(),
+      createQueryCompiler: () => new PostgresListCompiler(),
+      createIntrospector: (over) => new PostgresIntrospector(over),
+    },
+  });
   const held = new Set<string>();
   const stops = new Set<() => void>();
   return {

@@ -11,11 +11,11 @@ import {
   Kysely,
   SqliteAdapter,
   SqliteIntrospector,
-  SqliteQueryCompiler,
 } from "kysely";
 import type { Log } from "../telemetry/log.ts";
 import { createDeadline } from "./deadline.ts";
 import type { SqlDialect } from "./dialect.ts";
+import { SqliteListCompiler } from "./long-lists.ts";
 import { startLimits } from "./migrations.ts";
 import type { Tables } from "./schema.ts";
 import {
@@ -55,7 +55,7 @@ export function createSqliteDialect(options: SqliteOptions): SqlDialect {
     dialect: {
       createDriver: () => driver,
       createAdapter: () => new SqliteAdapter(),
-      createQueryCompiler: () => new SqliteQueryCompiler(),
+      createQueryCompiler: () => new SqliteListCompiler(),
       createIntrospector: (over) => new SqliteIntrospector(over),
     },
   });

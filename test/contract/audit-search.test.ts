@@ -3,12 +3,11 @@
  * on both databases; pages hold together while rows come and go. At ten million rows: `test/bench/audit-query.ts`.
  */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { CompiledQuery, type Kysely } from "kysely";
+import type { CompiledQuery } from "kysely";
 import { scan } from "../../src/storage/audit-search.ts";
 import type { SqlDialect } from "../../src/storage/dialect.ts";
 import { openStore } from "../../src/storage/open-store.ts";
 import { createPostgresDialect } from "../../src/storage/postgres.ts";
-import type { Tables } from "../../src/storage/schema.ts";
 import { defaultSqlStoreLimits } from "../../src/storage/sql-part.ts";
 import { createSqliteDialect } from "../../src/storage/sqlite.ts";
 import type { AuditFilter, AuditPlace, AuditScan, Store } from "../../src/storage/store.ts";
@@ -16,6 +15,7 @@ import { silentLog } from "../../src/telemetry/log.ts";
 import { auditRow as row } from "../support/audit-row.ts";
 import { fillPostgres, fillSqlite, filtersToAsk } from "../support/many-records.ts";
 import { startPostgres, type TestPostgres } from "../support/postgres.ts";
+import { explain, planOf, touched } from "../support/query-plans.ts";
 import { spyOn } from "../support/spied-statements.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
 
@@ -67,40 +67,6 @@ async function statementsOf(
   });
   await scan({ ...dialect, db: spied }, query, limits);
   return statements.filter(({ sql }) => sql.includes("audit_records"));
-}
-
-async function explain(db: Kysely<Tables>, how: string, { sql, parameters }: CompiledQuery) {
-  const query = { ...CompiledQuery.raw(`${how} ${sql}`), parameters };
-  return (await db.executeQuery<Record<string, unknown>>(query)).rows;
-}
-
-async function planOf(db: Kysely<Tables>, statement: CompiledQuery): Promise<PlanNode> {
-  const [explained] = await explain(db, "explain (analyze, format json)", statement);
-  const [plan] = (explained?.["QUERY PLAN"] ?? []) as readonly { readonly Plan: PlanNode }[];
-  if (plan === undefined) throw new Error(`no plan of ${statement.sql}`);
-  return plan.Plan;
-}
-
-interface PlanNode {
-  readonly "Node Type": string;
-  readonly "Relation Name"?: string;
-  readonly "Actual Rows": number;
-  readonly "Actual Loops": number;
-  readonly "Rows Removed by Filter"?: number;
-  readonly Plans?: readonly PlanNode[];
-}
-
-function nodesOf(node: PlanNode): readonly PlanNode[] {
-  return [node, ...(node.Plans ?? []).flatMap(nodesOf)];
-}
-
-/** Rows of the audit copy that a plan touched, whether it used them or threw them away. */
-function touched(plan: PlanNode): number {
-  const scans = nodesOf(plan).filter((node) => node["Relation Name"]?.startsWith("audit_records"));
-  return scans.reduce((sum, node) => {
-    const each = node["Actual Rows"] + (node["Rows Removed by Filter"] ?? 0);
-    return sum + each * node["Actual Loops"];
-  }, 0);
 }
 
 describe("postgres", () => {
@@ -237,7 +203,10 @@ describe.each(["sqlite", "postgres"] as const)("pages on %s", (kind) => {
       isComplete: true,
       groups: [{ status: "denied", server: "server-3", records: rows / 20 }],
     });
-    const newest = await store.audit.summarize({ ...query, rowsMax: 100 });
-    expect(newest.isComplete).toBe(false);
+    const most = 100;
+    const newest = await store.audit.summarize({ ...query, rowsMax: most });
+    const counted = { status: "denied", server: "server-3", records: most };
+    expect(newest).toMatchObject({ isComplete: false, groups: [counted] });
+    expect(await store.audit.summarize({ ...query, rowsMax: rows / 20 })).toEqual(whole);
   });
 });

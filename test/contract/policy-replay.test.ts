@@ -157,6 +157,11 @@ describe.each(["sqlite", "postgres"])("replay on %s", (kind) => {
     expect(all.report).toMatchObject({ newly_denied: 133, first_time_ms: monday - 1 });
     const some = await replay(by.ann, { calls_max: 7 });
     expect(some.report).toMatchObject({ calls: 7, complete: false });
+    // As many as there are.
+    const just = await replay(by.ann, { calls_max: 610 });
+    expect(just.report).toMatchObject({ calls: 610, newly_denied: 100, complete: true });
+    const allButOne = await replay(by.ann, { calls_max: 609 });
+    expect(allButOne.report).toMatchObject({ calls: 609, complete: false });
     const none = await replay(by.ann, { principal: "client:nobody" });
     expect(none.report).toMatchObject({ calls: 0, complete: true });
   });

@@ -78,18 +78,24 @@ async function* replay(
   const endsAtMs = deps.clock.monotonicMs() + timeMsMax;
   let calls = 0;
   let isComplete = false;
+  let isCut = false;
   const query = { filter, limit: pageSize, order: "descending" } as const;
   let after: { readonly logId: string; readonly seq: number } | undefined;
   while (!caller.signal.aborted && deps.clock.monotonicMs() < endsAtMs) {
     const page = await deps.store.scan(after === undefined ? query : { ...query, after });
     for (const opened of await deps.opener.open(page.rows)) {
       await turn();
-      if (calls >= wantedMax) break;
-      if (judge(opened, tally)) calls += 1;
+      const call = readCall(opened);
+      if (call === undefined) continue;
+      // One call more is looked for and not compared: it alone tells that something was left out.
+      isCut = calls === wantedMax;
+      if (isCut) break;
+      judge(call, tally);
+      calls += 1;
     }
     after = page.next;
-    isComplete = after === undefined && calls < wantedMax;
-    if (after === undefined || calls >= wantedMax) break;
+    isComplete = after === undefined && !isCut;
+    if (after === undefined || isCut) break;
     const last = page.rows.at(-1);
     yield { progress: { calls, time_ms: last?.timeMs ?? 0 } };
   }
@@ -103,11 +109,24 @@ async function* replay(
   yield { report: fromReplayReport(tally.report(), about) };
 }
 
-/** Judges one row and counts it; false where it is no call. */
+interface ReplayedCall {
+  readonly row: AuditRow;
+  readonly call: RecordedCall | { readonly unknown: string };
+}
+
+/** Undefined where the row is no call. */
+function readCall({ row, state, values }: OpenedRow): ReplayedCall | undefined {
+  const facts = parseEnvelope(row.envelope ?? "")?.facts ?? {};
+  const call = readRecordedCall(row, facts, values);
+  if (call === undefined) return undefined;
+  return { row, call: state === "open" ? call : { unknown: `who called is ${state}` } };
+}
+
+/** Judges one call and counts it. */
 function createJudge(
   now: Snapshot,
   drafted: Snapshot,
-): (opened: OpenedRow, tally: ReplayTally) => boolean {
+): (replayed: ReplayedCall, tally: ReplayTally) => void {
   const compare = createComparison(now.policyInput, drafted.policyInput);
   const askersNow = createAskers(now);
   const askersDrafted = createAskers(drafted);
@@ -117,11 +136,7 @@ function createJudge(
     if ("unknown" in asksDrafted) return { change: "undetermined", reason: asksDrafted.unknown };
     return compare({ now: asksNow, drafted: asksDrafted }, call.question, call.facts);
   };
-  return ({ row, state, values }, tally) => {
-    const facts = parseEnvelope(row.envelope ?? "")?.facts ?? {};
-    const read = readRecordedCall(row, facts, values);
-    if (read === undefined) return false;
-    const call = state === "open" ? read : { unknown: `who called is ${state}` };
+  return ({ row, call }, tally) => {
     const isKnown = !("unknown" in call);
     const { logId, seq, timeMs, correlationId } = row;
     const counted = {
@@ -135,7 +150,6 @@ function createJudge(
       ? judge(row, call)
       : { change: "undetermined", reason: call.unknown };
     tally.count(counted, comparison);
-    return true;
   };
 }
 

@@ -110,3 +110,50 @@ test("PV-01 the spool is swept a page at a time, each ordered once and before th
     ],
   ]);
 });
+
+// A query has at most 100 keys and 100,000 tokens.
+test.each([
+  [11, 10_000, [5, 6]],
+  [91, 10_000, [9, 9, 9, 9, 9, 9, 9, 9, 9, 10]],
+  [101, 3, [50, 51]],
+  [1, 1, [1]],
+])(
+  "PV-14 %i people of %i tokens each are asked for together, nobody left over alone",
+  async (people, tokens, parts) => {
+    const store = createMemoryAuditStore();
+    const asked: number[] = [];
+    const seen: string[] = [];
+    const sweep = createSweeper({
+      store: {
+        ...store,
+        head: async () => ({ seq: 1_000, leaf: "" }),
+        sealed: async ({ keys, principals = [] }) => {
+          asked.push(keys.length);
+          seen.push(...keys);
+          expect(principals.length).toBe(keys.length * tokens);
+          return [];
+        },
+      },
+      log: {
+        append: async () => ({ logId: "log-a", seq: 100 }),
+        caughtUp: async () => {},
+        flush: async () => {},
+        status: () => ({ logId: "log-a", syncedSeq: 0 }),
+        shred: async () => 0,
+        sealedUnder: async (_keys, { untilSeq }) => ({ found: [], seq: untilSeq }),
+      },
+      ...{ clock, metrics: createMetrics(), batchMax: 10 },
+      verifying: { isWitnessed: async () => true, untilRead: async () => {} },
+      isStopped: () => false,
+    });
+    const principals = Array.from({ length: tokens }, (_, at) => `token-${at}`);
+    const sweeps = Array.from({ length: people }, (_, at) => ({
+      ...noted,
+      key: `key-${at}`,
+      principals,
+    }));
+    await sweep(sweeps, []);
+    expect(asked).toEqual(parts);
+    expect(seen).toEqual(sweeps.map((one) => one.key));
+  },
+);
