@@ -2,6 +2,7 @@
  * Shows that each check of tidy can fail: small made-up trees with one broken rule each, and the same tree mended.
  */
 import { describe, expect, test } from "bun:test";
+import { checkCircles, type KnownCircle } from "./support/tidy/circles.ts";
 import { checkHomes, checkLayers, checkReachable } from "./support/tidy/layers.ts";
 import { checkErrorNames, checkPairs, checkPermissions, listRpcs } from "./support/tidy/tables.ts";
 import { codeOnly, parseSource, type Tree } from "./support/tidy/tree.ts";
@@ -87,6 +88,69 @@ describe("checkLayers", () => {
       `import { b } from "../compose/start-gateway.ts"; b();`,
     ],
   ])("allows: %s", (_name, path, text) => expect(layers(path, text)).toEqual([]));
+});
+
+describe("checkCircles", () => {
+  const found = (files: Readonly<Record<string, string>>, known: readonly KnownCircle[] = []) =>
+    checkCircles(treeOf(files), known).map(({ path }) => path);
+  const call = `import { b } from "./b.ts"; b();`;
+  const pair = { "src/lib/a.ts": call, "src/lib/b.ts": `import { a } from "./a.ts"; a();` };
+  const reason = "one idea in two files";
+
+  test.each([
+    ["two files", pair, ["src/lib/a.ts, src/lib/b.ts"]],
+    [
+      "closed by a type",
+      { ...pair, "src/lib/b.ts": `import type { A } from "./a.ts";` },
+      ["src/lib/a.ts, src/lib/b.ts"],
+    ],
+    [
+      "three over folders, without what leads to them or comes after",
+      {
+        "src/cli/before.ts": `import { b } from "../policy/b.ts"; b();`,
+        "src/policy/b.ts": `import type { C } from "./c.ts";`,
+        "src/policy/c.ts": `import { d } from "../lib/d.ts"; d();`,
+        "src/lib/d.ts": `import { b } from "../policy/b.ts"; import { e } from "./e.ts"; b(e);`,
+        "src/lib/e.ts": "",
+      },
+      ["src/lib/d.ts, src/policy/b.ts, src/policy/c.ts"],
+    ],
+    ["a file that imports itself", { "src/lib/b.ts": call }, ["src/lib/b.ts"]],
+    [
+      "two circles with one way between them",
+      {
+        ...pair,
+        "src/lib/c.ts": `import { a } from "./a.ts"; import { d } from "./d.ts"; a(d);`,
+        "src/lib/d.ts": `import { c } from "./c.ts"; c();`,
+      },
+      ["src/lib/a.ts, src/lib/b.ts", "src/lib/c.ts, src/lib/d.ts"],
+    ],
+  ])("finds: %s", (_name, files, circles) => expect(found(files)).toEqual(circles));
+
+  test("allows two ways to one file", () => {
+    const files = {
+      "src/lib/a.ts": `import { b } from "./b.ts"; import { c } from "./c.ts"; b(c);`,
+      "src/lib/b.ts": `import { d } from "./d.ts"; d();`,
+      "src/lib/c.ts": `import { d } from "./d.ts"; d();`,
+      "src/lib/d.ts": `import { join } from "node:path"; join();`,
+    };
+    expect(found(files)).toEqual([]);
+  });
+
+  test("allows a listed one as it is, and wants it off the list when it is gone or has changed", () => {
+    const known = [{ paths: ["src/lib/b.ts", "src/lib/a.ts"], reason }];
+    expect(found(pair, known)).toEqual([]);
+    expect(found({ ...pair, "src/lib/b.ts": "" }, known)).toEqual(["src/lib/a.ts, src/lib/b.ts"]);
+    const grown = {
+      "src/lib/a.ts": call,
+      "src/lib/b.ts": `import { c } from "./c.ts"; c();`,
+      "src/lib/c.ts": `import { a } from "./a.ts"; a();`,
+    };
+    expect(found(grown, known)).toEqual([
+      "src/lib/a.ts, src/lib/b.ts, src/lib/c.ts",
+      "src/lib/a.ts, src/lib/b.ts",
+    ]);
+  });
 });
 
 describe("checkHomes", () => {

@@ -1,12 +1,14 @@
 /**
- * The architecture as a test: who may import whom, which folder owns which package, banned words and calls, dead
- * files, tables that must agree. The rules are in test/support/tidy; tidy-checks.test.ts shows that each can fail.
+ * The architecture as a test: who may import whom, and nobody round about; which folder owns which package, banned
+ * words and calls, dead files, tables that must agree. The rules are in test/support/tidy; tidy-checks.test.ts shows
+ * that each can fail.
  */
 import { describe, expect, test } from "bun:test";
 import { existsSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { entryPoints } from "../scripts/build.ts";
 import { catalogue } from "../src/errors/catalogue.ts";
+import { checkCircles } from "./support/tidy/circles.ts";
 import { checkHomes, checkLayers, checkReachable, homes } from "./support/tidy/layers.ts";
 import { checkErrorNames, checkPairs, checkPermissions, listRpcs } from "./support/tidy/tables.ts";
 import { type Finding, readTree } from "./support/tidy/tree.ts";
@@ -19,6 +21,10 @@ const isWhole = entryPoints.every((path) => existsSync(join(root, path)));
 
 describe("tidy", () => {
   test("layers: every import points down", () => expectNone(checkLayers(sources)));
+
+  test("circles: no files import each other round about, types included", () => {
+    expectNone(checkCircles(sources));
+  });
 
   test("packages: each is named in its home folder only", () => expectNone(checkHomes(written)));
 

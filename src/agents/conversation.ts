@@ -19,7 +19,6 @@ import type { AnyMessage } from "../protocol/parse-message.ts";
 import { type Era, newestLegacyRevision, newestModernRevision } from "../protocol/revisions.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { Admission } from "./admission.ts";
-import type { Calls, LegacySession } from "./legacy/sessions.ts";
 import { type Asked, renderAnswer, renderRelayed, statusOf } from "./render-answer.ts";
 
 /** Who speaks, as far as a binding can tell. */
@@ -64,10 +63,14 @@ export interface Asking<M> {
   readonly era: Era;
   readonly received: Received<M>;
   readonly relay: RelayText;
-  readonly session?: LegacySession;
+  /** Names the session it came in, where there is one, without being its secret id. */
+  readonly sessionId?: string;
   /** The headers of a modern message over HTTP. */
   readonly mirrored?: HeaderSource;
 }
+
+/** Requests in flight by the source text of their id. */
+export type Calls = Map<string, Cancellation>;
 
 /** How a tracked request is worked on, where dispatching it is not all there is to do. */
 export interface Ways {
@@ -139,7 +142,7 @@ export function createConversation(deps: {
           peer: caller.peer,
           origin: caller.origin,
           requestId: caller.requestId,
-          sessionId: asking.session?.publicId,
+          sessionId: asking.sessionId,
           traceparent: caller.traceparent,
           tracestate: caller.tracestate,
           baggage: caller.baggage,

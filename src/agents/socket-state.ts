@@ -3,8 +3,8 @@
  */
 import type { Principal } from "../identity/principal.ts";
 import { createYielder } from "../lib/yielding.ts";
-import type { Caller } from "./conversation.ts";
-import type { Calls, LegacySession } from "./legacy/sessions.ts";
+import type { Caller, Calls } from "./conversation.ts";
+import type { LegacySession } from "./legacy/sessions.ts";
 import type { SendQueue } from "./send-queue.ts";
 
 /** What Bun keeps with each socket. */

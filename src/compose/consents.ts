@@ -4,16 +4,24 @@
  */
 import { hkdfSync } from "node:crypto";
 import { type ConsentOffice, createConsentOffice } from "../agents/consent/office.ts";
+import type { AuditLog } from "../audit/record.ts";
 import { createBrowserStates } from "../consents/browser-state.ts";
 import { createConsentDesk, type Decision, type Sent } from "../consents/desk.ts";
 import { type ConsentLinks, createConsentLinks } from "../consents/links.ts";
 import { createPasses, type Passes, type Sealer } from "../consents/passes.ts";
 import type { Logins } from "../identity/login.ts";
+import type { Servers } from "../servers/client.ts";
 import { createGrants, type Grants } from "../servers/credentials/grants.ts";
 import type { SecretSealer } from "../servers/credentials/sealing.ts";
 import type { AccessAsked, GrantSummary } from "../servers/user-access.ts";
-import type { Parts } from "./parts.ts";
-import { consentUrl, createLogins } from "./token-issuers.ts";
+import type { Store } from "../storage/store.ts";
+import { consentUrl, createLogins, type IssuerDeps } from "./token-issuers.ts";
+
+/** What it takes to ask for consents, keep them and record them. */
+export interface ConsentDeps extends IssuerDeps {
+  readonly store: Store;
+  readonly audit: AuditLog;
+}
 
 export interface Consents {
   readonly grants: Grants;
@@ -24,12 +32,12 @@ export interface Consents {
 }
 
 export function createConsents(
-  parts: Pick<Parts, "config" | "clock" | "log" | "store" | "audit">,
+  deps: ConsentDeps,
   sealer: SecretSealer,
   tokenKey: Buffer,
 ): Consents {
-  const { config, clock, log, store, audit } = parts;
-  const logins = createLogins(parts);
+  const { config, clock, log, store, audit } = deps;
+  const logins = createLogins(deps);
   const key = Buffer.from(hkdfSync("sha256", tokenKey, "", "mcp-gateway consent links", 32));
   const linkPasses = createPasses<AccessAsked>({
     ...{ step: "link", sealer, clock },
@@ -57,8 +65,10 @@ export function createConsents(
 }
 
 /** Undefined where no issuer's users can log in. */
-export function createOffice(parts: Parts): ConsentOffice | undefined {
-  const { config, clock, log, audit, servers, store, consents } = parts;
+export function createOffice(
+  deps: ConsentDeps & { readonly servers: Servers; readonly consents: Consents },
+): ConsentOffice | undefined {
+  const { config, clock, log, audit, servers, store, consents } = deps;
   const publicUrl = consentUrl(config);
   if (publicUrl === undefined) return undefined;
   const { sealer } = consents;
@@ -81,7 +91,7 @@ export function createOffice(parts: Parts): ConsentOffice | undefined {
 
 /** By whom: an operator, or the authorization server. */
 export async function recordRevoked(
-  { audit, clock }: Pick<Parts, "audit" | "clock">,
+  { audit, clock }: Pick<ConsentDeps, "audit" | "clock">,
   { server, tenant, principal, client, issuer }: GrantSummary,
   reason: "operator" | "authorization-server",
 ): Promise<void> {

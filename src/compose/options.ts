@@ -6,7 +6,7 @@ import { readFileSync } from "node:fs";
 import { type AgentsOptions, defaultAgentsOptions } from "../agents/options.ts";
 import type { Config } from "../config/config.ts";
 import type { IssuerConfig } from "../config/issuer-secrets.ts";
-import type { JwtIssuerConfig } from "../identity/jwt-issuer.ts";
+import type { JwtIssuerConfig } from "../identity/jwt-issuer-config.ts";
 import type { LoginIssuer } from "../identity/login.ts";
 import type { BodyRules } from "../pipeline/stored-bodies.ts";
 import { defaultScanLimits } from "../protocol/scan.ts";

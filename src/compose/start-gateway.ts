@@ -14,7 +14,8 @@ import { createLimits } from "./limits.ts";
 import { createParts, type Parts } from "./parts.ts";
 import { answerWhileStarting } from "./starting.ts";
 import { checkIssuers } from "./token-issuers.ts";
-import { checkWitnesses, createWitnessService } from "./witnessing.ts";
+import { createWitnessService } from "./witness-service.ts";
+import { checkWitnesses } from "./witnessing.ts";
 
 export interface Gateway {
   /** Real addresses: `http://host:port` for agents and ops, `host:port` for the admin plane. */

@@ -10,11 +10,17 @@ import type { Dial } from "../identity/fetch-text.ts";
 import { createJwtVerifier, type JwtVerifier } from "../identity/jwt.ts";
 import { checkIssuer } from "../identity/jwt-issuer.ts";
 import { createLogins as createIssuerLogins, type Logins } from "../identity/login.ts";
-import { systemClock } from "../lib/clock.ts";
+import { type Clock, systemClock } from "../lib/clock.ts";
 import { createEgressFetch } from "../servers/egress-fetch.ts";
-import { silentLog } from "../telemetry/log.ts";
+import { type Log, silentLog } from "../telemetry/log.ts";
 import { toIssuers, toLoginIssuers } from "./options.ts";
-import type { Parts } from "./parts.ts";
+
+/** What it takes to ask issuers. */
+export interface IssuerDeps {
+  readonly config: Config;
+  readonly clock: Clock;
+  readonly log: Log;
+}
 
 /** A key withdrawn by its issuer stops working within a minute (AN-14): this, a beat, and the time of one fetch. */
 const jwksFreshMs = 45_000;
@@ -24,10 +30,7 @@ const fetchPublic = createEgressFetch(false);
 const fetchAnywhere = createEgressFetch(true);
 
 /** Undefined where no issuer is configured. Throws ConfigError where one of them makes no sense. */
-export function createVerifier(
-  parts: Pick<Parts, "config" | "clock" | "log">,
-): JwtVerifier | undefined {
-  const { config, clock, log } = parts;
+export function createVerifier({ config, clock, log }: IssuerDeps): JwtVerifier | undefined {
   const issuers = toIssuers(config.identity.jwt.issuers);
   if (issuers.length === 0) return undefined;
   try {
@@ -45,11 +48,7 @@ export function createVerifier(
 }
 
 /** For those issuers whose users may log in with a browser. Throws ConfigError where that makes no sense. */
-export function createLogins({
-  config,
-  clock,
-  log,
-}: Pick<Parts, "config" | "clock" | "log">): Logins {
+export function createLogins({ config, clock, log }: IssuerDeps): Logins {
   try {
     const issuers = toLoginIssuers(config.identity.jwt.issuers);
     return createIssuerLogins({ issuers, dial: dialFor(config), clock, log });
@@ -92,9 +91,9 @@ function asConfigError(error: unknown): unknown {
 
 /** Refuses, as `createVerifier` would, before anything is made or asked. */
 export function checkIssuers(config: Config): void {
-  const parts = { config, clock: systemClock, log: silentLog };
-  createVerifier(parts);
-  createLogins(parts);
+  const deps = { config, clock: systemClock, log: silentLog };
+  createVerifier(deps);
+  createLogins(deps);
   consentUrl(config);
 }
 

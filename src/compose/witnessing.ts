@@ -1,31 +1,25 @@
 /**
- * What the configuration says of witnesses, put together: the thread's orders, the question at a start how far witnesses
- * saw this log come, and this node's own service to other nodes. Called by `parts.ts` and `start-gateway.ts`.
+ * What the configuration says of witnesses, put together: the thread's orders, and the question at a start how far
+ * witnesses saw this log come. Called by `auditing.ts`, `audit-checks.ts` and `start-gateway.ts`; this node's own
+ * service to other nodes is in `witness-service.ts`.
  */
-import { join } from "node:path";
 import { evidenceFolder } from "../audit/evidence/checkpoint-file.ts";
 import { EvidenceError } from "../audit/evidence/evidence-error.ts";
 import {
   cosignatureType,
   noteType,
   parseVerifierKey,
-  renderVerifierKey,
   type VerifierKey,
 } from "../audit/evidence/keys.ts";
 import { defaultMonitorOptions } from "../audit/monitor/monitor.ts";
-import { createAddCheckpoint } from "../audit/witness/add-checkpoint.ts";
 import { createExternalWitness } from "../audit/witness/external-witness.ts";
 import { type OwnTree, type OwnTreeFiles, readOwnTree } from "../audit/witness/own-tree.ts";
-import { loadWitnessKey } from "../audit/witness/witness-key.ts";
-import { createWitnessedLogs } from "../audit/witness/witnessed-logs.ts";
 import type { Config } from "../config/config.ts";
 import { ConfigError } from "../config/problem.ts";
 import { createEgressFetch } from "../servers/egress-fetch.ts";
 import type { CheckpointStore, StoredCheckpoint } from "../storage/store.ts";
 import { openWitnessDatabase } from "../storage/witness-database.ts";
 import type { Log } from "../telemetry/log.ts";
-import type { OpsServerOptions } from "../telemetry/ops-server.ts";
-import type { Parts } from "./parts.ts";
 import type { WitnessSpec } from "./witness-messages.ts";
 
 /** A checkpoint a second would be more than it is worth; what is promised is five seconds (R-12). */
@@ -127,33 +121,4 @@ export async function findWitnessed(
   } finally {
     await elsewhere.close();
   }
-}
-
-/** What the ops listener serves of it; nothing where this node witnesses nobody. */
-export async function createWitnessService({
-  config,
-  clock,
-  log,
-  metrics,
-}: Parts): Promise<Pick<OpsServerOptions, "texts" | "posts">> {
-  const { audit, dataDir } = config;
-  if (audit.witnessFor.length === 0) return {};
-  const keys = audit.witnessFor.map((text) => parseVerifierKey(text));
-  const key = await loadWitnessKey(dataDir);
-  const verifierKey = renderVerifierKey(key.verifier);
-  log.info("audit.witnessing", { logs: keys.length, key: verifierKey });
-  const addCheckpoint = createAddCheckpoint({
-    logs: Map.groupBy(keys, ({ name }) => name),
-    key,
-    witnessed: createWitnessedLogs(join(dataDir, "witnessed")),
-    clock,
-    lied: (found) => {
-      log.error("audit.witnessed_log_lied", { ...found });
-      metrics.count("mcp_gateway_audit_witness_lies_total");
-    },
-  });
-  return {
-    texts: { "/witness-key": `${verifierKey}\n` },
-    posts: { "/add-checkpoint": addCheckpoint },
-  };
 }

@@ -2,28 +2,11 @@
  * The configuration as the rest of the program sees it: camelCase, complete, deeply frozen, secrets wrapped.
  * `load.ts` makes it; `compose/` hands each part to whoever needs it.
  */
+import { type Camel, toCamel } from "./camel-case.ts";
 import { buildIssuer, type IssuerConfig, type IssuerSecretTexts } from "./issuer-secrets.ts";
 import type { PresetName } from "./presets.ts";
 import type { ConfigValues } from "./schema.ts";
 import { createSecret, type Secret } from "./secrets.ts";
-
-type CamelCase<Name extends string> = Name extends `${infer Head}_${infer Rest}`
-  ? `${Head}${Capitalize<CamelCase<Rest>>}`
-  : Name;
-
-/** Keys in camelCase, everything read-only, all the way down. */
-export type Camel<Value> = Value extends readonly (infer Element)[]
-  ? readonly Camel<Element>[]
-  : Value extends object
-    ? {
-        readonly [Key in keyof Value as Key extends string ? CamelCase<Key> : Key]: Camel<
-          Value[Key]
-        >;
-      }
-    : Value;
-
-/** One issuer as the file says it. */
-export type ConfigIssuer = ConfigValues["identity"]["jwt"]["issuers"][number];
 
 type Sink = ConfigValues["audit"]["sinks"][number];
 
@@ -100,7 +83,7 @@ export function buildConfig(
     identity: {
       ...toCamel(plainIdentity),
       jwt: {
-        issuers: jwt.issuers.map((one, at) => buildIssuer(one, secrets.issuers[at], toCamel)),
+        issuers: jwt.issuers.map((one, at) => buildIssuer(one, secrets.issuers[at])),
       },
     },
     limits: {
@@ -116,17 +99,6 @@ export function buildConfig(
 
 function wrap(text: string | undefined): Secret | undefined {
   return text === undefined ? undefined : createSecret(text);
-}
-
-function toCamel<Value>(value: Value): Camel<Value>;
-function toCamel(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map((one) => toCamel(one));
-  if (typeof value !== "object" || value === null) return value;
-  const entries = Object.entries(value).map(([key, inner]) => [
-    key.replace(/_([a-z0-9])/g, (_, letter: string) => letter.toUpperCase()),
-    toCamel(inner),
-  ]);
-  return Object.fromEntries(entries);
 }
 
 function freezeDeep<Value>(value: Value): Value {

@@ -2,8 +2,12 @@
  * The secrets of token issuers: which there are, where they may be read from, and how the finished configuration holds
  * them. `load.ts` reads the files.
  */
-import type { Camel, ConfigIssuer } from "./config.ts";
+import { type Camel, toCamel } from "./camel-case.ts";
+import type { ConfigValues } from "./schema.ts";
 import { createSecret, type Secret } from "./secrets.ts";
+
+/** One issuer as the file says it. */
+type ConfigIssuer = ConfigValues["identity"]["jwt"]["issuers"][number];
 
 /** As text, already read from wherever they were. */
 export interface IssuerSecretTexts {
@@ -56,22 +60,20 @@ export function readIssuerSecrets(
 export function buildIssuer(
   issuer: ConfigIssuer,
   texts: IssuerSecretTexts | undefined,
-  toCamel: <Value>(value: Value) => Camel<Value>,
 ): IssuerConfig {
   const { secret, secret_file, introspection, login, ...plain } = issuer;
   return {
     ...toCamel(plain),
     secret: wrap(texts?.secret),
     introspection:
-      introspection === undefined ? undefined : buildIntrospection(introspection, texts, toCamel),
-    login: login === undefined ? undefined : buildLogin(login, texts, toCamel),
+      introspection === undefined ? undefined : buildIntrospection(introspection, texts),
+    login: login === undefined ? undefined : buildLogin(login, texts),
   };
 }
 
 function buildIntrospection(
   introspection: Introspection,
   texts: IssuerSecretTexts | undefined,
-  toCamel: <Value>(value: Value) => Camel<Value>,
 ): IntrospectionConfig {
   const { client_secret, client_secret_file, private_key_file, ...plain } = introspection;
   return {
@@ -81,11 +83,7 @@ function buildIntrospection(
   };
 }
 
-function buildLogin(
-  login: Login,
-  texts: IssuerSecretTexts | undefined,
-  toCamel: <Value>(value: Value) => Camel<Value>,
-): LoginConfig {
+function buildLogin(login: Login, texts: IssuerSecretTexts | undefined): LoginConfig {
   const { client_secret, client_secret_file, private_key_file, ...plain } = login;
   const { loginSecret, loginKey } = texts ?? {};
   return { ...toCamel(plain), clientSecret: wrap(loginSecret), privateKey: wrap(loginKey) };

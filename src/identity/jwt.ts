@@ -7,7 +7,8 @@ import { GatewayError } from "../errors/fault.ts";
 import { type Endpoint, isForEndpoint } from "./audience.ts";
 import { type JwtClaims, judgeTime, readClaims } from "./jwt-claims.ts";
 import { type JwtRefusal, parseJwt } from "./jwt-format.ts";
-import { checkIssuer, type JwtIssuerConfig } from "./jwt-issuer.ts";
+import { checkIssuer } from "./jwt-issuer.ts";
+import type { JwtIssuerConfig } from "./jwt-issuer-config.ts";
 import { createSteadyTime } from "./steady-time.ts";
 import {
   checkSignature,

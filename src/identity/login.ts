@@ -13,7 +13,7 @@ import { type Dial, fetchText } from "./fetch-text.ts";
 import { metadataUrls } from "./jwks-source.ts";
 import { createJwtVerifier, type JwtVerifier } from "./jwt.ts";
 import { decodeJsonObject } from "./jwt-format.ts";
-import type { JwtIssuerConfig } from "./jwt-issuer.ts";
+import type { JwtIssuerConfig } from "./jwt-issuer-config.ts";
 import { applyProvider } from "./providers/apply.ts";
 
 export interface LoginConfig extends OwnClient {

@@ -18,13 +18,15 @@ import type { MethodFacts } from "../protocol/methods.ts";
 import type { ResolvedName } from "../route/names.ts";
 import type { Scope, Snapshot } from "../state/snapshot.ts";
 import type { Incoming, Reply, Sink } from "./incoming.ts";
-import type { ListenPlan } from "./listening/listen-plan.ts";
 
 /** A request under the names its server uses. */
 export interface Forwarding {
   readonly server: string;
   readonly request: McpRequest;
 }
+
+/** What to follow, by server name. */
+export type ListenPlan = ReadonlyMap<string, ListenFilter>;
 
 /** What a listener asked for, and which servers it may hear it from. */
 export interface Listened {

@@ -2,11 +2,15 @@
  * One registered server with everything it consists of: connection, sessions, what waits, what listens, its catalogue
  * and its credentials, connected to each other. `pool.ts` makes one for each server; decides nothing.
  */
+import type { Clock } from "../lib/clock.ts";
 import { allFeatures, noFeatures } from "../protocol/client-features.ts";
 import type { McpNotification } from "../protocol/messages.ts";
+import type { Log } from "../telemetry/log.ts";
+import type { Metrics } from "../telemetry/metrics.ts";
 import { createBinding } from "./bindings/open-wire.ts";
 import { createCaller } from "./call-server.ts";
 import { type Catalogues, createCatalogues } from "./catalogues.ts";
+import type { ServerChange } from "./client.ts";
 import { createConnection } from "./connection.ts";
 import { type ConsentingServer, createConsentingServer } from "./credentials/consenting.ts";
 import type { Credentials } from "./credentials/credentials.ts";
@@ -21,7 +25,6 @@ import { answerHomeless, answerUnasked } from "./legacy/questions.ts";
 import { createSessionPool } from "./legacy/session-pool.ts";
 import type { ServersLimits } from "./limits.ts";
 import { createChanges } from "./listening/changes.ts";
-import type { ServersOptions } from "./pool.ts";
 import { createServerClient, type PooledClient } from "./server-client.ts";
 import type { ServerSpec } from "./spec.ts";
 import type { AccessLinks, UserAuthorization } from "./user-access.ts";
@@ -46,6 +49,20 @@ export interface UserAccess {
   readonly links: AccessLinks;
 }
 
+/** What every entry is made with. */
+export interface EntryDeps {
+  /** What child processes may inherit from; only the minimal names are taken. */
+  readonly inheritedEnvironment: Readonly<Record<string, string | undefined>>;
+  readonly gatewayVersion: string;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  /** Without it no server is reached in a user's own name. */
+  readonly access?: UserAccess;
+  /** Hears of every change a server tells, or that may have been missed, whether anybody listens or not. */
+  readonly onChange?: (server: string, change: ServerChange) => void;
+}
+
 /** Room for what waits for agents, over all servers. */
 export interface Rooms {
   readonly calls: ParkedRoom;
@@ -68,15 +85,15 @@ export function createRooms(limits: ServersLimits): Rooms {
 /** A server's entry; where it wants a token of each user, with a client for each of them. */
 export function createEntry(
   spec: ServerSpec,
-  options: ServersOptions,
+  deps: EntryDeps,
   limits: ServersLimits,
   rooms: Rooms,
 ): Entry {
   const client = spec.auth?.oauth;
   if (client === undefined || spec.transport.kind === "stdio") {
-    return createSingle(spec, options, limits, rooms, undefined);
+    return createSingle(spec, deps, limits, rooms, undefined);
   }
-  const { clock, log, access } = options;
+  const { clock, log, access } = deps;
   const shared = {
     spec,
     // A WebSocket's metadata lie where its HTTP origin is.
@@ -90,7 +107,7 @@ export function createEntry(
     const authority = createUserAuthorization({ ...shared, grants: access.grants });
     const consenting = createConsentingServer({
       ...{ spec, authority, clock, ...access },
-      create: (credentials) => createSingle(spec, options, limits, rooms, credentials),
+      create: (credentials) => createSingle(spec, deps, limits, rooms, credentials),
       usersMax: limits.usersMax,
       drainTimeoutMs: limits.drainTimeoutMs,
     });
@@ -98,12 +115,12 @@ export function createEntry(
     return { spec, ...entry, consenting, authorization: authority };
   }
   const tokens = createTokenSource({ ...shared, log });
-  const single = createSingle(spec, options, limits, rooms, tokens.own());
+  const single = createSingle(spec, deps, limits, rooms, tokens.own());
   if (client.grant === "client-credentials") return single;
   const perUser = createPerUserClient({
     own: single.client,
     tokens,
-    create: (credentials) => createSingle(spec, options, limits, rooms, credentials).client,
+    create: (credentials) => createSingle(spec, deps, limits, rooms, credentials).client,
     usersMax: limits.usersMax,
     drainTimeoutMs: limits.drainTimeoutMs,
   });
@@ -112,17 +129,17 @@ export function createEntry(
 
 function createSingle(
   spec: ServerSpec,
-  options: ServersOptions,
+  deps: EntryDeps,
   limits: ServersLimits,
   rooms: Rooms,
   credentials: Credentials | undefined,
 ): SingleEntry {
-  const { clock, log, metrics } = options;
-  const ownInfoText = JSON.stringify({ name: "mcp-gateway", version: options.gatewayVersion });
+  const { clock, log, metrics } = deps;
+  const ownInfoText = JSON.stringify({ name: "mcp-gateway", version: deps.gatewayVersion });
   const binding = createBinding({
     spec,
     credentials,
-    inheritedEnvironment: options.inheritedEnvironment,
+    inheritedEnvironment: deps.inheritedEnvironment,
     scanLimits: limits.scan,
     stderrLineBytesMax: limits.stderrLineBytesMax,
     queuedBytesMax: limits.queuedBytesMax,
@@ -235,7 +252,7 @@ function createSingle(
     log,
     onChange(change) {
       if (change.kind === "tools") catalogues.invalidate();
-      options.onChange?.(spec.name, change);
+      deps.onChange?.(spec.name, change);
     },
   });
   const { closePool } = binding;

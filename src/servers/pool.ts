@@ -4,29 +4,16 @@
  */
 import { isDeepStrictEqual } from "node:util";
 import { GatewayError } from "../errors/fault.ts";
-import type { Clock } from "../lib/clock.ts";
-import type { Log } from "../telemetry/log.ts";
-import type { Metrics } from "../telemetry/metrics.ts";
-import type { ServerChange, ServerStatus, Servers } from "./client.ts";
-import { createEntry, createRooms, type Entry, type UserAccess } from "./entry.ts";
+import type { ServerStatus, Servers } from "./client.ts";
+import { createEntry, createRooms, type Entry, type EntryDeps } from "./entry.ts";
 import { consentRequired, errorOf } from "./faults.ts";
 import { defaultServersLimits, type ServersLimits } from "./limits.ts";
 import type { ServerSpec } from "./spec.ts";
 import type { AccessCaller } from "./user-access.ts";
 
-export interface ServersOptions {
+export interface ServersOptions extends EntryDeps {
   readonly specs?: ReadonlyMap<string, ServerSpec>;
-  /** What child processes may inherit from; only the minimal names are taken. */
-  readonly inheritedEnvironment: Readonly<Record<string, string | undefined>>;
-  readonly gatewayVersion: string;
-  readonly clock: Clock;
-  readonly log: Log;
-  readonly metrics: Metrics;
   readonly limits?: Partial<ServersLimits>;
-  /** Grants of users and the page where they are given; without it no server is reached in a user's own name. */
-  readonly access?: UserAccess;
-  /** Hears of every change a server tells, or that may have been missed, whether anybody listens or not. */
-  readonly onChange?: (server: string, change: ServerChange) => void;
 }
 
 export function createServers(options: ServersOptions): Servers {

@@ -91,9 +91,8 @@ export function createTestListens(run: (asking: Asking<Incoming["message"]>) => 
       era: "legacy",
       received,
       relay: () => {},
-      session,
     } as const;
-    return subscriptions.change(asking, new AbortController().signal);
+    return subscriptions.change(session, asking, new AbortController().signal);
   }
 
   return {

@@ -13,8 +13,7 @@ import {
 } from "../../protocol/json-view.ts";
 import { type ListenFilter, renderListenFilter } from "../../protocol/listen-filter.ts";
 import type { McpRequest } from "../../protocol/messages.ts";
-import type { LegacySession } from "./sessions.ts";
-import { sessionEnvelope } from "./to-modern.ts";
+import { type SessionClient, sessionEnvelope } from "./to-modern.ts";
 
 const listNotices = {
   toolsListChanged: "notifications/tools/list_changed",
@@ -26,7 +25,7 @@ const noticed: readonly string[] = [...Object.values(listNotices), updated];
 const subscriptionKey = `${metaPrefix}subscriptionId`;
 
 /** The request for these changes. `number` tells it from other listens that are open. */
-export function toListen(session: LegacySession, number: number, filter: ListenFilter): McpRequest {
+export function toListen(session: SessionClient, number: number, filter: ListenFilter): McpRequest {
   return {
     kind: "request",
     idText: `"gw-listen-${number}"`,

@@ -20,11 +20,18 @@ import type { McpRequest, McpResponse } from "../../protocol/messages.ts";
 import type { Revision } from "../../protocol/revisions.ts";
 import { type Asking, type Conversation, isPaused, neverAborts } from "../conversation.ts";
 import type { AgentsOptions } from "../options.ts";
-import type { LegacySession } from "./sessions.ts";
 import { cannotAnswer } from "./to-legacy.ts";
 
+/** A session whose client can be asked. */
+export interface AskedSession {
+  /** What the client said it can do, in modern form. */
+  readonly capabilitiesText: string;
+  /** What was asked of the client; undefined until something was. */
+  questions: Questions | undefined;
+}
+
 /** The questions of one session. Ids are integers, since SDK clients read them as numbers, and never used twice. */
-export interface Questions {
+interface Questions {
   lastId: number;
   /** Takes the client's answer, by the source text of the question's id. */
   readonly open: Map<string, (response: McpResponse) => void>;
@@ -32,9 +39,14 @@ export interface Questions {
 
 export interface ClientRequests {
   /** Asks what a paused call wants to know and takes it up again; resolves with the reply that ends the call. */
-  resume(asking: Asking<McpRequest>, paused: Reply, signal: CancelSignal): Promise<Reply>;
+  resume(
+    session: AskedSession,
+    asking: Asking<McpRequest>,
+    paused: Reply,
+    signal: CancelSignal,
+  ): Promise<Reply>;
   /** A response of the client; one to nothing that is open is ignored. */
-  settle(session: LegacySession, response: McpResponse): void;
+  settle(session: AskedSession, response: McpResponse): void;
 }
 
 /** What all questions of a round came to. */
@@ -66,16 +78,15 @@ export function createClientRequests(deps: {
   const { conversation, options } = deps;
 
   async function askRound(
+    session: AskedSession,
     asking: Asking<McpRequest>,
     requests: readonly InputRequest[],
     round: number,
     signal: CancelSignal,
   ): Promise<Round> {
-    const { session } = asking;
     if (signal.aborted) return { kind: "aborted" };
     if (round > roundsMax) return stopped(`the server asked more than ${roundsMax} times`);
     if (requests.length === 0) return pause(signal);
-    if (session === undefined) return stopped("it has no session to be asked in");
     const features = readClientFeatures(session.capabilitiesText);
     const unable = requests.find(({ method, params }) => !canAsk(features, method, params));
     if (unable !== undefined) return stopped(`it did not declare what ${unable.method} needs`);
@@ -156,7 +167,7 @@ export function createClientRequests(deps: {
   }
 
   return {
-    async resume(asking, paused, signal) {
+    async resume(session, asking, paused, signal) {
       const { method } = asking.received.message;
       let reply = paused;
       for (let round = 1; ; round += 1) {
@@ -164,7 +175,7 @@ export function createClientRequests(deps: {
         const required = readInputRequired(reply.outcome.result);
         if (required === undefined) return stop(reply, method, "the server asks in no known form");
         const { requests, requestState } = required;
-        const asked = await askRound(asking, requests, round, signal);
+        const asked = await askRound(session, asking, requests, round, signal);
         if (asked.kind !== "answered") {
           withdraw(asking, requests, requestState);
           return asked.kind === "aborted" ? reply : stop(reply, method, asked.why);

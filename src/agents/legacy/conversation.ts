@@ -82,8 +82,6 @@ export function createLegacyConversation(deps: {
   const listening = createListening({ conversation, clock });
   const sharedListens = createSharedListens({ listening });
   const subscriptions = createSubscriptions({ ...deps.options, listening });
-  const callWays: Ways = { resume: clientRequests.resume };
-  const subscriptionWays: Ways = { run: subscriptions.change };
 
   function refuse(
     caller: Caller,
@@ -93,7 +91,9 @@ export function createLegacyConversation(deps: {
   ): Promise<Spoken> {
     const message = malformed(received.message, fault);
     const asking = { caller, era, received: { message, bytes: received.bytes } } as const;
-    return conversation.refuse(session === undefined ? asking : { ...asking, session });
+    return conversation.refuse(
+      session === undefined ? asking : { ...asking, sessionId: session.publicId },
+    );
   }
 
   async function requestInSession(asking: Asking<McpRequest>, session: LegacySession) {
@@ -121,12 +121,19 @@ export function createLegacyConversation(deps: {
         return refuse(caller, received, methodNotFound, session);
       default: {
         const message = withEnvelope(request, sessionEnvelope(session));
-        const isSubscription = subscriptionMethods.includes(request.method);
-        const ways = isSubscription ? subscriptionWays : callWays;
         const question = { ...asking, received: { message, bytes } };
-        return conversation.tracked(question, session.calls, ways);
+        return conversation.tracked(question, session.calls, waysOf(session, request.method));
       }
     }
+  }
+
+  function waysOf(session: LegacySession, method: string): Ways {
+    if (subscriptionMethods.includes(method)) {
+      return { run: (asking, signal) => subscriptions.change(session, asking, signal) };
+    }
+    return {
+      resume: (asking, paused, signal) => clientRequests.resume(session, asking, paused, signal),
+    };
   }
 
   /** On Streamable HTTP the stream for what belongs to no request comes after the handshake, if ever. */
@@ -187,7 +194,8 @@ export function createLegacyConversation(deps: {
       if (session.caller !== undefined) session.caller = caller;
       switch (message.kind) {
         case "request": {
-          const asking = { caller, era, received: { message, bytes }, relay, session } as const;
+          const sessionId = session.publicId;
+          const asking = { caller, era, received: { message, bytes }, relay, sessionId } as const;
           return requestInSession(asking, session);
         }
         case "malformed":

@@ -19,7 +19,16 @@ import {
 } from "../../protocol/listen-filter.ts";
 import { type Caller, type Conversation, toReply } from "../conversation.ts";
 import { toLegacyChange, toListen } from "./changes.ts";
-import type { LegacySession } from "./sessions.ts";
+import type { SessionClient } from "./to-modern.ts";
+
+/** A session as far as it takes to listen on its behalf. */
+export interface ListeningSession extends SessionClient {
+  readonly publicId: string;
+  /** Undefined = the session has ended. */
+  readonly tell: ((text: string) => void) | undefined;
+  /** Once it hears of changes: its client as it spoke last, whose credential opens the next listen. */
+  caller: Caller | undefined;
+}
 
 /** How a listen went. */
 export interface Ended {
@@ -44,7 +53,7 @@ export interface Listening {
   /** Listens as this session's client until `end` is aborted. */
   start(
     caller: Caller,
-    session: LegacySession,
+    session: ListeningSession,
     filter: ListenFilter,
     end: Cancellation,
     events: ListenEvents,
@@ -105,7 +114,7 @@ export function createListening(deps: {
         era: "legacy",
         received: { message, bytes: message.params?.text.length ?? 0 },
         relay: take,
-        session,
+        sessionId: session.publicId,
       } as const;
       void conversation.run(asking, end.signal).then(over);
     },

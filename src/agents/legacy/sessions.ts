@@ -7,16 +7,15 @@
 
 import { createHash } from "node:crypto";
 import type { Principal } from "../../identity/principal.ts";
-import type { Cancellation } from "../../lib/cancellation.ts";
 import type { Clock } from "../../lib/clock.ts";
 import { randomSecret } from "../../lib/id.ts";
 import type { BindingName, From } from "../../pipeline/incoming.ts";
 import type { LegacyRevision } from "../../protocol/revisions.ts";
-import type { Caller } from "../conversation.ts";
-import type { Questions } from "./client-requests.ts";
+import type { Calls } from "../conversation.ts";
+import type { AskedSession } from "./client-requests.ts";
 import type { Outbox } from "./outbox.ts";
-import type { SharedListen } from "./shared-listens.ts";
-import type { SessionSubscriptions } from "./subscriptions.ts";
+import type { SharingSession } from "./shared-listens.ts";
+import type { SubscribingSession } from "./subscriptions.ts";
 
 /** What is kept of whoever opened a session. */
 export interface KeptFrom extends From {
@@ -39,7 +38,8 @@ export interface SessionOpening {
   readonly calls?: Calls;
 }
 
-export interface LegacySession extends Omit<SessionOpening, "binding" | "scope"> {
+/** A session. Each file whose state hangs off it says itself what that is, and what it needs of a session. */
+export interface LegacySession extends AskedSession, SharingSession, SubscribingSession {
   readonly id: string;
   /** Names the session to operators without being the session's secret id. */
   readonly publicId: string;
@@ -65,22 +65,11 @@ export interface LegacySession extends Omit<SessionOpening, "binding" | "scope">
    * while no stream is open. Undefined = the session has ended.
    */
   tell: ((text: string) => void) | undefined;
-  /** What was asked of the client; undefined until something was. */
-  questions: Questions | undefined;
-  /** The listen by which it hears of list changes; undefined until it is ready to hear of any. */
-  listChanges: SharedListen | undefined;
-  /** What it subscribed to; undefined until it did. */
-  subscriptions: SessionSubscriptions | undefined;
-  /** Once it hears of changes: its client as it spoke last, whose credential opens the next listen. */
-  caller: Caller | undefined;
   /** Called when the session ends: closes its streams or its socket. */
   onEnd: ((why: SessionEnd) => void) | undefined;
   /** What is kept for its streams, on Streamable HTTP; made with the first stream or message. */
   outbox: Outbox | undefined;
 }
-
-/** Requests in flight by the source text of their id. */
-export type Calls = Map<string, Cancellation>;
 
 export type SessionEnd =
   | "deleted"

@@ -6,17 +6,26 @@
  */
 import { Cancellation } from "../../lib/cancellation.ts";
 import { createYielder } from "../../lib/yielding.ts";
+import type { Peer } from "../../pipeline/incoming.ts";
 import { emptyFilter, type ListenFilter } from "../../protocol/listen-filter.ts";
 import type { Caller } from "../conversation.ts";
 import { changesOf } from "./changes.ts";
-import { type Ended, type Listening, nextListen } from "./listening.ts";
-import type { LegacySession } from "./sessions.ts";
+import { type Ended, type Listening, type ListeningSession, nextListen } from "./listening.ts";
+
+/** A session that hears of list changes. */
+export interface SharingSession extends ListeningSession {
+  readonly scope: string;
+  /** Where it was opened from; `digest` is of the credential. */
+  readonly from: { readonly digest: string; readonly peer: Peer };
+  /** The listen by which it hears of them; undefined until it is ready to hear of any. */
+  listChanges: SharedListen | undefined;
+}
 
 /** One listen and the sessions that hear by it. */
-export interface SharedListen {
+interface SharedListen {
   readonly key: string;
   /** In the order they came. */
-  readonly sessions: Set<LegacySession>;
+  readonly sessions: Set<SharingSession>;
   /** Ends the listen; undefined while there is none. */
   end: Cancellation | undefined;
   /** What is told of; undefined while no listen is acknowledged. */
@@ -31,12 +40,12 @@ export interface SharedListen {
   readonly due: Set<string>;
   isTelling: boolean;
   /** The session has ended: it hears nothing more. */
-  leave(session: LegacySession): void;
+  leave(session: SharingSession): void;
 }
 
 export interface SharedListens {
   /** From now on the session is told of list changes. Again, for one that is: tries anew what was refused. */
-  join(caller: Caller, session: LegacySession): void;
+  join(caller: Caller, session: SharingSession): void;
 }
 
 /** A listen outlives its last session, which often comes back at once. */
@@ -74,7 +83,7 @@ export function createSharedListens(deps: { readonly listening: Listening }): Sh
     return shared;
   }
 
-  function enter(session: LegacySession, key: string): SharedListen {
+  function enter(session: SharingSession, key: string): SharedListen {
     const shared = byKey.get(key) ?? create(key);
     // While there were none, the timer was to end the listen.
     if (shared.sessions.size === 0) cancelTimer(shared);
@@ -84,7 +93,7 @@ export function createSharedListens(deps: { readonly listening: Listening }): Sh
   }
 
   /** Opens the listen as this session's client, unless there is one or its time is not yet. */
-  function open(shared: SharedListen, session: LegacySession): void {
+  function open(shared: SharedListen, session: SharingSession): void {
     const { caller } = session;
     if (shared.end !== undefined || shared.timer !== undefined || caller === undefined) return;
     const end = new Cancellation();
@@ -116,7 +125,7 @@ export function createSharedListens(deps: { readonly listening: Listening }): Sh
 
   /** The newest session opens it. One whose client shows another credential by now goes where that belongs. */
   function reopen(shared: SharedListen): void {
-    let newest: LegacySession | undefined;
+    let newest: SharingSession | undefined;
     for (const session of shared.sessions) {
       const key = keyOf(session);
       if (key === shared.key) newest = session;
@@ -126,7 +135,7 @@ export function createSharedListens(deps: { readonly listening: Listening }): Sh
     else open(shared, newest);
   }
 
-  function move(session: LegacySession, from: SharedListen, key: string): void {
+  function move(session: SharingSession, from: SharedListen, key: string): void {
     from.sessions.delete(session);
     const to = enter(session, key);
     if (to.honoured === undefined) to.hasMissed = true;
@@ -169,7 +178,7 @@ async function tell(shared: SharedListen, change: string): Promise<void> {
 }
 
 /** Everything that decides what a session may hear of, and whether its listen goes on. */
-function keyOf({ scope, from, caller }: LegacySession): string {
+function keyOf({ scope, from, caller }: SharingSession): string {
   return JSON.stringify([scope, from.digest, from.peer.address, caller?.origin]);
 }
 

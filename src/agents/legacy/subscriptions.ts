@@ -13,11 +13,16 @@ import { emptyFilter, type ListenFilter } from "../../protocol/listen-filter.ts"
 import type { McpRequest } from "../../protocol/messages.ts";
 import { type Asking, type Caller, toReply } from "../conversation.ts";
 import { changesOf } from "./changes.ts";
-import { type Ended, type Listening, nextListen } from "./listening.ts";
-import type { LegacySession } from "./sessions.ts";
+import { type Ended, type Listening, type ListeningSession, nextListen } from "./listening.ts";
+
+/** A session that may subscribe to resources. */
+export interface SubscribingSession extends ListeningSession {
+  /** What it subscribed to; undefined until it did. */
+  subscriptions: SessionSubscriptions | undefined;
+}
 
 /** What one session subscribed to, and what it takes to keep hearing of it. */
-export interface SessionSubscriptions {
+interface SessionSubscriptions {
   uris: readonly string[];
   /** Ends the listen whose events are told; undefined while none is acknowledged. */
   open: Cancellation | undefined;
@@ -44,7 +49,11 @@ type Refusal = Reply | undefined;
 
 export interface Subscriptions {
   /** Works on `resources/subscribe` and `resources/unsubscribe`. */
-  change(asking: Asking<McpRequest>, signal: CancelSignal): Promise<Reply>;
+  change(
+    session: SubscribingSession,
+    asking: Asking<McpRequest>,
+    signal: CancelSignal,
+  ): Promise<Reply>;
 }
 
 /** Changes remembered while a listen opens. */
@@ -61,7 +70,7 @@ export function createSubscriptions(deps: {
   /** Opens a listen that takes the place of the open one. `wanted` must be honoured. */
   function listen(
     caller: Caller,
-    session: LegacySession,
+    session: SubscribingSession,
     own: SessionSubscriptions,
     uris: readonly string[],
     wanted?: string,
@@ -109,7 +118,7 @@ export function createSubscriptions(deps: {
     return promise;
   }
 
-  function listenLater(session: LegacySession, own: SessionSubscriptions, ended: Ended): void {
+  function listenLater(session: SubscribingSession, own: SessionSubscriptions, ended: Ended): void {
     const { losses, delayMs } = nextListen(ended, own.losses);
     own.losses = losses;
     if (delayMs === undefined || own.isClosed) return;
@@ -118,7 +127,10 @@ export function createSubscriptions(deps: {
     own.timer.unref();
   }
 
-  async function listenAgain(session: LegacySession, own: SessionSubscriptions): Promise<void> {
+  async function listenAgain(
+    session: SubscribingSession,
+    own: SessionSubscriptions,
+  ): Promise<void> {
     if (own.open !== undefined || own.isClosed || own.uris.length === 0) return;
     const { caller } = session;
     if (caller === undefined) return;
@@ -129,7 +141,7 @@ export function createSubscriptions(deps: {
 
   async function subscribe(
     caller: Caller,
-    session: LegacySession,
+    session: SubscribingSession,
     own: SessionSubscriptions,
     uri: string,
   ): Promise<Refusal> {
@@ -143,7 +155,7 @@ export function createSubscriptions(deps: {
   /** Where the smaller listen is refused, the larger one is closed all the same. */
   async function unsubscribe(
     caller: Caller,
-    session: LegacySession,
+    session: SubscribingSession,
     own: SessionSubscriptions,
     uri: string,
   ): Promise<Refusal> {
@@ -162,11 +174,11 @@ export function createSubscriptions(deps: {
   }
 
   return {
-    async change(asking, signal) {
-      const { caller, session, received } = asking;
+    async change(session, asking, signal) {
+      const { caller, received } = asking;
       const { method, params } = received.message;
       const uri = params && stringMember(params, "uri");
-      if (uri === undefined || session === undefined) return toReply(caller, noUri);
+      if (uri === undefined) return toReply(caller, noUri);
       session.caller = caller;
       session.subscriptions ??= createSessionSubscriptions();
       const own = session.subscriptions;
@@ -214,7 +226,7 @@ function toFilter(uris: readonly string[]): ListenFilter {
 
 /** What changed while there was no listen is not known, so all of it is taken for changed. */
 function tellMissed(
-  session: LegacySession,
+  session: SubscribingSession,
   own: SessionSubscriptions,
   { resourceSubscriptions }: ListenFilter,
 ): void {

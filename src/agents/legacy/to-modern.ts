@@ -24,7 +24,6 @@ import {
 } from "../../protocol/revisions.ts";
 import { skillsExtension } from "../../protocol/skills.ts";
 import { tasksExtension } from "../../protocol/tasks.ts";
-import type { LegacySession } from "./sessions.ts";
 
 const uiExtension = `${metaPrefix}ui`;
 
@@ -90,8 +89,17 @@ export function toInitializeResult(
   );
 }
 
+/** What a session knows of its client. */
+export interface SessionClient {
+  readonly revision: LegacyRevision;
+  readonly clientInfoText: string | undefined;
+  readonly capabilitiesText: string;
+  /** Lowest log level the agent asked for; undefined = it wants no log messages. */
+  readonly logLevel: string | undefined;
+}
+
 /** What a session says about its client, for one request. */
-export function sessionEnvelope(session: LegacySession): Envelope {
+export function sessionEnvelope(session: SessionClient): Envelope {
   return {
     revision: session.revision,
     clientInfoText: session.clientInfoText,

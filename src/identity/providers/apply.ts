@@ -3,7 +3,7 @@
  * provider's tokens are told apart by. Throws invalid-params where both cannot be true. Pure.
  */
 import { GatewayError } from "../../errors/fault.ts";
-import type { JwtIssuerConfig } from "../jwt-issuer.ts";
+import type { JwtIssuerConfig } from "../jwt-issuer-config.ts";
 import type { Provider } from "./provider.ts";
 import { providers } from "./table.ts";
 

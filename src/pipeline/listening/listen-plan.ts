@@ -8,13 +8,11 @@ import { emptyFilter, isEmptyFilter, type ListenFilter } from "../../protocol/li
 import { includesUri } from "../../route/merge.ts";
 import { serversOf } from "../../route/names.ts";
 import type { Scope, Snapshot } from "../../state/snapshot.ts";
+import type { ListenPlan } from "../exchange.ts";
 import { unmetFault } from "../obligations.ts";
 import type { ResourceOwners } from "../resource-owners.ts";
 import type { TaskIds } from "../task-ids.ts";
 import { ownTasks } from "./listened-tasks.ts";
-
-/** What to follow, by server name. */
-export type ListenPlan = ReadonlyMap<string, ListenFilter>;
 
 export interface PlanDeps {
   readonly owners: ResourceOwners;

@@ -10,7 +10,7 @@ import { isEmptyFilter } from "../../protocol/listen-filter.ts";
 import type { RelayedMessage } from "../../protocol/messages.ts";
 import type { ServerChange, Servers } from "../../servers/client.ts";
 import type { CurrentSnapshot, Snapshot } from "../../state/snapshot.ts";
-import type { Exchange } from "../exchange.ts";
+import type { Exchange, ListenPlan } from "../exchange.ts";
 import { type IdentifyDeps, identify, isFault, isStillValid } from "../identify.ts";
 import type { From } from "../incoming.ts";
 import { isOriginAllowed } from "../stages/authenticate.ts";
@@ -25,13 +25,7 @@ import {
   resourceUpdated,
   taskChanged,
 } from "./listen-messages.ts";
-import {
-  type ListenPlan,
-  type ListenQuestion,
-  mayHear,
-  type PlanDeps,
-  planListen,
-} from "./listen-plan.ts";
+import { type ListenQuestion, mayHear, type PlanDeps, planListen } from "./listen-plan.ts";
 import { ownTasks, taskAsTold } from "./listened-tasks.ts";
 
 export interface OpenListenDeps extends PlanDeps, IdentifyDeps {

@@ -2,10 +2,11 @@
  * The questions of one task of a legacy server while an agent asks for that task: shown under keys that are never used
  * twice for it, answered when the agent says so, given up when nobody can any more.
  */
+import type { CancelSignal } from "../../lib/cancellation.ts";
+import type { ClientFeatures } from "../../protocol/client-features.ts";
 import { type InputMethod, renderInputRequired } from "../../protocol/input-required.ts";
 import { type JsonObject, memberText } from "../../protocol/json-view.ts";
-import type { ServerRequest } from "../connection.ts";
-import type { TaskHome, TellLimits } from "./held-tasks.ts";
+import type { Link, ServerRequest } from "../connection.ts";
 import type { Asking } from "./live-call.ts";
 import { answerUnanswered, answerUnasked, answerWith, modernParams } from "./questions.ts";
 
@@ -13,7 +14,7 @@ export interface TaskQuestions extends Asking {
   /** Questions on the stream of this request are the task's, whether they name it or not. */
   listenOn(callId: number): void;
   /** Resolves when there is a question, or it makes no sense to wait for one. */
-  first(limits: TellLimits): Promise<void>;
+  first(wait: { readonly signal: CancelSignal; readonly timeoutMs: number }): Promise<void>;
   wake(): void;
   /** Source text of `inputRequests`. */
   render(): string;
@@ -33,7 +34,7 @@ interface Open {
 
 export function createTaskQuestions(
   taskId: string,
-  { link, features }: Pick<TaskHome, "link" | "features">,
+  { link, features }: { readonly link: Link; readonly features: ClientFeatures },
 ): TaskQuestions {
   const open = new Map<string, Open>();
   const waiting = new Set<() => void>();

@@ -1,7 +1,8 @@
 /** Claims of a verified payload, row by row of the requirements (J06 to J11), and their types (faults AN-09, AN-10). */
 import { describe, expect, test } from "bun:test";
 import { readClaims } from "../../../src/identity/jwt-claims.ts";
-import { checkIssuer, type JwtIssuerConfig } from "../../../src/identity/jwt-issuer.ts";
+import { checkIssuer } from "../../../src/identity/jwt-issuer.ts";
+import type { JwtIssuerConfig } from "../../../src/identity/jwt-issuer-config.ts";
 
 const now = 1_800_000_000;
 const good = { sub: "ann", aud: "gw", exp: now + 600, iat: now };

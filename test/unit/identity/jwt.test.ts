@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { exportJWK, SignJWT } from "jose";
 import { createJwtVerifier, type JwtVerifier } from "../../../src/identity/jwt.ts";
-import type { JwtIssuerConfig } from "../../../src/identity/jwt-issuer.ts";
+import type { JwtIssuerConfig } from "../../../src/identity/jwt-issuer-config.ts";
 import { silentLog } from "../../../src/telemetry/log.ts";
 
 const nowSeconds = 1_800_000_000;

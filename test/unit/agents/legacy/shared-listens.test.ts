@@ -144,7 +144,7 @@ test("a lost listen is opened once, by the newest session; all are told, also on
   expect(listens).toHaveLength(1);
   await pass(1_500);
   expect(listens).toHaveLength(2);
-  expect(listens[1]?.asking.session).toBe(third.session);
+  expect(listens[1]?.asking.sessionId).toBe(third.session.publicId);
   expect([first.heard, second.heard, third.heard]).toEqual([[toolsChanged], [], [toolsChanged]]);
 });
 
@@ -171,7 +171,7 @@ test("sessions with a new credential join those that have it, told of everything
   shared.join(testCaller, has.session);
   await pass(1_500);
   const openers = [moves, has, stays].map(({ session }) => session.publicId);
-  expect(listens.map(({ asking }) => asking.session?.publicId)).toEqual(openers);
+  expect(listens.map(({ asking }) => asking.sessionId)).toEqual(openers);
   expect([moves.heard, stays.heard, has.heard]).toEqual([[toolsChanged], [toolsChanged], []]);
   listens[1]?.asking.relay(toolsChanged);
   expect([moves.heard, stays.heard, has.heard].map(({ length }) => length)).toEqual([2, 1, 1]);

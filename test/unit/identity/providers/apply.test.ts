@@ -4,7 +4,7 @@
  */
 import { describe, expect, test } from "bun:test";
 import { createJwtVerifier } from "../../../../src/identity/jwt.ts";
-import type { JwtIssuerConfig } from "../../../../src/identity/jwt-issuer.ts";
+import type { JwtIssuerConfig } from "../../../../src/identity/jwt-issuer-config.ts";
 import { applyProvider } from "../../../../src/identity/providers/apply.ts";
 import { silentLog } from "../../../../src/telemetry/log.ts";
 import {
