@@ -36,10 +36,10 @@ export interface KeyWorkDeps {
   readonly metrics: Pick<Metrics, "count" | "gauge">;
 }
 
-export function createKeyWork(deps: KeyWorkDeps): KeyWork {
+export async function createKeyWork(deps: KeyWorkDeps): Promise<KeyWork> {
   const { config, vault, store, audit, cache, clock, log, metrics } = deps;
   const { pollMs } = defaultErasureOptions;
-  const erasure = createErasure({
+  const erasure = await createErasure({
     vault: {
       keysOf: vault.keysOf,
       tokensOf: (principal) => tokensOf(vault, principal),

@@ -192,7 +192,7 @@ export async function createParts(config: Config): Promise<Parts> {
     metrics,
     options: { ...defaultRetentionOptions, intervalMs: config.retention.intervalMinutes * 60_000 },
   });
-  const keyWork = createKeyWork({
+  const keyWork = await createKeyWork({
     ...{ config, vault, store, audit, verifying, cache, clock, log, metrics },
   });
   const startedAtMs = clock.nowMs();

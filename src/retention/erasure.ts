@@ -82,7 +82,7 @@ export interface Erasure {
   destroy(request: ErasureRequest): Promise<ErasureResult>;
   /** Goes on with what is noted; what cannot be done now is left for the next time. */
   run(): Promise<void>;
-  /** Sweeps noted and not finished, as of the last look. */
+  /** Sweeps noted and not finished, as of the last look; the first was before this was made. */
   pending(): number;
   start(): void;
   /** Stops after the batch under way. */
@@ -96,14 +96,15 @@ const knownMs = 7 * 24 * 60 * 60 * 1000;
 /** Sweeps read at once. */
 const sweepsPerPage = 1_000;
 
-export function createErasure(deps: ErasureDeps): Erasure {
+/** Rejects where the vault cannot be asked what is left to do. */
+export async function createErasure(deps: ErasureDeps): Promise<Erasure> {
   const { vault, store, audit, clock, log, metrics } = deps;
   const options = deps.options ?? defaultErasureOptions;
   const { sweeps } = vault;
   let isStopped = false;
   let timer: ReturnType<typeof setTimeout> | undefined;
   let running: Promise<void> = Promise.resolve();
-  let pending = 0;
+  let pending = (await listNoted()).length;
   let isChecked = false;
   /** Keys whose values are forgotten on this node. */
   let forgotten: ReadonlySet<string> = new Set();

@@ -69,6 +69,8 @@ export function createSweeper(deps: SweeperDeps): Sweeper {
   /**
    * Goes by the spool and not by the database: what others emptied there while this node was away is still in its spool,
    * and no order of its log names it. First, so that nobody has to remember what was ordered on the other way.
+   * Cut short, it begins anew and orders again what is still in the spool: which of a person's records were named would
+   * be a set as large as they are, because runs for other keys name records in between.
    */
   async function sweepSpooled(keys: readonly string[], until: RecordPlace): Promise<number> {
     const { logId, seq: untilSeq } = until;

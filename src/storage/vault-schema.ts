@@ -11,7 +11,11 @@ import { createSweeps } from "./vault-sweeps.ts";
 const migrations: readonly ((db: Transaction<Tables>, textType: string) => Promise<void>)[] = [
   createKeys,
   createSweeps,
+  addKekIndex,
 ];
+
+/** Of a key that a KEK wraps. A query must say it in these words, or it does not get the index. */
+export const isUnderKek = sql<SqlBool>`purpose <> 'kek' and wrapped is not null`;
 
 /** Brings the vault's tables up to date; refuses those of a later release. */
 export async function migrateVault(dialect: SqlDialect): Promise<void> {
@@ -79,5 +83,15 @@ async function createKeys(db: Transaction<Tables>, textType: string): Promise<vo
     .createIndex("vault_keys_by_purpose")
     .on("vault_keys")
     .columns(["purpose", "id"])
+    .execute();
+}
+
+/** Whether anything lies under older KEKs is asked every few seconds, of a table that holds everybody's keys. */
+async function addKekIndex(db: Transaction<Tables>): Promise<void> {
+  await db.schema
+    .createIndex("vault_keys_by_kek")
+    .on("vault_keys")
+    .columns(["epoch", "id"])
+    .where(isUnderKek)
     .execute();
 }

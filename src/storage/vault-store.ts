@@ -2,15 +2,15 @@
  * The key vault over SQL: a file of its own beside the records' (`vault.sqlite`), or a PostgreSQL that nodes share.
  * Called by `compose/`; what a key is and what opens it is `vault/`'s business.
  */
-import { sql } from "kysely";
+import { type SqlBool, sql } from "kysely";
 import type { Log } from "../telemetry/log.ts";
-import type { KeyQuery, StoredKey, VaultStore } from "../vault/store.ts";
+import type { KeyPage, StoredKey, VaultStore } from "../vault/store.ts";
 import { chunksOf } from "./chunks.ts";
 import type { SqlDialect } from "./dialect.ts";
 import type { VaultKeysTable } from "./schema.ts";
 import { createSqliteDialect } from "./sqlite.ts";
 import { StoreError } from "./store.ts";
-import { migrateVault } from "./vault-schema.ts";
+import { isUnderKek, migrateVault } from "./vault-schema.ts";
 import { createSweepStore } from "./vault-sweeps.ts";
 import { openWaiting } from "./waiting.ts";
 
@@ -69,16 +69,13 @@ function createVaultStore(dialect: SqlDialect): VaultStore {
     return rows.map(fromTable);
   };
 
-  async function list(query: KeyQuery): Promise<readonly StoredKey[]> {
-    const { purpose, tenant, state, epoch, beforeEpoch, after, limit } = query;
-    let found = keys().orderBy("id").limit(limit);
-    if (purpose !== undefined) found = found.where("purpose", "=", purpose);
-    if (tenant !== undefined) found = found.where("tenant", "=", tenant);
-    if (state !== undefined) found = found.where("state", "=", state);
-    if (epoch !== undefined) found = found.where("epoch", "=", epoch);
-    if (beforeEpoch !== undefined) found = found.where("epoch", "<", beforeEpoch);
-    if (after !== undefined) found = found.where("id", ">", after);
-    return (await found.execute()).map(fromTable);
+  async function listUnderOlder(epoch: number, { after, limit }: KeyPage) {
+    let found = keys().where(isUnderKek).where("epoch", "<", epoch);
+    if (after !== undefined) {
+      found = found.where(sql<SqlBool>`(epoch, id) > (${after.epoch}, ${after.id})`);
+    }
+    const rows = await found.orderBy("epoch").orderBy("id").limit(limit).execute();
+    return rows.map(fromTable);
   }
 
   return {
@@ -110,7 +107,12 @@ function createVaultStore(dialect: SqlDialect): VaultStore {
         }
         return found;
       }),
-    list: (query) => guard(() => list(query)),
+    list: (purpose, limit) =>
+      guard(async () => {
+        const found = keys().where("purpose", "=", purpose).orderBy("id").limit(limit);
+        return (await found.execute()).map(fromTable);
+      }),
+    listUnderOlder: (epoch, page) => guard(() => listUnderOlder(epoch, page)),
     rewrap: (keys) =>
       guard(async () => {
         let rewrapped = 0n;

@@ -112,6 +112,7 @@ async function noteSwept(
   keys: readonly string[],
   logId: string,
 ): Promise<readonly string[]> {
+  const known = [...new Set([logId, ...(await readNodes(db, 0))])];
   const done = new Set<string>();
   for (const chunk of chunksOf(keys, keysPerStatementMax)) {
     await db
@@ -119,11 +120,16 @@ async function noteSwept(
       .values(chunk.map((key) => ({ key, log_id: logId })))
       .onConflict((conflict) => conflict.doNothing())
       .execute();
-    const rows = await db.selectFrom("vault_swept").selectAll().where("key", "in", chunk).execute();
+    // By both columns of the index: by keys alone, a server without statistics would read the whole table.
+    const rows = await db
+      .selectFrom("vault_swept")
+      .selectAll()
+      .where("key", "in", chunk)
+      .where("log_id", "in", known)
+      .execute();
     for (const row of rows) done.add(`${row.key} ${row.log_id}`);
   }
-  const known = await readNodes(db, 0);
-  return keys.filter((key) => [logId, ...known].every((log) => done.has(`${key} ${log}`)));
+  return keys.filter((key) => known.every((log) => done.has(`${key} ${log}`)));
 }
 
 async function readNodes(db: Kysely<Tables>, sinceMs: number): Promise<readonly string[]> {

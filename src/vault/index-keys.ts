@@ -38,7 +38,7 @@ export async function createIndexKeys(deps: {
     const found = await ring.activeKey({ purpose: "index", tenant: "", name: "" }, "");
     const active = keys.find(({ id }) => id === found.id) ?? found;
     if (active !== found) found.key.fill(0);
-    const stored = await store.list({ purpose: "index", limit: indexKeysMax });
+    const stored = await store.list("index", indexKeysMax);
     const older = stored.filter((one) => one.wrapped !== null && one.id !== active.id);
     const before = keys[0]?.id;
     const outdated = keys;

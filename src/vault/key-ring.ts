@@ -63,7 +63,7 @@ export async function openKeyRing(deps: KeyRingDeps): Promise<KeyRing> {
   }
 
   async function readKeks(): Promise<void> {
-    const found = await store.list({ purpose: "kek", limit: kekEpochsMax });
+    const found = await store.list("kek", kekEpochsMax);
     for (const stored of found) {
       if (stored.wrapped === null) {
         keks.get(stored.epoch)?.fill(0);

@@ -8,7 +8,7 @@ import { GatewayError } from "../errors/fault.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { KeyRing } from "./key-ring.ts";
-import type { KeyQuery, StoredKey, VaultStore } from "./store.ts";
+import type { StoredKey, VaultStore } from "./store.ts";
 
 export interface RotationDeps {
   readonly vault: {
@@ -50,11 +50,6 @@ export const defaultRetireAfterMs = 10 * 60_000;
 
 const pageKeys = 200;
 const keysOfPurposeMax = 10_000;
-/** What lies under KEKs. */
-const wrapped = ["subject", "class", "index"] as const;
-const states = ["active", "decrypt-only"] as const;
-
-type Under = Pick<KeyQuery, "epoch" | "beforeEpoch">;
 
 export function createRotation(deps: RotationDeps): Rotation {
   const { vault, audit, clock, log } = deps;
@@ -65,7 +60,7 @@ export function createRotation(deps: RotationDeps): Rotation {
 
   const rotate: Rotation["rotate"] = async (purpose) => {
     await vault.refresh();
-    const keys = await store.list({ purpose, limit: keysOfPurposeMax });
+    const keys = await store.list(purpose, keysOfPurposeMax);
     const active = keys.find((key) => key.state === "active");
     if (active === undefined) throw new GatewayError("internal", `there is no ${purpose} key`);
     if (keys.length >= keysOfPurposeMax) {
@@ -80,31 +75,25 @@ export function createRotation(deps: RotationDeps): Rotation {
     }
     await vault.refresh();
     const epoch = purpose === "kek" ? next.stored.epoch : keys.length + 1;
-    const rewraps = purpose === "kek" ? await countKeys({ epoch: active.epoch }) : 0;
+    const rewraps = purpose === "kek" ? await countUnderOlder(next.stored.epoch) : 0;
     await tell({ purpose, key: next.stored.id, previous: active.id, epoch, state: "rotated" });
     void run();
     return { epoch, rewraps };
   };
 
-  async function countKeys(under: Under): Promise<number> {
+  async function countUnderOlder(epoch: number): Promise<number> {
     let count = 0;
-    for await (const page of pagesOf(under)) count += page.length;
+    for await (const page of pagesUnderOlder(epoch)) count += page.length;
     return count;
   }
 
-  /** What is wrapped under a KEK. Pages go by id, so what leaves it meanwhile shifts nothing. */
-  async function* pagesOf(under: Under): AsyncGenerator<readonly StoredKey[]> {
-    for (const purpose of wrapped) {
-      for (const state of states) {
-        let after = "";
-        while (true) {
-          const page = await store.list({ purpose, state, ...under, after, limit: pageKeys });
-          if (page.length > 0) yield page;
-          if (page.length < pageKeys) break;
-          after = page.at(-1)?.id ?? after;
-        }
-      }
-    }
+  /** Pages go by epoch and id, so what leaves for another KEK meanwhile shifts nothing. */
+  async function* pagesUnderOlder(epoch: number): AsyncGenerator<readonly StoredKey[]> {
+    let page: readonly StoredKey[] = [];
+    do {
+      page = await store.listUnderOlder(epoch, { after: page.at(-1), limit: pageKeys });
+      if (page.length > 0) yield page;
+    } while (page.length === pageKeys);
   }
 
   /** Whoever asks while a run waits for the one before it is served by that one: rotations may outrun it. */
@@ -123,23 +112,23 @@ export function createRotation(deps: RotationDeps): Rotation {
   }
 
   async function finishKeks(): Promise<void> {
-    const keks = await store.list({ purpose: "kek", limit: keysOfPurposeMax });
+    const keks = await store.list("kek", keysOfPurposeMax);
     const active = keks.find((key) => key.state === "active");
     const old = keks.filter((key) => key.state === "decrypt-only");
     if (active === undefined || old.length === 0) return;
-    const rewrapped = await rewrapBefore(active.epoch);
+    const rewrapped = await rewrapUnderOlder(active.epoch);
     if (rewrapped > 0) log.info("keys.rewrapped", { epoch: active.epoch, keys: rewrapped });
     for (const kek of old) {
       if (!isPastHold(successorOf(kek, keks))) continue;
-      if ((await countKeys({ epoch: kek.epoch })) > 0) continue;
-      await retire(kek);
+      const left = await store.listUnderOlder(kek.epoch + 1, { limit: 1 });
+      if (left.length === 0) await retire(kek);
     }
   }
 
   /** Of all old KEKs at once: looking under each would cost more with every rotation. */
-  async function rewrapBefore(epoch: number): Promise<number> {
+  async function rewrapUnderOlder(epoch: number): Promise<number> {
     let rewrapped = 0;
-    for await (const page of pagesOf({ beforeEpoch: epoch })) {
+    for await (const page of pagesUnderOlder(epoch)) {
       // Without those under another epoch, or destroyed, meanwhile: somebody was quicker.
       rewrapped += await store.rewrap(await Promise.all(page.map(ring.rewrap)));
       await new Promise((resolve) => setImmediate(resolve));
@@ -149,7 +138,7 @@ export function createRotation(deps: RotationDeps): Rotation {
 
   /** A token of an old key finds records that nobody could find otherwise: it stays as long as any of them does. */
   async function retireIndexKeys(): Promise<void> {
-    const keys = await store.list({ purpose: "index", limit: keysOfPurposeMax });
+    const keys = await store.list("index", keysOfPurposeMax);
     const old = keys.filter((key) => key.state === "decrypt-only");
     if (old.length === 0) return;
     const oldestMs = (await deps.oldestTokenMs()) ?? Number.POSITIVE_INFINITY;

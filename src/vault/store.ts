@@ -42,16 +42,9 @@ export interface RewrappedKey {
   readonly wrapped: string;
 }
 
-export interface KeyQuery {
-  readonly purpose?: KeyPurpose;
-  readonly tenant?: string;
-  readonly state?: KeyState;
-  /** Only keys under this epoch. */
-  readonly epoch?: number;
-  /** Only keys under earlier epochs than this one. */
-  readonly beforeEpoch?: number;
-  /** Ids after this one. */
-  readonly after?: string;
+export interface KeyPage {
+  /** Goes on after this key. */
+  readonly after?: Pick<StoredKey, "epoch" | "id"> | undefined;
   readonly limit: number;
 }
 
@@ -65,8 +58,10 @@ export interface VaultStore {
   /** Every key of an owner that is not destroyed, however old. */
   ofOwner(owner: string): Promise<readonly StoredKey[]>;
   byIds(ids: readonly string[]): Promise<readonly StoredKey[]>;
-  /** In order of id. */
-  list(query: KeyQuery): Promise<readonly StoredKey[]>;
+  /** Those of one purpose, in order of id. */
+  list(purpose: KeyPurpose, limit: number): Promise<readonly StoredKey[]>;
+  /** What lies under KEKs older than that of `epoch`, in order of epoch and id. */
+  listUnderOlder(epoch: number, page: KeyPage): Promise<readonly StoredKey[]>;
   /** All in one write; returns how many, without those no longer under `fromEpoch`. */
   rewrap(keys: readonly RewrappedKey[]): Promise<number>;
   /** Makes an active key decrypt-only and `next` its owner's active one; false where it was no longer active. */

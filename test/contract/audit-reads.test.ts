@@ -11,9 +11,11 @@ import { silentLog } from "../../src/telemetry/log.ts";
 import { auditRow } from "../support/audit-row.ts";
 import { fillPostgres } from "../support/many-records.ts";
 import { startPostgres, type TestPostgres } from "../support/postgres.ts";
+import { countRead, forgetStatistics, stopLooking } from "../support/rows-read.ts";
 
 setDefaultTimeout(120_000);
 
+const tables = "audit_records%";
 const rows = 100_000;
 const asked = 100;
 const untilMs = Date.UTC(2026, 10, 15);
@@ -65,9 +67,7 @@ beforeAll(async () => {
   client = new Client({ connectionString: postgres.url });
   await client.connect();
   stack.defer(() => client.end());
-  // Otherwise the server would look at the table in the middle of it.
-  await client.query("alter system set autovacuum = off");
-  await client.query("select pg_reload_conf()");
+  await stopLooking(client);
 });
 
 async function open() {
@@ -75,37 +75,21 @@ async function open() {
   return await openStore({ ...place, log: silentLog, deadlineMs: 60_000, migrate: true });
 }
 
-/** Rows and index entries of the copy read by whoever has disconnected. */
-async function countRead(): Promise<number> {
-  const { rows: found } = await client.query<{ read: string }>(`select (
-      select sum(seq_tup_read) from pg_stat_user_tables where relname like 'audit_records%'
-    ) + (
-      select sum(idx_tup_read) from pg_stat_user_indexes where relname like 'audit_records%'
-    ) as read`);
-  return Number(found[0]?.read);
-}
-
-/** As a month's table is until the server first looks at it. */
-async function forgetStatistics(): Promise<void> {
-  const tables = "(select oid from pg_class where relname like 'audit_records%')";
-  await client.query(`delete from pg_statistic where starelid in ${tables}`);
-  await client.query(`update pg_class set reltuples = -1, relpages = 0 where oid in ${tables}`);
-}
-
 describe.each([
   ["with statistics", 0],
   ["without", 1],
 ])("%s", (_, round) => {
   beforeAll(async () => {
-    if (round === 1) await forgetStatistics();
+    // As a month's table is until the server first looks at it.
+    if (round === 1) await forgetStatistics(client, tables);
   });
 
   test.each(Object.entries(works))("%s", async (_name, work) => {
+    const before = await countRead(client, tables);
     const store = await open();
-    const before = await countRead();
     await work(store.audit, round);
     await store.close();
-    const read = (await countRead()) - before;
+    const read = (await countRead(client, tables)) - before;
     expect(read).toBeLessThanOrEqual(readMax);
   });
 });

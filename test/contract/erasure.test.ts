@@ -138,6 +138,18 @@ test("PV-14 subjects are swept together, and an order is no list of one person's
   expect(new Set((await own.readable()).values())).toEqual(new Set(["client:dan"]));
 });
 
+test("PV-01 what waits to be swept is pending from the first moment after a start", async () => {
+  await using folder = temporaryFolder("erasure");
+  {
+    await using own = await openErasingLog(folder.path);
+    await calls(own, 3, "client:ann");
+    await own.work.erasure.destroy({ ...by, target: ann, isUrgent: false });
+    expect(own.work.erasure.pending()).toBe(1);
+  }
+  await using own = await openErasingLog(folder.path);
+  expect(own.work.erasure.pending()).toBe(1);
+});
+
 test("K-16 yesterday's database beside today's vault: erased stays erased, and is swept again", async () => {
   await using folder = temporaryFolder("erasure");
   const database = join(folder.path, "gateway.sqlite");

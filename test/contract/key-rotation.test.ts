@@ -123,6 +123,6 @@ async function epochs(
   own: Awaited<ReturnType<typeof openErasingLog>>,
   state: "active" | "decrypt-only" | "destroyed",
 ) {
-  const keks = await own.vault.store.list({ purpose: "kek", state, limit: 100 });
-  return keks.map((key) => key.epoch);
+  const keks = await own.vault.store.list("kek", 100);
+  return keks.filter((key) => key.state === state).map((key) => key.epoch);
 }

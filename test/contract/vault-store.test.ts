@@ -98,13 +98,17 @@ for (const [kind, open] of openers) {
       expect(await store.rewrap(to(2, "x"))).toBe(3);
       expect(await store.rewrap(to(3, "y"))).toBe(0);
       expect((await store.byIds([first.id]))[0]).toMatchObject({ epoch: 2, wrapped: "x" });
-      const list = async (query: object) =>
-        (await store.list({ tenant, limit: 10, ...query })).map((key) => key.id);
-      expect(await list({})).toEqual([first.id, next.id].sort());
-      expect(await list({ state: "active" })).toEqual([next.id]);
-      expect(await list({ epoch: 2, purpose: "subject" })).toEqual([first.id]);
-      expect(await list({ beforeEpoch: 2 })).toEqual([next.id]);
-      expect(await list({ after: [first.id, next.id].sort()[0] })).toHaveLength(1);
+      const own = (keys: readonly StoredKey[]) =>
+        keys.filter((key) => key.tenant === tenant).map(({ id }) => id);
+      expect(own(await store.list("subject", 1_000))).toEqual([first.id, next.id].sort());
+      expect(await store.list("subject", 2)).toHaveLength(2);
+      const underOlder = async (epoch: number, after?: StoredKey) =>
+        own(await store.listUnderOlder(epoch, { after, limit: 1_000 }));
+      expect(await underOlder(1)).toEqual([]);
+      expect(await underOlder(2)).toEqual([next.id]);
+      expect(await underOlder(3)).toEqual([next.id, first.id]);
+      expect(await underOlder(3, next)).toEqual([first.id]);
+      expect(await underOlder(3, { ...first, epoch: 2 })).toEqual([]);
       expect(await store.byIds([next.id, "0".repeat(16)])).toEqual([next]);
       await store.close();
     });

@@ -9,6 +9,7 @@ import { join } from "node:path";
 import { findOnDisk } from "../support/bytes-on-disk.ts";
 import { runGateway } from "../support/command-line.ts";
 import { until } from "../support/deadline.ts";
+import { countPending } from "../support/erasing.ts";
 import {
   type IndependentVerifier,
   startIndependentVerifier,
@@ -81,10 +82,7 @@ async function destroy(at: PairedNode, name: string): Promise<void> {
   expect([done.exitCode, done.stderr]).toEqual([0, ""]);
 }
 
-const pending = async (at: PairedNode) => {
-  const listed = await at.admin().call<{ sweeps_pending: number }>("KeyService", "ListKeys");
-  return listed.sweeps_pending;
-};
+const pending = (at: PairedNode) => countPending(at.admin());
 const swept = (at: PairedNode) => until("swept", async () => (await pending(at)) === 0, patientMs);
 
 const bothDirs = () => [pair.here.dataDir, pair.there.dataDir];

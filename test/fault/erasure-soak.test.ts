@@ -9,6 +9,7 @@ import { join } from "node:path";
 import { type AdminClient, createAdminClient } from "../support/admin-client.ts";
 import { runGateway } from "../support/command-line.ts";
 import { until } from "../support/deadline.ts";
+import { countPending } from "../support/erasing.ts";
 import { type GatewayProcess, startGateway } from "../support/gateway-process.ts";
 import { readMetric } from "../support/metrics.ts";
 import {
@@ -109,10 +110,11 @@ test(
     await using second = await timed("started again", start);
     using admin = createAdminClient(second);
     load.aim(second);
-    // Until it has looked it knows of nothing to do, and in the database all may be gone before the spool is emptied.
-    const isSaid = () => [first, second].some((life) => life.stdout().includes("erasure.swept"));
-    await until("its being swept", isSaid, workTimeoutMs);
-    await until("nothing left to sweep", () => isFinished(admin), workTimeoutMs);
+    await until(
+      "nothing left to sweep",
+      async () => (await countPending(admin)) === 0,
+      workTimeoutMs,
+    );
     say("all swept, ms after the next start", performance.now() - killedMs);
     say("all swept, ms after the order", performance.now() - askedMs);
     say("peak memory of the second life, MiB", peakMebibytes(second.pid));
@@ -176,18 +178,6 @@ async function keysLeft(dataDir: string): Promise<readonly string[]> {
 
 async function isSwept({ ops }: GatewayProcess, share: number): Promise<boolean> {
   return (await readMetric(ops, "mcp_gateway_erasure_records_total")) >= records * share;
-}
-
-async function isFinished(admin: AdminClient): Promise<boolean> {
-  const { sweeps_pending } = await admin.call<{ sweeps_pending: number }>("KeyService", "ListKeys");
-  return sweeps_pending === 0 && (await countLive(admin)) === 0;
-}
-
-/** A gateway that has not looked yet knows of nothing left to do. */
-async function countLive(admin: AdminClient): Promise<number> {
-  const request = { filter: { client: "ann" }, page_size: 1 };
-  const page = await admin.call<{ records: unknown[] }>("AuditService", "QueryRecords", request);
-  return page.records.length;
 }
 
 function peakMebibytes(pid: number): number {

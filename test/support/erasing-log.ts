@@ -58,7 +58,7 @@ export async function openErasingLog(
     ...{ dataDir, store: opened, keys: vault, clock: systemClock, log: silentLog, metrics },
     options: { segmentBytesMax: 32 * 1024, lingerMs: 1, backoffMinMs: 5, deadlineMs: 30_000 },
   });
-  const work = createKeyWork({
+  const work = await createKeyWork({
     config: {
       erasure: {
         mixSubjects: options.mixSubjects ?? 5,

@@ -19,8 +19,11 @@ export async function erase(gateway: GatewayProcess, admin: AdminClient, princip
   const door = ["--admin", gateway.admin, "--data-dir", gateway.dataDir];
   const done = await runGateway(["key", "destroy", ...target, ...door]);
   expect([done.exitCode, done.stderr]).toEqual([0, ""]);
-  await until("swept", async () => {
-    const listed = await admin.call<{ sweeps_pending: number }>("KeyService", "ListKeys");
-    return listed.sweeps_pending === 0;
-  });
+  await until("swept", async () => (await countPending(admin)) === 0);
+}
+
+/** Sweeps left to do, as the gateway says. */
+export async function countPending(admin: Pick<AdminClient, "call">): Promise<number> {
+  const listed = await admin.call<{ sweeps_pending: number }>("KeyService", "ListKeys");
+  return listed.sweeps_pending;
 }

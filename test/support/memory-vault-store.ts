@@ -41,11 +41,16 @@ export function createMemoryVaultStore(): MemoryVaultStore {
       all().filter((key) => key.state === "active" && owners.includes(key.owner ?? "")),
     ofOwner: async (owner) => all().filter((key) => key.owner === owner),
     byIds: async (ids) => all().filter((key) => ids.includes(key.id)),
-    list: async ({ limit, after = "", beforeEpoch = Number.POSITIVE_INFINITY, ...wanted }) =>
+    list: async (purpose, limit) =>
       all()
-        .filter((key) => key.id > after && key.epoch < beforeEpoch)
-        .filter((key) =>
-          Object.entries(wanted).every(([name, value]) => hasMember(key, name, value)),
+        .filter((key) => key.purpose === purpose)
+        .slice(0, limit),
+    listUnderOlder: async (epoch, { after = { epoch: 0, id: "" }, limit }) =>
+      all()
+        .filter((key) => key.purpose !== "kek" && key.wrapped !== null && key.epoch < epoch)
+        .toSorted((a, b) => a.epoch - b.epoch)
+        .filter(
+          (key) => key.epoch > after.epoch || (key.epoch === after.epoch && key.id > after.id),
         )
         .slice(0, limit),
     rewrap: async (rewrapped) => {
@@ -77,8 +82,4 @@ export function createMemoryVaultStore(): MemoryVaultStore {
     close: async () => {},
   };
   return store;
-}
-
-function hasMember(key: StoredKey, name: string, value: unknown): boolean {
-  return value === undefined || Reflect.get(key, name) === value;
 }

@@ -16,14 +16,7 @@ export interface SpoolWriterOptions {
   readonly probeIntervalMs: number;
 }
 
-/** What is to be emptied: all that lies under the keys. */
-export interface ShredRequest {
-  readonly keys: readonly string[];
-  /** Only to be looked for. */
-  readonly look?: Look;
-}
-
-/** Which of the records under the keys: those after one number and up to another, at most so many. */
+/** Which records under keys are looked for: those after one number and up to another, at most so many. */
 export interface Look {
   readonly afterSeq: number;
   readonly untilSeq: number;
@@ -55,7 +48,9 @@ export type ToSpool =
   | { readonly kind: "forget"; readonly ref: number }
   | { readonly kind: "index"; readonly index: IndexKey }
   | { readonly kind: "remove"; readonly firstSeq: number }
-  | ({ readonly kind: "shred" } & ShredRequest)
+  /** Everything that lies under the keys is to be emptied. */
+  | { readonly kind: "shred"; readonly keys: readonly string[] }
+  | ({ readonly kind: "look"; readonly keys: readonly string[] } & Look)
   | { readonly kind: "tail"; readonly on: boolean }
   | { readonly kind: "close" };
 
@@ -98,9 +93,11 @@ export type FromSpool =
   | { readonly kind: "room"; readonly isFull: boolean; readonly reason: string }
   | { readonly kind: "removed"; readonly spoolBytes: number }
   | { readonly kind: "not-removed"; readonly firstSeq: number; readonly reason: string }
-  /** Every segment ended before the request holds nothing any more that its keys open; or what a look found. */
-  | ({ readonly kind: "shredded"; readonly frames: number } & SealedPage)
+  /** Every segment ended before the request holds nothing any more that its keys open: so many frames did. */
+  | { readonly kind: "shredded"; readonly frames: number }
   | { readonly kind: "not-shredded"; readonly reason: string }
+  | ({ readonly kind: "looked" } & SealedPage)
+  | { readonly kind: "not-looked"; readonly reason: string }
   | { readonly kind: "closed" };
 
 /** `i` opens an intent, `o<seq>` closes one, nothing does neither; `!` before it: somebody waits for the sync. */

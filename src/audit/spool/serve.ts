@@ -5,6 +5,7 @@
 import { systemClock } from "../../lib/clock.ts";
 import { createSealer } from "../sealer.ts";
 import type { SpoolDisk } from "./disk.ts";
+import { lookIntoSpool } from "./look.ts";
 import type { ToSpool } from "./messages.ts";
 import { createPacking } from "./packing.ts";
 import { withQuickSync } from "./quick-sync.ts";
@@ -57,8 +58,13 @@ export function serveSpool(port: Pick<Worker, "onmessage" | "postMessage">, disk
         break;
       case "shred":
         if (writer !== undefined) {
+          void shredSpool({ writer, disk, dir }, new Set(message.keys), emit);
+        }
+        break;
+      case "look":
+        if (writer !== undefined) {
           reader ??= createSpoolReader(dir);
-          void shredSpool({ writer, reader, disk, dir }, message, emit);
+          void lookIntoSpool(reader, new Set(message.keys), message, emit);
         }
         break;
       case "tail":

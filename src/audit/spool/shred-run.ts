@@ -1,12 +1,10 @@
 /**
  * Runs shredding on the spool's thread, between records: the writer ends the active segment first, and healing is kept
- * out of the segments meanwhile. A look (`look.ts`) needs neither. Called by `serve.ts`.
+ * out of the segments meanwhile. Called by `serve.ts`.
  */
 import { reasonOf, type SpoolDisk, type SpoolFolder } from "./disk.ts";
 import { lockRewriting } from "./files.ts";
-import { findSealed } from "./look.ts";
-import type { FromSpool, ShredRequest } from "./messages.ts";
-import type { SpoolReader } from "./reader.ts";
+import type { FromSpool } from "./messages.ts";
 import { type ShredStep, shredSegments } from "./shred.ts";
 
 /** Healing holds the segments for as long as it asks the database. */
@@ -15,24 +13,18 @@ const lockTriesMax = 3_000;
 
 interface SpoolParts {
   readonly writer: { endSegment(ended: (folder: SpoolFolder) => void): void };
-  readonly reader: SpoolReader;
   readonly disk: SpoolDisk;
   readonly dir: string;
 }
 
-/** Empties (or finds) what lies under the keys, and reports `shredded` or `not-shredded`. */
+/** Empties what lies under the keys, and reports `shredded` or `not-shredded`. */
 export async function shredSpool(
   parts: SpoolParts,
-  { keys, look }: ShredRequest,
+  keys: ReadonlySet<string>,
   emit: (message: FromSpool) => void,
 ): Promise<void> {
-  const under = new Set(keys);
   try {
-    if (look === undefined) {
-      emit({ kind: "shredded", frames: await shredEnded(parts, under), found: [], seq: 0 });
-    } else {
-      emit({ kind: "shredded", frames: 0, ...(await findSealed(parts.reader, under, look)) });
-    }
+    emit({ kind: "shredded", frames: await shredEnded(parts, keys) });
   } catch (error) {
     emit({ kind: "not-shredded", reason: reasonOf(error) });
   }

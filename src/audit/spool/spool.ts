@@ -91,7 +91,7 @@ export async function openSpool(deps: SpoolDeps): Promise<Spool> {
     append,
   });
   const gaps = createSpoolGaps({ clock, probeIntervalMs: options.probeIntervalMs, append });
-  const shredding = createShredding((request) => thread.post({ kind: "shred", ...request }));
+  const shredding = createShredding((request) => thread.post(request));
   const trouble = createTrouble({ clock, log, ...options, record: recordOwn });
   const opening = Promise.withResolvers<FromSpool & { readonly kind: "opened" }>();
   const closed = Promise.withResolvers<void>();
@@ -208,10 +208,10 @@ export async function openSpool(deps: SpoolDeps): Promise<Spool> {
         log.warn("audit.segment_not_removed", { seq: message.firstSeq, reason: message.reason });
         return;
       case "shredded":
-        shredding.done(message);
-        return;
       case "not-shredded":
-        shredding.failed(message.reason);
+      case "looked":
+      case "not-looked":
+        shredding.answered(message);
         return;
       case "closed":
         closed.resolve();
@@ -260,7 +260,7 @@ export async function openSpool(deps: SpoolDeps): Promise<Spool> {
     log.error("audit.thread_died", { reason });
     opening.reject(new Error(`the spool's thread died: ${reason}`));
     closed.resolve();
-    shredding.failed(failure, true);
+    shredding.end(failure);
     gaps.stop();
     callers.refuseAll(failure);
     death.resolve(reason);
@@ -284,7 +284,7 @@ export async function openSpool(deps: SpoolDeps): Promise<Spool> {
   async function close(): Promise<void> {
     if (isClosing) return closed.promise;
     isClosing = true;
-    shredding.failed("closing", true);
+    shredding.end("closing");
     gaps.stop();
     const timeout = setTimeout(closed.resolve, closeTimeoutMs);
     await Promise.race([appender.flush(), closed.promise]);
