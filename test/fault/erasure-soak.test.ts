@@ -12,12 +12,7 @@ import { until } from "../support/deadline.ts";
 import { countPending } from "../support/erasing.ts";
 import { type GatewayProcess, startGateway } from "../support/gateway-process.ts";
 import { readMetric } from "../support/metrics.ts";
-import {
-  allRecords,
-  generousLimits,
-  registerClient,
-  registerHttpServer,
-} from "../support/operator.ts";
+import { allRecords, registerClient, registerHttpServer } from "../support/operator.ts";
 import { startPostgres } from "../support/postgres.ts";
 import { recordsPerStranger, writeRecordsOfOne } from "../support/records-of-one.ts";
 import { openFolderVault } from "../support/sealing.ts";
@@ -59,9 +54,7 @@ test(
     await using _first = first;
     using operator = createAdminClient({ ...first, deadlineMs: workTimeoutMs });
     await registerHttpServer(operator, "tiny", tiny.url);
-    const token = await registerClient(operator, "loader", {
-      ...{ allowed_tools: ["tiny__*"], limits: generousLimits },
-    });
+    const token = await registerClient(operator, "loader", { allowed_tools: ["tiny__*"] });
     const load = startSteadyCalls(token, callsPerSecond);
     load.aim(first);
     await Bun.sleep(2_000);
