@@ -1,7 +1,7 @@
 /**
  * Messages on their way out of one WebSocket. Bun drops what is sent past its buffer while the socket stays open,
  * so after `send` reports backpressure nothing more is sent until `drain`; what waits is bounded, and a reader that
- * overflows it or stands still is cut with 1013 (TW-04).
+ * lets more wait or stands still is cut with 1013 (TW-04).
  */
 import type { Clock } from "../lib/clock.ts";
 import { createYielder } from "../lib/yielding.ts";
@@ -37,14 +37,14 @@ export function createSendQueue<S extends OutwardSocket>(
 ): SendQueue {
   const { clock } = options;
   let queue = nothing;
-  let queuedChars = 0;
+  let queuedBytes = 0;
   let isBlocked = false;
   let isDraining = false;
   let blockedAtMs = 0;
 
   function cut(): void {
     queue = nothing;
-    queuedChars = 0;
+    queuedBytes = 0;
     options.onTooSlow(socket);
   }
 
@@ -65,10 +65,14 @@ export function createSendQueue<S extends OutwardSocket>(
         sendNow(text);
         return;
       }
+      // One message larger than the whole queue is still deliverable, also behind a few small ones; a second is not.
+      if (queuedBytes >= options.writeQueueBytesMax) {
+        cut();
+        return;
+      }
       if (queue === nothing) queue = [];
       queue.push(text);
-      queuedChars += text.length;
-      if (queuedChars > options.writeQueueBytesMax) cut();
+      queuedBytes += Buffer.byteLength(text);
     },
     async drain() {
       isBlocked = false;
@@ -76,7 +80,7 @@ export function createSendQueue<S extends OutwardSocket>(
       isDraining = true;
       const yieldNow = createYielder();
       for (let text = queue.shift(); text !== undefined; text = queue.shift()) {
-        queuedChars -= text.length;
+        queuedBytes -= Buffer.byteLength(text);
         sendNow(text);
         if (isBlocked) break;
         await yieldNow();

@@ -22,14 +22,15 @@ import {
   type RelayText,
   type Spoken,
 } from "./conversation.ts";
-import { checkUpgrade } from "./framing.ts";
+import { checkUpgrade, upgradeOffer } from "./framing.ts";
 import { sessionsExhausted } from "./http-refusals.ts";
 import { emptyResponse, faultResponse } from "./http-response.ts";
 import { answerHere, type LegacyConversation } from "./legacy/conversation.ts";
 import { keptFrom } from "./legacy/session-access.ts";
-import type { SessionEnd, Sessions } from "./legacy/sessions.ts";
+import type { Sessions } from "./legacy/sessions.ts";
 import type { AgentsOptions } from "./options.ts";
 import { createSendQueue, type SendQueueOptions } from "./send-queue.ts";
+import { type Breach, binaryFrame, breachOf, closeCodes, tooManyPings } from "./socket-endings.ts";
 import { drainingAnswer, initializeFirst, unaskedResponse } from "./socket-refusals.ts";
 import { createSocketState, type SocketState } from "./socket-state.ts";
 
@@ -46,14 +47,6 @@ export interface WebSocketBinding {
   size(): number;
 }
 
-const closeCodes: Readonly<Record<SessionEnd, number | undefined>> = {
-  deleted: 1000,
-  idle: 1000,
-  expired: catalogue["session-unknown"].close,
-  revoked: catalogue.unauthenticated.close,
-  "ended-by-operator": catalogue["session-unknown"].close,
-  draining: catalogue.draining.close,
-};
 const pingsPerBeatMax = 50;
 /** The longest Bun takes. Sockets are pinged all the while, so only one whose peer is gone ever gets there. */
 const idleSecondsMax = 960;
@@ -95,9 +88,7 @@ export function createWebSocketBinding(deps: {
   ): Promise<Response | undefined> {
     const { caller, request, metadataUrl } = arrival;
     const refusal = checkUpgrade(request);
-    if (refusal !== undefined) {
-      return faultResponse(refusal, metadataUrl, { upgrade: "websocket" });
-    }
+    if (refusal !== undefined) return faultResponse(refusal, metadataUrl, upgradeOffer);
     const admitted = await dispatch.admit(caller);
     if ("fault" in admitted) return faultResponse(admitted.fault, metadataUrl);
     const offersProtocol = request.headers.has("sec-websocket-protocol");
@@ -116,9 +107,13 @@ export function createWebSocketBinding(deps: {
     state.queue = createSendQueue(socket, queueOptions);
   }
 
-  function close(socket: Socket): void {
+  function close(socket: Socket, code: number, reason: string): void {
     const state = socket.data;
+    const breach = breachOf(code, reason);
+    if (breach !== undefined) record(socket, breach);
     sockets.delete(socket);
+    // What is still answered has no reader: it must not count as a slow one.
+    state.queue = undefined;
     admission.leave(state.caller.peer.address);
     state.inbox.length = 0;
     for (const call of state.calls.values()) call.abort();
@@ -127,10 +122,21 @@ export function createWebSocketBinding(deps: {
     sessions.end(state.session, "deleted");
   }
 
+  /** What costs a socket is counted and recorded like a refused message, though nobody is answered (TW-02). */
+  function record({ data: { caller } }: Socket, breach: Breach["fault"]): void {
+    const received = { message: malformed(undefined, breach), bytes: 0 };
+    void conversation.refuse({ caller, era: "modern", received });
+  }
+
+  function cut(socket: Socket, { code, words, fault }: Breach): void {
+    socket.close(code, words);
+    record(socket, fault);
+  }
+
   function receive(socket: Socket, frame: string | Buffer): void {
     const state = socket.data;
     if (typeof frame !== "string") {
-      socket.close(1003, "text frames only");
+      cut(socket, binaryFrame);
       return;
     }
     state.inbox.push(frame);
@@ -263,7 +269,7 @@ export function createWebSocketBinding(deps: {
       drain: (socket) => socket.data.queue?.drain(),
       ping(socket) {
         socket.data.pings += 1;
-        if (socket.data.pings > pingsPerBeatMax) socket.close(1008, "too many pings");
+        if (socket.data.pings > pingsPerBeatMax) cut(socket, tooManyPings);
       },
       maxPayloadLength: options.bodyBytesMax,
       // Never reached: our own queue stops sending at the first sign of backpressure.

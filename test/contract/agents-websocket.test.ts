@@ -66,15 +66,27 @@ describe("the upgrade", () => {
     ["TW-01 other subprotocol", upgrade(`${alice}Sec-WebSocket-Protocol: graphql\r\n`), 400],
     ["TW-01 no credential, but a cookie", upgrade("Cookie: token=alice\r\n"), 401],
     ["unknown scope", upgrade(alice, "/nowhere/ws"), 404],
+    ["of another version", upgrade(alice).replace("Version: 13", "Version: 8"), 400],
+    ["of no version", upgrade(alice).replace("Sec-WebSocket-Version: 13\r\n", ""), 400],
+    ["without a key", upgrade(alice).replace(/Sec-WebSocket-Key: .*\r\n/, ""), 400],
+    ["with a key cut short", upgrade(alice).replace("dGhl", ""), 400],
+    ["with two keys", upgrade(`${alice}Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n`), 400],
+    ["without Connection: Upgrade", upgrade(alice).replace("Connection: Upgrade\r\n", ""), 400],
+    ["among others in Connection", upgrade(alice).replace("Connection: ", "Connection: x, "), 101],
+    ["TH-04 with a chunked body", upgrade(`${alice}Transfer-Encoding: chunked\r\n`), 400],
     ["no upgrade at all", `GET /ws HTTP/1.1\r\nHost: localhost\r\n${alice}\r\n`, 405],
   ];
   for (const [name, bytes, status] of rows) {
     test(name, async () => {
       await using agents = await startAgents();
-      const received = await rawExchange(agents.port, bytes, (text) => text.includes("\r\n\r\n"));
+      const isHead = (text: string) => text.includes("\r\n\r\n");
+      const received = await rawExchange(agents.port, bytes, status === 101 ? isHead : undefined);
       expect(Number(received.split(" ")[1])).toBe(status);
       const chosen = /sec-websocket-protocol: (.*)\r\n/i.exec(received)?.[1];
       expect(chosen).toBe(name === "with the subprotocol" ? "mcp" : undefined);
+      if (status === 400) {
+        expect(received).toContain('"name":"invalid-request"');
+      }
       if (status === 401) expect(received).toContain("resource_metadata=");
       expect(received.toLowerCase()).not.toContain("sec-websocket-extensions");
     });
@@ -145,7 +157,9 @@ describe("messages", () => {
       });
       await closed;
     }
-    expect(agents.dispatch.seen).toEqual([]);
+    // What reached dispatch is what is recorded of them.
+    const seen = agents.dispatch.seen.map(({ message }) => message.kind);
+    expect(seen).toEqual(["malformed", "malformed", "malformed"]);
   });
 
   test("PR-08, PR-19: ids in flight, cancellation, and that it stays on its own socket", async () => {

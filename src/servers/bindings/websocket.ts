@@ -15,8 +15,8 @@ import type { ServerSpec } from "../spec.ts";
 import type { Channel, ChannelEvents } from "../wire.ts";
 import { operatorHeaders } from "./http.ts";
 
-/** `ws` hands its options on to `http.request`, so the hook works though its types do not list it. */
-type Options = ClientOptions & { readonly lookup: LookupFunction };
+/** Not in the types: `ws` hands its options on to `http.request`, so the hook works; the other is its own. */
+type Options = ClientOptions & { readonly lookup: LookupFunction; readonly closeTimeout: number };
 
 const RealWebSocket: new (url: string, protocols: string[], options: Options) => WsSocket =
   wsModule;
@@ -45,15 +45,25 @@ export async function openWebSocketChannel(
     lookup: createEgressLookup(spec.allowPrivateNetwork, resolvedAddressesMax),
     followRedirects: false,
     perMessageDeflate: false,
-    handshakeTimeout: spec.connectTimeoutMs,
+    closeTimeout: options.closeTimeoutMs,
     maxPayload: spec.responseBytesMax,
+  });
+  // To `ws`, a server that selects no subprotocol has refused the one offered; here it may.
+  socket.once("upgrade", ({ headers }) => {
+    headers["sec-websocket-protocol"] ??= "mcp";
   });
   // Listening starts first: the server may speak in the same packet that accepts the upgrade.
   readFrames(socket, spec, events);
   const giveUp = () => socket.terminate();
+  // The timeout of `ws` begins anew with every byte of the handshake.
+  const timer = setTimeout(giveUp, spec.connectTimeoutMs);
   signal.addEventListener("abort", giveUp, { once: true });
-  await opened(socket, spec);
-  signal.removeEventListener("abort", giveUp);
+  try {
+    await opened(socket, spec);
+  } finally {
+    clearTimeout(timer);
+    signal.removeEventListener("abort", giveUp);
+  }
   return {
     send(text) {
       if (socket.readyState !== socket.OPEN) return unreachable(spec.name, "socket-closed");
@@ -63,7 +73,7 @@ export async function openWebSocketChannel(
       socket.send(text);
       return undefined;
     },
-    close: () => closed(socket, options.closeTimeoutMs),
+    close: () => closed(socket),
   };
 }
 
@@ -80,8 +90,9 @@ function opened(socket: WsSocket, spec: ServerSpec): Promise<void> {
 
 function readFrames(socket: WsSocket, spec: ServerSpec, events: ChannelEvents): void {
   socket.on("message", (frame, isBinary) => {
-    if (isBinary) return socket.close(1003);
-    events.onText(frame.toString());
+    if (!isBinary) return events.onText(frame.toString());
+    socket.close(1003);
+    events.onClose(invalidAnswer(spec.name, "binary-frame"));
   });
   // The error comes first and says why; the close after it is then no news.
   socket.on("error", (error) => {
@@ -95,14 +106,10 @@ function readFrames(socket: WsSocket, spec: ServerSpec, events: ChannelEvents): 
   socket.on("close", (code) => events.onClose(unreachable(spec.name, `socket-closed-${code}`)));
 }
 
-function closed(socket: WsSocket, timeoutMs: number): Promise<void> {
+function closed(socket: WsSocket): Promise<void> {
   if (socket.readyState === socket.CLOSED) return Promise.resolve();
   return new Promise((resolve) => {
-    const timer = setTimeout(() => socket.terminate(), timeoutMs);
-    socket.once("close", () => {
-      clearTimeout(timer);
-      resolve();
-    });
+    socket.once("close", () => resolve());
     socket.close(1000);
   });
 }

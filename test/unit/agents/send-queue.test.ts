@@ -37,7 +37,7 @@ test("TW-04: after backpressure nothing is sent until drain, then everything in 
 
 test("TW-04: overflow, a dropped message and standing still each cut the reader", () => {
   const overflow = createTestQueue([-1]);
-  for (const text of ["a", "bbb", "ccc"]) overflow.queue.send(text);
+  for (const text of ["a", "bbb", "cc", "d"]) overflow.queue.send(text);
   expect(overflow.cuts).toHaveLength(1);
 
   const dropped = createTestQueue([0]);
@@ -50,4 +50,28 @@ test("TW-04: overflow, a dropped message and standing still each cut the reader"
   expect(still.cuts).toHaveLength(0);
   still.pass(1);
   expect(still.cuts).toHaveLength(1);
+});
+
+test("TW-04: what waits is bounded in bytes, and one message larger than the bound may wait", async () => {
+  for (const waiting of [["bbbbb"], ["ééb"], ["€€"], ["bbbb", "a message of its own"]]) {
+    const { queue, sent, cuts } = createTestQueue([-1, -1]);
+    for (const text of ["a", ...waiting]) queue.send(text);
+    expect(cuts).toHaveLength(0);
+    queue.send("c");
+    expect(cuts).toHaveLength(1);
+    await queue.drain();
+    expect(sent).toEqual(["a"]);
+  }
+});
+
+test("TW-04: what was drained makes room again, to the byte", async () => {
+  const { queue, sent, cuts } = createTestQueue([-1, -1]);
+  for (const text of ["a", "€€"]) queue.send(text);
+  await queue.drain();
+  queue.send("éé");
+  queue.send("c");
+  expect(cuts).toHaveLength(0);
+  queue.send("d");
+  expect(cuts).toHaveLength(1);
+  expect(sent).toEqual(["a", "€€"]);
 });

@@ -11,7 +11,7 @@ import { readMetric } from "../../../support/metrics.ts";
 import { modernMeta } from "../../../support/modern-agent.ts";
 import { allRecords } from "../../../support/operator.ts";
 import { portOf } from "../../../support/raw-http.ts";
-import { openRawWebSocket } from "../../../support/raw-websocket.ts";
+import { openRawWebSocket, type RawWebSocket } from "../../../support/raw-websocket.ts";
 import type { Script } from "../../../support/scripted-server.ts";
 import { callText, eraOf, requestText, type Transport } from "../../../support/wires.ts";
 
@@ -168,6 +168,23 @@ export const slowStreamRows: readonly Row[] = [
   ),
 ];
 
+async function openSocket(stage: Stage, transport: Transport): Promise<RawWebSocket> {
+  const upgrade = await openRawWebSocket({
+    base: stage.gateway.agents,
+    path: "/tiny/ws",
+    headers: { Authorization: `Bearer ${stage.token}` },
+  });
+  if ("refusal" in upgrade) throw new Error(`refused: ${upgrade.refusal.body}`);
+  const { webSocket } = upgrade;
+  if (transport === "ws-legacy") {
+    const clientInfo = { name: "slow", version: "1" };
+    const opening = { protocolVersion: "2025-11-25", capabilities: {}, clientInfo };
+    webSocket.sendText(requestText("legacy", "initialize", opening));
+    await webSocket.next();
+  }
+  return webSocket;
+}
+
 export const slowSocketRows: readonly Row[] = [
   {
     id: "TW-04",
@@ -175,19 +192,7 @@ export const slowSocketRows: readonly Row[] = [
     transports: ["ws-legacy", "ws-modern"] satisfies readonly Transport[],
     reachesServer: true,
     async run(stage, transport) {
-      const upgrade = await openRawWebSocket({
-        base: stage.gateway.agents,
-        path: "/tiny/ws",
-        headers: { Authorization: `Bearer ${stage.token}` },
-      });
-      if ("refusal" in upgrade) throw new Error(`refused: ${upgrade.refusal.body}`);
-      using webSocket = upgrade.webSocket;
-      if (transport === "ws-legacy") {
-        const clientInfo = { name: "slow", version: "1" };
-        const opening = { protocolVersion: "2025-11-25", capabilities: {}, clientInfo };
-        webSocket.sendText(requestText("legacy", "initialize", opening));
-        await webSocket.next();
-      }
+      using webSocket = await openSocket(stage, transport);
       const cutsBefore = await slowConsumers(stage);
       const residentBefore = await residentAtRest(stage);
       const outcomesBefore = await outcomesOf(stage, "big");
@@ -208,6 +213,32 @@ export const slowSocketRows: readonly Row[] = [
       await until("their outcomes", async () => (await outcomes()) === called.length);
       webSocket.socket.resume();
       expect([1013, 1006]).toContain(await webSocket.closed);
+    },
+  },
+  {
+    id: "TW-04",
+    title: "answers that come together to a socket nobody reads are one slow reader",
+    transports: ["ws-legacy", "ws-modern"] satisfies readonly Transport[],
+    reachesServer: true,
+    async run(stage, transport) {
+      const cutsBefore = await slowConsumers(stage);
+      const sockets = await Promise.all(
+        Array.from({ length: 4 }, () => openSocket(stage, transport)),
+      );
+      for (const { socket } of sockets) socket.pause();
+      for (let id = 1; id <= callsMax; id += 1) {
+        for (const one of sockets) one.sendText(callText(eraOf(transport), { name: "big", id }));
+      }
+      await until(
+        "the cuts",
+        async () => (await slowConsumers(stage)) >= cutsBefore + sockets.length,
+      );
+      await until("an outcome of each call that began", async () => {
+        const intents = await allRecords(stage.admin, { event: "call.intent", tool: "big" });
+        return intents.length === (await outcomesOf(stage, "big"));
+      });
+      expect(await slowConsumers(stage)).toBe(cutsBefore + sockets.length);
+      for (const { socket } of sockets) socket.destroy();
     },
   },
 ];

@@ -41,6 +41,7 @@ function frameRow(
   id: string,
   title: string,
   codes: readonly number[],
+  reason: string,
   cases: Readonly<Record<string, readonly Frame[]>>,
 ): Row {
   return {
@@ -48,6 +49,7 @@ function frameRow(
     title,
     transports: sockets,
     reachesServer: true,
+    audit: { event: "traffic.rejected", reason },
     async run(stage, transport) {
       using bystander = await open(stage, transport);
       const params = { name: "slow", arguments: { text: "bystander", delay_ms: 100 } };
@@ -66,6 +68,7 @@ const call = callText("modern", { text: secretText });
 const { text, binary, continuation, ping, close } = opcodes;
 /** Bun ends the connection without a close frame for some. */
 const protocolError = [1002, 1006];
+const broken = "invalid-request:broken-frame";
 
 export const websocketRows: readonly Row[] = [
   {
@@ -99,7 +102,7 @@ export const websocketRows: readonly Row[] = [
     },
     audit: { event: "authn.failed", reason: "unauthenticated" },
   },
-  frameRow("TW-02", "frames against the protocol", protocolError, {
+  frameRow("TW-02", "frames against the protocol", protocolError, broken, {
     unmasked: [{ opcode: text, payload: call, isMasked: false }],
     "reserved bit": [{ opcode: text, payload: call, hasRsv1: true }],
     "control frame of 126 bytes": [{ opcode: ping, payload: "p".repeat(126) }],
@@ -111,20 +114,26 @@ export const websocketRows: readonly Row[] = [
       { opcode: text, payload: "}" },
     ],
   }),
-  frameRow("TW-02", "text that is no UTF-8", [1007, 1006], {
+  frameRow("TW-02", "text that is no UTF-8", [1007, 1006], broken, {
     whole: [{ opcode: text, payload: Uint8Array.of(0x22, 0xff, 0x22) }],
     "in pieces": [
       { opcode: text, payload: Uint8Array.of(0x22, 0xe2), isFinal: false },
       { opcode: continuation, payload: Uint8Array.of(0x22, 0x22) },
     ],
   }),
-  frameRow("TW-02", "one byte over the limit, whole or in pieces", [1009, 1006], {
-    whole: [{ opcode: text, payload: "x".repeat(limitBytes + 1) }],
-    "in pieces": [
-      { opcode: text, payload: "x".repeat(limitBytes - 1), isFinal: false },
-      { opcode: continuation, payload: "xx" },
-    ],
-  }),
+  frameRow(
+    "TW-02",
+    "one byte over the limit, whole or in pieces",
+    [1009, 1006],
+    "payload-too-large",
+    {
+      whole: [{ opcode: text, payload: "x".repeat(limitBytes + 1) }],
+      "in pieces": [
+        { opcode: text, payload: "x".repeat(limitBytes - 1), isFinal: false },
+        { opcode: continuation, payload: "xx" },
+      ],
+    },
+  ),
   {
     id: "TW-02",
     title: "a message in pieces is one message",
@@ -150,6 +159,7 @@ export const websocketRows: readonly Row[] = [
       webSocket.send({ opcode: text, payload: bomb, hasRsv1: true });
       expect(protocolError).toContain(await webSocket.closed);
     },
+    audit: { event: "traffic.rejected", reason: broken },
   },
   {
     id: "TW-05",
@@ -161,6 +171,7 @@ export const websocketRows: readonly Row[] = [
       webSocket.socket.write(Buffer.concat(Array(500).fill(frame)));
       expect([1008, 1006]).toContain(await webSocket.closed);
     },
+    audit: { event: "traffic.rejected", reason: "rate-limited:pings" },
   },
   {
     id: "TW-06",
@@ -209,7 +220,9 @@ export const websocketRows: readonly Row[] = [
       expect(await webSocket.closed).toBe(4401);
     },
   },
-  frameRow("TW-09", "a binary frame", [1003], { whole: [{ opcode: binary, payload: call }] }),
+  frameRow("TW-09", "a binary frame", [1003], "invalid-request:binary-frame", {
+    whole: [{ opcode: binary, payload: call }],
+  }),
   {
     id: "TW-09",
     title: "a JSON array is no message",
