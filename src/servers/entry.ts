@@ -144,6 +144,7 @@ function createSingle(
     stderrLineBytesMax: limits.stderrLineBytesMax,
     queuedBytesMax: limits.queuedBytesMax,
     stopStepMs: limits.stopStepMs,
+    beatMs: limits.beatMs,
     log,
     countStray: () =>
       metrics.count("mcp_gateway_upstream_errors_total", { server: spec.name, error: "stray" }),

@@ -10,6 +10,8 @@ export interface ServersLimits {
   readonly drainTimeoutMs: number;
   /** Each step of stopping a process (stdin closed, SIGTERM, SIGKILL), and of closing a socket. */
   readonly stopStepMs: number;
+  /** How often the server behind a WebSocket is asked whether it is there. */
+  readonly beatMs: number;
   readonly reconnectFirstMs: number;
   readonly reconnectMaxMs: number;
   /** How long "speaks legacy revisions only" is believed. */
@@ -42,6 +44,7 @@ export const defaultServersLimits: ServersLimits = Object.freeze({
   scan: defaultScanLimits,
   drainTimeoutMs: 30_000,
   stopStepMs: 2_000,
+  beatMs: 15_000,
   reconnectFirstMs: 200,
   reconnectMaxMs: 30_000,
   legacyVerdictTtlMs: 24 * 60 * 60 * 1_000,

@@ -11,7 +11,7 @@ import { encodeFrame, opcodes } from "../support/raw-websocket.ts";
 
 const magic = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 const subprotocol = "Sec-WebSocket-Protocol: mcp\r\n";
-const { text, binary, close } = opcodes;
+const { text, binary, close, pong } = opcodes;
 const frame = (opcode: number, payload: string | Uint8Array) =>
   encodeFrame({ opcode, payload, isMasked: false });
 
@@ -52,7 +52,10 @@ interface Opened {
   readonly ends: readonly string[];
 }
 
-async function open(url: string, connectTimeoutMs = 30_000): Promise<Opened> {
+async function open(
+  url: string,
+  { connectTimeoutMs = 30_000, callTimeoutMs = 1_000, beatMs = 15_000 } = {},
+): Promise<Opened> {
   const texts: string[] = [];
   const ends: string[] = [];
   const spec: ServerSpec = {
@@ -62,7 +65,7 @@ async function open(url: string, connectTimeoutMs = 30_000): Promise<Opened> {
     era: "auto",
     enabled: true,
     connectTimeoutMs,
-    callTimeoutMs: 1_000,
+    callTimeoutMs,
     responseBytesMax: 1_000_000,
     maxInFlight: 10,
     listTtlMs: 0,
@@ -72,7 +75,7 @@ async function open(url: string, connectTimeoutMs = 30_000): Promise<Opened> {
     allowPrivateNetwork: true,
   };
   const channel = await openWebSocketChannel(
-    { spec, url, headers: {}, queuedBytesMax: 1_000_000, closeTimeoutMs: 100 },
+    { spec, url, headers: {}, queuedBytesMax: 1_000_000, closeTimeoutMs: 100, beatMs },
     {
       onText: (message) => texts.push(message),
       onClose: ({ name, reason }) => ends.push(`${name}:${reason}`),
@@ -108,7 +111,7 @@ test("UP-16: a handshake that comes byte by byte is over when the time to connec
     const drip = setInterval(() => socket.write("x"), 20);
     socket.on("close", () => clearInterval(drip));
   });
-  const refused = open(server.url, 200).catch((error) => error.fault.name);
+  const refused = open(server.url, { connectTimeoutMs: 200 }).catch((error) => error.fault.name);
   expect(await within("the end of the wait", refused, 10_000)).toBe("upstream-unreachable");
 });
 
@@ -131,4 +134,25 @@ test("TW-05: a server that says it closes and does not is closed on", async () =
   await until("the end", () => ends.length > 0, 10_000);
   expect(ends).toEqual(["upstream-unreachable:socket-closed-1001"]);
   await channel.close();
+});
+
+test("UP-16: a server that says nothing for longer than a call may take is gone; one that answers pings stays", async () => {
+  const quick = { callTimeoutMs: 100, beatMs: 10 };
+  using dumb = await startRawServer((socket, answer) => socket.write(answer));
+  const silent = await open(dumb.url, quick);
+  await until("the end", () => silent.ends.length > 0, 10_000);
+  expect(silent.ends[0]).toBe("upstream-unreachable:silent");
+
+  let asked = 0;
+  using alive = await startRawServer((socket, answer) => {
+    socket.write(answer);
+    socket.on("data", () => {
+      asked += 1;
+      socket.write(frame(pong, ""));
+    });
+  });
+  const idle = await open(alive.url, quick);
+  await until("three times as many beats", () => asked > 30);
+  expect(idle.ends).toEqual([]);
+  await idle.channel.close();
 });

@@ -27,6 +27,7 @@ export interface BindingOptions {
   readonly stderrLineBytesMax: number;
   readonly queuedBytesMax: number;
   readonly stopStepMs: number;
+  readonly beatMs: number;
   readonly log: Log;
   readonly countStray: () => void;
 }

@@ -29,6 +29,8 @@ export interface WebSocketOptions {
   readonly queuedBytesMax: number;
   /** A closing handshake that takes longer is cut. */
   readonly closeTimeoutMs: number;
+  /** How often the server is asked whether it is there. */
+  readonly beatMs: number;
 }
 
 const resolvedAddressesMax = 16;
@@ -54,6 +56,7 @@ export async function openWebSocketChannel(
   });
   // Listening starts first: the server may speak in the same packet that accepts the upgrade.
   readFrames(socket, spec, events);
+  watch(socket, options, events);
   const giveUp = () => socket.terminate();
   // The timeout of `ws` begins anew with every byte of the handshake.
   const timer = setTimeout(giveUp, spec.connectTimeoutMs);
@@ -104,6 +107,32 @@ function readFrames(socket: WsSocket, spec: ServerSpec, events: ChannelEvents): 
     );
   });
   socket.on("close", (code) => events.onClose(unreachable(spec.name, `socket-closed-${code}`)));
+}
+
+/**
+ * Takes a server for gone once nothing came for longer than a call may take: it vanished without a word, or hangs. One
+ * that computes for a while without looking at its socket is only slow.
+ */
+function watch(
+  socket: WsSocket,
+  { spec, beatMs }: Pick<WebSocketOptions, "spec" | "beatMs">,
+  events: ChannelEvents,
+): void {
+  const silentBeatsMax = Math.max(2, Math.ceil(spec.callTimeoutMs / beatMs));
+  let silentBeats = 0;
+  const heard = () => {
+    silentBeats = 0;
+  };
+  for (const sign of ["message", "ping", "pong"]) socket.on(sign, heard);
+  const timer = setInterval(() => {
+    if (socket.readyState !== socket.OPEN) return;
+    silentBeats += 1;
+    if (silentBeats <= silentBeatsMax) return socket.ping();
+    events.onClose(unreachable(spec.name, "silent"));
+    socket.terminate();
+  }, beatMs);
+  timer.unref();
+  socket.once("close", () => clearInterval(timer));
 }
 
 function closed(socket: WsSocket): Promise<void> {
