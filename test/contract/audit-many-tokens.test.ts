@@ -7,18 +7,17 @@ import { type CompiledQuery, sql } from "kysely";
 import { scan } from "../../src/storage/audit-search.ts";
 import { summarize } from "../../src/storage/audit-summary.ts";
 import type { SqlDialect } from "../../src/storage/dialect.ts";
-import { openStore } from "../../src/storage/open-store.ts";
-import { createPostgresDialect } from "../../src/storage/postgres.ts";
 import { defaultSqlStoreLimits as limits } from "../../src/storage/sql-part.ts";
-import { createSqliteDialect } from "../../src/storage/sqlite.ts";
 import type { AuditFilter, AuditStore } from "../../src/storage/store.ts";
-import { silentLog as log } from "../../src/telemetry/log.ts";
 import { auditRow } from "../support/audit-row.ts";
-import { startPostgres, type TestPostgres } from "../support/postgres.ts";
+import {
+  type BothDatabases,
+  databaseKinds,
+  startBothDatabases,
+} from "../support/both-databases.ts";
 import { planOf, touched } from "../support/query-plans.ts";
 import { sealedPart } from "../support/sealed-spool.ts";
 import { spyOn } from "../support/spied-statements.ts";
-import { temporaryFolder } from "../support/temporary-folder.ts";
 
 setDefaultTimeout(120_000);
 
@@ -56,33 +55,22 @@ const late = Array.from({ length: few + many }, (_, at) =>
   }),
 );
 
-const folder = temporaryFolder("audit-many-tokens");
-let postgres: TestPostgres;
 const stack = new AsyncDisposableStack();
 afterAll(() => stack.disposeAsync());
+let databases: BothDatabases;
 beforeAll(async () => {
-  stack.use(folder);
-  postgres = stack.use(await startPostgres());
+  databases = stack.use(await startBothDatabases("audit-many-tokens"));
 });
 
-function openDialect(kind: "sqlite" | "postgres"): SqlDialect {
-  const common = { deadlineMs: 60_000, log };
-  return kind === "sqlite"
-    ? createSqliteDialect({ ...common, dataDir: folder.path, isDirect: true })
-    : createPostgresDialect({ ...common, url: postgres.url, connectionsMax: 2 });
-}
-
-describe.each(["sqlite", "postgres"] as const)("%s", (kind) => {
+describe.each(databaseKinds)("%s", (kind) => {
   let audit: AuditStore;
   let dialect: SqlDialect;
   beforeAll(async () => {
-    const place = kind === "sqlite" ? {} : { databaseUrl: postgres.url };
-    const options = { ...place, dataDir: folder.path, log, deadlineMs: 60_000, migrate: true };
-    const store = await openStore(options);
+    const store = await databases.openStore(kind);
     stack.defer(() => store.close());
     audit = store.audit;
     await audit.append([...made, ...late]);
-    dialect = openDialect(kind);
+    dialect = databases.openDialect(kind);
     stack.defer(() => dialect.close());
   });
 

@@ -8,17 +8,17 @@ import { join } from "node:path";
 import { Client } from "pg";
 import { scan } from "../../src/storage/audit-search.ts";
 import type { SqlDialect } from "../../src/storage/dialect.ts";
-import { openStore } from "../../src/storage/open-store.ts";
-import { createPostgresDialect } from "../../src/storage/postgres.ts";
 import { defaultSqlStoreLimits } from "../../src/storage/sql-part.ts";
-import { createSqliteDialect } from "../../src/storage/sqlite.ts";
 import type { AuditPlace, AuditRow, AuditScan } from "../../src/storage/store.ts";
-import { silentLog as log } from "../../src/telemetry/log.ts";
 import { auditRow } from "../support/audit-row.ts";
-import { startPostgres, type TestPostgres } from "../support/postgres.ts";
+import {
+  type BothDatabases,
+  type DatabaseKind,
+  databaseKinds,
+  startBothDatabases,
+} from "../support/both-databases.ts";
 import { createRandom, faultSeed } from "../support/random.ts";
 import { spyOn } from "../support/spied-statements.ts";
-import { temporaryFolder } from "../support/temporary-folder.ts";
 
 setDefaultTimeout(120_000);
 
@@ -49,13 +49,11 @@ const readMax = 2 * (2 * keys + 2 * 4 * rowsOfKey);
 const examinedRowsMax = 120;
 const limits = { ...defaultSqlStoreLimits, examinedRowsMax };
 
-const folder = temporaryFolder("audit-rotated-search");
-let postgres: TestPostgres;
 const stack = new AsyncDisposableStack();
 afterAll(() => stack.disposeAsync());
+let databases: BothDatabases;
 beforeAll(async () => {
-  stack.use(folder);
-  postgres = stack.use(await startPostgres());
+  databases = stack.use(await startBothDatabases("audit-rotated-search"));
 });
 
 /** What a page is by definition: the next rows in order, of so many candidates at most where more than a token is asked. */
@@ -101,23 +99,14 @@ function randomScan(): AuditScan {
   };
 }
 
-function openDialect(kind: "sqlite" | "postgres"): SqlDialect {
-  const common = { deadlineMs: 60_000, log };
-  return kind === "sqlite"
-    ? createSqliteDialect({ ...common, dataDir: folder.path, isDirect: true })
-    : createPostgresDialect({ ...common, url: postgres.url, connectionsMax: 2 });
-}
-
 // In this order: the last test empties rows.
-describe.each(["sqlite", "postgres"] as const)("%s", (kind) => {
+describe.each(databaseKinds)("%s", (kind) => {
   let dialect: SqlDialect;
   beforeAll(async () => {
-    const place = kind === "sqlite" ? {} : { databaseUrl: postgres.url };
-    const options = { ...place, dataDir: folder.path, log, deadlineMs: 60_000, migrate: true };
-    const store = await openStore(options);
+    const store = await databases.openStore(kind);
     await store.audit.append(made);
     await store.close();
-    dialect = openDialect(kind);
+    dialect = databases.openDialect(kind);
     stack.defer(() => dialect.close());
   });
 
@@ -151,7 +140,7 @@ describe.each(["sqlite", "postgres"] as const)("%s", (kind) => {
 
   test.if(kind === "postgres")("few rows are read for it, by the server's counters", async () => {
     const before = await countRead();
-    const reading = openDialect(kind);
+    const reading = databases.openDialect(kind);
     await scan(reading, { ...newest, filter: { principal: [...tokens, ...unused] } }, limits);
     await reading.close();
     expect((await countRead()) - before).toBeLessThanOrEqual(readMax);
@@ -183,16 +172,16 @@ async function countRead(): Promise<number> {
 }
 
 /** As somebody else who prunes them. */
-async function empty(kind: "sqlite" | "postgres", places: readonly AuditPlace[]): Promise<void> {
+async function empty(kind: DatabaseKind, places: readonly AuditPlace[]): Promise<void> {
   const text = `update audit_records set envelope = null where seq in (${places.map(({ seq }) => seq)})`;
   if (kind === "sqlite") {
-    using db = new Database(join(folder.path, "gateway.sqlite"));
+    using db = new Database(join(databases.dataDir, "gateway.sqlite"));
     db.run(text);
   } else await ask(text);
 }
 
 async function ask(text: string): Promise<readonly { readonly read?: string }[]> {
-  const client = new Client({ connectionString: postgres.url });
+  const client = new Client({ connectionString: databases.postgresUrl });
   await client.connect();
   try {
     return (await client.query(text)).rows;

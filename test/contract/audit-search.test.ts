@@ -6,18 +6,18 @@ import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "
 import type { CompiledQuery } from "kysely";
 import { scan } from "../../src/storage/audit-search.ts";
 import type { SqlDialect } from "../../src/storage/dialect.ts";
-import { openStore } from "../../src/storage/open-store.ts";
-import { createPostgresDialect } from "../../src/storage/postgres.ts";
 import { defaultSqlStoreLimits } from "../../src/storage/sql-part.ts";
-import { createSqliteDialect } from "../../src/storage/sqlite.ts";
 import type { AuditFilter, AuditPlace, AuditScan, Store } from "../../src/storage/store.ts";
-import { silentLog } from "../../src/telemetry/log.ts";
 import { auditRow as row } from "../support/audit-row.ts";
+import {
+  type BothDatabases,
+  type DatabaseKind,
+  databaseKinds,
+  startBothDatabases,
+} from "../support/both-databases.ts";
 import { fillPostgres, fillSqlite, filtersToAsk } from "../support/many-records.ts";
-import { startPostgres, type TestPostgres } from "../support/postgres.ts";
 import { explain, planOf, touched } from "../support/query-plans.ts";
 import { spyOn } from "../support/spied-statements.ts";
-import { temporaryFolder } from "../support/temporary-folder.ts";
 
 setDefaultTimeout(120_000);
 
@@ -31,28 +31,18 @@ const filters = Object.entries(filtersToAsk(untilMs)) as readonly (readonly [
 /** A page's candidates, or what is counted of one value, and one row more of each month. */
 const touchedMax = 1_000 + 100;
 
-const folder = temporaryFolder("audit-search");
-let postgres: TestPostgres;
 const stack = new AsyncDisposableStack();
 afterAll(() => stack.disposeAsync());
+let databases: BothDatabases;
 beforeAll(async () => {
-  stack.use(folder);
-  postgres = stack.use(await startPostgres());
+  databases = stack.use(await startBothDatabases("audit-search"));
 });
 
-const log = silentLog;
-const deadlineMs = 60_000;
-type Kind = "sqlite" | "postgres";
-
-async function openFilled(kind: Kind): Promise<SqlDialect> {
-  const place = kind === "sqlite" ? {} : { databaseUrl: postgres.url };
-  const dataDir = folder.path;
-  await (await openStore({ ...place, dataDir, log, deadlineMs, migrate: true })).close();
-  if (kind === "sqlite") fillSqlite(dataDir, rows, untilMs);
-  else await fillPostgres(postgres.url, rows, untilMs);
-  return kind === "sqlite"
-    ? createSqliteDialect({ dataDir, deadlineMs, log, isDirect: true })
-    : createPostgresDialect({ url: postgres.url, deadlineMs, connectionsMax: 2, log });
+async function openFilled(kind: DatabaseKind): Promise<SqlDialect> {
+  await (await databases.openStore(kind)).close();
+  if (kind === "sqlite") fillSqlite(databases.dataDir, rows, untilMs);
+  else await fillPostgres(databases.postgresUrl, rows, untilMs);
+  return databases.openDialect(kind);
 }
 
 /** The statements of one search by time, as they go to the database. */
@@ -124,12 +114,11 @@ describe("sqlite", () => {
   );
 });
 
-describe.each(["sqlite", "postgres"] as const)("pages on %s", (kind) => {
+describe.each(databaseKinds)("pages on %s", (kind) => {
   let store: Store;
   let found: readonly number[];
   beforeAll(async () => {
-    const place = kind === "sqlite" ? {} : { databaseUrl: postgres.url };
-    store = await openStore({ ...place, dataDir: folder.path, log, deadlineMs, migrate: false });
+    store = await databases.openStore(kind);
     stack.defer(() => store.close());
     found = Array.from({ length: rows }, (_, at) => rows - at);
   });

@@ -3,13 +3,14 @@
  * is told of more without having them counted.
  */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { openStore } from "../../src/storage/open-store.ts";
 import type { AuditRow, AuditSummaryQuery, Store, SummaryColumn } from "../../src/storage/store.ts";
-import { silentLog as log } from "../../src/telemetry/log.ts";
 import { auditRow } from "../support/audit-row.ts";
-import { startPostgres, type TestPostgres } from "../support/postgres.ts";
+import {
+  type BothDatabases,
+  databaseKinds,
+  startBothDatabases,
+} from "../support/both-databases.ts";
 import { createRandom, faultSeed } from "../support/random.ts";
-import { temporaryFolder } from "../support/temporary-folder.ts";
 
 setDefaultTimeout(60_000);
 
@@ -50,19 +51,17 @@ function plainSummary({ rowsMax }: Pick<AuditSummaryQuery, "rowsMax">) {
   };
 }
 
-let postgres: TestPostgres;
 const stack = new AsyncDisposableStack();
 afterAll(() => stack.disposeAsync());
+let databases: BothDatabases;
 beforeAll(async () => {
-  postgres = stack.use(await startPostgres());
+  databases = stack.use(await startBothDatabases("audit-summary"));
 });
 
-describe.each(["sqlite", "postgres"] as const)("%s", (kind) => {
+describe.each(databaseKinds)("%s", (kind) => {
   let store: Store;
   beforeAll(async () => {
-    const dataDir = stack.use(temporaryFolder("audit-summary")).path;
-    const place = kind === "sqlite" ? {} : { databaseUrl: postgres.url };
-    store = await openStore({ ...place, dataDir, log, deadlineMs: 30_000, migrate: true });
+    store = await databases.openStore(kind);
     stack.defer(() => store.close());
     // Logs have numbers in the order in which they come.
     await store.audit.append(made.filter(({ logId }) => logId === "log-a"));
