@@ -1,7 +1,7 @@
 /**
  * What an audit filter means in SQL: every given column equal to its value or one of its values, time from (inclusive)
  * until (exclusive). Values are always parameters and never patterns, so `%`, `$1` or a quote match themselves
- * (AD-13). Used by `sql-audit.ts` and `audit-search.ts`.
+ * (AD-13). Used by `sql-audit.ts` and what searches.
  */
 import { type Expression, expressionBuilder, type SqlBool, sql } from "kysely";
 import { inIndex, isInIndex, isUncommon } from "./audit-index.ts";

@@ -1,7 +1,7 @@
 /**
  * Which of many values have rows. A person stands under one token for each index key there has been, and under most of them
  * in no period that is asked for; with all of them in one list the database believes that it has to read most rows. So
- * each is looked up first. Used by `audit-search.ts` and `audit-summary.ts`.
+ * each is looked up first. Used by `audit-candidates.ts`, `audit-driver.ts` and `audit-summary.ts`.
  */
 import { type Expression, type Kysely, sql } from "kysely";
 import { indexedParts } from "./audit-filter.ts";
