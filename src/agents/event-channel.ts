@@ -30,6 +30,7 @@ const encoder = new TextEncoder();
 export function createEventChannel(options: EventChannelOptions): EventChannel {
   const { clock } = options;
   let queue = "";
+  let queuedBytes = 0;
   let waiting: ReadableStreamDefaultController<Uint8Array> | undefined;
   let controller: ReadableStreamDefaultController<Uint8Array> | undefined;
   let wake: (() => void) | undefined;
@@ -40,7 +41,7 @@ export function createEventChannel(options: EventChannelOptions): EventChannel {
   function close(why: "ended" | "gone" | "cut"): void {
     if (isClosed) return;
     isClosed = true;
-    queue = "";
+    clear();
     if (why === "ended") controller?.close();
     // Without a reason: Bun resets the connection either way, and would print one to stderr.
     else if (why === "cut") controller?.error();
@@ -48,12 +49,17 @@ export function createEventChannel(options: EventChannelOptions): EventChannel {
     options.onClose(why);
   }
 
+  function clear(): void {
+    queue = "";
+    queuedBytes = 0;
+  }
+
   /** Gives the queue to the reader, if it has asked. */
   function deliver(): void {
     if (waiting === undefined || isClosed) return;
     if (queue !== "") {
       const bytes = encoder.encode(queue);
-      queue = "";
+      clear();
       movedAtMs = clock.monotonicMs();
       waiting.enqueue(bytes);
     } else {
@@ -88,13 +94,14 @@ export function createEventChannel(options: EventChannelOptions): EventChannel {
     push(text) {
       if (isClosed || isEnding) return;
       // One message larger than the whole queue is still deliverable, also behind a few small ones; a second is not.
-      if (queue.length >= options.writeQueueBytesMax) {
+      if (queuedBytes >= options.writeQueueBytesMax) {
         close("cut");
         return;
       }
       if (queue === "") movedAtMs = clock.monotonicMs();
       queue += text;
       deliver();
+      if (queue !== "") queuedBytes += Buffer.byteLength(text);
     },
     end() {
       if (!isEnding && queue === "") movedAtMs = clock.monotonicMs();

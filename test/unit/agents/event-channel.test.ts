@@ -56,6 +56,15 @@ test("TS-01: a queue over its bound cuts the reader; one large message does not,
   await expect(read()).rejects.toBeUndefined();
 });
 
+test("TS-01: what waits is counted in bytes, whatever letters they are", () => {
+  const { channel, closes } = createTestChannel();
+  channel.push("€€€");
+  channel.push("x");
+  expect(closes).toEqual([]);
+  channel.push("y");
+  expect(closes).toEqual(["cut"]);
+});
+
 test("TS-02: a reader that does not even take the end is cut", async () => {
   const { channel, pass, closes } = createTestChannel();
   pass(40);
