@@ -37,6 +37,7 @@ const pieceBytes = 512 * 1024;
 /** `{"v":1,"subject":"` and `","class":"`: where the keys' ids lie in a sealed part, and how long they are. */
 const idOffsets = [18, 45] as const;
 const idLength = 16;
+const idsEnd = idOffsets[1] + idLength;
 
 /**
  * Empties the frames sealed under the keys, in the segments that are there when it begins: none of them may be being
@@ -126,10 +127,7 @@ function* emptyFrames(
 }
 
 function isUnder(bytes: Buffer, { split, end }: FramePlace, keys: ReadonlySet<string>): boolean {
-  return idOffsets.some((offset) => {
-    const start = split + offset;
-    return start + idLength <= end && keys.has(bytes.toString("latin1", start, start + idLength));
-  });
+  return isNamed(bytes.toString("latin1", split, Math.min(end, split + idsEnd)), keys);
 }
 
 /** Whether a sealed part lies under one of the keys. */
