@@ -17,7 +17,6 @@ import { createRandom, faultSeed } from "../support/random.ts";
 const messagesWanted = Number(process.env.FIDELITY_MESSAGES ?? 100_000);
 const atOnce = 48;
 const unhurried = {
-  source_requests_per_minute: 1_000_000_000,
   failed_auth_per_minute: 1_000_000_000,
   max_in_flight: 10_000,
 };

@@ -21,7 +21,6 @@ import {
 } from "../support/wires.ts";
 
 const unhurried = {
-  source_requests_per_minute: 1_000_000_000,
   failed_auth_per_minute: 1_000_000_000,
 };
 const stack = new AsyncDisposableStack();

@@ -22,7 +22,6 @@ const workers = 8;
 /** Answers after which SIGTERM comes, in the second load. */
 const answersBeforeTheEnd = 80;
 const limits = {
-  source_requests_per_minute: 1_000_000_000,
   failed_auth_per_minute: 1_000_000_000,
   penalty_after_refusals: 1_000_000,
 };

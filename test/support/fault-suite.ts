@@ -94,7 +94,6 @@ const scope = "tiny";
 /** Far beyond what any row takes: Bun ends the processes of a test that times out, and the gateway is shared. */
 const testTimeoutMs = 60_000;
 const unhurried = {
-  source_requests_per_minute: 1_000_000_000,
   failed_auth_per_minute: 1_000_000_000,
 };
 
